@@ -1,0 +1,21 @@
+/* Atomics with their memory order in the name, over C11 _Atomic words. Every use of an order that
+ * is not relaxed says at the place what it pairs with. A release store is what the crash protocol
+ * rests on too: it keeps the compiler from reordering, and a killed thread leaves a prefix of its
+ * stores (shm/README.md). */
+#ifndef GA_SHM_ATOMIC_H
+#define GA_SHM_ATOMIC_H
+
+#include <stdatomic.h>
+
+#define ga_load_relaxed(p)         atomic_load_explicit((p), memory_order_relaxed)
+#define ga_load_acquire(p)         atomic_load_explicit((p), memory_order_acquire)
+#define ga_load_seq_cst(p)         atomic_load_explicit((p), memory_order_seq_cst)
+#define ga_store_relaxed(p, v)     atomic_store_explicit((p), (v), memory_order_relaxed)
+#define ga_store_release(p, v)     atomic_store_explicit((p), (v), memory_order_release)
+#define ga_xchg_seq_cst(p, v)      atomic_exchange_explicit((p), (v), memory_order_seq_cst)
+#define ga_fetch_or_seq_cst(p, v)  atomic_fetch_or_explicit((p), (v), memory_order_seq_cst)
+#define ga_fetch_and_seq_cst(p, v) atomic_fetch_and_explicit((p), (v), memory_order_seq_cst)
+#define ga_fetch_add_relaxed(p, v) atomic_fetch_add_explicit((p), (v), memory_order_relaxed)
+#define ga_fetch_sub_relaxed(p, v) atomic_fetch_sub_explicit((p), (v), memory_order_relaxed)
+
+#endif

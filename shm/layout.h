@@ -1,0 +1,212 @@
+/* The layout of a heap's shared memory: constants, the structs of the meta and bits objects, and
+ * where each table lies. Every process that maps a heap is compiled against this file, and refuses
+ * a heap of another GA_LAYOUT_VERSION. Fixed-width words only; each word names its writer. */
+#ifndef GA_SHM_LAYOUT_H
+#define GA_SHM_LAYOUT_H
+
+#include <assert.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define GA_LAYOUT_VERSION 1u
+#define GA_META_MAGIC     UINT64_C(0x6174656d636c6167) /* "galcmeta" in memory */
+#define GA_BITS_MAGIC     UINT64_C(0x73746962636c6167) /* "galcbits" */
+
+#define GA_OS_PAGE_SIZE     UINT64_C(4096)
+#define GA_PAGE_SHIFT       13
+#define GA_PAGE_SIZE        (UINT64_C(1) << GA_PAGE_SHIFT)
+#define GA_ARENA_SHIFT      26
+#define GA_ARENA_SIZE       (UINT64_C(1) << GA_ARENA_SHIFT)
+#define GA_PAGES_PER_ARENA  (GA_ARENA_SIZE / GA_PAGE_SIZE)
+#define GA_SPAN_CLASS_COUNT 136u /* 68 size classes, scan and noscan */
+
+/* The windows a heap may be mapped at: where every process, also one under a sanitizer, has free
+ * address space. GA_WINDOW_COUNT windows of GA_WINDOW_SIZE lie side by side from GA_WINDOW_FIRST,
+ * so a process can attach several heaps; one heap may span them all. */
+#define GA_WINDOW_FIRST UINT64_C(0x550000000000)
+#define GA_WINDOW_SIZE  (UINT64_C(64) << 30)
+#define GA_WINDOW_COUNT 5u
+#define GA_RESERVE_MAX  (GA_WINDOW_SIZE * GA_WINDOW_COUNT)
+
+#define GA_HEAP_NAME_MAX 63u  /* bytes, without the zero */
+#define GA_ROOT_NAME_MAX 255u /* bytes, without the zero */
+#define GA_CLIENT_COUNT  4096u
+#define GA_MCACHE_COUNT  65536u
+#define GA_ROOT_COUNT    4096u
+
+/* A page's number in the heap. Page 0 is never handed out, so 0 means "none", and an offset of 0
+ * into the heap means NULL. */
+typedef uint32_t ga_page_id;
+/* size class * 2 + noscan. */
+typedef uint8_t ga_span_class;
+/* Index into the tables of mcaches; 0 means none. */
+typedef uint32_t ga_mcache_id;
+
+/* ---- meta: written by the server alone, mapped read-only by clients ---- */
+
+enum {
+    GA_HEAP_IN_MAKING = 0,
+    GA_HEAP_LIVE = 1,
+    GA_HEAP_ENDED = 2, /* the server ended the heap and removed its objects */
+};
+
+struct ga_meta_header {
+    uint64_t magic;
+    uint32_t layout_version;
+    uint32_t header_bytes;
+    _Atomic uint32_t state; /* stored last when a heap is made, read first */
+    uint32_t server_pid;
+    uint64_t server_start_time; /* of the process, in clock ticks after boot */
+    uint64_t heap_id;           /* random; the bits object carries the same */
+    uint64_t generation;        /* how many servers this heap has had */
+    uint64_t created_ms;        /* wall clock, since 1970 */
+    uint64_t base;
+    uint64_t reserve_bytes;
+    uint64_t limit_bytes;              /* committed heap bytes allowed */
+    _Atomic uint64_t committed_npages; /* of the heap, from page 0 on; a page is entered in the page
+                                          table only after this covers it */
+    uint64_t arenas_offset;            /* offsets of the tables in meta */
+    uint64_t clients_offset;
+    uint64_t mcaches_offset;
+    uint64_t roots_offset;
+    uint64_t page_table_offset;
+    uint64_t meta_bytes;
+    uint64_t bits_mcaches_offset; /* offsets of the planes in bits */
+    uint64_t bits_pending_offset;
+    uint64_t bits_lines_offset;
+    uint64_t bits_wide_offset;
+    uint64_t bits_bytes;
+    char name[GA_HEAP_NAME_MAX + 1];
+    char server_version[32];
+};
+static_assert(sizeof(struct ga_meta_header) == 272, "layout");
+static_assert(offsetof(struct ga_meta_header, state) == 16, "layout");
+static_assert(offsetof(struct ga_meta_header, base) == 56, "layout");
+static_assert(offsetof(struct ga_meta_header, committed_npages) == 80, "layout");
+static_assert(offsetof(struct ga_meta_header, bits_bytes) == 168, "layout");
+static_assert(offsetof(struct ga_meta_header, name) == 176, "layout");
+
+/* What is behind an arena's addresses, as Go has it: None (outside the reserve), Reserved (mapped,
+ * past the object's end), Prepared (inside the object, a hole), Ready (committed). */
+enum {
+    GA_ARENA_NONE = 0,
+    GA_ARENA_RESERVED = 1,
+    GA_ARENA_PREPARED = 2,
+    GA_ARENA_READY = 3,
+};
+
+struct ga_arena_entry {
+    _Atomic uint32_t state;        /* of the furthest that any page of it has come */
+    _Atomic uint32_t ready_npages; /* committed, from the arena's first page on */
+};
+static_assert(sizeof(struct ga_arena_entry) == 8, "layout");
+
+enum {
+    GA_CLIENT_FREE = 0,
+    GA_CLIENT_ATTACHED = 1,
+};
+
+struct ga_client_entry {
+    _Atomic uint32_t state;
+    uint32_t pid;
+    uint32_t uid;
+    uint32_t gid;
+    uint64_t start_time; /* of the process, in clock ticks after boot: tells a reused pid */
+    uint64_t attached_ms;
+    char name[32];
+};
+static_assert(sizeof(struct ga_client_entry) == 64, "layout");
+static_assert(offsetof(struct ga_client_entry, name) == 32, "layout");
+
+struct ga_mcache_entry {
+    _Atomic uint32_t client; /* index + 1 of the client it belongs to, 0 = nobody's */
+    _Atomic uint32_t nspans; /* leased to it */
+    _Atomic uint64_t leased_bytes;
+};
+static_assert(sizeof(struct ga_mcache_entry) == 16, "layout");
+
+struct ga_root_entry {
+    _Atomic uint32_t used; /* stored last when a root is made, first when it is taken back */
+    uint32_t client;       /* index + 1 of who published it */
+    uint64_t offset;       /* of the object, from the heap's base */
+    char name[GA_ROOT_NAME_MAX + 1];
+    uint8_t reserved[48];
+};
+static_assert(sizeof(struct ga_root_entry) == 320, "layout");
+static_assert(offsetof(struct ga_root_entry, name) == 16, "layout");
+
+/* The page table: one entry a page, see page_entry.h. */
+typedef _Atomic uint64_t ga_page_word;
+
+/* ---- bits: written by clients and server ---- */
+
+struct ga_bits_header {
+    uint64_t magic;
+    uint32_t layout_version;
+    uint32_t header_bytes;
+    uint64_t heap_id;
+};
+static_assert(sizeof(struct ga_bits_header) == 24, "layout");
+
+/* What the holder of a mcache counts and claims for one span class. Writer: the mcache's thread
+ * (the server once it is dead). */
+struct ga_mcache_class {
+    _Atomic uint64_t cache;   /* of the claimed word: 64 slots, 1 = free */
+    _Atomic uint64_t nmalloc; /* slots this mcache allocated; never goes back, also not when the
+                                 mcache's id is used again */
+    _Atomic uint64_t nfree;   /* slots this mcache freed, whoever had allocated them */
+    _Atomic uint64_t reserved;
+};
+static_assert(sizeof(struct ga_mcache_class) == 32, "layout");
+
+#define GA_INBOX_WORDS 4u
+
+/* An inbox bit stands for all spans of its class whose page number has the same low 8 bits. */
+struct ga_mcache_inbox {
+    _Atomic uint64_t word[GA_INBOX_WORDS]; /* set by those who free, cleared by the owner */
+};
+
+struct ga_mcache {
+    /* the thread's line: a cache line of its own */
+    _Atomic uint64_t telling; /* page of the span whose owner is being told of a free, 0 = none.
+                                 Writer: the mcache's thread */
+    uint64_t line_reserved[7];
+
+    /* where[c] = {span, word, sequence} of the word that classes[c].cache is about (where.h).
+     * Apart from cache: others read where at each of their frees, cache seldom. */
+    _Atomic uint64_t where[GA_SPAN_CLASS_COUNT];
+    uint8_t where_reserved[64];
+    struct ga_mcache_class classes[GA_SPAN_CLASS_COUNT];
+    struct ga_mcache_inbox inbox[GA_SPAN_CLASS_COUNT];
+    uint8_t reserved[2368];
+};
+static_assert(offsetof(struct ga_mcache, where) == 64, "layout");
+static_assert(offsetof(struct ga_mcache, classes) == 1216, "layout");
+static_assert(offsetof(struct ga_mcache, inbox) == 5568, "layout");
+static_assert(sizeof(struct ga_mcache) == 12288, "three OS pages");
+
+#define GA_LINE_WORDS 2u  /* words of each bitmap in the span line: 128 slots */
+#define GA_WIDE_WORDS 14u /* further words in the wide plane: up to 1,024 slots */
+#define GA_SPAN_WORDS (GA_LINE_WORDS + GA_WIDE_WORDS)
+
+/* One cache line for each page, used at the span's first page. */
+struct ga_span_line {
+    _Atomic uint64_t a[GA_LINE_WORDS]; /* writer: the holder; the server where there is none */
+    _Atomic uint64_t f[GA_LINE_WORDS]; /* written by whoever frees and is not the holder */
+    _Atomic uint64_t holder;           /* holder.h. Writer: the mcache; the server after its end */
+    _Atomic uint64_t d;                /* whose flush of a batch is under way, 0 = nobody's */
+    _Atomic uint64_t link;             /* the holder's own list of its spans (client/mcache.c) */
+    uint64_t reserved;
+};
+static_assert(sizeof(struct ga_span_line) == 64, "one cache line");
+static_assert(offsetof(struct ga_span_line, holder) == 32, "layout");
+
+/* The rest of the bitmaps of spans with more than 128 slots a page; committed where needed. */
+struct ga_span_wide {
+    _Atomic uint64_t a[GA_WIDE_WORDS];
+    _Atomic uint64_t f[GA_WIDE_WORDS];
+    uint64_t reserved[4];
+};
+static_assert(sizeof(struct ga_span_wide) == 256, "layout");
+
+#endif

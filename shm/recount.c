@@ -1,0 +1,67 @@
+#include "shm/recount.h"
+
+#include <errno.h>
+
+#include "shm/slot.h"
+
+/* The slots of a word in use: by A and F, and not in the holder's cache word. */
+static uint64_t used_bits(const struct ga_view *view, ga_page_id page, ga_span_class span_class,
+                          uint32_t word, uint32_t nslots)
+{
+    uint64_t used = ga_valid_mask(nslots, word) & ~ga_free_bits(view, page, word, nslots);
+    ga_mcache_id id = ga_holder_id(ga_load_acquire(&view->lines[page].holder));
+    if (id == 0 || id >= GA_MCACHE_COUNT)
+        return used;
+    const struct ga_mcache *mcache = &view->mcaches[id];
+    if (ga_where_is(ga_load_acquire(&mcache->where[span_class]), page, word))
+        used &= ~ga_load_acquire(&mcache->classes[span_class].cache);
+    return used;
+}
+
+static void count_span(const struct ga_view *view, ga_page_id page, uint64_t entry,
+                       struct ga_recount *count)
+{
+    ga_span_class span_class = ga_entry_span_class(entry);
+    uint32_t size_class = span_class / 2u;
+    uint32_t nslots = size_class ? ga_size_classes[size_class].nslots : 1;
+    uint64_t bytes =
+        size_class ? ga_size_classes[size_class].size : ga_entry_npages(entry) * GA_PAGE_SIZE;
+    uint64_t objects = 0;
+    for (uint32_t word = 0; word < ga_word_count(nslots); word++)
+        objects += (uint64_t)__builtin_popcountll(used_bits(view, page, span_class, word, nslots));
+    count->objects += objects;
+    count->objects_by_class[size_class] += objects;
+    count->alloc_bytes += objects * bytes;
+    count->spans++;
+    count->inuse_npages += ga_entry_npages(entry);
+}
+
+static bool is_sound(uint64_t entry, uint64_t page, uint64_t end)
+{
+    uint64_t npages = ga_entry_npages(entry);
+    uint32_t size_class = ga_entry_span_class(entry) / 2u;
+    if (npages == 0 || npages > end - page || size_class >= GA_SIZE_CLASS_COUNT)
+        return false;
+    return size_class == 0 || npages == ga_size_classes[size_class].npages;
+}
+
+int ga_recount(const struct ga_view *view, struct ga_recount *ret, uint64_t *ret_bad_page)
+{
+    struct ga_recount count = {0};
+    uint64_t end = ga_load_acquire(&view->meta->committed_npages);
+    for (uint64_t page = 1; page < end;) {
+        uint64_t entry = ga_view_entry(view, page);
+        if (!ga_entry_is_span(entry)) {
+            page++;
+            continue;
+        }
+        if (!is_sound(entry, page, end)) {
+            *ret_bad_page = page;
+            return -EBADMSG;
+        }
+        count_span(view, (ga_page_id)page, entry, &count);
+        page += ga_entry_npages(entry);
+    }
+    *ret = count;
+    return 0;
+}

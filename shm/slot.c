@@ -1,0 +1,137 @@
+#include "shm/slot.h"
+
+void ga_slot_begin_lease(const struct ga_view *view, ga_mcache_id me, ga_page_id page)
+{
+    _Atomic uint64_t *holder = &view->lines[page].holder;
+    ga_xchg_seq_cst(holder, ga_holder_next(ga_load_relaxed(holder), me, 0));
+}
+
+uint64_t ga_slot_claim(const struct ga_view *view, ga_mcache_id me, ga_span_class span_class,
+                       ga_page_id page, uint32_t word, uint32_t nslots)
+{
+    struct ga_mcache *mcache = &view->mcaches[me];
+    _Atomic uint64_t *where = &mcache->where[span_class];
+    _Atomic uint64_t *a = ga_view_a(view, page, word);
+
+    /* In this order, each a release store: whoever sees a later one sees the earlier ones, and a
+     * death leaves a prefix. Between the last two the slots are free by both tests. */
+    ga_store_release(where, ga_where_next(ga_load_relaxed(where), page, word));
+    uint64_t slots = ga_free_bits(view, page, word, nslots);
+    /* Acquired after F: bits that a flush has changed are seen with the flush's end, or not used.
+     */
+    if (ga_load_acquire(&view->lines[page].d) != 0)
+        slots = 0;
+    ga_store_release(&mcache->classes[span_class].cache, slots);
+    ga_store_release(a, ga_load_relaxed(a) ^ slots);
+    return slots;
+}
+
+void ga_slot_unclaim(const struct ga_view *view, ga_mcache_id id, ga_span_class span_class,
+                     uint32_t nslots)
+{
+    struct ga_mcache *mcache = &view->mcaches[id];
+    uint64_t where = ga_load_relaxed(&mcache->where[span_class]);
+    ga_page_id page = ga_where_page(where);
+    uint32_t word = ga_where_word(where);
+    uint64_t cache = ga_load_relaxed(&mcache->classes[span_class].cache);
+
+    cache &= ga_valid_mask(nslots, word);
+    if (cache != 0) {
+        _Atomic uint64_t *a = ga_view_a(view, page, word);
+        /* At the bits of cache nobody changes F: those slots are free. So this may be repeated. */
+        uint64_t f = ga_load_acquire(ga_view_f(view, page, word));
+        ga_store_release(a, (ga_load_relaxed(a) & ~cache) | (f & cache));
+    }
+    ga_store_release(&mcache->classes[span_class].cache, 0);
+}
+
+void ga_slot_end_lease(const struct ga_view *view, ga_mcache_id me, ga_page_id page)
+{
+    _Atomic uint64_t *holder = &view->lines[page].holder;
+    ga_store_release(holder, ga_holder_next(ga_load_relaxed(holder), me, GA_HOLDER_RETURNED));
+}
+
+bool ga_slot_in_use(const struct ga_view *view, const struct ga_slot *slot, uint64_t *ret_a)
+{
+    ga_span_class span_class = ga_entry_span_class(slot->entry);
+    uint32_t word = slot->index / 64;
+    uint64_t bit = UINT64_C(1) << (slot->index % 64);
+    _Atomic uint64_t *holder_word = &view->lines[slot->page].holder;
+    _Atomic uint64_t *a_word = ga_view_a(view, slot->page, word);
+
+    /* The sequences in holder and where make the reads a snapshot if nothing has changed when A,
+     * where and holder, in this order, are read again. */
+    for (;;) {
+        uint64_t holder = ga_load_acquire(holder_word);
+        ga_mcache_id id = ga_holder_id(holder);
+        if (id >= GA_MCACHE_COUNT)
+            id = 0; /* nobody's id: the word was overwritten by a stray store */
+        struct ga_mcache *mcache = &view->mcaches[id];
+        uint64_t where = id ? ga_load_acquire(&mcache->where[span_class]) : 0;
+        uint64_t a = ga_load_acquire(a_word);
+        uint64_t f = ga_load_acquire(ga_view_f(view, slot->page, word));
+        uint64_t cache = 0;
+        if (id && ga_where_is(where, slot->page, word))
+            cache = ga_load_acquire(&mcache->classes[span_class].cache);
+
+        if (ga_load_acquire(a_word) != a)
+            continue;
+        if (id && ga_load_acquire(&mcache->where[span_class]) != where)
+            continue;
+        if (ga_load_acquire(holder_word) != holder)
+            continue;
+        *ret_a = a & bit;
+        return ((a ^ f) & ~cache & bit) != 0;
+    }
+}
+
+bool ga_slot_free_by_other(const struct ga_view *view, ga_mcache_id me, const struct ga_slot *slot)
+{
+    uint64_t a;
+    if (!ga_slot_in_use(view, slot, &a))
+        return false;
+
+    _Atomic uint64_t *telling = &view->mcaches[me].telling;
+    _Atomic uint64_t *f = ga_view_f(view, slot->page, slot->index / 64);
+    uint64_t bit = UINT64_C(1) << (slot->index % 64);
+    ga_store_release(telling, slot->page);
+    /* F's bit becomes A's. Two frees that race cannot cancel each other, and the old bit tells the
+     * second. seq_cst: pairs with who takes the span over, and with who clears an inbox or pending
+     * bit, before reading F. */
+    bool freed =
+        a ? (ga_fetch_or_seq_cst(f, bit) & bit) == 0 : (ga_fetch_and_seq_cst(f, ~bit) & bit) != 0;
+    if (freed)
+        ga_slot_tell(view, slot->page);
+    ga_store_release(telling, 0);
+    return freed;
+}
+
+static void set_if_clear(_Atomic uint64_t *word, uint64_t bit)
+{
+    /* Looking first spares the line of a receiver that has not read its news yet. */
+    if ((ga_load_seq_cst(word) & bit) == 0)
+        ga_fetch_or_seq_cst(word, bit);
+}
+
+void ga_slot_tell(const struct ga_view *view, ga_page_id page)
+{
+    uint64_t entry = ga_load_seq_cst(&view->page_table[page]);
+    ga_mcache_id owner = ga_entry_owner(entry);
+    uint64_t bit = UINT64_C(1) << (page % 64);
+    if (ga_entry_is_span(entry) && owner != 0) {
+        struct ga_mcache_inbox *inbox = &view->mcaches[owner].inbox[ga_entry_span_class(entry)];
+        set_if_clear(&inbox->word[page / 64 % GA_INBOX_WORDS], bit);
+    } else {
+        set_if_clear(&view->pending[page / 64], bit);
+    }
+}
+
+uint32_t ga_slot_count_used(const struct ga_view *view, ga_page_id page, uint32_t nslots)
+{
+    uint32_t used = 0;
+    for (uint32_t word = 0; word < ga_word_count(nslots); word++) {
+        uint64_t free_bits = ga_free_bits(view, page, word, nslots);
+        used += (uint32_t)__builtin_popcountll(ga_valid_mask(nslots, word) & ~free_bits);
+    }
+    return used;
+}

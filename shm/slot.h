@@ -1,0 +1,83 @@
+/* The protocol of a slot: the steps that more than one room takes, or that must be read together.
+ *
+ * A slot is in use exactly when its bits in A and F differ and it is not set in its holder's cache
+ * word. A is written by the holder alone, F by everyone else; nothing is ever moved from one to the
+ * other. README.md tells why each order is as it is. */
+#ifndef GA_SHM_SLOT_H
+#define GA_SHM_SLOT_H
+
+#include <stdbool.h>
+
+#include "shm/holder.h"
+#include "shm/page_entry.h"
+#include "shm/view.h"
+
+/* One slot, found and checked: the span's first page, its entry, and the slot's index. */
+struct ga_slot {
+    ga_page_id page;
+    uint32_t index;
+    uint64_t entry;
+};
+
+/* The bits of a bitmap word that stand for slots of a span of nslots. */
+static inline uint64_t ga_valid_mask(uint32_t nslots, uint32_t word)
+{
+    uint32_t first = word * 64;
+    if (nslots <= first)
+        return 0;
+    return nslots - first >= 64 ? ~UINT64_C(0) : (UINT64_C(1) << (nslots - first)) - 1;
+}
+
+/* How many bitmap words a span of nslots has. */
+static inline uint32_t ga_word_count(uint32_t nslots)
+{
+    return (nslots + 63) / 64;
+}
+
+/* The slots of a word that are free by A and F. F is read seq_cst: who has just begun a lease, or
+ * cleared an inbox or pending bit, must not read it as it was before; and who freed a slot had
+ * finished with the object. */
+static inline uint64_t ga_free_bits(const struct ga_view *view, ga_page_id page, uint32_t word,
+                                    uint32_t nslots)
+{
+    uint64_t f = ga_load_seq_cst(ga_view_f(view, page, word));
+    uint64_t a = ga_load_acquire(ga_view_a(view, page, word));
+    return ~(a ^ f) & ga_valid_mask(nslots, word);
+}
+
+/* The holder begins its lease: it names itself in the span's holder word, and only then may read F
+ * (seq_cst: pairs with the free that changes F and then looks whom to tell). */
+void ga_slot_begin_lease(const struct ga_view *view, ga_mcache_id me, ga_page_id page);
+
+/* The holder takes a word's free slots into its cache word, which must be 0. Returns them; 0 when
+ * there are none or a flush into the span is under way. */
+uint64_t ga_slot_claim(const struct ga_view *view, ga_mcache_id me, ga_span_class span_class,
+                       ga_page_id page, uint32_t word, uint32_t nslots);
+
+/* Give a claimed word's unused slots back: A takes F's value at the bits of cache, then cache is 0.
+ * By the holder before it returns the span or moves on, or by the server for a dead one; may be
+ * broken off and done again at any point. nslots: of the span that where names. */
+void ga_slot_unclaim(const struct ga_view *view, ga_mcache_id mcache, ga_span_class span_class,
+                     uint32_t nslots);
+
+/* The holder ends its use of a span whose claimed word it has given back: the holder word says
+ * "returned"; the server may take the span from now on. */
+void ga_slot_end_lease(const struct ga_view *view, ga_mcache_id me, ga_page_id page);
+
+/* Whether the slot is in use, as one snapshot of all the words that say so. *ret_a: its bit in A
+ * (as a mask, 0 or the bit). Safe against everything the holder does meanwhile. */
+bool ga_slot_in_use(const struct ga_view *view, const struct ga_slot *slot, uint64_t *ret_a);
+
+/* Free a slot that this mcache does not hold: checks, changes F, tells the owner. me: the caller's
+ * own mcache, whose telling word names the span meanwhile, so that a death in the middle loses no
+ * news. Returns false, and has changed nothing, if the slot is not in use. */
+bool ga_slot_free_by_other(const struct ga_view *view, ga_mcache_id me, const struct ga_slot *slot);
+
+/* Tell whoever owns the span that slots of it were freed: the owner's inbox bit, or the pending bit
+ * where nobody leases it. May be repeated. page must be below the committed end. */
+void ga_slot_tell(const struct ga_view *view, ga_page_id page);
+
+/* How many of the span's slots are in use by A and F; slots claimed by a holder count as used. */
+uint32_t ga_slot_count_used(const struct ga_view *view, ga_page_id page, uint32_t nslots);
+
+#endif

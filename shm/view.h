@@ -1,0 +1,55 @@
+/* Where the tables of a heap lie: the sizes and offsets that follow from the reserve, and a view of
+ * a heap as this process has it mapped. */
+#ifndef GA_SHM_VIEW_H
+#define GA_SHM_VIEW_H
+
+#include "shm/atomic.h"
+#include "shm/layout.h"
+
+/* Fill in the geometry of a heap of reserve_bytes (a multiple of the arena size): all offsets and
+ * the sizes of the objects. */
+void ga_geometry_init(struct ga_meta_header *header, uint64_t reserve_bytes);
+
+/* Check the header of a heap that somebody else has made: magic, layout version, geometry. Returns
+ * 0, or -EPROTO with ret_why, a clause that says what is wrong. */
+int ga_geometry_check(const struct ga_meta_header *header, char *ret_why, size_t why_bytes);
+
+/* The tables of one heap. What clients map read-only is const. */
+struct ga_view {
+    const struct ga_meta_header *meta;
+    const struct ga_arena_entry *arenas;
+    const struct ga_client_entry *clients;
+    const struct ga_mcache_entry *mcache_entries;
+    const struct ga_root_entry *roots;
+    const ga_page_word *page_table;
+    struct ga_mcache *mcaches;
+    _Atomic uint64_t *pending; /* one bit a page: freed slots, and nobody leases the span. Writers:
+                                  who frees sets, the server clears */
+    struct ga_span_line *lines;
+    struct ga_span_wide *wide;
+};
+
+/* The view of a heap whose meta and bits objects lie at these addresses. */
+struct ga_view ga_view_of(const void *meta, void *bits);
+
+static inline _Atomic uint64_t *ga_view_a(const struct ga_view *view, ga_page_id page,
+                                          uint32_t word)
+{
+    return word < GA_LINE_WORDS ? &view->lines[page].a[word]
+                                : &view->wide[page].a[word - GA_LINE_WORDS];
+}
+
+static inline _Atomic uint64_t *ga_view_f(const struct ga_view *view, ga_page_id page,
+                                          uint32_t word)
+{
+    return word < GA_LINE_WORDS ? &view->lines[page].f[word]
+                                : &view->wide[page].f[word - GA_LINE_WORDS];
+}
+
+/* The page's entry, as of its last commit: pairs with the server's release stores. */
+static inline uint64_t ga_view_entry(const struct ga_view *view, uint64_t page)
+{
+    return ga_load_acquire(&view->page_table[page]);
+}
+
+#endif

@@ -1,0 +1,218 @@
+/* The geometry: where the tables lie, that none overlaps another, and that a damaged header is
+ * refused with a clause that says what is wrong. */
+#include "shm/view.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "support/cunit_main.h"
+
+#define COUNT(a) (sizeof(a) / sizeof(*(a)))
+
+static const uint64_t reserves[] = {GA_ARENA_SIZE,        2 * GA_ARENA_SIZE, 5 * GA_ARENA_SIZE,
+                                    1000 * GA_ARENA_SIZE, GA_WINDOW_SIZE,    GA_RESERVE_MAX};
+
+struct table {
+    uint64_t offset;
+    uint64_t bytes;
+};
+
+static uint64_t round_up(uint64_t bytes)
+{
+    return (bytes + GA_OS_PAGE_SIZE - 1) / GA_OS_PAGE_SIZE * GA_OS_PAGE_SIZE;
+}
+
+/* The tables, in the order of their place, cover the object without gap or overlap. */
+static void check_tables(const struct table *tables, size_t count, uint64_t object_bytes)
+{
+    uint64_t end = 0;
+    for (size_t i = 0; i < count; i++) {
+        CU_ASSERT_EQUAL(tables[i].offset % GA_OS_PAGE_SIZE, 0);
+        CU_ASSERT_EQUAL(tables[i].offset, end);
+        CU_ASSERT(tables[i].bytes > 0);
+        end = tables[i].offset + round_up(tables[i].bytes);
+    }
+    CU_ASSERT_EQUAL(object_bytes, end);
+}
+
+static void tables_do_not_overlap(void)
+{
+    for (size_t i = 0; i < COUNT(reserves); i++) {
+        struct ga_meta_header h = {0};
+        ga_geometry_init(&h, reserves[i]);
+        uint64_t npages = reserves[i] / GA_PAGE_SIZE;
+        CU_ASSERT_EQUAL(h.reserve_bytes, reserves[i]);
+        const struct table meta[] = {
+            {0, sizeof(struct ga_meta_header)}, {h.arenas_offset, reserves[i] / GA_ARENA_SIZE * 8},
+            {h.clients_offset, 4096 * 64},      {h.mcaches_offset, 65536 * 16},
+            {h.roots_offset, 4096 * 320},       {h.page_table_offset, npages * 8},
+        };
+        check_tables(meta, COUNT(meta), h.meta_bytes);
+        const struct table bits[] = {
+            {0, sizeof(struct ga_bits_header)},  {h.bits_mcaches_offset, UINT64_C(65536) * 12288},
+            {h.bits_pending_offset, npages / 8}, {h.bits_lines_offset, npages * 64},
+            {h.bits_wide_offset, npages * 256},
+        };
+        check_tables(bits, COUNT(bits), h.bits_bytes);
+    }
+}
+
+/* Geometry is all that is written: what stands in the header beside it stays. */
+static void geometry_leaves_the_rest(void)
+{
+    struct ga_meta_header h;
+    memset(&h, 0x5a, sizeof(h));
+    struct ga_meta_header before = h;
+    ga_geometry_init(&h, GA_ARENA_SIZE);
+    CU_ASSERT_EQUAL(memcmp(&h, &before, offsetof(struct ga_meta_header, reserve_bytes)), 0);
+    CU_ASSERT_EQUAL(h.limit_bytes, before.limit_bytes);
+    CU_ASSERT_EQUAL(memcmp(h.name, before.name, sizeof(h.name) + sizeof(h.server_version)), 0);
+}
+
+static struct ga_meta_header good_header(void)
+{
+    struct ga_meta_header h = {.magic = GA_META_MAGIC,
+                               .layout_version = GA_LAYOUT_VERSION,
+                               .header_bytes = sizeof(h),
+                               .base = GA_WINDOW_FIRST};
+    ga_geometry_init(&h, 3 * GA_ARENA_SIZE);
+    return h;
+}
+
+static void check_refused(const struct ga_meta_header *h, const char *clause)
+{
+    char why[128] = "";
+    CU_ASSERT_EQUAL(ga_geometry_check(h, why, sizeof(why)), -EPROTO);
+    if (!strstr(why, clause))
+        printf("\"%s\" was to say \"%s\"\n", why, clause);
+    CU_ASSERT_PTR_NOT_NULL(strstr(why, clause));
+}
+
+static void good_headers_pass(void)
+{
+    for (size_t i = 0; i < COUNT(reserves); i++) {
+        struct ga_meta_header h = good_header();
+        ga_geometry_init(&h, reserves[i]);
+        char why[128] = "untouched";
+        CU_ASSERT_EQUAL(ga_geometry_check(&h, why, sizeof(why)), 0);
+        CU_ASSERT_STRING_EQUAL(why, "untouched");
+    }
+}
+
+static void damage_is_refused(void)
+{
+    struct ga_meta_header h = good_header();
+    h.magic ^= 1;
+    check_refused(&h, "no goalloc heap");
+    h = (struct ga_meta_header){0};
+    check_refused(&h, "no goalloc heap");
+
+    h = good_header();
+    h.layout_version++;
+    char expected[64];
+    snprintf(expected, sizeof(expected), "version is %u, known here is %u", GA_LAYOUT_VERSION + 1,
+             GA_LAYOUT_VERSION);
+    check_refused(&h, expected);
+
+    static const uint64_t bad_reserves[] = {0,
+                                            1,
+                                            GA_ARENA_SIZE - 1,
+                                            GA_ARENA_SIZE + GA_PAGE_SIZE,
+                                            GA_RESERVE_MAX + GA_ARENA_SIZE,
+                                            UINT64_MAX,
+                                            UINT64_MAX - GA_ARENA_SIZE + 1};
+    for (size_t i = 0; i < COUNT(bad_reserves); i++) {
+        h = good_header();
+        h.reserve_bytes = bad_reserves[i];
+        check_refused(&h, "header is damaged: base");
+    }
+    static const uint64_t bad_bases[] = {0, 1, GA_WINDOW_FIRST + GA_PAGE_SIZE};
+    for (size_t i = 0; i < COUNT(bad_bases); i++) {
+        h = good_header();
+        h.base = bad_bases[i];
+        check_refused(&h, "header is damaged: base");
+    }
+    /* Another good reserve does not go with these tables. */
+    h = good_header();
+    h.reserve_bytes += GA_ARENA_SIZE;
+    check_refused(&h, "offsets are wrong");
+}
+
+/* Each single offset is looked at, in each of its bytes. */
+static void every_offset_counts(void)
+{
+    size_t from = offsetof(struct ga_meta_header, arenas_offset);
+    size_t to = offsetof(struct ga_meta_header, name);
+    CU_ASSERT_EQUAL(to - from, 11 * sizeof(uint64_t));
+    for (size_t i = from; i < to; i++) {
+        struct ga_meta_header h = good_header();
+        ((unsigned char *)&h)[i] ^= 0x10;
+        check_refused(&h, "offsets are wrong");
+    }
+}
+
+/* A sentence too long for its room is cut, not written past it. */
+static void clause_fits_its_room(void)
+{
+    struct ga_meta_header h = good_header();
+    h.magic = 0;
+    char why[8] = "AAAAAAA";
+    CU_ASSERT_EQUAL(ga_geometry_check(&h, why, 5), -EPROTO);
+    CU_ASSERT_STRING_EQUAL(why, "it i");
+    CU_ASSERT_EQUAL(why[5], 'A');
+}
+
+static void view_points_at_the_tables(void)
+{
+    struct ga_meta_header h = good_header();
+    static char bits[64];
+    struct ga_view view = ga_view_of(&h, bits);
+    const char *m = (const char *)&h;
+    CU_ASSERT_PTR_EQUAL(view.meta, &h);
+    CU_ASSERT_PTR_EQUAL(view.arenas, m + h.arenas_offset);
+    CU_ASSERT_PTR_EQUAL(view.clients, m + h.clients_offset);
+    CU_ASSERT_PTR_EQUAL(view.mcache_entries, m + h.mcaches_offset);
+    CU_ASSERT_PTR_EQUAL(view.roots, m + h.roots_offset);
+    CU_ASSERT_PTR_EQUAL(view.page_table, m + h.page_table_offset);
+    CU_ASSERT_PTR_EQUAL(view.mcaches, bits + h.bits_mcaches_offset);
+    CU_ASSERT_PTR_EQUAL(view.pending, bits + h.bits_pending_offset);
+    CU_ASSERT_PTR_EQUAL(view.lines, bits + h.bits_lines_offset);
+    CU_ASSERT_PTR_EQUAL(view.wide, bits + h.bits_wide_offset);
+}
+
+/* The words of a span's bitmaps: two in its line, fourteen in its part of the wide plane, A and F
+ * never the same. */
+static void words_of_a_span(void)
+{
+    static struct ga_span_line lines[3];
+    static struct ga_span_wide wide[3];
+    struct ga_view view = {.lines = lines, .wide = wide};
+    const char *a_before = NULL;
+    for (uint32_t word = 0; word < GA_SPAN_WORDS; word++) {
+        const char *a = (const char *)ga_view_a(&view, 1, word);
+        const char *f = (const char *)ga_view_f(&view, 1, word);
+        const char *from = word < 2 ? (const char *)&lines[1] : (const char *)&wide[1];
+        size_t bytes = word < 2 ? sizeof(lines[1]) : sizeof(wide[1]);
+        CU_ASSERT(a >= from && a + 8 <= from + bytes);
+        CU_ASSERT(f >= from && f + 8 <= from + bytes);
+        CU_ASSERT_EQUAL(f - a, word < 2 ? 16 : 112);
+        CU_ASSERT(word % GA_SPAN_WORDS == 0 || word == 2 || a - a_before == 8);
+        a_before = a;
+    }
+}
+
+int main(void)
+{
+    static const struct ga_test tests[] = {
+        {"tables do not overlap", tables_do_not_overlap},
+        {"geometry leaves the rest of the header", geometry_leaves_the_rest},
+        {"good headers pass", good_headers_pass},
+        {"damage is refused", damage_is_refused},
+        {"every offset counts", every_offset_counts},
+        {"the clause fits its room", clause_fits_its_room},
+        {"the view points at the tables", view_points_at_the_tables},
+        {"words of a span", words_of_a_span},
+    };
+    return ga_test_main("shm.view", tests, COUNT(tests));
+}
