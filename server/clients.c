@@ -1,0 +1,178 @@
+/* Clients and their mcaches. The tables in meta are for everybody to read; what is decided is
+ * decided by the records beside them. An id that was given back is used again; what an mcache
+ * counted stays, so that the heap's totals never go back. */
+#include "server/heap_internal.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+bool ga_clients_is_attached(const struct ga_heap *heap, ga_client_id client)
+{
+    return client < heap->client_end &&
+           ga_load_relaxed(&heap->clients[client].state) == GA_CLIENT_ATTACHED;
+}
+
+struct ga_mcache_record *ga_clients_mcache(struct ga_heap *heap, ga_client_id client,
+                                           ga_mcache_id mcache)
+{
+    if (mcache == 0 || mcache >= heap->mcache_end || !ga_clients_is_attached(heap, client))
+        return NULL;
+    struct ga_mcache_record *record = &heap->mcaches[mcache];
+    return record->client_plus_1 == client + 1 ? record : NULL;
+}
+
+/* The lowest entry that is free, its memory backed. */
+static int find_entry(struct ga_heap *heap, ga_client_id *ret)
+{
+    ga_client_id client = 0;
+    while (client < heap->client_end && ga_clients_is_attached(heap, client))
+        client++;
+    if (client == GA_CLIENT_COUNT)
+        return -EAGAIN;
+    if (client == heap->client_end) {
+        int r =
+            ga_backing_ensure(&heap->meta_backing,
+                              heap->meta->clients_offset + client * sizeof(struct ga_client_entry),
+                              sizeof(struct ga_client_entry));
+        if (r < 0)
+            return r;
+        heap->client_end++;
+    }
+    *ret = client;
+    return 0;
+}
+
+int ga_heap_attach(struct ga_heap *heap, uint32_t pid, uint32_t uid, uint32_t gid,
+                   uint64_t start_time, const char *client_name, ga_client_id *ret_client)
+{
+    ga_client_id client = 0;
+    int r = find_entry(heap, &client);
+    if (r < 0)
+        return r;
+    struct ga_client_entry *entry = &heap->clients[client];
+    entry->pid = pid;
+    entry->uid = uid;
+    entry->gid = gid;
+    entry->start_time = start_time;
+    entry->attached_ms = heap->effects.wall_ms(heap->effects.data);
+    snprintf(entry->name, sizeof(entry->name), "%s", client_name);
+    ga_store_release(&entry->state, GA_CLIENT_ATTACHED);
+
+    heap->client_records[client] =
+        (struct ga_client_record){.attached_ms = heap->effects.now_ms(heap->effects.data)};
+    heap->nclients++;
+    *ret_client = client;
+    return 0;
+}
+
+static void count(struct ga_heap *heap, ga_mcache_id mcache, uint64_t *ret_mallocs,
+                  uint64_t *ret_frees)
+{
+    uint64_t mallocs = 0;
+    uint64_t frees = 0;
+    for (uint32_t c = 0; c < GA_SPAN_CLASS_COUNT; c++) {
+        struct ga_mcache_class *class = &heap->view.mcaches[mcache].classes[c];
+        mallocs += ga_load_relaxed(&class->nmalloc);
+        frees += ga_load_relaxed(&class->nfree);
+    }
+    *ret_mallocs = mallocs;
+    *ret_frees = frees;
+}
+
+/* An id that nobody has: one given back, else the next that was never used, its memory backed. */
+static int find_mcache(struct ga_heap *heap, ga_mcache_id *ret)
+{
+    if (heap->unused_mcache) {
+        *ret = heap->unused_mcache;
+        heap->unused_mcache = heap->mcaches[*ret].next;
+        return 0;
+    }
+    ga_mcache_id id = heap->mcache_end;
+    if (id == GA_MCACHE_COUNT)
+        return -EAGAIN;
+    int r = ga_backing_ensure(&heap->bits_backing,
+                              heap->meta->bits_mcaches_offset + id * sizeof(struct ga_mcache),
+                              sizeof(struct ga_mcache));
+    if (r == 0)
+        r = ga_backing_ensure(&heap->meta_backing,
+                              heap->meta->mcaches_offset + id * sizeof(struct ga_mcache_entry),
+                              sizeof(struct ga_mcache_entry));
+    if (r < 0)
+        return r;
+    heap->mcache_end++;
+    *ret = id;
+    return 0;
+}
+
+int ga_heap_new_mcache(struct ga_heap *heap, ga_client_id client, ga_mcache_id *ret_mcache)
+{
+    if (!ga_clients_is_attached(heap, client))
+        return -EPERM;
+    ga_mcache_id id = 0;
+    int r = find_mcache(heap, &id);
+    if (r < 0)
+        return r;
+
+    struct ga_client_record *owner = &heap->client_records[client];
+    struct ga_mcache_record *record = &heap->mcaches[id];
+    *record = (struct ga_mcache_record){.client_plus_1 = client + 1, .next = owner->first_mcache};
+    count(heap, id, &record->mallocs_before, &record->frees_before);
+    owner->first_mcache = id;
+    owner->nmcaches++;
+    heap->nmcaches++;
+    ga_store_release(&heap->mcache_entries[id].client, client + 1);
+    *ret_mcache = id;
+    return 0;
+}
+
+void ga_heap_client_gone(struct ga_heap *heap, ga_client_id client)
+{
+    if (!ga_clients_is_attached(heap, client))
+        return;
+    struct ga_client_record *record = &heap->client_records[client];
+    while (record->first_mcache) {
+        ga_mcache_id id = record->first_mcache;
+        struct ga_mcache_record *mcache = &heap->mcaches[id];
+        ga_lease_recover(heap, id);
+        ga_store_release(&heap->mcache_entries[id].client, 0);
+        record->first_mcache = mcache->next;
+        *mcache = (struct ga_mcache_record){.next = heap->unused_mcache};
+        heap->unused_mcache = id;
+        heap->nmcaches--;
+    }
+    while (record->large.first)
+        ga_mheap_disown_large(heap, record->large.first);
+    ga_roots_client_gone(heap, client);
+    heap->nclients--;
+    ga_store_release(&heap->clients[client].state, GA_CLIENT_FREE);
+}
+
+int ga_heap_next_client(struct ga_heap *heap, uint32_t client, struct ga_client_info *ret)
+{
+    while (client < heap->client_end && !ga_clients_is_attached(heap, client))
+        client++;
+    if (client >= heap->client_end)
+        return -ENOENT;
+    const struct ga_client_entry *entry = &heap->clients[client];
+    const struct ga_client_record *record = &heap->client_records[client];
+    struct ga_client_info info = {
+        .client = client,
+        .pid = entry->pid,
+        .uid = entry->uid,
+        .mcaches = record->nmcaches,
+        .attached_ms = heap->effects.now_ms(heap->effects.data) - record->attached_ms,
+    };
+    memcpy(info.name, entry->name, sizeof(info.name));
+    for (ga_mcache_id id = record->first_mcache; id; id = heap->mcaches[id].next) {
+        uint64_t mallocs;
+        uint64_t frees;
+        count(heap, id, &mallocs, &frees);
+        info.mallocs += mallocs - heap->mcaches[id].mallocs_before;
+        info.frees += frees - heap->mcaches[id].frees_before;
+        info.spans += heap->mcaches[id].leased.count;
+        info.leased_bytes += heap->mcaches[id].leased_bytes;
+    }
+    *ret = info;
+    return 0;
+}

@@ -1,0 +1,142 @@
+/* The heap as a whole: making it and forgetting it. */
+#include "server/heap.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <stdio.h>
+
+#include "server/heap_internal.h"
+
+uint64_t ga_heap_meta_bytes(uint64_t reserve_bytes)
+{
+    struct ga_meta_header header = {0};
+    ga_geometry_init(&header, reserve_bytes);
+    return header.meta_bytes;
+}
+
+uint64_t ga_heap_bits_bytes(uint64_t reserve_bytes)
+{
+    struct ga_meta_header header = {0};
+    ga_geometry_init(&header, reserve_bytes);
+    return header.bits_bytes;
+}
+
+static int check_config(const struct ga_heap_config *config)
+{
+    uint64_t reserve = config->reserve_bytes;
+    bool good = ga_heap_name_is_valid(config->name) && reserve > 0 &&
+                reserve % GA_ARENA_SIZE == 0 && reserve <= GA_RESERVE_MAX && config->base > 0 &&
+                config->base % GA_ARENA_SIZE == 0 && config->limit_bytes <= reserve &&
+                config->limit_bytes % GA_PAGE_SIZE == 0;
+    return good ? 0 : -EINVAL;
+}
+
+/* The books, which lie in private memory; large tables are zero pages until they are touched. */
+static int make_books(struct ga_heap *heap, const struct ga_heap_config *config)
+{
+    heap->npages_reserved = config->reserve_bytes / GA_PAGE_SIZE;
+    uint64_t limit = config->limit_bytes ? config->limit_bytes : config->reserve_bytes;
+    heap->npages_limit = limit / GA_PAGE_SIZE;
+    heap->mcache_end = 1;
+    heap->mspans = calloc(heap->npages_reserved, sizeof(*heap->mspans));
+    heap->client_records = calloc(GA_CLIENT_COUNT, sizeof(*heap->client_records));
+    heap->mcaches = calloc(GA_MCACHE_COUNT, sizeof(*heap->mcaches));
+    if (!heap->mspans || !heap->client_records || !heap->mcaches)
+        return -ENOMEM;
+    int r = ga_page_alloc_new(heap->npages_reserved, &heap->pages);
+    if (r == 0)
+        r = ga_backing_init(&heap->meta_backing, &heap->effects, GA_OBJECT_META,
+                            ga_heap_meta_bytes(config->reserve_bytes));
+    if (r == 0)
+        r = ga_backing_init(&heap->bits_backing, &heap->effects, GA_OBJECT_BITS,
+                            ga_heap_bits_bytes(config->reserve_bytes));
+    return r;
+}
+
+/* Back the headers and the arena table, and write them; the state, which says that all the rest may
+ * be read, last. */
+static int make_objects(struct ga_heap *heap, const struct ga_heap_config *config, void *meta,
+                        void *bits)
+{
+    struct ga_meta_header geometry = {0};
+    ga_geometry_init(&geometry, config->reserve_bytes);
+    int r = ga_backing_ensure(&heap->meta_backing, 0, geometry.clients_offset);
+    if (r == 0)
+        r = ga_backing_ensure(&heap->bits_backing, 0, sizeof(struct ga_bits_header));
+    if (r < 0)
+        return r;
+
+    struct ga_bits_header *bits_header = bits;
+    *bits_header = (struct ga_bits_header){.magic = GA_BITS_MAGIC,
+                                           .layout_version = GA_LAYOUT_VERSION,
+                                           .header_bytes = sizeof(*bits_header),
+                                           .heap_id = config->heap_id};
+    struct ga_meta_header *header = meta;
+    *header = geometry;
+    header->magic = GA_META_MAGIC;
+    header->layout_version = GA_LAYOUT_VERSION;
+    header->header_bytes = sizeof(*header);
+    header->server_pid = config->server_pid;
+    header->server_start_time = config->server_start_time;
+    header->heap_id = config->heap_id;
+    header->generation = 1;
+    header->created_ms = heap->effects.wall_ms(heap->effects.data);
+    header->base = config->base;
+    header->limit_bytes = heap->npages_limit * GA_PAGE_SIZE;
+    snprintf(header->name, sizeof(header->name), "%s", config->name);
+    snprintf(header->server_version, sizeof(header->server_version), "%s", config->server_version);
+
+    heap->meta = header;
+    heap->view = ga_view_of(meta, bits);
+    char *m = meta;
+    heap->arenas = (void *)(m + header->arenas_offset);
+    heap->clients = (void *)(m + header->clients_offset);
+    heap->mcache_entries = (void *)(m + header->mcaches_offset);
+    heap->roots = (void *)(m + header->roots_offset);
+    heap->page_table = (void *)(m + header->page_table_offset);
+    for (uint64_t arena = 0; arena < config->reserve_bytes / GA_ARENA_SIZE; arena++)
+        ga_store_relaxed(&heap->arenas[arena].state, GA_ARENA_RESERVED);
+    ga_store_release(&header->state, GA_HEAP_LIVE);
+    return 0;
+}
+
+int ga_heap_new(const struct ga_heap_config *config, void *meta, void *bits,
+                const struct ga_heap_effects *effects, struct ga_heap **ret)
+{
+    int r = check_config(config);
+    if (r < 0)
+        return r;
+    struct ga_heap *heap = calloc(1, sizeof(*heap));
+    if (!heap)
+        return -ENOMEM;
+    heap->effects = *effects;
+    heap->started_ms = effects->now_ms(effects->data);
+    r = make_books(heap, config);
+    if (r == 0)
+        r = make_objects(heap, config, meta, bits);
+    if (r < 0) {
+        ga_heap_free(heap);
+        return r;
+    }
+    *ret = heap;
+    return 0;
+}
+
+void ga_heap_free(struct ga_heap *heap)
+{
+    if (!heap)
+        return;
+    ga_backing_fini(&heap->bits_backing);
+    ga_backing_fini(&heap->meta_backing);
+    ga_page_alloc_free_all(heap->pages);
+    free(heap->mcaches);
+    free(heap->client_records);
+    free(heap->mspans);
+    free(heap);
+}
+
+void ga_heap_end(struct ga_heap *heap)
+{
+    ga_store_release(&heap->meta->state, GA_HEAP_ENDED);
+}

@@ -1,0 +1,176 @@
+/* The heap core: what goallocd knows and decides, with no input or output of its own. Events come
+ * in as calls; what it needs done comes out through a table of effects, so it runs in a test
+ * without shared memory, sockets or a clock. One thread.
+ *
+ * Functions return 0 or a negative errno. The core believes nothing that a client says or can
+ * write: it checks every argument against its own books. */
+#ifndef GA_SERVER_HEAP_H
+#define GA_SERVER_HEAP_H
+
+#include <stdbool.h>
+
+#include "shm/layout.h"
+#include "shm/mapping.h"
+
+struct ga_heap;
+
+/* A client's number: its index in the client table. */
+typedef uint32_t ga_client_id;
+
+/* What the core asks of the world. */
+struct ga_heap_effects {
+    /* Make the object at least bytes long (the new part a hole). 0 or negative errno. */
+    int (*extend)(void *data, enum ga_object object, uint64_t bytes);
+    /* Back [offset, offset + bytes), inside the object, with memory. 0; -ENOMEM when there is none,
+     * and then nothing is left half backed that matters: a later commit may cover it again. */
+    int (*commit)(void *data, enum ga_object object, uint64_t offset, uint64_t bytes);
+    /* Ask every client to give back what it does not use. */
+    void (*reclaim)(void *data);
+    /* Milliseconds since some start, never going back; and wall clock milliseconds since 1970. */
+    uint64_t (*now_ms)(void *data);
+    uint64_t (*wall_ms)(void *data);
+    void *data;
+};
+
+struct ga_heap_config {
+    const char *name;
+    uint64_t base;
+    uint64_t reserve_bytes; /* multiple of the arena size */
+    uint64_t limit_bytes; /* multiple of the page size, at most reserve_bytes; 0 = reserve_bytes */
+    uint64_t heap_id;
+    uint32_t server_pid;
+    uint64_t server_start_time;
+    const char *server_version;
+};
+
+/* How many bytes of meta and bits a heap of this reserve maps. */
+uint64_t ga_heap_meta_bytes(uint64_t reserve_bytes);
+uint64_t ga_heap_bits_bytes(uint64_t reserve_bytes);
+
+/* Make a heap in meta and bits, mapped whole but still empty objects: commits what it needs of
+ * them first. Returns 0, -EINVAL (config), -ENOMEM. */
+int ga_heap_new(const struct ga_heap_config *config, void *meta, void *bits,
+                const struct ga_heap_effects *effects, struct ga_heap **ret);
+/* Forget the books; shared memory is left as it is. NULL is allowed. */
+void ga_heap_free(struct ga_heap *heap);
+/* Tell whoever maps meta that the heap has ended. */
+void ga_heap_end(struct ga_heap *heap);
+
+/* A process attaches. Returns 0 and its number, or -EAGAIN when the table is full. */
+int ga_heap_attach(struct ga_heap *heap, uint32_t pid, uint32_t uid, uint32_t gid,
+                   uint64_t start_time, const char *client_name, ga_client_id *ret_client);
+/* The process is certainly gone, or has detached: take back its mcaches and leases as the slot
+ * protocol's recovery does. Its objects stay. */
+void ga_heap_client_gone(struct ga_heap *heap, ga_client_id client);
+
+/* An mcache for one more thread of the client. 0, -EAGAIN when there are no more, -ENOMEM. */
+int ga_heap_new_mcache(struct ga_heap *heap, ga_client_id client, ga_mcache_id *ret_mcache);
+
+#define GA_LEASE_MAX 64u /* spans granted at once, at most */
+
+/* Lease up to count (1..GA_LEASE_MAX) spans of span_class (2..135) to mcache, which must be
+ * client's: those with free slots that nobody leases first, the fullest first; then new ones.
+ * Returns 0 with at least one, -EINVAL, -EPERM, -ENOMEM. */
+int ga_heap_lease(struct ga_heap *heap, ga_client_id client, ga_mcache_id mcache,
+                  ga_span_class span_class, uint32_t count,
+                  ga_page_id ret_pages[static GA_LEASE_MAX], uint32_t *ret_count);
+
+/* mcache says it has returned the span at page. Believed only if the span's holder word says so
+ * too. Returns 0, -EINVAL (no such lease), -EPERM, -EAGAIN (holder does not say returned). */
+int ga_heap_return(struct ga_heap *heap, ga_client_id client, ga_mcache_id mcache, ga_page_id page);
+
+/* Allocate a large object: a span of its own, the object in use at once. size_bytes > 32768.
+ * Returns 0, whether the memory is known to be zero, -EINVAL, -EPERM, -ENOMEM. */
+int ga_heap_large_alloc(struct ga_heap *heap, ga_client_id client, ga_mcache_id mcache,
+                        uint64_t size_bytes, bool noscan, ga_page_id *ret_page, bool *ret_zeroed);
+
+/* Somebody has freed slots of spans that nobody leases: look at all pending bits. */
+void ga_heap_sweep_pending(struct ga_heap *heap);
+
+/* Roots. offset is the published object's, checked to be inside committed memory.
+ * name is 1..GA_ROOT_NAME_MAX bytes. -EINVAL, -ENAMETOOLONG, -EEXIST, -ENOENT, -ENOSPC. */
+int ga_heap_publish(struct ga_heap *heap, ga_client_id client, const char *name, uint64_t offset);
+int ga_heap_lookup(struct ga_heap *heap, const char *name, uint64_t *ret_offset,
+                   uint32_t *ret_client_plus_1);
+int ga_heap_unpublish(struct ga_heap *heap, const char *name);
+
+/* ---- what the heap shows of itself ---- */
+
+struct ga_class_stats {
+    uint64_t mallocs;
+    uint64_t frees;
+    uint64_t spans;
+    uint64_t alloc_bytes;
+};
+
+struct ga_heap_stats {
+    uint64_t alloc_bytes;
+    uint64_t total_alloc_bytes;
+    uint64_t sys_bytes;
+    uint64_t mallocs;
+    uint64_t frees;
+    uint64_t heap_objects;
+    uint64_t heap_sys_bytes;
+    uint64_t heap_idle_bytes;
+    uint64_t heap_inuse_bytes;
+    uint64_t meta_bytes;
+    uint64_t bits_bytes;
+    uint64_t spans_inuse;
+    uint64_t spans_leased;
+    struct ga_class_stats by_class[68]; /* by size class, 0 = large */
+};
+void ga_heap_get_stats(struct ga_heap *heap, struct ga_heap_stats *ret);
+
+struct ga_heap_status {
+    uint64_t base;
+    uint64_t reserve_bytes;
+    uint64_t limit_bytes;
+    uint64_t committed_bytes;
+    uint64_t inuse_bytes;
+    uint64_t uptime_ms;
+    uint32_t clients;
+    uint32_t mcaches;
+    uint32_t roots;
+    uint32_t arenas_ready;
+    uint32_t arenas_prepared;
+    uint32_t arenas_reserved;
+};
+void ga_heap_get_status(struct ga_heap *heap, struct ga_heap_status *ret);
+
+struct ga_span_info {
+    ga_page_id page;
+    uint64_t npages;
+    ga_span_class span_class;
+    ga_mcache_id owner;
+    ga_client_id client_plus_1; /* 0 = nobody's */
+    uint32_t slots;
+    uint32_t used;
+};
+/* The first span in use at or after page; -ENOENT when there is none. */
+int ga_heap_next_span(struct ga_heap *heap, uint64_t page, struct ga_span_info *ret);
+
+struct ga_client_info {
+    ga_client_id client;
+    uint32_t pid;
+    uint32_t uid;
+    uint32_t mcaches;
+    uint64_t spans;
+    uint64_t leased_bytes;
+    uint64_t mallocs; /* since it attached */
+    uint64_t frees;
+    uint64_t attached_ms; /* how long ago */
+    char name[32];
+};
+/* The first attached client at or after number client; -ENOENT when there is none. */
+int ga_heap_next_client(struct ga_heap *heap, uint32_t client, struct ga_client_info *ret);
+
+struct ga_root_info {
+    uint32_t index;
+    char name[GA_ROOT_NAME_MAX + 1];
+    uint64_t offset;
+    ga_client_id client_plus_1;
+};
+/* The first root at or after index; -ENOENT when there is none. */
+int ga_heap_next_root(struct ga_heap *heap, uint32_t index, struct ga_root_info *ret);
+
+#endif

@@ -1,0 +1,106 @@
+/* The core's own state, shared by its files. */
+#ifndef GA_SERVER_HEAP_INTERNAL_H
+#define GA_SERVER_HEAP_INTERNAL_H
+
+#include "server/backing.h"
+#include "server/heap.h"
+#include "server/mcentral.h"
+#include "server/page_alloc.h"
+#include "shm/slot.h"
+
+/* What the server knows of an mcache beside its public entry. */
+struct ga_mcache_record {
+    uint32_t client_plus_1; /* whose it is, 0 = nobody's */
+    uint32_t next;          /* the client's next mcache, or the next unused id; 0 = none */
+    struct ga_span_list leased;
+    uint64_t leased_bytes;
+    uint64_t mallocs_before; /* what the counters said when this client got it */
+    uint64_t frees_before;
+};
+
+struct ga_client_record {
+    uint32_t first_mcache;
+    uint32_t nmcaches;
+    struct ga_span_list large; /* the large spans it asked for */
+    uint64_t attached_ms;      /* by the effects' clock */
+};
+
+struct ga_heap {
+    struct ga_heap_effects effects;
+    struct ga_meta_header *meta;
+    struct ga_view view;
+    /* The writable face of what view shows read-only. */
+    struct ga_arena_entry *arenas;
+    struct ga_client_entry *clients;
+    struct ga_mcache_entry *mcache_entries;
+    struct ga_root_entry *roots;
+    ga_page_word *page_table;
+
+    struct ga_backing meta_backing;
+    struct ga_backing bits_backing;
+
+    /* mheap */
+    struct ga_page_alloc *pages;
+    uint64_t npages_reserved;
+    uint64_t npages_limit;
+    uint64_t npages_committed;
+    uint64_t npages_inuse;
+    uint64_t narenas_prepared; /* inside the object, Ready ones included */
+    uint64_t zeroed_from;      /* pages from here on have never been handed out */
+    struct ga_mspan *mspans;   /* by first page */
+    uint64_t nspans;
+    uint64_t nspans_leased;
+    uint64_t spans_by_class[68];
+    uint64_t large_bytes;
+    uint64_t large_bytes_ever;
+    struct ga_mcentral central[GA_SPAN_CLASS_COUNT];
+
+    /* clients, mcaches, roots */
+    struct ga_client_record *client_records;
+    struct ga_mcache_record *mcaches;
+    uint32_t nclients;
+    uint32_t client_end; /* no entry from here on was ever used */
+    uint32_t nmcaches;
+    uint32_t mcache_end;    /* as client_end; ids begin at 1 */
+    uint32_t unused_mcache; /* first of the ids given back */
+    uint32_t nroots;
+    uint32_t root_end;
+
+    uint64_t started_ms;
+};
+
+/* mheap.c: spans out of page runs. */
+
+/* Make a span of npages. owner: the mcache to lease it to, or 0. A large span (size class 0) has
+ * its one slot in use from the start and belongs to client. Returns 0, *ret_page, and whether its
+ * memory may be other than zero; -ENOMEM. */
+int ga_mheap_new_span(struct ga_heap *heap, ga_span_class span_class, uint64_t npages,
+                      uint32_t client_plus_1, ga_page_id *ret_page, bool *ret_needzero);
+/* A large span's client is gone: it is nobody's. */
+void ga_mheap_disown_large(struct ga_heap *heap, ga_page_id page);
+/* Give back a span that nobody leases, that is on no list, and whose slots are all free. */
+void ga_mheap_free_span(struct ga_heap *heap, ga_page_id page);
+/* How many slots a span has. */
+uint32_t ga_mheap_nslots(ga_span_class span_class);
+/* Store the span's owner in its entry (seq_cst: pairs with who frees and then looks whom to tell).
+ */
+void ga_mheap_set_owner(struct ga_heap *heap, ga_page_id page, ga_mcache_id owner);
+
+/* lease.c */
+
+/* The lease on the span at page has ended, its claimed word given back: take it over. */
+void ga_lease_end(struct ga_heap *heap, ga_page_id page);
+/* What a dead or detached client's mcache left: its claimed words, its news, its leases. */
+void ga_lease_recover(struct ga_heap *heap, ga_mcache_id mcache);
+
+/* clients.c */
+
+/* The record of mcache if it is client's, else NULL. */
+struct ga_mcache_record *ga_clients_mcache(struct ga_heap *heap, ga_client_id client,
+                                           ga_mcache_id mcache);
+bool ga_clients_is_attached(const struct ga_heap *heap, ga_client_id client);
+
+/* roots.c: what client has published stays, but is nobody's. */
+void ga_roots_client_gone(struct ga_heap *heap, ga_client_id client);
+
+#endif

@@ -1,0 +1,197 @@
+/* Leases: the right of one mcache to allocate from one span. The page entry's owner says whom a
+ * free must tell; the mspan says the same in the server's own memory, and that is what is believed.
+ */
+#include "server/heap_internal.h"
+
+#include <errno.h>
+
+#include "shm/size_class.h"
+
+static void lease_to(struct ga_heap *heap, struct ga_mcache_record *record, ga_mcache_id mcache,
+                     ga_page_id page)
+{
+    struct ga_mspan *span = &heap->mspans[page];
+    span->place = GA_SPAN_LEASED;
+    ga_span_list_push(&record->leased, heap->mspans, page);
+    record->leased_bytes += span->npages * GA_PAGE_SIZE;
+    heap->nspans_leased++;
+    ga_mheap_set_owner(heap, page, mcache);
+    ga_store_relaxed(&heap->mcache_entries[mcache].nspans, record->leased.count);
+    ga_store_relaxed(&heap->mcache_entries[mcache].leased_bytes, record->leased_bytes);
+}
+
+/* A span with free slots that nobody leases, or a new one. */
+static int find_span(struct ga_heap *heap, ga_span_class span_class, ga_page_id *ret_page)
+{
+    ga_page_id page = ga_mcentral_take(&heap->central[span_class], heap->mspans);
+    if (page) {
+        *ret_page = page;
+        return 0;
+    }
+    bool needzero;
+    uint64_t npages = ga_size_classes[span_class / 2].npages;
+    return ga_mheap_new_span(heap, span_class, npages, 0, ret_page, &needzero);
+}
+
+int ga_heap_lease(struct ga_heap *heap, ga_client_id client, ga_mcache_id mcache,
+                  ga_span_class span_class, uint32_t count,
+                  ga_page_id ret_pages[static GA_LEASE_MAX], uint32_t *ret_count)
+{
+    if (span_class < 2 || span_class >= GA_SPAN_CLASS_COUNT || count == 0 || count > GA_LEASE_MAX)
+        return -EINVAL;
+    struct ga_mcache_record *record = ga_clients_mcache(heap, client, mcache);
+    if (!record)
+        return -EPERM;
+
+    /* Full spans that others have freed slots of come before new ones. */
+    if (heap->central[span_class].full.count > 0)
+        ga_heap_sweep_pending(heap);
+    uint32_t n = 0;
+    int r = 0;
+    for (; n < count; n++) {
+        r = find_span(heap, span_class, &ret_pages[n]);
+        if (r < 0)
+            break;
+        lease_to(heap, record, mcache, ret_pages[n]);
+    }
+    if (n == 0) {
+        heap->effects.reclaim(heap->effects.data);
+        return r;
+    }
+    *ret_count = n;
+    return 0;
+}
+
+/* Find the place of a span that nobody leases any more and that is on no list. */
+static void settle(struct ga_heap *heap, ga_page_id page)
+{
+    struct ga_mspan *span = &heap->mspans[page];
+    uint32_t nslots = ga_mheap_nslots(span->span_class);
+    uint32_t used = ga_slot_count_used(&heap->view, page, nslots);
+    if (used == 0)
+        ga_mheap_free_span(heap, page);
+    else if (span->place != GA_SPAN_LARGE)
+        ga_mcentral_put(&heap->central[span->span_class], heap->mspans, page, used, nslots);
+}
+
+void ga_lease_end(struct ga_heap *heap, ga_page_id page)
+{
+    struct ga_mspan *span = &heap->mspans[page];
+    ga_mcache_id mcache = span->owner;
+    struct ga_mcache_record *record = &heap->mcaches[mcache];
+    ga_span_list_remove(&record->leased, heap->mspans, page);
+    record->leased_bytes -= span->npages * GA_PAGE_SIZE;
+    heap->nspans_leased--;
+    ga_store_relaxed(&heap->mcache_entries[mcache].nspans, record->leased.count);
+    ga_store_relaxed(&heap->mcache_entries[mcache].leased_bytes, record->leased_bytes);
+
+    /* In this order: the owner (who frees from now on tells the server), the holder, and only then
+     * F is read; seq_cst, so that no free between is missed by both sides. */
+    ga_mheap_set_owner(heap, page, 0);
+    _Atomic uint64_t *holder = &heap->view.lines[page].holder;
+    ga_xchg_seq_cst(holder, ga_holder_next(ga_load_relaxed(holder), 0, 0));
+    settle(heap, page);
+}
+
+int ga_heap_return(struct ga_heap *heap, ga_client_id client, ga_mcache_id mcache, ga_page_id page)
+{
+    if (!ga_clients_mcache(heap, client, mcache))
+        return -EPERM;
+    if (page >= heap->npages_committed || heap->mspans[page].place != GA_SPAN_LEASED ||
+        heap->mspans[page].owner != mcache)
+        return -EINVAL;
+    /* The message is a hint, the holder word decides. Acquire: the returner's last stores to A. */
+    if (!ga_holder_is_returned_by(ga_load_acquire(&heap->view.lines[page].holder), mcache))
+        return -EAGAIN;
+    ga_lease_end(heap, page);
+    return 0;
+}
+
+/* Give back the claimed word of one class, if where names a span that is leased to this mcache:
+ * what the words say is believed only as far as the server's own books agree. */
+static void unclaim(struct ga_heap *heap, ga_mcache_id mcache, ga_span_class span_class)
+{
+    uint64_t where = ga_load_relaxed(&heap->view.mcaches[mcache].where[span_class]);
+    ga_page_id page = ga_where_page(where);
+    if (page == 0 || page >= heap->npages_committed)
+        return;
+    const struct ga_mspan *span = &heap->mspans[page];
+    uint32_t nslots = ga_mheap_nslots(span_class);
+    if (span->place == GA_SPAN_LEASED && span->owner == mcache && span->span_class == span_class &&
+        ga_where_word(where) < ga_word_count(nslots))
+        ga_slot_unclaim(&heap->view, mcache, span_class, nslots);
+}
+
+void ga_lease_recover(struct ga_heap *heap, ga_mcache_id mcache)
+{
+    struct ga_mcache_record *record = &heap->mcaches[mcache];
+    for (uint32_t c = 2; c < GA_SPAN_CLASS_COUNT; c++) {
+        unclaim(heap, mcache, (ga_span_class)c);
+        ga_store_release(&heap->view.mcaches[mcache].classes[c].cache, 0);
+    }
+    while (record->leased.first)
+        ga_lease_end(heap, record->leased.first);
+
+    /* A free that was cut off between changing F and telling is told again. */
+    uint64_t telling = ga_load_relaxed(&heap->view.mcaches[mcache].telling);
+    if (telling != 0 && telling < heap->npages_committed)
+        ga_slot_tell(&heap->view, (ga_page_id)telling);
+    ga_store_release(&heap->view.mcaches[mcache].telling, 0);
+}
+
+/* Somebody freed slots of the span at page and found nobody leasing it. */
+static void take_news(struct ga_heap *heap, ga_page_id page)
+{
+    struct ga_mspan *span = &heap->mspans[page];
+    switch (span->place) {
+    case GA_SPAN_UNUSED:
+        break; /* freed already, for its other slots' sake */
+    case GA_SPAN_LEASED:
+        ga_slot_tell(&heap->view, page); /* leased since: its owner must know */
+        break;
+    case GA_SPAN_LARGE:
+        settle(heap, page);
+        break;
+    default:
+        ga_mcentral_remove(&heap->central[span->span_class], heap->mspans, page);
+        settle(heap, page);
+    }
+}
+
+void ga_heap_sweep_pending(struct ga_heap *heap)
+{
+    uint64_t nwords = (heap->npages_committed + 63) / 64;
+    for (uint64_t i = 0; i < nwords; i++) {
+        _Atomic uint64_t *word = &heap->view.pending[i];
+        if (ga_load_relaxed(word) == 0)
+            continue;
+        /* Cleared before F is read: a free after the clearing sets it again. */
+        uint64_t bits = ga_xchg_seq_cst(word, 0);
+        while (bits) {
+            uint64_t page = i * 64 + (uint64_t)__builtin_ctzll(bits);
+            bits &= bits - 1;
+            if (page < heap->npages_committed)
+                take_news(heap, (ga_page_id)page);
+        }
+    }
+}
+
+int ga_heap_large_alloc(struct ga_heap *heap, ga_client_id client, ga_mcache_id mcache,
+                        uint64_t size_bytes, bool noscan, ga_page_id *ret_page, bool *ret_zeroed)
+{
+    if (size_bytes <= GA_SMALL_MAX)
+        return -EINVAL;
+    if (!ga_clients_mcache(heap, client, mcache))
+        return -EPERM;
+    if (size_bytes > heap->npages_limit * GA_PAGE_SIZE)
+        return -ENOMEM;
+    uint64_t npages = (size_bytes + GA_PAGE_SIZE - 1) / GA_PAGE_SIZE;
+    bool needzero;
+    int r = ga_mheap_new_span(heap, noscan ? 1 : 0, npages, client + 1, ret_page, &needzero);
+    if (r < 0) {
+        heap->effects.reclaim(heap->effects.data);
+        return r;
+    }
+    *ret_zeroed = !needzero;
+    return 0;
+}

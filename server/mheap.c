@@ -1,0 +1,258 @@
+/* mheap: spans out of page runs, and the memory behind them.
+ *
+ * The heap object grows at its end: by whole arenas when it is extended (Reserved -> Prepared, a
+ * hole), by GROW_MIN pages at least when it is committed (Prepared -> Ready). A page is backed, and
+ * so are its entry, its span line and its pending bit, before any span holds it; so a full /dev/shm
+ * is an error here and never a SIGBUS in a client. A span is made by writing its first page's entry
+ * last, and freed by clearing that first.
+ *
+ * Page 0 is never handed out: its number means "none". */
+#include "server/heap_internal.h"
+
+#include <errno.h>
+
+#include "shm/size_class.h"
+
+#define GROW_MIN_NPAGES (UINT64_C(1) * 1024 * 1024 / GA_PAGE_SIZE)
+#define GROW_MAX_NPAGES (UINT64_C(16) * 1024 * 1024 / GA_PAGE_SIZE)
+
+uint32_t ga_mheap_nslots(ga_span_class span_class)
+{
+    uint32_t size_class = span_class / 2;
+    return size_class == 0 ? 1 : ga_size_classes[size_class].nslots;
+}
+
+/* ---- growth ---- */
+
+static void set_arena_state(struct ga_heap *heap, uint64_t arena, uint32_t state)
+{
+    ga_store_release(&heap->arenas[arena].state, state);
+}
+
+/* Make the heap object reach over its first npages: Reserved -> Prepared. */
+static int prepare(struct ga_heap *heap, uint64_t npages)
+{
+    uint64_t narenas = (npages + GA_PAGES_PER_ARENA - 1) / GA_PAGES_PER_ARENA;
+    if (narenas <= heap->narenas_prepared)
+        return 0;
+    int r = heap->effects.extend(heap->effects.data, GA_OBJECT_HEAP, narenas * GA_ARENA_SIZE);
+    if (r < 0)
+        return r;
+    while (heap->narenas_prepared < narenas)
+        set_arena_state(heap, heap->narenas_prepared++, GA_ARENA_PREPARED);
+    return 0;
+}
+
+/* Back what is kept for each page of [page, page + npages). */
+static int commit_tables(struct ga_heap *heap, uint64_t page, uint64_t npages)
+{
+    int r = ga_backing_ensure(&heap->meta_backing,
+                              heap->meta->page_table_offset + page * sizeof(ga_page_word),
+                              npages * sizeof(ga_page_word));
+    if (r == 0)
+        r = ga_backing_ensure(&heap->bits_backing, heap->meta->bits_pending_offset + page / 8,
+                              npages / 8 + 1);
+    if (r == 0)
+        r = ga_backing_ensure(&heap->bits_backing,
+                              heap->meta->bits_lines_offset + page * sizeof(struct ga_span_line),
+                              npages * sizeof(struct ga_span_line));
+    return r;
+}
+
+/* Commit the next npages of the heap: Prepared -> Ready. */
+static int commit(struct ga_heap *heap, uint64_t npages)
+{
+    uint64_t page = heap->npages_committed;
+    int r = prepare(heap, page + npages);
+    if (r == 0)
+        r = commit_tables(heap, page, npages);
+    if (r == 0)
+        r = heap->effects.commit(heap->effects.data, GA_OBJECT_HEAP, page * GA_PAGE_SIZE,
+                                 npages * GA_PAGE_SIZE);
+    if (r < 0)
+        return r;
+
+    heap->npages_committed += npages;
+    for (uint64_t p = page; p < page + npages;) {
+        uint64_t arena = p / GA_PAGES_PER_ARENA;
+        uint64_t arena_end = (arena + 1) * GA_PAGES_PER_ARENA;
+        uint64_t end = arena_end < page + npages ? arena_end : page + npages;
+        ga_store_release(&heap->arenas[arena].ready_npages,
+                         (uint32_t)(end - arena * GA_PAGES_PER_ARENA));
+        set_arena_state(heap, arena, GA_ARENA_READY);
+        p = end;
+    }
+    /* Pairs with the clients' acquire: who sees the new end finds the tables behind it backed. */
+    ga_store_release(&heap->meta->committed_npages, heap->npages_committed);
+
+    uint64_t first = page == 0 ? 1 : page;
+    ga_page_alloc_grow(heap->pages, first, page + npages - first);
+    return 0;
+}
+
+/* How many free pages lie at the end of the committed heap, up to most. */
+static uint64_t free_tail(const struct ga_heap *heap, uint64_t most)
+{
+    uint64_t n = 0;
+    while (n < most && n + 1 < heap->npages_committed &&
+           ga_page_alloc_is_free(heap->pages, heap->npages_committed - 1 - n))
+        n++;
+    return n;
+}
+
+/* Commit more, so that a run of npages exists: a step that grows with the heap, so that growth
+ * costs little per page; and when that is not to be had, just what is needed. */
+static int grow(struct ga_heap *heap, uint64_t npages)
+{
+    uint64_t need = npages - free_tail(heap, npages - 1);
+    if (heap->npages_committed == 0)
+        need++; /* page 0 */
+    uint64_t left = heap->npages_limit - heap->npages_committed;
+    if (need > left)
+        return -ENOMEM;
+
+    uint64_t step = heap->npages_committed / 16;
+    step = step < GROW_MIN_NPAGES ? GROW_MIN_NPAGES : step;
+    step = step > GROW_MAX_NPAGES ? GROW_MAX_NPAGES : step;
+    uint64_t want = need > step ? need : step;
+    want = want > left ? left : want;
+    int r = commit(heap, want);
+    if (r < 0 && want > need)
+        r = commit(heap, need);
+    return r;
+}
+
+static int take_run(struct ga_heap *heap, uint64_t npages, uint64_t *ret_page)
+{
+    uint64_t scavenged;
+    int r = ga_page_alloc_alloc(heap->pages, npages, ret_page, &scavenged);
+    if (r == 0)
+        return 0;
+    /* Before the heap grows, what others have freed is looked for. */
+    ga_heap_sweep_pending(heap);
+    r = ga_page_alloc_alloc(heap->pages, npages, ret_page, &scavenged);
+    if (r == 0)
+        return 0;
+    r = grow(heap, npages);
+    if (r < 0)
+        return r;
+    r = ga_page_alloc_alloc(heap->pages, npages, ret_page, &scavenged);
+    assert(r == 0);
+    return 0;
+}
+
+/* ---- spans ---- */
+
+/* Whether memory of the run may be other than zero: only pages never handed out are known to be. */
+static bool run_needs_zero(struct ga_heap *heap, uint64_t page, uint64_t npages)
+{
+    bool needzero = page < heap->zeroed_from;
+    if (page + npages > heap->zeroed_from)
+        heap->zeroed_from = page + npages;
+    return needzero;
+}
+
+/* Every slot free (of a large span: the one slot in use), nobody the holder. The server may do
+ * this: no entry leads to the span as yet. */
+static void init_bits(struct ga_heap *heap, ga_page_id page, ga_span_class span_class, bool large)
+{
+    struct ga_span_line *line = &heap->view.lines[page];
+    uint32_t nwords = ga_word_count(ga_mheap_nslots(span_class));
+    for (uint32_t word = 0; word < nwords; word++) {
+        uint64_t f = ga_load_relaxed(ga_view_f(&heap->view, page, word));
+        ga_store_relaxed(ga_view_a(&heap->view, page, word), large ? f ^ 1 : f);
+    }
+    ga_store_relaxed(&line->d, 0);
+    ga_store_relaxed(&line->holder, ga_holder_next(ga_load_relaxed(&line->holder), 0, 0));
+}
+
+static void write_entries(struct ga_heap *heap, ga_page_id page, uint64_t npages,
+                          ga_span_class span_class, uint32_t client_plus_1, uint64_t flags)
+{
+    bool large = span_class / 2 == 0;
+    flags |= GA_ENTRY_INUSE | (large ? GA_ENTRY_LARGE : 0);
+    for (uint64_t i = 1; i < npages; i++) {
+        uint32_t field = large && i == 1 ? client_plus_1 : 0;
+        ga_store_relaxed(&heap->page_table[page + i], ga_entry_make(span_class, i, field, flags));
+    }
+    /* The commit: pairs with the acquire load of a free. */
+    ga_store_release(&heap->page_table[page],
+                     ga_entry_make(span_class, npages, 0, flags | GA_ENTRY_FIRST));
+}
+
+int ga_mheap_new_span(struct ga_heap *heap, ga_span_class span_class, uint64_t npages,
+                      uint32_t client_plus_1, ga_page_id *ret_page, bool *ret_needzero)
+{
+    bool large = span_class / 2 == 0;
+    uint64_t run;
+    int r = take_run(heap, npages, &run);
+    if (r < 0)
+        return r;
+    ga_page_id page = (ga_page_id)run;
+    if (ga_word_count(ga_mheap_nslots(span_class)) > GA_LINE_WORDS) {
+        r = ga_backing_ensure(&heap->bits_backing,
+                              heap->meta->bits_wide_offset + run * sizeof(struct ga_span_wide),
+                              sizeof(struct ga_span_wide));
+        if (r < 0) {
+            ga_page_alloc_free(heap->pages, run, npages);
+            return r;
+        }
+    }
+
+    init_bits(heap, page, span_class, large);
+    bool needzero = run_needs_zero(heap, run, npages);
+    heap->mspans[page] = (struct ga_mspan){.npages = (uint32_t)npages,
+                                           .client_plus_1 = client_plus_1,
+                                           .place = large ? GA_SPAN_LARGE : GA_SPAN_UNUSED,
+                                           .span_class = span_class};
+    write_entries(heap, page, npages, span_class, client_plus_1, needzero ? GA_ENTRY_NEEDZERO : 0);
+
+    heap->nspans++;
+    heap->spans_by_class[span_class / 2]++;
+    heap->npages_inuse += npages;
+    if (large) {
+        if (client_plus_1)
+            ga_span_list_push(&heap->client_records[client_plus_1 - 1].large, heap->mspans, page);
+        heap->large_bytes += npages * GA_PAGE_SIZE;
+        heap->large_bytes_ever += npages * GA_PAGE_SIZE;
+    }
+    *ret_page = page;
+    *ret_needzero = needzero;
+    return 0;
+}
+
+void ga_mheap_disown_large(struct ga_heap *heap, ga_page_id page)
+{
+    struct ga_mspan *span = &heap->mspans[page];
+    if (span->client_plus_1 == 0)
+        return;
+    ga_span_list_remove(&heap->client_records[span->client_plus_1 - 1].large, heap->mspans, page);
+    span->client_plus_1 = 0;
+    uint64_t entry = ga_load_relaxed(&heap->page_table[page + 1]);
+    ga_store_relaxed(&heap->page_table[page + 1], ga_entry_with_owner(entry, 0));
+}
+
+void ga_mheap_free_span(struct ga_heap *heap, ga_page_id page)
+{
+    struct ga_mspan *span = &heap->mspans[page];
+    assert(span->npages > 0 && span->owner == 0);
+    ga_store_release(&heap->page_table[page], 0);
+
+    heap->nspans--;
+    heap->spans_by_class[span->span_class / 2]--;
+    heap->npages_inuse -= span->npages;
+    if (span->place == GA_SPAN_LARGE) {
+        heap->large_bytes -= span->npages * GA_PAGE_SIZE;
+        ga_mheap_disown_large(heap, page);
+    }
+    uint64_t npages = span->npages;
+    *span = (struct ga_mspan){0};
+    ga_page_alloc_free(heap->pages, page, npages);
+}
+
+void ga_mheap_set_owner(struct ga_heap *heap, ga_page_id page, ga_mcache_id owner)
+{
+    uint64_t entry = ga_load_relaxed(&heap->page_table[page]);
+    ga_xchg_seq_cst(&heap->page_table[page], ga_entry_with_owner(entry, owner));
+    heap->mspans[page].owner = owner;
+}

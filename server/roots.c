@@ -1,0 +1,135 @@
+/* Roots: objects published under a name, in a table in meta that every client can read. Linear
+ * search: a heap has few roots, and nobody looks one up in a loop. */
+#include "server/heap_internal.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+static int check_name(const char *name)
+{
+    size_t length = strlen(name);
+    if (length == 0)
+        return -EINVAL;
+    return length > GA_ROOT_NAME_MAX ? -ENAMETOOLONG : 0;
+}
+
+static bool is_used(const struct ga_heap *heap, uint32_t index)
+{
+    return ga_load_relaxed(&heap->roots[index].used) != 0;
+}
+
+/* The index of the root called name, or root_end. */
+static uint32_t find(const struct ga_heap *heap, const char *name)
+{
+    uint32_t index = 0;
+    while (index < heap->root_end &&
+           !(is_used(heap, index) && strcmp(heap->roots[index].name, name) == 0))
+        index++;
+    return index;
+}
+
+/* Whether offset lies in a span in use. */
+static bool is_in_span(const struct ga_heap *heap, uint64_t offset)
+{
+    uint64_t page = offset >> GA_PAGE_SHIFT;
+    if (page >= heap->npages_committed)
+        return false;
+    uint64_t distance = ga_entry_distance(ga_load_relaxed(&heap->page_table[page]));
+    if (distance > page)
+        return false;
+    const struct ga_mspan *span = &heap->mspans[page - distance];
+    return span->npages > distance;
+}
+
+static int find_free(struct ga_heap *heap, uint32_t *ret_index)
+{
+    uint32_t index = 0;
+    while (index < heap->root_end && is_used(heap, index))
+        index++;
+    if (index == GA_ROOT_COUNT)
+        return -ENOSPC;
+    if (index == heap->root_end) {
+        int r = ga_backing_ensure(&heap->meta_backing,
+                                  heap->meta->roots_offset + index * sizeof(struct ga_root_entry),
+                                  sizeof(struct ga_root_entry));
+        if (r < 0)
+            return r;
+        heap->root_end++;
+    }
+    *ret_index = index;
+    return 0;
+}
+
+int ga_heap_publish(struct ga_heap *heap, ga_client_id client, const char *name, uint64_t offset)
+{
+    int r = check_name(name);
+    if (r < 0)
+        return r;
+    if (!ga_clients_is_attached(heap, client))
+        return -EPERM;
+    if (!is_in_span(heap, offset))
+        return -EINVAL;
+    if (find(heap, name) < heap->root_end)
+        return -EEXIST;
+    uint32_t index = 0;
+    r = find_free(heap, &index);
+    if (r < 0)
+        return r;
+
+    struct ga_root_entry *root = &heap->roots[index];
+    root->client = client + 1;
+    root->offset = offset;
+    snprintf(root->name, sizeof(root->name), "%s", name);
+    ga_store_release(&root->used, 1);
+    heap->nroots++;
+    return 0;
+}
+
+int ga_heap_lookup(struct ga_heap *heap, const char *name, uint64_t *ret_offset,
+                   uint32_t *ret_client_plus_1)
+{
+    int r = check_name(name);
+    if (r < 0)
+        return r;
+    uint32_t index = find(heap, name);
+    if (index == heap->root_end)
+        return -ENOENT;
+    *ret_offset = heap->roots[index].offset;
+    *ret_client_plus_1 = heap->roots[index].client;
+    return 0;
+}
+
+int ga_heap_unpublish(struct ga_heap *heap, const char *name)
+{
+    int r = check_name(name);
+    if (r < 0)
+        return r;
+    uint32_t index = find(heap, name);
+    if (index == heap->root_end)
+        return -ENOENT;
+    ga_store_release(&heap->roots[index].used, 0);
+    heap->nroots--;
+    return 0;
+}
+
+void ga_roots_client_gone(struct ga_heap *heap, ga_client_id client)
+{
+    for (uint32_t index = 0; index < heap->root_end; index++)
+        if (heap->roots[index].client == client + 1)
+            heap->roots[index].client = 0;
+}
+
+int ga_heap_next_root(struct ga_heap *heap, uint32_t index, struct ga_root_info *ret)
+{
+    while (index < heap->root_end && !is_used(heap, index))
+        index++;
+    if (index >= heap->root_end)
+        return -ENOENT;
+    const struct ga_root_entry *root = &heap->roots[index];
+    ret->index = index;
+    memcpy(ret->name, root->name, sizeof(ret->name));
+    ret->offset = root->offset;
+    ret->client_plus_1 = root->client;
+    return 0;
+}

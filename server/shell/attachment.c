@@ -1,0 +1,119 @@
+/* The watch is a pidfd in the loop: readable means that every thread of the process has ended, and
+ * so that its last store has been made. */
+#include "server/shell/attachment.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "server/shell/connection.h"
+#include "server/shell/log.h"
+#include "server/shell/process.h"
+#include "server/shell/server.h"
+
+static void on_closed(uv_handle_t *handle)
+{
+    struct ga_attachment *attachment = handle->data;
+    if (attachment->previous)
+        attachment->previous->next = attachment->next;
+    else
+        attachment->server->attachments = attachment->next;
+    if (attachment->next)
+        attachment->next->previous = attachment->previous;
+    close(attachment->pidfd);
+    free(attachment);
+}
+
+void ga_attachment_abandon(struct ga_attachment *attachment)
+{
+    if (attachment->ended)
+        return;
+    attachment->ended = true;
+    if (attachment->connection)
+        attachment->connection->attachment = NULL;
+    attachment->connection = NULL;
+    uv_close((uv_handle_t *)&attachment->watch, on_closed);
+}
+
+void ga_attachment_end(struct ga_attachment *attachment)
+{
+    if (attachment->ended)
+        return;
+    ga_heap_client_gone(attachment->server->heap, attachment->client);
+    ga_attachment_abandon(attachment);
+}
+
+static void on_process_event(uv_poll_t *watch, int status, int events)
+{
+    struct ga_attachment *attachment = watch->data;
+    /* An error of the watch is no news of the process. */
+    if (status < 0 || !(events & UV_READABLE))
+        return;
+    ga_log(GA_LOG_DEBUG, "process %" PRIu32 ", client %" PRIu32 ", has ended", attachment->pid,
+           attachment->client + 1);
+    ga_attachment_end(attachment);
+}
+
+static void link_to(struct ga_attachment *attachment, struct ga_server *server)
+{
+    attachment->next = server->attachments;
+    if (attachment->next)
+        attachment->next->previous = attachment;
+    server->attachments = attachment;
+}
+
+/* Begin to watch pidfd, which is the attachment's from then on. */
+static int watch(struct ga_connection *connection, int pidfd, struct ga_attachment **ret)
+{
+    struct ga_server *server = connection->server;
+    struct ga_attachment *attachment = calloc(1, sizeof(*attachment));
+    if (!attachment)
+        return -ENOMEM;
+    int r = uv_poll_init(&server->loop, &attachment->watch, pidfd);
+    if (r < 0) {
+        free(attachment);
+        return r;
+    }
+    attachment->watch.data = attachment;
+    attachment->pidfd = pidfd;
+    attachment->pid = connection->peer.pid;
+    attachment->server = server;
+    link_to(attachment, server);
+    *ret = attachment;
+    return 0;
+}
+
+int ga_attachment_new(struct ga_connection *connection, struct ga_attachment **ret)
+{
+    struct ga_server *server = connection->server;
+    const struct ga_peer *peer = &connection->peer;
+    uv_os_fd_t socket;
+    int r = uv_fileno((uv_handle_t *)&connection->handle, &socket);
+    if (r < 0)
+        return r;
+    int pidfd = -1;
+    uint64_t start_time = 0;
+    r = ga_process_watch_fd(socket, peer, &pidfd, &start_time);
+    if (r < 0)
+        return r;
+    struct ga_attachment *attachment = NULL;
+    r = watch(connection, pidfd, &attachment);
+    if (r < 0) {
+        close(pidfd);
+        return r;
+    }
+    r = uv_poll_start(&attachment->watch, UV_READABLE, on_process_event);
+    if (r == 0)
+        r = ga_heap_attach(server->heap, peer->pid, peer->uid, peer->gid, start_time,
+                           connection->client_name, &attachment->client);
+    if (r < 0) {
+        ga_attachment_abandon(attachment);
+        return r;
+    }
+    attachment->connection = connection;
+    connection->attachment = attachment;
+    connection->was_attached = true;
+    *ret = attachment;
+    return 0;
+}

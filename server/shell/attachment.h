@@ -1,0 +1,40 @@
+/* An attachment: one client of the heap, and the watch over its process. It outlives its
+ * connection, since a client that has hung up may go on storing: the heap takes back what it holds
+ * only when its process has certainly ended, or when it has said itself that it is done. A process
+ * may attach several times; each is a client of its own. */
+#ifndef GA_SERVER_SHELL_ATTACHMENT_H
+#define GA_SERVER_SHELL_ATTACHMENT_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include <uv.h>
+
+#include "server/heap.h"
+
+struct ga_server;
+struct ga_connection;
+
+struct ga_attachment {
+    uv_poll_t watch;
+    int pidfd;
+    uint32_t pid;
+    ga_client_id client;
+    bool ended;
+    struct ga_server *server;
+    struct ga_connection *connection; /* NULL = it has hung up */
+    struct ga_attachment *next;
+    struct ga_attachment *previous;
+};
+
+/* Attach the process at the other end of connection to the heap. 0; -ESRCH where the process cannot
+ * be seen; what ga_heap_attach returns; or another negative errno. */
+int ga_attachment_new(struct ga_connection *connection, struct ga_attachment **ret);
+
+/* The client is done: the heap takes back what it holds. The connection stays. */
+void ga_attachment_end(struct ga_attachment *attachment);
+
+/* Stop the watch; the heap is not told. For the server's end. */
+void ga_attachment_abandon(struct ga_attachment *attachment);
+
+#endif

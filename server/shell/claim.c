@@ -1,0 +1,133 @@
+/* Which heaps there are is read from /dev/shm (neighbours.h). A name that is taken is refused with
+ * a sentence that says by whom and what to do; an address is chosen apart from all heaps we can
+ * see, so that a process can attach several. */
+#include "server/shell/claim.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <string.h>
+
+#include "server/shell/log.h"
+#include "server/shell/neighbours.h"
+#include "server/shell/size_text.h"
+#include "shm/mapping.h"
+
+static int refuse_served(const struct ga_neighbour *old)
+{
+    if (old->server_pid != 0)
+        ga_log(GA_LOG_ERROR, "heap '%s' is served by process %" PRIu32, old->name, old->server_pid);
+    else
+        ga_log(GA_LOG_ERROR, "heap '%s' is served by another process", old->name);
+    return -EEXIST;
+}
+
+static int refuse_dead(const struct ga_neighbour *old)
+{
+    if (old->server_pid != 0)
+        ga_log(GA_LOG_ERROR,
+               "heap '%s' is there already: its server, process %" PRIu32 ", died without removing "
+               "it; 'goallocd --name %s --replace' removes the old heap and starts anew",
+               old->name, old->server_pid, old->name);
+    else
+        ga_log(GA_LOG_ERROR,
+               "heap '%s' is there already, not made to its end: its server died before; "
+               "'goallocd --name %s --replace' removes the old heap and starts anew",
+               old->name, old->name);
+    return -EEXIST;
+}
+
+static int remove_old(const struct ga_neighbour *old)
+{
+    for (int object = GA_OBJECT_COUNT - 1; object >= 0; object--) {
+        int r = ga_object_unlink(old->name, (enum ga_object)object);
+        if (r < 0 && r != -ENOENT) {
+            ga_log(GA_LOG_ERROR, "the old heap '%s' cannot be removed: %s", old->name,
+                   strerror(-r));
+            return r;
+        }
+    }
+    ga_log(GA_LOG_INFO, "removed the heap '%s' that process %" PRIu32 " had left", old->name,
+           old->server_pid);
+    return 0;
+}
+
+int ga_claim_name(const struct ga_options *options)
+{
+    struct ga_neighbour old;
+    int r = ga_neighbour_read(options->name, &old);
+    if (r == -ENOENT)
+        return 0;
+    if (r < 0) {
+        ga_log(GA_LOG_ERROR, "heap '%s' is there already, and cannot be looked at: %s",
+               options->name, strerror(-r));
+        return r;
+    }
+    if (ga_neighbour_is_served(&old))
+        return refuse_served(&old);
+    if (old.layout_version != 0 && old.layout_version != GA_LAYOUT_VERSION) {
+        ga_log(GA_LOG_ERROR,
+               "heap '%s' is there already, with layout version %" PRIu32 ", and this server knows "
+               "version %u: it is left as it is",
+               old.name, old.layout_version, GA_LAYOUT_VERSION);
+        return -EEXIST;
+    }
+    return options->replace ? remove_old(&old) : refuse_dead(&old);
+}
+
+/* The first address a heap could have after neighbour, whose header may say anything. */
+static uint64_t end_of(const struct ga_neighbour *neighbour)
+{
+    uint64_t end = neighbour->base + neighbour->reserve_bytes;
+    return (end + GA_ARENA_SIZE - 1) / GA_ARENA_SIZE * GA_ARENA_SIZE;
+}
+
+/* Windows come first: heaps a window apart can have any reserve up to that. When all are taken, a
+ * smaller one may fit between the heaps that are there. */
+static int find_window(const struct ga_options *options, uint64_t *ret_base)
+{
+    uint64_t end = GA_WINDOW_FIRST + GA_WINDOW_COUNT * GA_WINDOW_SIZE;
+    uint64_t reserve = options->reserve_bytes;
+    struct ga_neighbour other;
+    for (uint64_t base = GA_WINDOW_FIRST; base + reserve <= end; base += GA_WINDOW_SIZE) {
+        if (!ga_neighbours_overlap(options->name, base, reserve, &other) &&
+            ga_window_is_free(base, reserve)) {
+            *ret_base = base;
+            return 0;
+        }
+    }
+    uint64_t base = GA_WINDOW_FIRST;
+    while (base + reserve <= end) {
+        if (ga_neighbours_overlap(options->name, base, reserve, &other)) {
+            base = end_of(&other);
+        } else if (ga_window_is_free(base, reserve)) {
+            *ret_base = base;
+            return 0;
+        } else {
+            base += reserve;
+        }
+    }
+    char text[GA_SIZE_TEXT_BYTES];
+    ga_log(GA_LOG_ERROR,
+           "no room for a heap of %s from 0x%" PRIx64 " to 0x%" PRIx64 ", where other heaps lie: "
+           "end one, or give --base",
+           ga_size_format(reserve, text), GA_WINDOW_FIRST, end);
+    return -EADDRINUSE;
+}
+
+int ga_claim_base(const struct ga_options *options, uint64_t *ret_base)
+{
+    if (options->base == 0)
+        return find_window(options, ret_base);
+    if (!ga_window_is_free(options->base, options->reserve_bytes)) {
+        ga_log(GA_LOG_ERROR,
+               "--base: the addresses from 0x%" PRIx64 " on are taken in this process",
+               options->base);
+        return -EADDRINUSE;
+    }
+    struct ga_neighbour other;
+    if (ga_neighbours_overlap(options->name, options->base, options->reserve_bytes, &other))
+        ga_log(GA_LOG_WARNING,
+               "heap '%s' has some of the same addresses: no process can attach both", other.name);
+    *ret_base = options->base;
+    return 0;
+}

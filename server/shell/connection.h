@@ -1,0 +1,51 @@
+/* A connection: the bytes of one client in and out. It never waits for the client. */
+#ifndef GA_SERVER_SHELL_CONNECTION_H
+#define GA_SERVER_SHELL_CONNECTION_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <uv.h>
+
+#include "proto/frame.h"
+#include "proto/message.h"
+#include "server/shell/process.h"
+
+#define GA_CLIENT_NAME_BYTES 32
+
+struct ga_server;
+struct ga_attachment;
+
+struct ga_connection {
+    uv_pipe_t handle;
+    struct ga_server *server;
+    struct ga_connection *next;
+    struct ga_connection *previous;
+    struct ga_peer peer;
+    bool greeted;      /* has said Hello */
+    bool was_attached; /* at some time */
+    bool closing;
+    struct ga_attachment *attachment; /* NULL = not attached */
+    size_t queued_bytes;              /* of output, with what keeping it costs */
+    char client_name[GA_CLIENT_NAME_BYTES];
+    struct ga_frame_reader reader;
+    uint8_t buffer[GA_FRAME_BUFFER_BYTES]; /* the reader's */
+};
+
+/* Accept the next connection and begin to read. 0 or a negative errno. */
+int ga_connection_accept(struct ga_server *server, uv_stream_t *listening);
+
+/* Send a message. A client that does not read what it is sent loses the connection, once 4 MiB are
+ * waiting for it. */
+void ga_connection_send(struct ga_connection *connection, const Goalloc__V1__Envelope *message);
+
+/* Ask the client, if it is attached, to give back what it does not use. Left out while it has yet
+ * to read what was sent before. */
+void ga_connection_ask_reclaim(struct ga_connection *connection);
+
+/* Close; what is queued is lost, but what the kernel has taken will be read. An attachment stays
+ * until its process has ended. */
+void ga_connection_close(struct ga_connection *connection);
+
+#endif

@@ -1,0 +1,14 @@
+/* A lock on a directory, so that of two servers that start in the same moment one looks at what is
+ * there only after the other has made its own. It leaves no file behind. */
+#ifndef GA_SERVER_SHELL_DIRLOCK_H
+#define GA_SERVER_SHELL_DIRLOCK_H
+
+/* Take the lock of directory; waits for about a second. Returns a file descriptor to give to
+ * ga_dirlock_release; or -1 when the lock is not to be had: it then goes without, since whoever may
+ * read the directory can hold the lock for ever, and must not keep a server from starting. */
+int ga_dirlock_take(const char *directory);
+
+/* Release the lock; -1 is allowed. */
+void ga_dirlock_release(int lock);
+
+#endif

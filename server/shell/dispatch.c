@@ -1,0 +1,126 @@
+/* A table says for each message what must have gone before and who handles it. A connection begins
+ * with Hello; after it the heap can be looked at, and after Attach used. */
+#include "server/shell/dispatch.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+
+#include "proto/text.h"
+#include "proto/version.h"
+#include "server/shell/connection.h"
+#include "server/shell/dispatch_handlers.h"
+#include "server/shell/log.h"
+#include "server/shell/reply.h"
+#include "server/shell/server.h"
+
+static void handle_hello(struct ga_connection *connection, const Goalloc__V1__Envelope *message)
+{
+    const Goalloc__V1__Hello *hello = message->hello;
+    uint32_t version;
+    int r = ga_protocol_negotiate(hello->min_version, hello->max_version, &version);
+    if (r < 0) {
+        ga_reply_failure(connection, message->id, r,
+                         "the server speaks protocol versions %u..%u, the client %" PRIu32
+                         "..%" PRIu32,
+                         GA_PROTOCOL_VERSION_MIN, GA_PROTOCOL_VERSION_MAX, hello->min_version,
+                         hello->max_version);
+        ga_connection_close(connection);
+        return;
+    }
+    connection->greeted = true;
+    snprintf(connection->client_name, sizeof(connection->client_name), "%s", hello->client_name);
+    ga_text_clean(connection->client_name); /* the name may have been cut */
+
+    Goalloc__V1__Welcome body = GOALLOC__V1__WELCOME__INIT;
+    body.version = version;
+    body.heap_name = (char *)connection->server->world->name;
+    body.server_version = (char *)GOALLOC_VERSION;
+    Goalloc__V1__Envelope reply = GOALLOC__V1__ENVELOPE__INIT;
+    reply.body_case = GOALLOC__V1__ENVELOPE__BODY_WELCOME;
+    reply.welcome = &body;
+    ga_reply(connection, message->id, &reply);
+}
+
+enum need { NEEDS_HELLO, NEEDS_ATTACH };
+enum kind { REQUEST, NOTE };
+
+struct route {
+    Goalloc__V1__Envelope__BodyCase body_case;
+    enum kind kind;
+    enum need need;
+    ga_handler *handle;
+};
+
+static const struct route routes[] = {
+    {GOALLOC__V1__ENVELOPE__BODY_ATTACH, REQUEST, NEEDS_HELLO, ga_handle_attach},
+    {GOALLOC__V1__ENVELOPE__BODY_DETACH, REQUEST, NEEDS_ATTACH, ga_handle_detach},
+    {GOALLOC__V1__ENVELOPE__BODY_NEW_MCACHE, REQUEST, NEEDS_ATTACH, ga_handle_new_mcache},
+    {GOALLOC__V1__ENVELOPE__BODY_LEASE, REQUEST, NEEDS_ATTACH, ga_handle_lease},
+    {GOALLOC__V1__ENVELOPE__BODY_LARGE_ALLOC, REQUEST, NEEDS_ATTACH, ga_handle_large_alloc},
+    {GOALLOC__V1__ENVELOPE__BODY_PUBLISH, REQUEST, NEEDS_ATTACH, ga_handle_publish},
+    {GOALLOC__V1__ENVELOPE__BODY_LOOKUP, REQUEST, NEEDS_HELLO, ga_handle_lookup},
+    {GOALLOC__V1__ENVELOPE__BODY_UNPUBLISH, REQUEST, NEEDS_ATTACH, ga_handle_unpublish},
+    {GOALLOC__V1__ENVELOPE__BODY_GET_STATS, REQUEST, NEEDS_HELLO, ga_handle_get_stats},
+    {GOALLOC__V1__ENVELOPE__BODY_GET_STATUS, REQUEST, NEEDS_HELLO, ga_handle_get_status},
+    {GOALLOC__V1__ENVELOPE__BODY_LIST_SPANS, REQUEST, NEEDS_HELLO, ga_handle_list_spans},
+    {GOALLOC__V1__ENVELOPE__BODY_LIST_CLIENTS, REQUEST, NEEDS_HELLO, ga_handle_list_clients},
+    {GOALLOC__V1__ENVELOPE__BODY_LIST_ROOTS, REQUEST, NEEDS_HELLO, ga_handle_list_roots},
+    {GOALLOC__V1__ENVELOPE__BODY_SYNC, REQUEST, NEEDS_HELLO, ga_handle_sync},
+    {GOALLOC__V1__ENVELOPE__BODY_RETURN_SPANS, NOTE, NEEDS_ATTACH, ga_handle_return},
+    {GOALLOC__V1__ENVELOPE__BODY_LARGE_FREE, NOTE, NEEDS_ATTACH, ga_handle_large_free},
+};
+
+static const struct route *find_route(Goalloc__V1__Envelope__BodyCase body_case)
+{
+    for (size_t i = 0; i < sizeof(routes) / sizeof(routes[0]); i++)
+        if (routes[i].body_case == body_case)
+            return &routes[i];
+    return NULL;
+}
+
+static void greet(struct ga_connection *connection, const Goalloc__V1__Envelope *message)
+{
+    if (message->body_case != GOALLOC__V1__ENVELOPE__BODY_HELLO) {
+        ga_reply_failure(connection, message->id, -EPROTO, "the first message must be Hello");
+        ga_connection_close(connection);
+    } else if (message->id == 0) {
+        ga_reply_failure(connection, 0, -EBADMSG, "a request has the id 0");
+    } else {
+        handle_hello(connection, message);
+    }
+}
+
+/* A note of one who is not attached. Of one who was, its process has ended since it was sent. */
+static void ignore_note(struct ga_connection *connection)
+{
+    if (!connection->was_attached &&
+        ga_log_limit_allows(&connection->server->bad_notes, ga_world_now_ms()))
+        ga_log(GA_LOG_WARNING,
+               "process %" PRIu32 " sent a note about the heap without being attached: ignored",
+               connection->peer.pid);
+}
+
+void ga_dispatch(struct ga_connection *connection, const Goalloc__V1__Envelope *message)
+{
+    if (!connection->greeted) {
+        greet(connection, message);
+        return;
+    }
+    const struct route *route = find_route(message->body_case);
+    if (message->body_case == GOALLOC__V1__ENVELOPE__BODY_HELLO)
+        ga_reply_failure(connection, message->id, -EPROTO, "Hello was said already");
+    else if (!route)
+        ga_reply_failure(connection, message->id, -EBADMSG, "this is a message for clients");
+    else if (route->kind == REQUEST && message->id == 0)
+        ga_reply_failure(connection, 0, -EBADMSG, "a request has the id 0");
+    else if (route->kind == NOTE && message->id != 0)
+        ga_reply_failure(connection, message->id, -EBADMSG,
+                         "a note has the id %" PRIu64 ", as if it were a request", message->id);
+    else if (route->need == NEEDS_HELLO || connection->attachment)
+        route->handle(connection, message);
+    else if (route->kind == NOTE)
+        ignore_note(connection);
+    else
+        ga_reply_failure(connection, message->id, -EPERM, "the client is not attached to the heap");
+}

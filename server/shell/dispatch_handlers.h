@@ -1,0 +1,27 @@
+/* The handlers of messages, for dispatch.c's table. Each answers a request by itself, unless its
+ * message is a note; those that need an attached client are called only for one. */
+#ifndef GA_SERVER_SHELL_DISPATCH_HANDLERS_H
+#define GA_SERVER_SHELL_DISPATCH_HANDLERS_H
+
+#include <stdbool.h>
+
+#include "proto/message.h"
+
+struct ga_connection;
+
+typedef void ga_handler(struct ga_connection *connection, const Goalloc__V1__Envelope *message);
+
+/* dispatch_heap.c */
+ga_handler ga_handle_attach, ga_handle_detach, ga_handle_new_mcache, ga_handle_lease,
+    ga_handle_return, ga_handle_large_alloc, ga_handle_large_free, ga_handle_sync;
+
+/* dispatch_roots.c */
+ga_handler ga_handle_publish, ga_handle_lookup, ga_handle_unpublish, ga_handle_list_roots;
+
+/* dispatch_inspect.c */
+ga_handler ga_handle_get_stats, ga_handle_get_status, ga_handle_list_spans, ga_handle_list_clients;
+
+/* Answer request id that the heap has no memory left, and whose limit that is: dispatch_heap.c. */
+void ga_fail_for_memory(struct ga_connection *connection, uint64_t id);
+
+#endif

@@ -1,0 +1,253 @@
+/* Messages by which the heap is used. Arguments are checked here where a sentence can say what is
+ * wrong with them; the core checks them again, as it believes nobody. */
+#include "server/shell/dispatch_handlers.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdlib.h>
+
+#include "proto/error.h"
+#include "server/shell/attachment.h"
+#include "server/shell/connection.h"
+#include "server/shell/log.h"
+#include "server/shell/reply.h"
+#include "server/shell/server.h"
+#include "server/shell/size_text.h"
+#include "shm/size_class.h"
+
+void ga_fail_for_memory(struct ga_connection *connection, uint64_t id)
+{
+    const struct ga_world *world = connection->server->world;
+    char limit[GA_SIZE_TEXT_BYTES];
+    if (world->refused_memory)
+        ga_reply_failure(connection, id, -ENOMEM, "no memory is left in /dev/shm");
+    else
+        ga_reply_failure(connection, id, -ENOMEM, "the heap is at its limit of %s",
+                         ga_size_format(world->limit_bytes, limit));
+}
+
+/* ---- clients and mcaches ---- */
+
+static void fail_attach(struct ga_connection *connection, uint64_t id, int err)
+{
+    if (err == -ESRCH)
+        ga_reply_failure(connection, id, -EPERM,
+                         "the server does not see the client's process: it has ended, or is of "
+                         "another pid namespace");
+    else if (err == -EAGAIN)
+        ga_reply_failure(connection, id, err, "%u clients are attached, the most there can be",
+                         GA_CLIENT_COUNT);
+    else if (err == -ENOMEM)
+        ga_fail_for_memory(connection, id);
+    else
+        ga_reply_failure(connection, id, err, "the server cannot watch the client: %s",
+                         ga_error_text(err));
+}
+
+void ga_handle_attach(struct ga_connection *connection, const Goalloc__V1__Envelope *message)
+{
+    struct ga_world *world = connection->server->world;
+    uint32_t layout_version = message->attach->layout_version;
+    if (layout_version != GA_LAYOUT_VERSION) {
+        ga_reply_failure(connection, message->id, -EPROTO,
+                         "the heap has layout version %u, the client knows %" PRIu32,
+                         GA_LAYOUT_VERSION, layout_version);
+        return;
+    }
+    if (connection->attachment) {
+        ga_reply_failure(connection, message->id, -EBUSY, "this connection is attached already");
+        return;
+    }
+    struct ga_attachment *attachment;
+    world->refused_memory = false;
+    int r = ga_attachment_new(connection, &attachment);
+    if (r < 0) {
+        fail_attach(connection, message->id, r);
+        return;
+    }
+    ga_log(GA_LOG_DEBUG, "process %" PRIu32 " (%s) is client %" PRIu32, attachment->pid,
+           connection->client_name, attachment->client + 1);
+
+    Goalloc__V1__Attached body = GOALLOC__V1__ATTACHED__INIT;
+    body.client = attachment->client + 1;
+    body.layout_version = GA_LAYOUT_VERSION;
+    body.heap_name = (char *)world->name;
+    body.heap_base = world->base;
+    body.reserve_bytes = world->reserve_bytes;
+    body.generation = ga_world_header(world)->generation;
+    Goalloc__V1__Envelope reply = GOALLOC__V1__ENVELOPE__INIT;
+    reply.body_case = GOALLOC__V1__ENVELOPE__BODY_ATTACHED;
+    reply.attached = &body;
+    ga_reply(connection, message->id, &reply);
+}
+
+void ga_handle_detach(struct ga_connection *connection, const Goalloc__V1__Envelope *message)
+{
+    ga_log(GA_LOG_DEBUG, "process %" PRIu32 ", client %" PRIu32 ", has detached",
+           connection->attachment->pid, connection->attachment->client + 1);
+    ga_attachment_end(connection->attachment);
+    ga_reply_done(connection, message->id);
+}
+
+void ga_handle_new_mcache(struct ga_connection *connection, const Goalloc__V1__Envelope *message)
+{
+    struct ga_server *server = connection->server;
+    ga_mcache_id mcache;
+    server->world->refused_memory = false;
+    int r = ga_heap_new_mcache(server->heap, connection->attachment->client, &mcache);
+    if (r == -ENOMEM) {
+        ga_fail_for_memory(connection, message->id);
+        return;
+    }
+    if (r < 0) {
+        ga_reply_failure(connection, message->id, r, "all of the heap's %u mcaches are in use",
+                         GA_MCACHE_COUNT - 1);
+        return;
+    }
+    Goalloc__V1__Mcache body = GOALLOC__V1__MCACHE__INIT;
+    body.mcache = mcache;
+    Goalloc__V1__Envelope reply = GOALLOC__V1__ENVELOPE__INIT;
+    reply.body_case = GOALLOC__V1__ENVELOPE__BODY_MCACHE;
+    reply.mcache = &body;
+    ga_reply(connection, message->id, &reply);
+}
+
+static void fail_mcache(struct ga_connection *connection, uint64_t id, uint32_t mcache)
+{
+    ga_reply_failure(connection, id, -EPERM, "mcache %" PRIu32 " is not the client's", mcache);
+}
+
+/* ---- spans ---- */
+
+static bool lease_is_sound(struct ga_connection *connection, uint64_t id,
+                           const Goalloc__V1__Lease *lease)
+{
+    if (lease->span_class < 2 || lease->span_class >= GA_SPAN_CLASS_COUNT)
+        ga_reply_failure(connection, id, -EINVAL, "span class %" PRIu32 " is not in 2..%u",
+                         lease->span_class, GA_SPAN_CLASS_COUNT - 1);
+    else if (lease->count == 0 || lease->count > GA_LEASE_MAX)
+        ga_reply_failure(connection, id, -EINVAL, "a count of %" PRIu32 " is not in 1..%u",
+                         lease->count, GA_LEASE_MAX);
+    else
+        return true;
+    return false;
+}
+
+/* What was freed but not looked at yet might be what is missing. */
+static void sweep_first(struct ga_server *server)
+{
+    if (server->sweep_wanted)
+        ga_heap_sweep_pending(server->heap);
+    server->sweep_wanted = false;
+    server->world->refused_memory = false;
+}
+
+void ga_handle_lease(struct ga_connection *connection, const Goalloc__V1__Envelope *message)
+{
+    struct ga_server *server = connection->server;
+    const Goalloc__V1__Lease *lease = message->lease;
+    if (!lease_is_sound(connection, message->id, lease))
+        return;
+    ga_page_id pages[GA_LEASE_MAX];
+    uint32_t count = 0;
+    sweep_first(server);
+    int r = ga_heap_lease(server->heap, connection->attachment->client, lease->mcache,
+                          (ga_span_class)lease->span_class, lease->count, pages, &count);
+    if (r == -ENOMEM) {
+        ga_fail_for_memory(connection, message->id);
+        return;
+    }
+    if (r < 0) {
+        fail_mcache(connection, message->id, lease->mcache);
+        return;
+    }
+    Goalloc__V1__Leases body = GOALLOC__V1__LEASES__INIT;
+    body.n_pages = count;
+    body.pages = pages;
+    Goalloc__V1__Envelope reply = GOALLOC__V1__ENVELOPE__INIT;
+    reply.body_case = GOALLOC__V1__ENVELOPE__BODY_LEASES;
+    reply.leases = &body;
+    ga_reply(connection, message->id, &reply);
+}
+
+static const char *why_not_returned(int err)
+{
+    switch (err) {
+    case -EPERM:
+        return "the mcache is not its own";
+    case -EAGAIN:
+        return "its holder word does not say so";
+    default:
+        return "it is not leased to the mcache";
+    }
+}
+
+void ga_handle_return(struct ga_connection *connection, const Goalloc__V1__Envelope *message)
+{
+    struct ga_server *server = connection->server;
+    const Goalloc__V1__Return *note = message->return_spans;
+    ga_client_id client = connection->attachment->client;
+    for (size_t i = 0; i < note->n_pages; i++) {
+        int r = ga_heap_return(server->heap, client, note->mcache, note->pages[i]);
+        if (r < 0 && ga_log_limit_allows(&server->bad_notes, ga_world_now_ms()))
+            ga_log(GA_LOG_WARNING,
+                   "process %" PRIu32 " says that mcache %" PRIu32 " returned page %" PRIu32
+                   ", but %s: ignored",
+                   connection->peer.pid, note->mcache, note->pages[i], why_not_returned(r));
+    }
+}
+
+static void fail_large(struct ga_connection *connection, uint64_t id, int err,
+                       const Goalloc__V1__LargeAlloc *wanted)
+{
+    uint64_t limit_bytes = connection->server->world->limit_bytes;
+    char limit[GA_SIZE_TEXT_BYTES];
+    if (err == -EPERM)
+        fail_mcache(connection, id, wanted->mcache);
+    else if (err == -EINVAL)
+        ga_reply_failure(connection, id, err,
+                         "%" PRIu64 " bytes are no large object: those have more than %u",
+                         wanted->size_bytes, (unsigned)GA_SMALL_MAX);
+    else if (wanted->size_bytes > limit_bytes)
+        ga_reply_failure(connection, id, err,
+                         "%" PRIu64 " bytes are more than the heap's limit of %s",
+                         wanted->size_bytes, ga_size_format(limit_bytes, limit));
+    else
+        ga_fail_for_memory(connection, id);
+}
+
+void ga_handle_large_alloc(struct ga_connection *connection, const Goalloc__V1__Envelope *message)
+{
+    struct ga_server *server = connection->server;
+    const Goalloc__V1__LargeAlloc *wanted = message->large_alloc;
+    ga_page_id page;
+    bool zeroed;
+    sweep_first(server);
+    int r = ga_heap_large_alloc(server->heap, connection->attachment->client, wanted->mcache,
+                                wanted->size_bytes, wanted->noscan, &page, &zeroed);
+    if (r < 0) {
+        fail_large(connection, message->id, r, wanted);
+        return;
+    }
+    Goalloc__V1__LargeSpan body = GOALLOC__V1__LARGE_SPAN__INIT;
+    body.page = page;
+    body.zeroed = zeroed;
+    Goalloc__V1__Envelope reply = GOALLOC__V1__ENVELOPE__INIT;
+    reply.body_case = GOALLOC__V1__ENVELOPE__BODY_LARGE_SPAN;
+    reply.large_span = &body;
+    ga_reply(connection, message->id, &reply);
+}
+
+/* The pages are not looked at: the free itself has set the pending bits, and those decide. */
+void ga_handle_large_free(struct ga_connection *connection, const Goalloc__V1__Envelope *message)
+{
+    (void)message;
+    connection->server->sweep_wanted = true;
+}
+
+void ga_handle_sync(struct ga_connection *connection, const Goalloc__V1__Envelope *message)
+{
+    connection->server->sweep_wanted = false;
+    ga_heap_sweep_pending(connection->server->heap);
+    ga_reply_done(connection, message->id);
+}

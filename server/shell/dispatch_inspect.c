@@ -1,0 +1,171 @@
+/* Messages by which the heap is looked at. A list is cut where its entries, at their longest, would
+ * pass the limit of a reply; the cursor of the next part is the first entry left out. */
+#include "server/shell/dispatch_handlers.h"
+
+#include <stdio.h>
+#include <unistd.h>
+
+#include "proto/text.h"
+#include "server/shell/connection.h"
+#include "server/shell/reply.h"
+#include "server/shell/server.h"
+#include "shm/size_class.h"
+
+/* Encoded, each entry has a tag and a length of 3 bytes together, each number a tag and at most 5
+ * bytes (32 bits) or 10 (64 bits), a short text a tag and a length. */
+#define SPAN_MAX_BYTES   (3 + 7 * 6)
+#define CLIENT_MAX_BYTES (3 + 4 * 6 + (2 + 31) + 5 * 11)
+#define LIST_SPANS       ((GA_LIST_MAX_BYTES - 64) / SPAN_MAX_BYTES)
+#define LIST_CLIENTS     ((GA_LIST_MAX_BYTES - 64) / CLIENT_MAX_BYTES)
+
+#define NCLASSES (GA_SPAN_CLASS_COUNT / 2)
+
+void ga_handle_get_stats(struct ga_connection *connection, const Goalloc__V1__Envelope *message)
+{
+    struct ga_heap_stats stats;
+    ga_heap_get_stats(connection->server->heap, &stats);
+    Goalloc__V1__ClassStats classes[NCLASSES];
+    Goalloc__V1__ClassStats *list[NCLASSES];
+    for (uint32_t c = 0; c < NCLASSES; c++) {
+        goalloc__v1__class_stats__init(&classes[c]);
+        classes[c].size_class = c;
+        classes[c].size_bytes = c == 0 ? 0 : ga_size_classes[c].size;
+        classes[c].mallocs = stats.by_class[c].mallocs;
+        classes[c].frees = stats.by_class[c].frees;
+        classes[c].spans = stats.by_class[c].spans;
+        classes[c].alloc_bytes = stats.by_class[c].alloc_bytes;
+        list[c] = &classes[c];
+    }
+    Goalloc__V1__Stats body = GOALLOC__V1__STATS__INIT;
+    body.alloc_bytes = stats.alloc_bytes;
+    body.total_alloc_bytes = stats.total_alloc_bytes;
+    body.sys_bytes = stats.sys_bytes;
+    body.mallocs = stats.mallocs;
+    body.frees = stats.frees;
+    body.heap_objects = stats.heap_objects;
+    body.heap_sys_bytes = stats.heap_sys_bytes;
+    body.heap_idle_bytes = stats.heap_idle_bytes;
+    body.heap_inuse_bytes = stats.heap_inuse_bytes;
+    body.meta_bytes = stats.meta_bytes;
+    body.bits_bytes = stats.bits_bytes;
+    body.spans_inuse = stats.spans_inuse;
+    body.spans_leased = stats.spans_leased;
+    body.n_by_class = NCLASSES;
+    body.by_class = list;
+    Goalloc__V1__Envelope reply = GOALLOC__V1__ENVELOPE__INIT;
+    reply.body_case = GOALLOC__V1__ENVELOPE__BODY_STATS;
+    reply.stats = &body;
+    ga_reply(connection, message->id, &reply);
+}
+
+void ga_handle_get_status(struct ga_connection *connection, const Goalloc__V1__Envelope *message)
+{
+    struct ga_server *server = connection->server;
+    struct ga_heap_status status;
+    ga_heap_get_status(server->heap, &status);
+    char socket_path[GA_SOCKET_PATH_BYTES];
+    snprintf(socket_path, sizeof(socket_path), "%s", server->socket_path);
+    ga_text_clean(socket_path);
+
+    Goalloc__V1__Status body = GOALLOC__V1__STATUS__INIT;
+    body.heap_name = (char *)server->world->name;
+    body.server_version = (char *)GOALLOC_VERSION;
+    body.server_pid = (uint32_t)getpid();
+    body.uptime_ms = status.uptime_ms;
+    body.heap_base = status.base;
+    body.reserve_bytes = status.reserve_bytes;
+    body.limit_bytes = status.limit_bytes;
+    body.committed_bytes = status.committed_bytes;
+    body.inuse_bytes = status.inuse_bytes;
+    body.clients = status.clients;
+    body.mcaches = status.mcaches;
+    body.roots = status.roots;
+    body.layout_version = GA_LAYOUT_VERSION;
+    body.arenas_ready = status.arenas_ready;
+    body.arenas_prepared = status.arenas_prepared;
+    body.arenas_reserved = status.arenas_reserved;
+    body.socket = socket_path;
+    Goalloc__V1__Envelope reply = GOALLOC__V1__ENVELOPE__INIT;
+    reply.body_case = GOALLOC__V1__ENVELOPE__BODY_STATUS;
+    reply.status = &body;
+    ga_reply(connection, message->id, &reply);
+}
+
+static void fill_span(const struct ga_span_info *info, Goalloc__V1__SpanInfo *span)
+{
+    goalloc__v1__span_info__init(span);
+    span->page = info->page;
+    span->npages = (uint32_t)info->npages;
+    span->span_class = info->span_class;
+    span->owner = info->owner;
+    span->slots = info->slots;
+    span->used = info->used;
+    span->client = info->client_plus_1;
+}
+
+void ga_handle_list_spans(struct ga_connection *connection, const Goalloc__V1__Envelope *message)
+{
+    Goalloc__V1__SpanInfo spans[LIST_SPANS];
+    Goalloc__V1__SpanInfo *list[LIST_SPANS];
+    Goalloc__V1__SpanList body = GOALLOC__V1__SPAN_LIST__INIT;
+    body.spans = list;
+    uint64_t cursor = message->list_spans->cursor;
+    struct ga_span_info info;
+    while (ga_heap_next_span(connection->server->heap, cursor, &info) == 0) {
+        if (body.n_spans == LIST_SPANS) {
+            body.next = info.page;
+            break;
+        }
+        size_t i = body.n_spans++;
+        fill_span(&info, &spans[i]);
+        list[i] = &spans[i];
+        cursor = info.page + info.npages;
+    }
+    Goalloc__V1__Envelope reply = GOALLOC__V1__ENVELOPE__INIT;
+    reply.body_case = GOALLOC__V1__ENVELOPE__BODY_SPAN_LIST;
+    reply.span_list = &body;
+    ga_reply(connection, message->id, &reply);
+}
+
+/* info must live as long as client, which points to its name. */
+static void fill_client(struct ga_client_info *info, Goalloc__V1__ClientInfo *client)
+{
+    goalloc__v1__client_info__init(client);
+    client->client = info->client + 1;
+    client->pid = info->pid;
+    client->uid = info->uid;
+    client->name = info->name;
+    client->mcaches = info->mcaches;
+    client->spans = info->spans;
+    client->leased_bytes = info->leased_bytes;
+    client->mallocs = info->mallocs;
+    client->frees = info->frees;
+    client->attached_ms = info->attached_ms;
+}
+
+void ga_handle_list_clients(struct ga_connection *connection, const Goalloc__V1__Envelope *message)
+{
+    struct ga_client_info infos[LIST_CLIENTS];
+    Goalloc__V1__ClientInfo clients[LIST_CLIENTS];
+    Goalloc__V1__ClientInfo *list[LIST_CLIENTS];
+    Goalloc__V1__ClientList body = GOALLOC__V1__CLIENT_LIST__INIT;
+    body.clients = list;
+    uint64_t cursor = message->list_clients->cursor;
+    struct ga_client_info info;
+    while (cursor < GA_CLIENT_COUNT &&
+           ga_heap_next_client(connection->server->heap, (uint32_t)cursor, &info) == 0) {
+        if (body.n_clients == LIST_CLIENTS) {
+            body.next = info.client;
+            break;
+        }
+        size_t i = body.n_clients++;
+        infos[i] = info;
+        fill_client(&infos[i], &clients[i]);
+        list[i] = &clients[i];
+        cursor = (uint64_t)info.client + 1;
+    }
+    Goalloc__V1__Envelope reply = GOALLOC__V1__ENVELOPE__INIT;
+    reply.body_case = GOALLOC__V1__ENVELOPE__BODY_CLIENT_LIST;
+    reply.client_list = &body;
+    ga_reply(connection, message->id, &reply);
+}

@@ -1,0 +1,26 @@
+/* The socket that clients connect to. */
+#ifndef GA_SERVER_SHELL_LISTENER_H
+#define GA_SERVER_SHELL_LISTENER_H
+
+#include <sys/types.h>
+
+struct ga_listener {
+    const char *path;
+    int fd;    /* -1 = none */
+    dev_t dev; /* of the socket's file, to know it again */
+    ino_t ino;
+};
+#define GA_LISTENER_NONE ((struct ga_listener){.fd = -1})
+
+/* Make the socket at path (mode 0600) and listen; a file that a dead server left there is replaced,
+ * a live one refused. What stands in the way is logged. path must live as long as the listener. 0
+ * or a negative errno. */
+int ga_listener_open(struct ga_listener *listener, const char *path);
+
+/* Forget the descriptor: somebody else closes it from now on. */
+int ga_listener_take_fd(struct ga_listener *listener);
+
+/* Remove the socket's file if it is still ours, and close. */
+void ga_listener_close(struct ga_listener *listener);
+
+#endif

@@ -1,0 +1,80 @@
+/* goallocd: options, then the heap in shared memory, then the socket, then the loop; and back. Each
+ * step takes back what it made when a later one fails. */
+#include <inttypes.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "server/heap.h"
+#include "server/shell/listener.h"
+#include "server/shell/log.h"
+#include "server/shell/options.h"
+#include "server/shell/server.h"
+#include "server/shell/size_text.h"
+#include "server/shell/world.h"
+
+#define EXIT_USAGE 2
+
+static void tell_ready(const struct ga_options *options, const struct ga_world *world)
+{
+    char reserve[GA_SIZE_TEXT_BYTES];
+    char limit[GA_SIZE_TEXT_BYTES];
+    ga_log(GA_LOG_INFO, "ready: heap '%s' on %s, base 0x%" PRIx64 ", reserve %s, limit %s",
+           world->name, options->socket_path, world->base,
+           ga_size_format(world->reserve_bytes, reserve),
+           ga_size_format(world->limit_bytes, limit));
+    if (options->ready_fd < 0)
+        return;
+    static const char ready[] = "READY\n";
+    if (write(options->ready_fd, ready, sizeof(ready) - 1) < 0)
+        ga_log(GA_LOG_WARNING, "--ready-fd: %d cannot be written to", options->ready_fd);
+    close(options->ready_fd);
+}
+
+static int serve(const struct ga_options *options)
+{
+    struct ga_world world;
+    struct ga_heap *heap = NULL;
+    struct ga_listener listener = GA_LISTENER_NONE;
+    struct ga_server *server = NULL;
+
+    int r = ga_world_open(&world, options, &heap);
+    if (r < 0)
+        return r;
+    r = ga_listener_open(&listener, options->socket_path);
+    if (r < 0)
+        goto close_world;
+    r = ga_server_new(&world, heap, options->socket_path, &server);
+    if (r == 0)
+        r = ga_server_listen(server, &listener);
+    if (r < 0) {
+        ga_log(GA_LOG_ERROR, "the server cannot listen: %s", strerror(-r));
+        goto close_listener;
+    }
+    tell_ready(options, &world);
+    ga_server_run(server);
+
+close_listener:
+    ga_listener_close(&listener);
+close_world:
+    ga_heap_end(heap);
+    ga_server_free(server);
+    ga_heap_free(heap);
+    ga_world_close(&world);
+    if (r == 0)
+        ga_log(GA_LOG_INFO, "heap '%s' has ended", options->name);
+    return r;
+}
+
+int main(int argc, char *argv[])
+{
+    struct ga_options options;
+    int r = ga_options_parse(argc, argv, &options);
+    if (r != GA_OPTIONS_SERVE)
+        return r < 0 ? EXIT_USAGE : EXIT_SUCCESS;
+    /* A client that hangs up, and a limit on file sizes, are errors of calls and not our end. */
+    signal(SIGPIPE, SIG_IGN);
+    signal(SIGXFSZ, SIG_IGN);
+    return serve(&options) < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
+}

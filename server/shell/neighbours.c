@@ -1,0 +1,104 @@
+/* The headers are read with pread, not mapped: another server may be removing the object. Names are
+ * found in /dev/shm, where Linux shows POSIX shared memory. A server is alive when the process in
+ * its header is; and when its lock on the meta object is held, which tells also of a server of
+ * another pid namespace, and of one that has not written its header yet. */
+#include "server/shell/neighbours.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "server/shell/process.h"
+#include "shm/mapping.h"
+
+#define SHM_DIRECTORY "/dev/shm"
+#define NAME_PREFIX   "goalloc."
+#define NAME_SUFFIX   ".meta"
+#define ADDRESS_END   (UINT64_C(1) << 47) /* of what user space can have */
+
+int ga_neighbour_read(const char *name, struct ga_neighbour *ret)
+{
+    char path[GA_OBJECT_NAME_BYTES];
+    ga_object_name(name, GA_OBJECT_META, path);
+    int fd = shm_open(path, O_RDONLY | O_CLOEXEC, 0);
+    if (fd < 0)
+        return -errno;
+    struct ga_meta_header header;
+    ssize_t n = pread(fd, &header, sizeof(header), 0);
+    int r = n < 0 ? -errno : 0;
+    bool locked = flock(fd, LOCK_SH | LOCK_NB) < 0 && errno == EWOULDBLOCK;
+    close(fd);
+    if (r < 0)
+        return r;
+
+    struct ga_neighbour neighbour = {.locked = locked};
+    snprintf(neighbour.name, sizeof(neighbour.name), "%s", name);
+    /* Magic and version are where every layout has them. */
+    if ((size_t)n == sizeof(header) && header.magic == GA_META_MAGIC)
+        neighbour.layout_version = header.layout_version;
+    if (neighbour.layout_version == GA_LAYOUT_VERSION) {
+        neighbour.server_pid = header.server_pid;
+        neighbour.server_start_time = header.server_start_time;
+        if (header.base < ADDRESS_END && header.reserve_bytes <= GA_RESERVE_MAX) {
+            neighbour.base = header.base;
+            neighbour.reserve_bytes = header.reserve_bytes;
+        }
+    }
+    *ret = neighbour;
+    return 0;
+}
+
+bool ga_neighbour_is_served(const struct ga_neighbour *neighbour)
+{
+    return neighbour->locked ||
+           (neighbour->layout_version == GA_LAYOUT_VERSION &&
+            ga_process_is_alive(neighbour->server_pid, neighbour->server_start_time));
+}
+
+void ga_neighbour_announce(int meta_fd)
+{
+    /* Should it fail, the header still names us. */
+    (void)flock(meta_fd, LOCK_EX | LOCK_NB);
+}
+
+/* The heap's name in a file name like goalloc.NAME.meta; false where it is no such file. */
+static bool name_of_file(const char *file, char ret_name[static GA_HEAP_NAME_MAX + 1])
+{
+    size_t prefix = strlen(NAME_PREFIX);
+    size_t suffix = strlen(NAME_SUFFIX);
+    size_t length = strlen(file);
+    if (length <= prefix + suffix || length - prefix - suffix > GA_HEAP_NAME_MAX ||
+        strncmp(file, NAME_PREFIX, prefix) != 0 || strcmp(file + length - suffix, NAME_SUFFIX) != 0)
+        return false;
+    memcpy(ret_name, file + prefix, length - prefix - suffix);
+    ret_name[length - prefix - suffix] = '\0';
+    return ga_heap_name_is_valid(ret_name);
+}
+
+bool ga_neighbours_overlap(const char *name, uint64_t base, uint64_t bytes,
+                           struct ga_neighbour *ret)
+{
+    DIR *directory = opendir(SHM_DIRECTORY);
+    if (!directory)
+        return false;
+    bool found = false;
+    const struct dirent *entry;
+    while (!found && (entry = readdir(directory))) {
+        char other[GA_HEAP_NAME_MAX + 1];
+        struct ga_neighbour neighbour;
+        if (!name_of_file(entry->d_name, other) || strcmp(other, name) == 0 ||
+            ga_neighbour_read(other, &neighbour) < 0)
+            continue;
+        /* Where its header says nothing that can be so, both are 0, and this is false. */
+        found = neighbour.base < base + bytes && base < neighbour.base + neighbour.reserve_bytes;
+        if (found)
+            *ret = neighbour;
+    }
+    closedir(directory);
+    return found;
+}

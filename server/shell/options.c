@@ -1,0 +1,243 @@
+/* Each option has one reader, which on a bad value logs the option, the value and what is allowed.
+ * What depends on two options is checked at the end, when all of them are known. */
+#include "server/shell/options.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <getopt.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "server/shell/log.h"
+#include "server/shell/size_text.h"
+#include "shm/mapping.h"
+
+/* The first address that user space does not have. */
+#define ADDRESS_END UINT64_C(0x7ffffffff000)
+
+static const char usage[] =
+    "Usage: goallocd [OPTION]...\n"
+    "Serve a heap in shared memory, which processes attach to by a Unix socket.\n"
+    "\n"
+    "  --name NAME        the heap's name: 1 to 63 letters, digits, '-', '_', '.' (default)\n"
+    "  --socket PATH      listen at PATH\n"
+    "                     ($XDG_RUNTIME_DIR/goalloc.sock, else /run/goalloc/goalloc.sock)\n"
+    "  --limit SIZE       memory the heap may take (as much as the reserve)\n"
+    "  --reserve SIZE     address space to set aside, a multiple of 64M up to 320G (64G)\n"
+    "  --base ADDRESS     where the heap lies in every process, a multiple of 64 MiB\n"
+    "                     (the first window from 0x550000000000 on that no heap uses)\n"
+    "  --replace          remove the heap of this name that a dead server left, and start anew\n"
+    "  --ready-fd FD      write \"READY\" and a newline to FD once the socket accepts\n"
+    "  --log-level LEVEL  error, warning, info or debug (info)\n"
+    "  --help             show this and exit\n"
+    "  --version          show the version and exit\n"
+    "\n"
+    "SIZE is a number of bytes, or a number with K, M, G or T. Exit codes: 0 ended in order,\n"
+    "1 failure, 2 wrong usage.\n";
+
+enum option_id {
+    OPTION_NAME = 1,
+    OPTION_SOCKET,
+    OPTION_LIMIT,
+    OPTION_RESERVE,
+    OPTION_BASE,
+    OPTION_REPLACE,
+    OPTION_READY_FD,
+    OPTION_LOG_LEVEL,
+    OPTION_HELP,
+    OPTION_VERSION,
+};
+
+static const struct option long_options[] = {
+    {"name", required_argument, NULL, OPTION_NAME},
+    {"socket", required_argument, NULL, OPTION_SOCKET},
+    {"limit", required_argument, NULL, OPTION_LIMIT},
+    {"reserve", required_argument, NULL, OPTION_RESERVE},
+    {"base", required_argument, NULL, OPTION_BASE},
+    {"replace", no_argument, NULL, OPTION_REPLACE},
+    {"ready-fd", required_argument, NULL, OPTION_READY_FD},
+    {"log-level", required_argument, NULL, OPTION_LOG_LEVEL},
+    {"help", no_argument, NULL, OPTION_HELP},
+    {"version", no_argument, NULL, OPTION_VERSION},
+    {NULL, 0, NULL, 0},
+};
+
+static int bad(const char *option, const char *value, const char *allowed)
+{
+    ga_log(GA_LOG_ERROR, "--%s: '%s' is not allowed: give %s", option, value, allowed);
+    return -EINVAL;
+}
+
+static int set_socket(const char *option, const char *value, struct ga_options *options)
+{
+    size_t length = strlen(value);
+    if (length == 0)
+        return bad(option, value, "the path of a socket");
+    if (length >= GA_SOCKET_PATH_BYTES) {
+        ga_log(GA_LOG_ERROR, "--%s: '%s' is %zu bytes long: a socket's path has at most %zu",
+               option, value, length, GA_SOCKET_PATH_BYTES - 1);
+        return -EINVAL;
+    }
+    memcpy(options->socket_path, value, length + 1);
+    return 0;
+}
+
+/* Where clients look when they are told nothing; a variable that is empty or not absolute counts as
+ * unset, as it does for them. */
+static int set_default_socket(struct ga_options *options)
+{
+    const char *directory = secure_getenv("XDG_RUNTIME_DIR");
+    if (!directory || directory[0] != '/')
+        return set_socket("socket", "/run/goalloc/goalloc.sock", options);
+    int n = snprintf(options->socket_path, GA_SOCKET_PATH_BYTES, "%s/goalloc.sock", directory);
+    if (n < 0 || (size_t)n >= GA_SOCKET_PATH_BYTES) {
+        ga_log(GA_LOG_ERROR, "$XDG_RUNTIME_DIR, '%s', is too long for a socket: give --socket PATH",
+               directory);
+        return -EINVAL;
+    }
+    return 0;
+}
+
+static int set_limit(const char *value, struct ga_options *options)
+{
+    uint64_t bytes;
+    if (ga_size_parse(value, &bytes) < 0 || bytes < GA_LIMIT_MIN || bytes % GA_PAGE_SIZE != 0)
+        return bad("limit", value, "a multiple of 8K from 1M up to the reserve, such as 512M");
+    options->limit_bytes = bytes;
+    return 0;
+}
+
+static int set_reserve(const char *value, struct ga_options *options)
+{
+    uint64_t bytes;
+    if (ga_size_parse(value, &bytes) < 0 || bytes == 0 || bytes > GA_RESERVE_MAX ||
+        bytes % GA_ARENA_SIZE != 0)
+        return bad("reserve", value, "a multiple of 64M up to 320G");
+    options->reserve_bytes = bytes;
+    return 0;
+}
+
+static int set_base(const char *value, struct ga_options *options)
+{
+    char *end;
+    errno = 0;
+    uint64_t base = strtoull(value, &end, 0);
+    if (errno != 0 || end == value || *end != '\0' || value[0] == '-' || base == 0 ||
+        base % GA_ARENA_SIZE != 0 || base >= ADDRESS_END)
+        return bad("base", value,
+                   "an address that is a multiple of 64 MiB, such as 0x550000000000");
+    options->base = base;
+    return 0;
+}
+
+static int set_ready_fd(const char *value, struct ga_options *options)
+{
+    char *end;
+    errno = 0;
+    long fd = strtol(value, &end, 10);
+    if (errno != 0 || end == value || *end != '\0' || fd < 0 || fd > 1 << 20 ||
+        fcntl((int)fd, F_GETFD) < 0)
+        return bad("ready-fd", value, "the number of an open file descriptor");
+    options->ready_fd = (int)fd;
+    return 0;
+}
+
+static int set_log_level(const char *value)
+{
+    enum ga_log_level level;
+    if (ga_log_level_find(value, &level) < 0)
+        return bad("log-level", value, "error, warning, info or debug");
+    ga_log_set_level(level);
+    return 0;
+}
+
+static int set_option(int id, const char *value, struct ga_options *options)
+{
+    switch (id) {
+    case OPTION_NAME:
+        options->name = value;
+        return ga_heap_name_is_valid(value)
+                   ? 0
+                   : bad("name", value,
+                         "1 to 63 letters, digits, '-', '_' and '.', not beginning with '.'");
+    case OPTION_SOCKET:
+        return set_socket("socket", value, options);
+    case OPTION_LIMIT:
+        return set_limit(value, options);
+    case OPTION_RESERVE:
+        return set_reserve(value, options);
+    case OPTION_BASE:
+        return set_base(value, options);
+    case OPTION_REPLACE:
+        options->replace = true;
+        return 0;
+    case OPTION_READY_FD:
+        return set_ready_fd(value, options);
+    case OPTION_LOG_LEVEL:
+        return set_log_level(value);
+    case OPTION_HELP:
+        fputs(usage, stdout);
+        return GA_OPTIONS_DONE;
+    default:
+        printf("goallocd %s (layout %u)\n", GOALLOC_VERSION, GA_LAYOUT_VERSION);
+        return GA_OPTIONS_DONE;
+    }
+}
+
+static int check_together(struct ga_options *options)
+{
+    char reserve[GA_SIZE_TEXT_BYTES];
+    char limit[GA_SIZE_TEXT_BYTES];
+    ga_size_format(options->reserve_bytes, reserve);
+    if (options->limit_bytes > options->reserve_bytes) {
+        ga_log(GA_LOG_ERROR, "--limit: %s is more than the reserve of %s: give at most that",
+               ga_size_format(options->limit_bytes, limit), reserve);
+        return -EINVAL;
+    }
+    if (options->base != 0 && options->reserve_bytes > ADDRESS_END - options->base) {
+        ga_log(GA_LOG_ERROR, "--base: from 0x%" PRIx64 " on there is no room for a reserve of %s",
+               options->base, reserve);
+        return -EINVAL;
+    }
+    return options->socket_path[0] == '\0' ? set_default_socket(options) : 0;
+}
+
+/* What getopt_long did not understand. */
+static int not_understood(int answer, char *argument)
+{
+    if (answer == ':')
+        ga_log(GA_LOG_ERROR, "%s needs a value; see goallocd --help", argument);
+    else if (strchr(argument, '='))
+        ga_log(GA_LOG_ERROR, "'%s' is no option, or one that takes no value; see goallocd --help",
+               argument);
+    else
+        ga_log(GA_LOG_ERROR, "unknown option '%s'; see goallocd --help", argument);
+    return -EINVAL;
+}
+
+int ga_options_parse(int argc, char *argv[], struct ga_options *ret)
+{
+    struct ga_options options = {
+        .name = "default", .reserve_bytes = GA_WINDOW_SIZE, .ready_fd = -1};
+    for (;;) {
+        int at = optind;
+        int id = getopt_long(argc, argv, "+:", long_options, NULL);
+        if (id == -1)
+            break;
+        int r = id == ':' || id == '?' ? not_understood(id, argv[at])
+                                       : set_option(id, optarg, &options);
+        if (r != 0)
+            return r;
+    }
+    if (optind < argc) {
+        ga_log(GA_LOG_ERROR, "unexpected argument '%s'; see goallocd --help", argv[optind]);
+        return -EINVAL;
+    }
+    int r = check_together(&options);
+    if (r < 0)
+        return r;
+    *ret = options;
+    return GA_OPTIONS_SERVE;
+}

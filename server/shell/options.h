@@ -1,0 +1,36 @@
+/* The command line of goallocd. */
+#ifndef GA_SERVER_SHELL_OPTIONS_H
+#define GA_SERVER_SHELL_OPTIONS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/un.h>
+
+#include "shm/layout.h"
+
+#define GA_SOCKET_PATH_BYTES sizeof(((struct sockaddr_un *)0)->sun_path)
+
+/* The least a heap may be limited to: what it grows by at a time. */
+#define GA_LIMIT_MIN (UINT64_C(1) << 20)
+
+struct ga_options {
+    const char *name;
+    char socket_path[GA_SOCKET_PATH_BYTES];
+    uint64_t limit_bytes; /* 0 = as much as the reserve */
+    uint64_t reserve_bytes;
+    uint64_t base; /* 0 = the first window that is free */
+    bool replace;  /* remove the heap of this name that a dead server left */
+    int ready_fd;  /* told when the socket accepts; -1 = nobody */
+};
+
+/* What the command line asks for, if not to serve a heap. */
+enum ga_options_outcome {
+    GA_OPTIONS_SERVE = 0,
+    GA_OPTIONS_DONE = 1, /* --help or --version: answered on stdout */
+};
+
+/* Read the command line; sets the log's level too. The result points into argv. Returns an outcome,
+ * or -EINVAL when it is wrong, which has been logged. */
+int ga_options_parse(int argc, char *argv[], struct ga_options *ret);
+
+#endif

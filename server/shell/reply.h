@@ -1,0 +1,21 @@
+/* Replies to requests. */
+#ifndef GA_SERVER_SHELL_REPLY_H
+#define GA_SERVER_SHELL_REPLY_H
+
+#include <stdint.h>
+
+#include "proto/message.h"
+
+struct ga_connection;
+
+/* Send reply, whose body is filled in, as the answer to request id. */
+void ga_reply(struct ga_connection *connection, uint64_t id, Goalloc__V1__Envelope *reply);
+
+/* Answer Done. */
+void ga_reply_done(struct ga_connection *connection, uint64_t id);
+
+/* Answer that request id failed with err, a negative errno; the detail says what was wrong. */
+void ga_reply_failure(struct ga_connection *connection, uint64_t id, int err, const char *format,
+                      ...) __attribute__((format(printf, 4, 5)));
+
+#endif

@@ -1,0 +1,186 @@
+/* The loop reads what clients sent and dispatches it at once. What several messages may ask for,
+ * but need be done only once (a sweep, a call for memory), waits for the check that follows
+ * reading. A timer sweeps besides: clients that free small objects in spans of nobody leave only a
+ * bit.
+ *
+ * The end, by signal: every handle is closed, and the loop runs out by itself. */
+#include "server/shell/server.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/resource.h>
+
+#include "server/shell/attachment.h"
+#include "server/shell/connection.h"
+
+#define SWEEP_INTERVAL_MS   1000u
+#define RECLAIM_INTERVAL_MS 100u
+#define BACKLOG             1024
+
+static void end(struct ga_server *server)
+{
+    if (server->ending)
+        return;
+    server->ending = true;
+    uv_close((uv_handle_t *)&server->listening, NULL);
+    uv_close((uv_handle_t *)&server->terminate, NULL);
+    uv_close((uv_handle_t *)&server->interrupt, NULL);
+    uv_close((uv_handle_t *)&server->sweep_timer, NULL);
+    uv_close((uv_handle_t *)&server->after_reading, NULL);
+    for (struct ga_attachment *a = server->attachments; a; a = a->next)
+        ga_attachment_abandon(a);
+    for (struct ga_connection *c = server->connections; c; c = c->next)
+        ga_connection_close(c);
+}
+
+static void on_signal(uv_signal_t *handle, int number)
+{
+    struct ga_server *server = handle->data;
+    ga_log(GA_LOG_INFO, "ending on SIG%s", number == SIGTERM ? "TERM" : "INT");
+    end(server);
+}
+
+static void on_sweep_timer(uv_timer_t *timer)
+{
+    struct ga_server *server = timer->data;
+    ga_heap_sweep_pending(server->heap);
+}
+
+/* Ask all clients for memory; not too often, since a heap that is full stays so for a while. */
+static void call_for_memory(struct ga_server *server)
+{
+    uint64_t now_ms = ga_world_now_ms();
+    if (now_ms - server->reclaim_sent_ms < RECLAIM_INTERVAL_MS)
+        return;
+    server->reclaim_sent_ms = now_ms;
+    for (struct ga_connection *c = server->connections; c; c = c->next)
+        ga_connection_ask_reclaim(c);
+}
+
+static void on_after_reading(uv_check_t *check)
+{
+    struct ga_server *server = check->data;
+    if (server->sweep_wanted) {
+        server->sweep_wanted = false;
+        ga_heap_sweep_pending(server->heap);
+    }
+    if (server->world->reclaim_wanted) {
+        server->world->reclaim_wanted = false;
+        call_for_memory(server);
+    }
+}
+
+static void on_connection(uv_stream_t *listening, int status)
+{
+    struct ga_server *server = listening->data;
+    int r = status < 0 ? status : ga_connection_accept(server, listening);
+    if (r < 0 && ga_log_limit_allows(&server->bad_peers, ga_world_now_ms()))
+        ga_log(GA_LOG_WARNING, "a connection was not accepted: %s", uv_strerror(r));
+}
+
+/* Each client costs two descriptors: its connection and its pidfd. */
+static void raise_descriptor_limit(void)
+{
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) == 0) {
+        limit.rlim_cur = limit.rlim_max;
+        (void)setrlimit(RLIMIT_NOFILE, &limit);
+    }
+}
+
+/* None of these can fail but for want of memory or descriptors. */
+static int init_handles(struct ga_server *server)
+{
+    server->listening.data = server;
+    server->terminate.data = server;
+    server->interrupt.data = server;
+    server->sweep_timer.data = server;
+    server->after_reading.data = server;
+    int r = uv_pipe_init(&server->loop, &server->listening, 0);
+    if (r == 0)
+        r = uv_timer_init(&server->loop, &server->sweep_timer);
+    if (r == 0)
+        r = uv_check_init(&server->loop, &server->after_reading);
+    if (r == 0)
+        r = uv_signal_init(&server->loop, &server->terminate);
+    if (r == 0)
+        r = uv_signal_init(&server->loop, &server->interrupt);
+    return r;
+}
+
+static void close_handle(uv_handle_t *handle, void *data)
+{
+    (void)data;
+    uv_close(handle, NULL);
+}
+
+int ga_server_new(struct ga_world *world, struct ga_heap *heap, const char *socket_path,
+                  struct ga_server **ret)
+{
+    raise_descriptor_limit();
+    struct ga_server *server = calloc(1, sizeof(*server));
+    if (!server)
+        return -ENOMEM;
+    server->world = world;
+    server->heap = heap;
+    server->socket_path = socket_path;
+    int r = -ENOMEM;
+    void *memory = malloc(GA_DECODE_ARENA_BYTES);
+    if (!memory)
+        goto free_server;
+    ga_decode_arena_init(&server->arena, memory, GA_DECODE_ARENA_BYTES);
+    r = uv_loop_init(&server->loop);
+    if (r < 0)
+        goto free_arena;
+    r = init_handles(server);
+    if (r < 0)
+        goto close_loop;
+    *ret = server;
+    return 0;
+
+close_loop:
+    uv_walk(&server->loop, close_handle, NULL);
+    uv_run(&server->loop, UV_RUN_DEFAULT);
+    uv_loop_close(&server->loop);
+free_arena:
+    free(memory);
+free_server:
+    free(server);
+    return r;
+}
+
+void ga_server_free(struct ga_server *server)
+{
+    if (!server)
+        return;
+    end(server);
+    uv_run(&server->loop, UV_RUN_DEFAULT);
+    uv_loop_close(&server->loop);
+    free(server->arena.memory);
+    free(server);
+}
+
+int ga_server_listen(struct ga_server *server, struct ga_listener *listener)
+{
+    int r = uv_pipe_open(&server->listening, listener->fd);
+    if (r < 0)
+        return r;
+    ga_listener_take_fd(listener);
+    r = uv_listen((uv_stream_t *)&server->listening, BACKLOG, on_connection);
+    if (r == 0)
+        r = uv_signal_start(&server->terminate, on_signal, SIGTERM);
+    if (r == 0)
+        r = uv_signal_start(&server->interrupt, on_signal, SIGINT);
+    if (r == 0)
+        r = uv_timer_start(&server->sweep_timer, on_sweep_timer, SWEEP_INTERVAL_MS,
+                           SWEEP_INTERVAL_MS);
+    if (r == 0)
+        r = uv_check_start(&server->after_reading, on_after_reading);
+    return r;
+}
+
+void ga_server_run(struct ga_server *server)
+{
+    uv_run(&server->loop, UV_RUN_DEFAULT);
+}

@@ -1,0 +1,211 @@
+/* The objects are made in the order meta, bits, heap and removed in the opposite one, so who has
+ * made meta has the name. A name is removed only while it still leads to the object we made: after
+ * somebody has cleaned up by hand, it may be another server's.
+ *
+ * meta and bits get their whole length at once, as holes, and the heap grows arena by arena. Memory
+ * comes with fallocate, so that a full /dev/shm is an error here and not a SIGBUS elsewhere. */
+#include "server/shell/world.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/random.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "server/shell/claim.h"
+#include "server/shell/dirlock.h"
+#include "server/shell/log.h"
+#include "server/shell/neighbours.h"
+#include "server/shell/process.h"
+
+/* ---- effects ---- */
+
+static uint64_t clock_ms(clockid_t clock)
+{
+    struct timespec now;
+    clock_gettime(clock, &now);
+    return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+}
+
+uint64_t ga_world_now_ms(void)
+{
+    return clock_ms(CLOCK_MONOTONIC);
+}
+
+static uint64_t now_ms(void *data)
+{
+    (void)data;
+    return clock_ms(CLOCK_MONOTONIC);
+}
+
+static uint64_t wall_ms(void *data)
+{
+    (void)data;
+    return clock_ms(CLOCK_REALTIME);
+}
+
+/* What the core is told when the system has no memory, or allows us no more. */
+static int refused(struct ga_world *world, int err)
+{
+    if (err != ENOSPC && err != ENOMEM && err != EFBIG && err != EDQUOT)
+        return -err;
+    world->refused_memory = true;
+    return -ENOMEM;
+}
+
+static int extend(void *data, enum ga_object object, uint64_t bytes)
+{
+    struct ga_world *world = data;
+    int r;
+    do {
+        r = ftruncate(world->mappings[object].fd, (off_t)bytes);
+    } while (r < 0 && errno == EINTR);
+    return r < 0 ? refused(world, errno) : 0;
+}
+
+static int commit(void *data, enum ga_object object, uint64_t offset, uint64_t bytes)
+{
+    struct ga_world *world = data;
+    int r;
+    do {
+        r = fallocate(world->mappings[object].fd, 0, (off_t)offset, (off_t)bytes);
+    } while (r < 0 && errno == EINTR);
+    return r < 0 ? refused(world, errno) : 0;
+}
+
+/* The notes go out later, from the loop: the core is in the middle of something. */
+static void reclaim(void *data)
+{
+    struct ga_world *world = data;
+    world->reclaim_wanted = true;
+}
+
+/* ---- objects ---- */
+
+static bool is_still_ours(const struct ga_world *world, enum ga_object object)
+{
+    char path[GA_OBJECT_NAME_BYTES];
+    struct stat named;
+    struct stat ours;
+    ga_object_name(world->name, object, path);
+    int fd = shm_open(path, O_RDONLY | O_CLOEXEC, 0);
+    if (fd < 0)
+        return false;
+    bool same = fstat(fd, &named) == 0 && fstat(world->mappings[object].fd, &ours) == 0 &&
+                named.st_dev == ours.st_dev && named.st_ino == ours.st_ino;
+    close(fd);
+    return same;
+}
+
+void ga_world_close(struct ga_world *world)
+{
+    for (int object = GA_OBJECT_COUNT - 1; object >= 0; object--) {
+        struct ga_mapping *mapping = &world->mappings[object];
+        if (mapping->fd < 0)
+            continue;
+        if (is_still_ours(world, (enum ga_object)object))
+            ga_object_unlink(world->name, (enum ga_object)object);
+        ga_mapping_close(mapping);
+    }
+}
+
+static int make_object(struct ga_world *world, enum ga_object object, uint64_t address,
+                       uint64_t bytes)
+{
+    struct ga_mapping *mapping = &world->mappings[object];
+    int r = ga_mapping_create(world->name, object, 0600, address, bytes, mapping);
+    if (r == -EEXIST && object != GA_OBJECT_META) {
+        /* The name is ours since meta is, so this was left by a server that died while it removed
+         * its objects. */
+        ga_object_unlink(world->name, object);
+        r = ga_mapping_create(world->name, object, 0600, address, bytes, mapping);
+    }
+    if (r == 0 && object != GA_OBJECT_HEAP)
+        r = extend(world, object, bytes);
+    if (r < 0) {
+        char path[GA_OBJECT_NAME_BYTES];
+        ga_object_name(world->name, object, path);
+        ga_log(GA_LOG_ERROR, "the shared memory object %s cannot be made: %s", path, strerror(-r));
+    }
+    return r;
+}
+
+static int make_objects(struct ga_world *world)
+{
+    int r = make_object(world, GA_OBJECT_META, 0, ga_heap_meta_bytes(world->reserve_bytes));
+    if (r < 0)
+        return r;
+    ga_neighbour_announce(world->mappings[GA_OBJECT_META].fd);
+    r = make_object(world, GA_OBJECT_BITS, 0, ga_heap_bits_bytes(world->reserve_bytes));
+    if (r < 0)
+        return r;
+    return make_object(world, GA_OBJECT_HEAP, world->base, world->reserve_bytes);
+}
+
+static int make_heap(struct ga_world *world, struct ga_heap **ret)
+{
+    uint64_t heap_id;
+    if (getrandom(&heap_id, sizeof(heap_id), 0) != (ssize_t)sizeof(heap_id))
+        return -EIO;
+    uint32_t pid = (uint32_t)getpid();
+    uint64_t start_time = 0;
+    int r = ga_process_start_time(pid, &start_time);
+    if (r < 0) {
+        ga_log(GA_LOG_ERROR, "/proc does not say when this process began: is it mounted?");
+        return r;
+    }
+    struct ga_heap_config config = {
+        .name = world->name,
+        .base = world->base,
+        .reserve_bytes = world->reserve_bytes,
+        .limit_bytes = world->limit_bytes,
+        .heap_id = heap_id,
+        .server_pid = pid,
+        .server_start_time = start_time,
+        .server_version = GOALLOC_VERSION,
+    };
+    struct ga_heap_effects effects = {.extend = extend,
+                                      .commit = commit,
+                                      .reclaim = reclaim,
+                                      .now_ms = now_ms,
+                                      .wall_ms = wall_ms,
+                                      .data = world};
+    r = ga_heap_new(&config, world->mappings[GA_OBJECT_META].address,
+                    world->mappings[GA_OBJECT_BITS].address, &effects, ret);
+    if (r < 0)
+        ga_log(GA_LOG_ERROR, "the heap cannot be made: %s",
+               world->refused_memory ? "no memory is left in /dev/shm" : strerror(-r));
+    return r;
+}
+
+int ga_world_open(struct ga_world *world, const struct ga_options *options,
+                  struct ga_heap **ret_heap)
+{
+    *world = (struct ga_world){
+        .name = options->name,
+        .mappings = {GA_MAPPING_NONE, GA_MAPPING_NONE, GA_MAPPING_NONE},
+        .reserve_bytes = options->reserve_bytes,
+        .limit_bytes = options->limit_bytes ? options->limit_bytes : options->reserve_bytes,
+    };
+    /* Of two servers that start at once, the second is to see what the first has taken. */
+    int lock = ga_dirlock_take("/dev/shm");
+    int r = ga_claim_name(options);
+    if (r == 0)
+        r = ga_claim_base(options, &world->base);
+    if (r == 0)
+        r = make_objects(world);
+    if (r == 0)
+        r = make_heap(world, ret_heap);
+    if (r < 0)
+        ga_world_close(world);
+    ga_dirlock_release(lock);
+    return r;
+}
+
+const struct ga_meta_header *ga_world_header(const struct ga_world *world)
+{
+    return world->mappings[GA_OBJECT_META].address;
+}

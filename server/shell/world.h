@@ -1,0 +1,38 @@
+/* What the heap core asks of the world, done with the operating system: the heap's shared memory
+ * objects, memory behind them, clocks. One thread. */
+#ifndef GA_SERVER_SHELL_WORLD_H
+#define GA_SERVER_SHELL_WORLD_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "server/heap.h"
+#include "server/shell/options.h"
+#include "shm/mapping.h"
+
+struct ga_world {
+    const char *name;
+    struct ga_mapping mappings[GA_OBJECT_COUNT];
+    uint64_t base;
+    uint64_t reserve_bytes;
+    uint64_t limit_bytes; /* never 0 */
+    bool refused_memory;  /* by the system, since the flag was last cleared */
+    bool reclaim_wanted;  /* by the core, since the flag was last cleared */
+};
+
+/* Make the objects of the heap that options describe, and the heap in them. What stands in the way
+ * is logged. Returns 0 or a negative errno, and then leaves no object behind. world must not move
+ * from then on, and closes after the heap was freed. */
+int ga_world_open(struct ga_world *world, const struct ga_options *options,
+                  struct ga_heap **ret_heap);
+
+/* Remove the objects' names, as far as they are still ours, and unmap them. */
+void ga_world_close(struct ga_world *world);
+
+/* The header of the heap, once it is made. */
+const struct ga_meta_header *ga_world_header(const struct ga_world *world);
+
+/* Milliseconds of a clock that never goes back. */
+uint64_t ga_world_now_ms(void);
+
+#endif

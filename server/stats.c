@@ -1,0 +1,89 @@
+/* What the heap shows of itself: sums over the mcaches' counters and the server's own books.
+ * Counters lie in memory that clients write, so they are shown and never decided upon. */
+#include "server/heap_internal.h"
+
+#include <errno.h>
+
+#include "shm/size_class.h"
+
+static void add_counters(struct ga_heap *heap, struct ga_heap_stats *stats)
+{
+    for (ga_mcache_id id = 1; id < heap->mcache_end; id++) {
+        const struct ga_mcache *mcache = &heap->view.mcaches[id];
+        for (uint32_t c = 0; c < GA_SPAN_CLASS_COUNT; c++) {
+            stats->by_class[c / 2].mallocs += ga_load_relaxed(&mcache->classes[c].nmalloc);
+            stats->by_class[c / 2].frees += ga_load_relaxed(&mcache->classes[c].nfree);
+        }
+    }
+}
+
+/* Of a class, or of the heap: a malloc and its free may be counted by two mcaches, so a reading in
+ * between can find more frees than mallocs. */
+static uint64_t live(uint64_t mallocs, uint64_t frees)
+{
+    return mallocs > frees ? mallocs - frees : 0;
+}
+
+void ga_heap_get_stats(struct ga_heap *heap, struct ga_heap_stats *ret)
+{
+    struct ga_heap_stats stats = {0};
+    add_counters(heap, &stats);
+    for (uint32_t c = 0; c < GA_SIZE_CLASS_COUNT; c++) {
+        struct ga_class_stats *class = &stats.by_class[c];
+        uint64_t size = ga_size_classes[c].size;
+        class->spans = heap->spans_by_class[c];
+        class->alloc_bytes = c == 0 ? heap->large_bytes : live(class->mallocs, class->frees) * size;
+        stats.mallocs += class->mallocs;
+        stats.frees += class->frees;
+        stats.alloc_bytes += class->alloc_bytes;
+        stats.total_alloc_bytes += c == 0 ? heap->large_bytes_ever : class->mallocs * size;
+    }
+    stats.heap_objects = live(stats.mallocs, stats.frees);
+    stats.heap_sys_bytes = heap->npages_committed * GA_PAGE_SIZE;
+    stats.heap_inuse_bytes = heap->npages_inuse * GA_PAGE_SIZE;
+    stats.heap_idle_bytes = stats.heap_sys_bytes - stats.heap_inuse_bytes;
+    stats.meta_bytes = ga_backing_bytes(&heap->meta_backing);
+    stats.bits_bytes = ga_backing_bytes(&heap->bits_backing);
+    stats.sys_bytes = stats.heap_sys_bytes + stats.meta_bytes + stats.bits_bytes;
+    stats.spans_inuse = heap->nspans;
+    stats.spans_leased = heap->nspans_leased;
+    *ret = stats;
+}
+
+void ga_heap_get_status(struct ga_heap *heap, struct ga_heap_status *ret)
+{
+    uint64_t narenas = heap->npages_reserved / GA_PAGES_PER_ARENA;
+    uint64_t nready = (heap->npages_committed + GA_PAGES_PER_ARENA - 1) / GA_PAGES_PER_ARENA;
+    *ret = (struct ga_heap_status){
+        .base = heap->meta->base,
+        .reserve_bytes = heap->meta->reserve_bytes,
+        .limit_bytes = heap->meta->limit_bytes,
+        .committed_bytes = heap->npages_committed * GA_PAGE_SIZE,
+        .inuse_bytes = heap->npages_inuse * GA_PAGE_SIZE,
+        .uptime_ms = heap->effects.now_ms(heap->effects.data) - heap->started_ms,
+        .clients = heap->nclients,
+        .mcaches = heap->nmcaches,
+        .roots = heap->nroots,
+        .arenas_ready = (uint32_t)nready,
+        .arenas_prepared = (uint32_t)(heap->narenas_prepared - nready),
+        .arenas_reserved = (uint32_t)(narenas - heap->narenas_prepared),
+    };
+}
+
+int ga_heap_next_span(struct ga_heap *heap, uint64_t page, struct ga_span_info *ret)
+{
+    while (page < heap->npages_committed && heap->mspans[page].npages == 0)
+        page++;
+    if (page >= heap->npages_committed)
+        return -ENOENT;
+    const struct ga_mspan *span = &heap->mspans[page];
+    ret->page = (ga_page_id)page;
+    ret->npages = span->npages;
+    ret->span_class = span->span_class;
+    ret->owner = span->owner;
+    ret->client_plus_1 =
+        span->owner ? heap->mcaches[span->owner].client_plus_1 : span->client_plus_1;
+    ret->slots = ga_mheap_nslots(span->span_class);
+    ret->used = ga_slot_count_used(&heap->view, (ga_page_id)page, ret->slots);
+    return 0;
+}

@@ -1,0 +1,195 @@
+/* The daemon dies with the test (PR_SET_PDEATHSIG), and its output is a pipe that is read when the
+ * log is asked for; it is small enough to fit in the pipe. */
+#include "integration/daemon.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define TEXTS         8
+#define TEXT_BYTES    128
+#define ARGUMENTS_MAX 32
+#define READY_FD      9
+#define OBJECT_SUFFIX 3
+
+static char folder[64];
+
+/* The next of a few buffers, so that several results can be used in one call. */
+static char *next_text(void)
+{
+    static char texts[TEXTS][TEXT_BYTES];
+    static unsigned next;
+    return texts[next++ % TEXTS];
+}
+
+const char *ga_daemon_folder(void)
+{
+    if (folder[0])
+        return folder;
+    const char *parent = getenv("TMPDIR");
+    if (!parent || strlen(parent) > 24)
+        parent = "/tmp";
+    snprintf(folder, sizeof(folder), "%s/goalloc-daemon-XXXXXX", parent);
+    if (!mkdtemp(folder)) {
+        fprintf(stderr, "%s: %s\n", folder, strerror(errno));
+        exit(2);
+    }
+    return folder;
+}
+
+const char *ga_daemon_path(const char *file)
+{
+    char *text = next_text();
+    snprintf(text, TEXT_BYTES, "%s/%s", ga_daemon_folder(), file);
+    return text;
+}
+
+const char *ga_daemon_heap(const char *suffix)
+{
+    char *text = next_text();
+    snprintf(text, TEXT_BYTES, "test-%d-%s", (int)getpid(), suffix);
+    return text;
+}
+
+/* In the child. The program is opened before the user changes, since its folder may be closed to
+ * others. */
+static void become(uid_t uid, const int log[2], const int ready[2], const char *const *arguments)
+{
+    char *argv[ARGUMENTS_MAX + 4] = {"goallocd"};
+    size_t n = 1;
+    while (*arguments && n <= ARGUMENTS_MAX)
+        argv[n++] = (char *)*arguments++;
+    argv[n++] = "--ready-fd";
+    argv[n] = "9";
+    int program = open(GOALLOCD_PATH, O_RDONLY | O_CLOEXEC);
+    dup2(log[1], STDERR_FILENO);
+    dup2(log[1], STDOUT_FILENO);
+    dup2(ready[1], READY_FD);
+    if (uid != 0 && (setgid(uid) < 0 || setuid(uid) < 0))
+        _exit(126);
+    prctl(PR_SET_PDEATHSIG, SIGTERM);
+    if (program >= 0)
+        fexecve(program, argv, environ);
+    _exit(127);
+}
+
+/* A pipe whose ends are far from the numbers that the child uses. */
+static bool make_pipe(int ret_ends[2])
+{
+    int ends[2];
+    if (pipe2(ends, O_CLOEXEC) < 0)
+        return false;
+    for (int i = 0; i < 2; i++) {
+        ret_ends[i] = fcntl(ends[i], F_DUPFD_CLOEXEC, 100);
+        close(ends[i]);
+    }
+    return ret_ends[0] >= 0 && ret_ends[1] >= 0;
+}
+
+bool ga_daemon_start(struct ga_daemon *daemon, uid_t uid, const char *const *arguments)
+{
+    int log[2];
+    int ready[2];
+    *daemon = (struct ga_daemon){.pid = -1, .log = -1};
+    if (!make_pipe(log) || !make_pipe(ready))
+        return false;
+    daemon->pid = fork();
+    if (daemon->pid == 0)
+        become(uid, log, ready, arguments);
+    close(log[1]);
+    close(ready[1]);
+    daemon->log = log[0];
+    fcntl(daemon->log, F_SETFL, O_NONBLOCK);
+
+    char answer[16] = "";
+    ssize_t n = read(ready[0], answer, sizeof(answer) - 1);
+    close(ready[0]);
+    return n > 0 && strcmp(answer, "READY\n") == 0;
+}
+
+static void read_log(struct ga_daemon *daemon)
+{
+    size_t room;
+    while ((room = sizeof(daemon->text) - 1 - daemon->text_bytes) > 0) {
+        ssize_t n = read(daemon->log, daemon->text + daemon->text_bytes, room);
+        if (n <= 0)
+            break;
+        daemon->text_bytes += (size_t)n;
+    }
+    daemon->text[daemon->text_bytes] = '\0';
+}
+
+bool ga_daemon_said(struct ga_daemon *daemon, const char *needle)
+{
+    read_log(daemon);
+    return strstr(daemon->text, needle) != NULL;
+}
+
+int ga_daemon_end(struct ga_daemon *daemon, int signal_number)
+{
+    int status = 0;
+    if (daemon->pid <= 0)
+        return -1;
+    if (signal_number)
+        kill(daemon->pid, signal_number);
+    waitpid(daemon->pid, &status, 0);
+    read_log(daemon);
+    close(daemon->log);
+    daemon->pid = -1;
+    return WIFEXITED(status) ? WEXITSTATUS(status) : 256 + WTERMSIG(status);
+}
+
+static const char *const suffixes[OBJECT_SUFFIX] = {"meta", "bits", "heap"};
+
+bool ga_daemon_left_objects(const char *heap)
+{
+    for (int i = 0; i < OBJECT_SUFFIX; i++) {
+        char name[TEXT_BYTES + 16];
+        snprintf(name, sizeof(name), "/goalloc.%s.%s", heap, suffixes[i]);
+        int fd = shm_open(name, O_RDONLY | O_CLOEXEC, 0);
+        if (fd >= 0) {
+            close(fd);
+            return true;
+        }
+    }
+    return false;
+}
+
+static int remove_in(const char *path, const char *prefix)
+{
+    int removed = 0;
+    DIR *directory = opendir(path);
+    const struct dirent *entry;
+    while (directory && (entry = readdir(directory))) {
+        if (entry->d_name[0] == '.' || strncmp(entry->d_name, prefix, strlen(prefix)) != 0)
+            continue;
+        char file[sizeof(entry->d_name) + TEXT_BYTES];
+        snprintf(file, sizeof(file), "%s/%s", path, entry->d_name);
+        if (unlink(file) == 0 || rmdir(file) == 0)
+            removed++;
+    }
+    if (directory)
+        closedir(directory);
+    return removed;
+}
+
+int ga_daemon_clean_up(void)
+{
+    char prefix[TEXT_BYTES];
+    snprintf(prefix, sizeof(prefix), "goalloc.test-%d-", (int)getpid());
+    int removed = remove_in("/dev/shm", prefix);
+    if (folder[0]) {
+        remove_in(folder, "");
+        rmdir(folder);
+    }
+    folder[0] = '\0';
+    return removed;
+}

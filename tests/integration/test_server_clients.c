@@ -1,0 +1,249 @@
+/* When a client is gone: only when its process has ended, or when it says so; and what the server
+ * makes of notes that are not true. */
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "integration/daemon.h"
+#include "integration/wire.h"
+#include "support/cunit_main.h"
+
+#define BODY(name) GOALLOC__V1__ENVELOPE__BODY_##name
+
+static struct ga_daemon server;
+static const char *socket_path;
+static struct ga_wire onlooker; /* greeted, not attached */
+
+static bool is(const Goalloc__V1__Envelope *reply, Goalloc__V1__Envelope__BodyCase body_case)
+{
+    return reply && reply->body_case == body_case;
+}
+
+/* How many clients and leased spans there are. */
+static void count(uint32_t *ret_clients, uint32_t *ret_mcaches, uint64_t *ret_leased)
+{
+    Goalloc__V1__GetStatus get_status = GOALLOC__V1__GET_STATUS__INIT;
+    const Goalloc__V1__Envelope *reply = ga_wire_ask(&onlooker, BODY(GET_STATUS), &get_status);
+    CU_ASSERT_FATAL(is(reply, BODY(STATUS)));
+    *ret_clients = reply->status->clients;
+    *ret_mcaches = reply->status->mcaches;
+    Goalloc__V1__GetStats get_stats = GOALLOC__V1__GET_STATS__INIT;
+    reply = ga_wire_ask(&onlooker, BODY(GET_STATS), &get_stats);
+    CU_ASSERT_FATAL(is(reply, BODY(STATS)));
+    *ret_leased = reply->stats->spans_leased;
+}
+
+static bool counts_are(uint32_t clients, uint32_t mcaches, uint64_t leased)
+{
+    uint32_t c;
+    uint32_t m;
+    uint64_t l;
+    count(&c, &m, &l);
+    return c == clients && m == mcaches && l == leased;
+}
+
+/* Wait until the server has taken notice; whether it did. */
+static bool counts_become(uint32_t clients, uint32_t mcaches, uint64_t leased)
+{
+    for (int i = 0; i < 2000; i++) {
+        if (counts_are(clients, mcaches, leased))
+            return true;
+        usleep(5000);
+    }
+    return false;
+}
+
+/* Attach, and lease 5 spans to a new mcache. */
+static bool attach_and_lease(struct ga_wire *wire)
+{
+    if (!ga_wire_open_attached(wire, socket_path))
+        return false;
+    Goalloc__V1__NewMcache new_mcache = GOALLOC__V1__NEW_MCACHE__INIT;
+    const Goalloc__V1__Envelope *reply = ga_wire_ask(wire, BODY(NEW_MCACHE), &new_mcache);
+    if (!is(reply, BODY(MCACHE)))
+        return false;
+    Goalloc__V1__Lease lease = GOALLOC__V1__LEASE__INIT;
+    lease.mcache = reply->mcache->mcache;
+    lease.span_class = 10;
+    lease.count = 5;
+    return is(ga_wire_ask(wire, BODY(LEASE), &lease), BODY(LEASES));
+}
+
+/* A child that attaches, hangs up if it is told to, says so in the pipe, and waits to be killed. */
+static pid_t start_child(bool hang_up)
+{
+    int ready[2];
+    CU_ASSERT_FATAL(pipe(ready) == 0);
+    pid_t child = fork();
+    if (child == 0) {
+        struct ga_wire wire;
+        char good = attach_and_lease(&wire) ? 'y' : 'n';
+        if (hang_up)
+            ga_wire_close(&wire);
+        if (write(ready[1], &good, 1) == 1)
+            pause();
+        _exit(1);
+    }
+    char answer = 'n';
+    close(ready[1]);
+    CU_ASSERT(read(ready[0], &answer, 1) == 1);
+    close(ready[0]);
+    CU_ASSERT_EQUAL(answer, 'y');
+    return child;
+}
+
+static void kill_child(pid_t child)
+{
+    kill(child, SIGKILL);
+    waitpid(child, NULL, 0);
+}
+
+static void test_killed(void)
+{
+    pid_t child = start_child(false);
+    CU_ASSERT(counts_are(1, 1, 5));
+    kill(child, SIGSTOP);
+    CU_ASSERT(counts_are(1, 1, 5));
+    kill_child(child);
+    CU_ASSERT(counts_become(0, 0, 0));
+}
+
+/* Who hangs up may go on storing. The server has seen the hang-up when it has closed its end, which
+ * shows in a message that it writes; so the onlooker waits for that. */
+static void test_hung_up(void)
+{
+    pid_t child = start_child(true);
+    char line[64];
+    snprintf(line, sizeof(line), "process %d has hung up", (int)child);
+    for (int i = 0; i < 2000 && !ga_daemon_said(&server, line); i++)
+        usleep(5000);
+    CU_ASSERT(ga_daemon_said(&server, line));
+    CU_ASSERT(counts_are(1, 1, 5));
+    kill_child(child);
+    CU_ASSERT(counts_become(0, 0, 0));
+}
+
+static void test_detach(void)
+{
+    struct ga_wire wire;
+    CU_ASSERT_FATAL(attach_and_lease(&wire));
+    CU_ASSERT(counts_are(1, 1, 5));
+    Goalloc__V1__Detach detach = GOALLOC__V1__DETACH__INIT;
+    CU_ASSERT(is(ga_wire_ask(&wire, BODY(DETACH), &detach), BODY(DONE)));
+    CU_ASSERT(counts_are(0, 0, 0));
+    CU_ASSERT(ga_wire_is_failure(ga_wire_ask(&wire, BODY(DETACH), &detach), -EPERM,
+                                 "the client is not attached to the heap"));
+    ga_wire_close(&wire);
+}
+
+/* Two attachments of one process are two clients, and end one by one. */
+static void test_twice(void)
+{
+    struct ga_wire first;
+    struct ga_wire second;
+    CU_ASSERT_FATAL(attach_and_lease(&first));
+    CU_ASSERT_FATAL(attach_and_lease(&second));
+    CU_ASSERT(counts_are(2, 2, 10));
+    Goalloc__V1__ListClients list = GOALLOC__V1__LIST_CLIENTS__INIT;
+    const Goalloc__V1__Envelope *reply = ga_wire_ask(&onlooker, BODY(LIST_CLIENTS), &list);
+    CU_ASSERT_FATAL(is(reply, BODY(CLIENT_LIST)));
+    CU_ASSERT_FATAL(reply->client_list->n_clients == 2);
+    for (int i = 0; i < 2; i++) {
+        const Goalloc__V1__ClientInfo *info = reply->client_list->clients[i];
+        CU_ASSERT_EQUAL(info->pid, (uint32_t)getpid());
+        CU_ASSERT_STRING_EQUAL(info->name, "wire");
+        CU_ASSERT_EQUAL(info->spans, 5);
+    }
+    Goalloc__V1__Detach detach = GOALLOC__V1__DETACH__INIT;
+    CU_ASSERT(is(ga_wire_ask(&first, BODY(DETACH), &detach), BODY(DONE)));
+    CU_ASSERT(counts_are(1, 1, 5));
+    CU_ASSERT(is(ga_wire_ask(&second, BODY(DETACH), &detach), BODY(DONE)));
+    CU_ASSERT(counts_are(0, 0, 0));
+    ga_wire_close(&first);
+    ga_wire_close(&second);
+}
+
+static void send_return(struct ga_wire *wire, uint32_t mcache, uint32_t *pages, size_t npages)
+{
+    Goalloc__V1__Return body = GOALLOC__V1__RETURN__INIT;
+    body.mcache = mcache;
+    body.pages = pages;
+    body.n_pages = npages;
+    Goalloc__V1__Envelope note = GOALLOC__V1__ENVELOPE__INIT;
+    note.body_case = BODY(RETURN_SPANS);
+    note.return_spans = &body;
+    CU_ASSERT(ga_wire_send(wire, &note));
+}
+
+/* Notes that are not true change nothing, and flood no log. */
+static void test_false_notes(void)
+{
+    struct ga_wire wire;
+    CU_ASSERT_FATAL(attach_and_lease(&wire));
+    uint32_t pages[1024];
+    for (uint32_t i = 0; i < 1024; i++)
+        pages[i] = i * 1000003; /* 0, those of nobody, those past the end */
+    for (uint32_t mcache = 0; mcache < 3; mcache++)
+        send_return(&wire, mcache, pages, 1024);
+    for (uint32_t i = 0; i < 1024; i++)
+        pages[i] = i; /* those it has, too, but has not given back */
+    send_return(&wire, 1, pages, 1024);
+    send_return(&onlooker, 1, pages, 1024);
+    Goalloc__V1__Sync sync = GOALLOC__V1__SYNC__INIT;
+    CU_ASSERT(is(ga_wire_ask(&wire, BODY(SYNC), &sync), BODY(DONE)));
+    CU_ASSERT(counts_are(1, 1, 5));
+    CU_ASSERT(ga_daemon_said(&server, "returned page"));
+    CU_ASSERT(server.text_bytes < 5000);
+    Goalloc__V1__Detach detach = GOALLOC__V1__DETACH__INIT;
+    CU_ASSERT(is(ga_wire_ask(&wire, BODY(DETACH), &detach), BODY(DONE)));
+    ga_wire_close(&wire);
+}
+
+/* A few hundred clients that come and are killed together. */
+static void test_many(void)
+{
+    enum { CHILDREN = 60 };
+    pid_t children[CHILDREN];
+    for (int i = 0; i < CHILDREN; i++)
+        children[i] = start_child(i % 2 == 0);
+    CU_ASSERT(counts_are(CHILDREN, CHILDREN, 5 * CHILDREN));
+    for (int i = 0; i < CHILDREN; i++)
+        kill(children[i], SIGKILL);
+    for (int i = 0; i < CHILDREN; i++)
+        waitpid(children[i], NULL, 0);
+    CU_ASSERT(counts_become(0, 0, 0));
+}
+
+int main(void)
+{
+    static const struct ga_test tests[] = {
+        {"a client that is killed", test_killed},
+        {"a client that hangs up and lives", test_hung_up},
+        {"detach", test_detach},
+        {"two attachments of a process", test_twice},
+        {"notes that are not true", test_false_notes},
+        {"many clients killed at once", test_many},
+    };
+    signal(SIGPIPE, SIG_IGN);
+    socket_path = strdup(ga_daemon_path("sock"));
+    const char *arguments[] = {"--name",      ga_daemon_heap("clients"),
+                               "--socket",    socket_path,
+                               "--reserve",   "64M",
+                               "--log-level", "debug",
+                               NULL};
+    int failed = 1;
+    if (ga_daemon_start(&server, 0, arguments) && ga_wire_open_greeted(&onlooker, socket_path))
+        failed = ga_test_main("server_clients", tests, sizeof(tests) / sizeof(tests[0]));
+    ga_wire_close(&onlooker);
+    int code = ga_daemon_end(&server, SIGTERM);
+    int left = ga_daemon_clean_up();
+    if (failed || code != 0 || left != 0)
+        fprintf(stderr, "goallocd ended with %d and left %d objects; it said:\n%s", code, left,
+                server.text);
+    free((void *)socket_path);
+    return failed || code != 0 || left != 0;
+}

@@ -1,0 +1,311 @@
+/* How a server starts, why it does not, and what it leaves: nothing when it ends, and after it was
+ * killed something that the next one knows. */
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "integration/daemon.h"
+#include "integration/wire.h"
+#include "shm/layout.h"
+#include "support/cunit_main.h"
+
+#define NOBODY 65534
+
+/* Start with these options beside a heap and a socket of its own. */
+static bool start(struct ga_daemon *daemon, const char *heap, const char *path, const char *option,
+                  const char *value)
+{
+    const char *arguments[] = {"--name", heap,   "--socket", path, "--reserve",
+                               "64M",    option, value,      NULL};
+    return ga_daemon_start(daemon, 0, arguments);
+}
+
+/* It must not start, exit with code, and say exactly "goallocd: error: SENTENCE". */
+static void expect_refusal(struct ga_daemon *daemon, bool ready, int code, const char *sentence)
+{
+    char line[1024];
+    snprintf(line, sizeof(line), "goallocd: error: %s\n", sentence);
+    CU_ASSERT_FALSE(ready);
+    CU_ASSERT_EQUAL(ga_daemon_end(daemon, ready ? SIGKILL : 0), code);
+    CU_ASSERT_STRING_EQUAL(daemon->text, line);
+    if (strcmp(daemon->text, line) != 0)
+        fprintf(stderr, "said:     %sexpected: %s", daemon->text, line);
+}
+
+static void refuse_option(const char *option, const char *value, const char *sentence)
+{
+    struct ga_daemon daemon;
+    const char *heap = ga_daemon_heap("options");
+    expect_refusal(&daemon, start(&daemon, heap, ga_daemon_path("sock"), option, value), 2,
+                   sentence);
+    CU_ASSERT_FALSE(ga_daemon_left_objects(heap));
+}
+
+static void test_bad_options(void)
+{
+    refuse_option("--limit", "12Q",
+                  "--limit: '12Q' is not allowed: give a multiple of 8K from 1M up to the reserve, "
+                  "such as 512M");
+    refuse_option("--limit", "1000001",
+                  "--limit: '1000001' is not allowed: give a multiple of 8K from 1M up to the "
+                  "reserve, such as 512M");
+    refuse_option("--limit", "1G",
+                  "--limit: 1 GiB is more than the reserve of 64 MiB: give at most that");
+    refuse_option("--reserve", "100M",
+                  "--reserve: '100M' is not allowed: give a multiple of 64M up to 320G");
+    refuse_option("--reserve", "384G",
+                  "--reserve: '384G' is not allowed: give a multiple of 64M up to 320G");
+    refuse_option("--reserve", "99999999999999999999T",
+                  "--reserve: '99999999999999999999T' is not allowed: give a multiple of 64M up to "
+                  "320G");
+    refuse_option("--base", "0x12345",
+                  "--base: '0x12345' is not allowed: give an address that is a multiple of 64 MiB, "
+                  "such as 0x550000000000");
+    refuse_option("--name", "a/b",
+                  "--name: 'a/b' is not allowed: give 1 to 63 letters, digits, '-', '_' and '.', "
+                  "not beginning with '.'");
+    refuse_option("--socket", "", "--socket: '' is not allowed: give the path of a socket");
+    refuse_option("--log-level", "loud",
+                  "--log-level: 'loud' is not allowed: give error, warning, info or debug");
+    refuse_option("--frobnicate", NULL, "unknown option '--frobnicate'; see goallocd --help");
+    refuse_option("--replace=yes", NULL,
+                  "'--replace=yes' is no option, or one that takes no value; see goallocd --help");
+    refuse_option("stray", NULL, "unexpected argument 'stray'; see goallocd --help");
+
+    char path[160];
+    memset(path, 'p', sizeof(path) - 1);
+    path[sizeof(path) - 1] = '\0';
+    char sentence[400];
+    snprintf(sentence, sizeof(sentence),
+             "--socket: '%s' is 159 bytes long: a socket's path has at most 107", path);
+    refuse_option("--socket", path, sentence);
+
+    struct ga_daemon daemon;
+    const char *ready_fd[] = {"--ready-fd", "77", NULL};
+    expect_refusal(&daemon, ga_daemon_start(&daemon, 0, ready_fd), 2,
+                   "--ready-fd: '77' is not allowed: give the number of an open file descriptor");
+}
+
+static void test_answers(void)
+{
+    struct ga_daemon daemon;
+    static const char *const questions[] = {"--help", "--version"};
+    static const char *const answers[] = {"Usage: goallocd [OPTION]...\n", "goallocd "};
+    for (int i = 0; i < 2; i++) {
+        const char *arguments[] = {questions[i], NULL};
+        CU_ASSERT_FALSE(ga_daemon_start(&daemon, 0, arguments));
+        CU_ASSERT_EQUAL(ga_daemon_end(&daemon, 0), 0);
+        CU_ASSERT(strncmp(daemon.text, answers[i], strlen(answers[i])) == 0);
+    }
+}
+
+static void end_in_order(struct ga_daemon *daemon, int signal_number, const char *heap,
+                         const char *path)
+{
+    CU_ASSERT_EQUAL(ga_daemon_end(daemon, signal_number), 0);
+    CU_ASSERT(access(path, F_OK) < 0);
+    CU_ASSERT_FALSE(ga_daemon_left_objects(heap));
+}
+
+static void test_life(void)
+{
+    static const int signals[] = {SIGTERM, SIGINT};
+    const char *heap = ga_daemon_heap("life");
+    const char *path = ga_daemon_path("life");
+    for (int i = 0; i < 2; i++) {
+        struct ga_daemon daemon;
+        struct ga_wire wire;
+        struct stat st;
+        CU_ASSERT_FATAL(start(&daemon, heap, path, "--log-level", "info"));
+        CU_ASSERT(ga_daemon_said(&daemon, "goallocd: info: ready: heap '"));
+        CU_ASSERT(ga_daemon_said(&daemon, ", reserve 64 MiB, limit 64 MiB\n"));
+        CU_ASSERT(stat(path, &st) == 0 && S_ISSOCK(st.st_mode) && (st.st_mode & 0777) == 0600);
+        CU_ASSERT(ga_wire_open_attached(&wire, path));
+        end_in_order(&daemon, signals[i], heap, path);
+        CU_ASSERT(ga_wire_is_ended(&wire));
+        ga_wire_close(&wire);
+        CU_ASSERT(ga_daemon_said(&daemon, "has ended\n"));
+    }
+}
+
+static void test_same_heap(void)
+{
+    struct ga_daemon first;
+    struct ga_daemon second;
+    const char *heap = ga_daemon_heap("same");
+    const char *path = ga_daemon_path("first");
+    CU_ASSERT_FATAL(start(&first, heap, path, NULL, NULL));
+    char sentence[160];
+    snprintf(sentence, sizeof(sentence), "heap '%s' is served by process %d", heap, (int)first.pid);
+    expect_refusal(&second, start(&second, heap, ga_daemon_path("second"), NULL, NULL), 1,
+                   sentence);
+    expect_refusal(&second, start(&second, heap, ga_daemon_path("second"), "--replace", NULL), 1,
+                   sentence);
+    CU_ASSERT(ga_daemon_left_objects(heap));
+    end_in_order(&first, SIGTERM, heap, path);
+}
+
+static void test_same_socket(void)
+{
+    struct ga_daemon first;
+    struct ga_daemon second;
+    struct ga_wire wire;
+    const char *heap = ga_daemon_heap("one");
+    const char *other = ga_daemon_heap("two");
+    const char *path = ga_daemon_path("shared");
+    CU_ASSERT_FATAL(start(&first, heap, path, NULL, NULL));
+    char sentence[160];
+    snprintf(sentence, sizeof(sentence), "another server listens on %s", path);
+    expect_refusal(&second, start(&second, other, path, NULL, NULL), 1, sentence);
+    CU_ASSERT_FALSE(ga_daemon_left_objects(other));
+    CU_ASSERT(ga_wire_open_attached(&wire, path));
+    ga_wire_close(&wire);
+    end_in_order(&first, SIGTERM, heap, path);
+}
+
+/* After a kill: the socket is replaced without a word, the heap only when that is asked for. */
+static void test_after_a_kill(void)
+{
+    struct ga_daemon daemon;
+    struct ga_wire wire;
+    const char *heap = ga_daemon_heap("killed");
+    const char *other = ga_daemon_heap("other");
+    const char *path = ga_daemon_path("killed");
+    CU_ASSERT_FATAL(start(&daemon, heap, path, NULL, NULL));
+    int pid = (int)daemon.pid;
+    CU_ASSERT_EQUAL(ga_daemon_end(&daemon, SIGKILL), 256 + SIGKILL);
+    CU_ASSERT(access(path, F_OK) == 0);
+
+    CU_ASSERT_FATAL(start(&daemon, other, path, NULL, NULL));
+    CU_ASSERT(ga_wire_open_attached(&wire, path));
+    ga_wire_close(&wire);
+    end_in_order(&daemon, SIGTERM, other, path);
+
+    char sentence[320];
+    snprintf(sentence, sizeof(sentence),
+             "heap '%s' is there already: its server, process %d, died without removing it; "
+             "'goallocd --name %s --replace' removes the old heap and starts anew",
+             heap, pid, heap);
+    expect_refusal(&daemon, start(&daemon, heap, path, NULL, NULL), 1, sentence);
+    CU_ASSERT(ga_daemon_left_objects(heap));
+
+    CU_ASSERT_FATAL(start(&daemon, heap, path, "--replace", NULL));
+    CU_ASSERT(ga_wire_open_attached(&wire, path));
+    ga_wire_close(&wire);
+    end_in_order(&daemon, SIGTERM, heap, path);
+}
+
+static void test_bad_places(void)
+{
+    struct ga_daemon daemon;
+    char sentence[400];
+    const char *heap = ga_daemon_heap("places");
+    const char *path = ga_daemon_path("none/sock");
+    snprintf(sentence, sizeof(sentence),
+             "the socket %s cannot be made: there is no directory %s/none: make it, or give "
+             "--socket",
+             path, ga_daemon_folder());
+    expect_refusal(&daemon, start(&daemon, heap, path, NULL, NULL), 1, sentence);
+
+    const char *file = ga_daemon_path("file");
+    fclose(fopen(file, "w"));
+    snprintf(sentence, sizeof(sentence),
+             "%s is there already and is no socket: it is left as it is", file);
+    expect_refusal(&daemon, start(&daemon, heap, file, NULL, NULL), 1, sentence);
+    CU_ASSERT(access(file, F_OK) == 0);
+
+    path = ga_daemon_path("file/sock");
+    snprintf(sentence, sizeof(sentence), "the socket %s cannot be made: %s is no directory", path,
+             file);
+    expect_refusal(&daemon, start(&daemon, heap, path, NULL, NULL), 1, sentence);
+    CU_ASSERT_FALSE(ga_daemon_left_objects(heap));
+    unlink(file);
+}
+
+/* Root may write everywhere, so then the server runs as somebody else. */
+static void test_no_right(void)
+{
+    struct ga_daemon daemon;
+    char sentence[400];
+    const char *closed = ga_daemon_path("closed");
+    const char *path = ga_daemon_path("closed/sock");
+    const char *heap = ga_daemon_heap("rights");
+    CU_ASSERT_FATAL(mkdir(closed, 0500) == 0);
+    CU_ASSERT_FATAL(chmod(closed, 0555) == 0 && chmod(ga_daemon_folder(), 0755) == 0);
+    snprintf(sentence, sizeof(sentence), "the socket %s cannot be made: no right to write in %s",
+             path, closed);
+    const char *arguments[] = {"--name", heap, "--socket", path, "--reserve", "64M", NULL};
+    expect_refusal(&daemon, ga_daemon_start(&daemon, geteuid() == 0 ? NOBODY : 0, arguments), 1,
+                   sentence);
+    CU_ASSERT_FALSE(ga_daemon_left_objects(heap));
+    rmdir(closed);
+}
+
+/* Where the heap served at path lies. */
+static uint64_t base_of(const char *path)
+{
+    struct ga_wire wire;
+    Goalloc__V1__GetStatus body = GOALLOC__V1__GET_STATUS__INIT;
+    const Goalloc__V1__Envelope *reply =
+        ga_wire_open_greeted(&wire, path)
+            ? ga_wire_ask(&wire, GOALLOC__V1__ENVELOPE__BODY_GET_STATUS, &body)
+            : NULL;
+    CU_ASSERT_FATAL(reply && reply->body_case == GOALLOC__V1__ENVELOPE__BODY_STATUS);
+    uint64_t base = reply->status->heap_base;
+    ga_wire_close(&wire);
+    return base;
+}
+
+/* Heaps get addresses of their own, so that a process can attach them all; also more heaps than
+ * there are windows. */
+static void test_addresses(void)
+{
+    enum { HEAPS = GA_WINDOW_COUNT + 1 };
+    struct ga_daemon daemons[HEAPS];
+    uint64_t bases[HEAPS];
+    char heaps[HEAPS][64];
+    char paths[HEAPS][64];
+    for (int i = 0; i < HEAPS; i++) {
+        char suffix[16];
+        snprintf(suffix, sizeof(suffix), "at%d", i);
+        snprintf(heaps[i], sizeof(heaps[i]), "%s", ga_daemon_heap(suffix));
+        snprintf(paths[i], sizeof(paths[i]), "%s", ga_daemon_path(suffix));
+        CU_ASSERT_FATAL(start(&daemons[i], heaps[i], paths[i], NULL, NULL));
+        bases[i] = base_of(paths[i]);
+        for (int j = 0; j < i; j++)
+            CU_ASSERT(bases[i] >= bases[j] + GA_ARENA_SIZE || bases[j] >= bases[i] + GA_ARENA_SIZE);
+    }
+    for (int i = 0; i < HEAPS; i++)
+        end_in_order(&daemons[i], SIGTERM, heaps[i], paths[i]);
+
+    struct ga_daemon daemon;
+    CU_ASSERT_FATAL(start(&daemon, heaps[0], paths[0], "--base", "0x554fc0000000"));
+    CU_ASSERT(ga_daemon_said(&daemon, "base 0x554fc0000000, "));
+    end_in_order(&daemon, SIGTERM, heaps[0], paths[0]);
+}
+
+int main(void)
+{
+    static const struct ga_test tests[] = {
+        {"options that are wrong", test_bad_options},
+        {"--help and --version", test_answers},
+        {"a life in order", test_life},
+        {"a second server of the same heap", test_same_heap},
+        {"a second server on the same socket", test_same_socket},
+        {"after a kill", test_after_a_kill},
+        {"places where no socket can be", test_bad_places},
+        {"no right to the socket's directory", test_no_right},
+        {"addresses", test_addresses},
+    };
+    signal(SIGPIPE, SIG_IGN);
+    int failed = ga_test_main("server_start", tests, sizeof(tests) / sizeof(tests[0]));
+    int left = ga_daemon_clean_up();
+    if (left != 0)
+        fprintf(stderr, "%d objects were left\n", left);
+    return failed || left != 0;
+}

@@ -1,0 +1,443 @@
+/* The heap core in private memory. Meta and bits are reserved without access; the commit effect
+ * opens what it is asked for, and nothing else ever becomes readable. */
+#include "support/core_fixture.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#include "shm/size_class.h"
+#include "support/cunit_main.h"
+
+/* ---- effects ---- */
+
+static int extend(void *data, enum ga_object object, uint64_t bytes)
+{
+    struct ga_core *core = data;
+    core->nextends++;
+    core->nbad += object != GA_OBJECT_HEAP || bytes > core->config.reserve_bytes ||
+                  bytes % GA_ARENA_SIZE != 0;
+    if (core->fail_extend)
+        return -ENOMEM;
+    if (core->heap_end < bytes)
+        core->heap_end = bytes;
+    return 0;
+}
+
+static int commit_heap(struct ga_core *core, uint64_t offset, uint64_t bytes)
+{
+    core->nbad += offset != core->heap_backed || offset + bytes > core->heap_end ||
+                  offset + bytes > core->heap->npages_limit * GA_PAGE_SIZE;
+    if (core->fail_above && bytes > core->fail_above)
+        return -ENOMEM;
+    core->heap_backed = offset + bytes;
+    return 0;
+}
+
+static int commit(void *data, enum ga_object object, uint64_t offset, uint64_t bytes)
+{
+    struct ga_core *core = data;
+    core->ncommits++;
+    core->nbad += bytes == 0 || offset % GA_OS_PAGE_SIZE != 0 || bytes % GA_OS_PAGE_SIZE != 0;
+    if (core->fail_commit && --core->fail_commit == 0)
+        return -ENOMEM;
+    if (object == GA_OBJECT_HEAP)
+        return commit_heap(core, offset, bytes);
+    core->nbad += offset + bytes > core->object_bytes[object];
+    core->backed_bytes += bytes;
+    return mprotect(core->objects[object] + offset, bytes, PROT_READ | PROT_WRITE) < 0 ? -errno : 0;
+}
+
+static void reclaim(void *data)
+{
+    struct ga_core *core = data;
+    core->nreclaims++;
+}
+
+static uint64_t now_ms(void *data)
+{
+    const struct ga_core *core = data;
+    return core->now_ms;
+}
+
+static uint64_t wall_ms(void *data)
+{
+    const struct ga_core *core = data;
+    return core->wall_ms;
+}
+
+/* ---- the heap ---- */
+
+void ga_core_init(struct ga_core *core, uint64_t reserve_bytes, uint64_t limit_bytes)
+{
+    *core = (struct ga_core){
+        .config = {.name = "core",
+                   .base = GA_CORE_BASE,
+                   .reserve_bytes = reserve_bytes,
+                   .limit_bytes = limit_bytes,
+                   .heap_id = 0x1234,
+                   .server_pid = 77,
+                   .server_start_time = 4711,
+                   .server_version = "test"},
+        .effects = {.extend = extend,
+                    .commit = commit,
+                    .reclaim = reclaim,
+                    .now_ms = now_ms,
+                    .wall_ms = wall_ms,
+                    .data = core},
+        .now_ms = 1000,
+        .wall_ms = 5000000,
+    };
+    core->object_bytes[GA_OBJECT_META] = ga_heap_meta_bytes(reserve_bytes);
+    core->object_bytes[GA_OBJECT_BITS] = ga_heap_bits_bytes(reserve_bytes);
+    for (int object = GA_OBJECT_META; object <= GA_OBJECT_BITS; object++) {
+        void *address = mmap(NULL, core->object_bytes[object], PROT_NONE,
+                             MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+        if (address == MAP_FAILED) {
+            perror("mmap");
+            abort();
+        }
+        core->objects[object] = address;
+    }
+}
+
+int ga_core_make(struct ga_core *core)
+{
+    int r = ga_heap_new(&core->config, core->objects[GA_OBJECT_META], core->objects[GA_OBJECT_BITS],
+                        &core->effects, &core->heap);
+    if (r == 0)
+        core->view = core->heap->view;
+    return r;
+}
+
+void ga_core_open(struct ga_core *core, uint64_t reserve_bytes, uint64_t limit_bytes)
+{
+    ga_core_init(core, reserve_bytes, limit_bytes);
+    CU_ASSERT_EQUAL_FATAL(ga_core_make(core), 0);
+}
+
+void ga_core_close(struct ga_core *core)
+{
+    CU_ASSERT_EQUAL(core->nbad, 0);
+    ga_heap_free(core->heap);
+    core->heap = NULL;
+    for (int object = GA_OBJECT_META; object <= GA_OBJECT_BITS; object++)
+        munmap(core->objects[object], core->object_bytes[object]);
+}
+
+ga_client_id ga_core_attach(struct ga_core *core)
+{
+    ga_client_id client = UINT32_MAX;
+    CU_ASSERT_EQUAL_FATAL(ga_heap_attach(core->heap, 100, 1, 2, 3, "client", &client), 0);
+    return client;
+}
+
+ga_mcache_id ga_core_mcache(struct ga_core *core, ga_client_id client)
+{
+    ga_mcache_id mcache = 0;
+    CU_ASSERT_EQUAL_FATAL(ga_heap_new_mcache(core->heap, client, &mcache), 0);
+    return mcache;
+}
+
+/* ---- a client's steps ---- */
+
+static struct ga_mcache_class *class_of(const struct ga_core *core, ga_mcache_id mcache,
+                                        ga_span_class span_class)
+{
+    return &core->view.mcaches[mcache].classes[span_class];
+}
+
+static void count_one(_Atomic uint64_t *counter)
+{
+    ga_store_relaxed(counter, ga_load_relaxed(counter) + 1);
+}
+
+ga_page_id ga_core_lease(struct ga_core *core, ga_client_id client, ga_mcache_id mcache,
+                         ga_span_class span_class)
+{
+    ga_page_id pages[GA_LEASE_MAX];
+    uint32_t count = 0;
+    if (ga_heap_lease(core->heap, client, mcache, span_class, 1, pages, &count) < 0)
+        return 0;
+    ga_slot_begin_lease(&core->view, mcache, pages[0]);
+    return pages[0];
+}
+
+bool ga_core_claim(struct ga_core *core, ga_mcache_id mcache, ga_page_id page)
+{
+    ga_span_class span_class = ga_entry_span_class(ga_view_entry(&core->view, page));
+    uint32_t nslots = ga_mheap_nslots(span_class);
+    for (uint32_t word = 0; word < ga_word_count(nslots); word++)
+        if (ga_free_bits(&core->view, page, word, nslots) != 0 &&
+            ga_slot_claim(&core->view, mcache, span_class, page, word, nslots) != 0)
+            return true;
+    return false;
+}
+
+int ga_core_malloc(struct ga_core *core, ga_mcache_id mcache, ga_span_class span_class,
+                   struct ga_slot *ret)
+{
+    struct ga_mcache_class *class = class_of(core, mcache, span_class);
+    uint64_t slots = ga_load_relaxed(&class->cache);
+    if (slots == 0)
+        return -ENOENT;
+    ga_store_release(&class->cache, slots & (slots - 1));
+    count_one(&class->nmalloc);
+    uint64_t where = ga_load_relaxed(&core->view.mcaches[mcache].where[span_class]);
+    *ret = ga_core_slot(core, ga_where_page(where),
+                        ga_where_word(where) * 64 + (uint32_t)__builtin_ctzll(slots));
+    return 0;
+}
+
+bool ga_core_free_own(struct ga_core *core, ga_mcache_id mcache, const struct ga_slot *slot)
+{
+    ga_span_class span_class = ga_entry_span_class(slot->entry);
+    struct ga_mcache_class *class = class_of(core, mcache, span_class);
+    uint32_t word = slot->index / 64;
+    uint64_t bit = UINT64_C(1) << slot->index % 64;
+    uint64_t where = ga_load_relaxed(&core->view.mcaches[mcache].where[span_class]);
+    _Atomic uint64_t *a_word = ga_view_a(&core->view, slot->page, word);
+    uint64_t cache = ga_load_relaxed(&class->cache);
+    uint64_t a = ga_load_relaxed(a_word);
+    if (((a ^ ga_load_acquire(ga_view_f(&core->view, slot->page, word))) & bit) == 0)
+        return false;
+    if (!ga_where_is(where, slot->page, word))
+        ga_store_release(a_word, a ^ bit);
+    else if ((cache & bit) == 0)
+        ga_store_release(&class->cache, cache | bit);
+    else
+        return false;
+    count_one(&class->nfree);
+    return true;
+}
+
+bool ga_core_free_other(struct ga_core *core, ga_mcache_id mcache, const struct ga_slot *slot)
+{
+    if (!ga_slot_free_by_other(&core->view, mcache, slot))
+        return false;
+    count_one(&class_of(core, mcache, ga_entry_span_class(slot->entry))->nfree);
+    return true;
+}
+
+void ga_core_end_lease(struct ga_core *core, ga_mcache_id mcache, ga_page_id page)
+{
+    ga_span_class span_class = ga_entry_span_class(ga_view_entry(&core->view, page));
+    uint64_t where = ga_load_relaxed(&core->view.mcaches[mcache].where[span_class]);
+    if (ga_where_page(where) == page)
+        ga_slot_unclaim(&core->view, mcache, span_class, ga_mheap_nslots(span_class));
+    ga_slot_end_lease(&core->view, mcache, page);
+}
+
+int ga_core_return(struct ga_core *core, ga_client_id client, ga_mcache_id mcache, ga_page_id page)
+{
+    ga_core_end_lease(core, mcache, page);
+    return ga_heap_return(core->heap, client, mcache, page);
+}
+
+struct ga_slot ga_core_slot(const struct ga_core *core, ga_page_id page, uint32_t index)
+{
+    return (struct ga_slot){
+        .page = page, .index = index, .entry = ga_view_entry(&core->view, page)};
+}
+
+bool ga_core_in_use(const struct ga_core *core, const struct ga_slot *slot)
+{
+    uint64_t a;
+    return ga_slot_in_use(&core->view, slot, &a);
+}
+
+bool ga_core_is_pending(const struct ga_core *core, ga_page_id page)
+{
+    return ga_load_relaxed(&core->view.pending[page / 64]) >> page % 64 & 1;
+}
+
+bool ga_core_is_in_inbox(const struct ga_core *core, ga_mcache_id mcache, ga_span_class span_class,
+                         ga_page_id page)
+{
+    const struct ga_mcache_inbox *inbox = &core->view.mcaches[mcache].inbox[span_class];
+    return ga_load_relaxed(&inbox->word[page / 64 % GA_INBOX_WORDS]) >> page % 64 & 1;
+}
+
+/* ---- recount and audit ---- */
+
+void ga_core_recount(struct ga_core *core, uint64_t *ret_objects, uint64_t *ret_bytes)
+{
+    uint64_t objects = 0;
+    uint64_t bytes = 0;
+    struct ga_span_info info;
+    for (uint64_t page = 0; ga_heap_next_span(core->heap, page, &info) == 0; page = info.page + 1) {
+        uint64_t used = info.used;
+        if (info.owner) {
+            /* A claimed slot counts as used by A and F; those still in the cache word are not. */
+            uint64_t where =
+                ga_load_relaxed(&core->view.mcaches[info.owner].where[info.span_class]);
+            if (ga_where_page(where) == info.page)
+                used -= (uint64_t)__builtin_popcountll(
+                    ga_load_relaxed(&class_of(core, info.owner, info.span_class)->cache));
+        }
+        objects += used;
+        bytes += used * (info.span_class < 2 ? info.npages * GA_PAGE_SIZE
+                                             : ga_size_classes[info.span_class / 2].size);
+    }
+    *ret_objects = objects;
+    *ret_bytes = bytes;
+}
+
+#define REQUIRE(clause)                                                                            \
+    do {                                                                                           \
+        if (!(clause))                                                                             \
+            return #clause;                                                                        \
+    } while (0)
+
+static const char *audit_span(const struct ga_core *core, ga_page_id page)
+{
+    const struct ga_heap *heap = core->heap;
+    const struct ga_mspan *span = &heap->mspans[page];
+    uint64_t entry = ga_load_relaxed(&heap->page_table[page]);
+    REQUIRE(ga_entry_is_span(entry));
+    REQUIRE(ga_entry_span_class(entry) == span->span_class);
+    REQUIRE(ga_entry_npages(entry) == span->npages);
+    REQUIRE(ga_entry_owner(entry) == span->owner);
+    REQUIRE((span->place == GA_SPAN_LEASED) == (span->owner != 0));
+    REQUIRE((span->place == GA_SPAN_LARGE) == (span->span_class < 2));
+    REQUIRE(((entry & GA_ENTRY_LARGE) != 0) == (span->span_class < 2));
+    REQUIRE(span->place != GA_SPAN_UNUSED);
+    REQUIRE(span->span_class < 2 || span->npages == ga_size_classes[span->span_class / 2].npages);
+    for (uint32_t i = 0; i < span->npages; i++) {
+        uint64_t inner = ga_load_relaxed(&heap->page_table[page + i]);
+        REQUIRE(!ga_page_alloc_is_free(heap->pages, page + i));
+        REQUIRE(i == 0 || heap->mspans[page + i].npages == 0);
+        REQUIRE(i == 0 || ga_entry_distance(inner) == i);
+    }
+    if (span->span_class < 2)
+        REQUIRE(ga_entry_owner(ga_load_relaxed(&heap->page_table[page + 1])) ==
+                span->client_plus_1);
+    return NULL;
+}
+
+/* Every page is page 0, free, or in one span; and its entry, its line and its pending bit can be
+ * touched. */
+static const char *audit_pages(const struct ga_core *core, uint64_t *ret_nspans,
+                               uint64_t *ret_inuse)
+{
+    const struct ga_heap *heap = core->heap;
+    REQUIRE(ga_page_alloc_audit(heap->pages));
+    REQUIRE(heap->npages_committed == 0 || !ga_page_alloc_is_free(heap->pages, 0));
+    for (uint64_t page = 1; page < heap->npages_committed;) {
+        (void)ga_load_relaxed(&core->view.lines[page].holder);
+        (void)ga_load_relaxed(&core->view.pending[page / 64]);
+        if (heap->mspans[page].npages == 0) {
+            REQUIRE(ga_page_alloc_is_free(heap->pages, page));
+            REQUIRE(!ga_entry_is_span(ga_load_relaxed(&heap->page_table[page])));
+            page++;
+            continue;
+        }
+        const char *wrong = audit_span(core, (ga_page_id)page);
+        if (wrong)
+            return wrong;
+        ++*ret_nspans;
+        *ret_inuse += heap->mspans[page].npages;
+        page += heap->mspans[page].npages;
+    }
+    return NULL;
+}
+
+/* Walk a list: its links, its count, and that each span on it says place. */
+static const char *audit_list(const struct ga_heap *heap, const struct ga_span_list *list,
+                              enum ga_span_place place, uint32_t owner, uint64_t *ret_bytes)
+{
+    uint32_t before = 0;
+    uint32_t count = 0;
+    for (uint32_t page = list->first; page; page = heap->mspans[page].next) {
+        REQUIRE(heap->mspans[page].prev == before);
+        REQUIRE(heap->mspans[page].place == place);
+        REQUIRE(heap->mspans[page].owner == owner);
+        REQUIRE(++count <= list->count);
+        *ret_bytes += heap->mspans[page].npages * GA_PAGE_SIZE;
+        before = page;
+    }
+    REQUIRE(count == list->count);
+    return NULL;
+}
+
+static const char *audit_lists(const struct ga_heap *heap, uint64_t *ret_nspans)
+{
+    const char *wrong = NULL;
+    uint64_t nleased = 0;
+    uint64_t bytes = 0;
+    for (ga_mcache_id id = 1; id < heap->mcache_end && !wrong; id++) {
+        const struct ga_mcache_record *record = &heap->mcaches[id];
+        bytes = 0;
+        wrong = audit_list(heap, &record->leased, GA_SPAN_LEASED, id, &bytes);
+        nleased += record->leased.count;
+        REQUIRE(bytes == record->leased_bytes);
+        REQUIRE(ga_load_relaxed(&heap->mcache_entries[id].nspans) == record->leased.count);
+        REQUIRE(ga_load_relaxed(&heap->mcache_entries[id].leased_bytes) == bytes);
+        REQUIRE(ga_load_relaxed(&heap->mcache_entries[id].client) == record->client_plus_1);
+        REQUIRE(record->client_plus_1 || record->leased.count == 0);
+    }
+    REQUIRE(wrong || nleased == heap->nspans_leased);
+    *ret_nspans += nleased;
+    for (uint32_t c = 2; c < GA_SPAN_CLASS_COUNT && !wrong; c++) {
+        const struct ga_mcentral *central = &heap->central[c];
+        wrong = audit_list(heap, &central->full, GA_SPAN_FULL, 0, &bytes);
+        *ret_nspans += central->full.count;
+        for (uint32_t i = 0; i < GA_BUCKET_COUNT && !wrong; i++) {
+            wrong = audit_list(heap, &central->partial[i], GA_SPAN_PARTIAL, 0, &bytes);
+            *ret_nspans += central->partial[i].count;
+        }
+    }
+    return wrong;
+}
+
+static const char *audit_arenas(const struct ga_core *core)
+{
+    const struct ga_heap *heap = core->heap;
+    uint64_t committed = heap->npages_committed;
+    REQUIRE(heap->narenas_prepared * GA_ARENA_SIZE == core->heap_end);
+    for (uint64_t i = 0; i < heap->npages_reserved / GA_PAGES_PER_ARENA; i++) {
+        uint64_t first = i * GA_PAGES_PER_ARENA;
+        uint64_t ready = committed <= first                       ? 0
+                         : committed - first < GA_PAGES_PER_ARENA ? committed - first
+                                                                  : GA_PAGES_PER_ARENA;
+        uint32_t state = ready                        ? GA_ARENA_READY
+                         : i < heap->narenas_prepared ? GA_ARENA_PREPARED
+                                                      : GA_ARENA_RESERVED;
+        REQUIRE(ga_load_relaxed(&heap->arenas[i].state) == state);
+        REQUIRE(ga_load_relaxed(&heap->arenas[i].ready_npages) == ready);
+    }
+    return NULL;
+}
+
+const char *ga_core_audit(struct ga_core *core)
+{
+    const struct ga_heap *heap = core->heap;
+    uint64_t nspans = 0;
+    uint64_t inuse = 0;
+    const char *wrong = audit_pages(core, &nspans, &inuse);
+    if (wrong)
+        return wrong;
+    REQUIRE(nspans == heap->nspans);
+    REQUIRE(inuse == heap->npages_inuse);
+    REQUIRE(ga_load_relaxed(&heap->meta->committed_npages) == heap->npages_committed);
+    REQUIRE(heap->npages_committed <= heap->npages_limit);
+    REQUIRE(heap->npages_committed * GA_PAGE_SIZE == core->heap_backed);
+    REQUIRE(heap->npages_committed == 0 ||
+            ga_page_alloc_nfree(heap->pages) == heap->npages_committed - 1 - inuse);
+
+    uint64_t listed = heap->spans_by_class[0];
+    wrong = audit_lists(heap, &listed);
+    if (wrong)
+        return wrong;
+    REQUIRE(listed == nspans);
+    uint64_t by_class = 0;
+    for (uint32_t c = 0; c < GA_SIZE_CLASS_COUNT; c++)
+        by_class += heap->spans_by_class[c];
+    REQUIRE(by_class == nspans);
+    REQUIRE(ga_backing_bytes(&heap->meta_backing) + ga_backing_bytes(&heap->bits_backing) ==
+            core->backed_bytes);
+    REQUIRE(core->nbad == 0);
+    return audit_arenas(core);
+}

@@ -1,0 +1,111 @@
+#include "support/server_fixture.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+static struct ga_test_server *running; /* to be cleaned up if the test ends early */
+static pid_t owner;
+
+static void object_name(const struct ga_test_server *server, const char *suffix, char *ret,
+                        size_t bytes)
+{
+    snprintf(ret, bytes, "/goalloc.%s.%s", server->heap_name, suffix);
+}
+
+static bool remove_objects(const struct ga_test_server *server)
+{
+    static const char *const suffixes[] = {"meta", "bits", "heap"};
+    bool any = false;
+    for (size_t i = 0; i < 3; i++) {
+        char name[96];
+        object_name(server, suffixes[i], name, sizeof(name));
+        any = shm_unlink(name) == 0 || any;
+    }
+    return any;
+}
+
+static void clean_up(void)
+{
+    if (!running || getpid() != owner)
+        return;
+    kill(running->pid, SIGKILL);
+    waitpid(running->pid, NULL, 0);
+    remove_objects(running);
+    unlink(running->socket);
+    rmdir(running->folder);
+    running = NULL;
+}
+
+static void clean_up_on_signal(int number)
+{
+    clean_up();
+    signal(number, SIG_DFL);
+    raise(number);
+}
+
+static void run_server(const struct ga_test_server *server, const char *limit, int ready_fd)
+{
+    prctl(PR_SET_PDEATHSIG, SIGTERM);
+    char fd[16];
+    snprintf(fd, sizeof(fd), "%d", ready_fd);
+    execl(GOALLOCD_PATH, "goallocd", "--name", server->heap_name, "--socket", server->socket,
+          "--limit", limit, "--ready-fd", fd, "--log-level", "warning", (char *)NULL);
+    fprintf(stderr, "cannot start %s: %s\n", GOALLOCD_PATH, strerror(errno));
+    _exit(127);
+}
+
+bool ga_test_server_start(const char *limit, struct ga_test_server *ret)
+{
+    static unsigned count;
+    snprintf(ret->folder, sizeof(ret->folder), "/tmp/goalloc-test-XXXXXX");
+    if (!mkdtemp(ret->folder))
+        return false;
+    snprintf(ret->heap_name, sizeof(ret->heap_name), "test-%d-%u", getpid(), count++);
+    snprintf(ret->socket, sizeof(ret->socket), "%s/sock", ret->folder);
+    int ready[2];
+    if (pipe(ready) < 0)
+        return false;
+    ret->pid = fork();
+    if (ret->pid == 0) {
+        close(ready[0]);
+        run_server(ret, limit, ready[1]);
+    }
+    close(ready[1]);
+    owner = getpid();
+    running = ret;
+    atexit(clean_up);
+    signal(SIGINT, clean_up_on_signal);
+    signal(SIGTERM, clean_up_on_signal);
+    signal(SIGABRT, clean_up_on_signal);
+    signal(SIGSEGV, clean_up_on_signal);
+    signal(SIGALRM, clean_up_on_signal);
+
+    char answer[8] = "";
+    ssize_t n = read(ready[0], answer, sizeof(answer) - 1);
+    close(ready[0]);
+    if (n > 0 && strcmp(answer, "READY\n") == 0)
+        return true;
+    fprintf(stderr, "goallocd did not become ready\n");
+    clean_up();
+    return false;
+}
+
+bool ga_test_server_stop(struct ga_test_server *server)
+{
+    int status = 0;
+    kill(server->pid, SIGTERM);
+    bool ended = waitpid(server->pid, &status, 0) == server->pid;
+    running = NULL;
+    bool left = access(server->socket, F_OK) == 0;
+    left = remove_objects(server) || left;
+    unlink(server->socket);
+    rmdir(server->folder);
+    return ended && WIFEXITED(status) && WEXITSTATUS(status) == 0 && !left;
+}

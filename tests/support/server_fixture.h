@@ -1,0 +1,24 @@
+/* A goallocd of the test's own: its own heap name and socket, removed again however the test ends.
+ */
+#ifndef GA_TESTS_SERVER_FIXTURE_H
+#define GA_TESTS_SERVER_FIXTURE_H
+
+#include <stdbool.h>
+#include <sys/types.h>
+
+struct ga_test_server {
+    pid_t pid;
+    char heap_name[64];
+    char folder[64]; /* of the socket; made for this test */
+    char socket[108];
+};
+
+/* Start GOALLOCD_PATH with --limit limit and wait until it serves. Returns false, with a line on
+ * stderr, if it does not. */
+bool ga_test_server_start(const char *limit, struct ga_test_server *ret);
+
+/* Stop it in order and check that it leaves nothing: true if it ended with 0 and neither socket nor
+ * shared memory is left. */
+bool ga_test_server_stop(struct ga_test_server *server);
+
+#endif
