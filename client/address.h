@@ -1,0 +1,16 @@
+/* Where goallocd listens: the one rule by which goalloc_attach and goallocctl find its socket. */
+#ifndef GA_CLIENT_ADDRESS_H
+#define GA_CLIENT_ADDRESS_H
+
+/* The room for a Unix socket's path, its zero included: what sockaddr_un has. */
+#define GA_ADDRESS_BYTES 108
+
+/* Find the path of the server's socket: given where it is not NULL, else $GOALLOC_SOCKET, else
+ * $XDG_RUNTIME_DIR/goalloc.sock, else /run/goalloc/goalloc.sock. An empty variable counts as unset,
+ * and so does an XDG_RUNTIME_DIR that is not absolute; a program that runs with more rights than
+ * its caller reads neither. Nothing is looked up in the file system.
+ * Returns 0 and the path; -EINVAL where given is empty; -ENAMETOOLONG where the path does not fit
+ * in a socket's address. Thread-safe as long as nobody changes the environment. */
+int ga_address_resolve(const char *given, char ret_path[static GA_ADDRESS_BYTES]);
+
+#endif

@@ -1,0 +1,150 @@
+/* Allocation. The fast path takes the lowest slot of the class's claimed word: one load, one store,
+ * which is the commit, and a count. It makes no system call and takes no lock. */
+#include <errno.h>
+#include <string.h>
+#include <time.h>
+
+#include "client/heap.h"
+#include "client/mcache.h"
+
+/* How long a request that found no memory waits for what the others give back when asked. */
+#define RECLAIM_WAIT_MS 2
+
+static inline void *take_slot(struct ga_thread_cache *cache, ga_span_class span_class)
+{
+    struct ga_mcache_class *shared = &cache->shared->classes[span_class];
+    uint64_t slots = ga_load_relaxed(&shared->cache);
+    if (slots == 0)
+        return NULL;
+    ga_store_release(&shared->cache, slots & (slots - 1));
+    ga_store_relaxed(&shared->nmalloc, ga_load_relaxed(&shared->nmalloc) + 1);
+    const struct ga_class_cache *class = &cache->classes[span_class];
+    return class->word_base + (uint64_t)__builtin_ctzll(slots) * class->size;
+}
+
+/* The heap is full: give back what this thread keeps and does not use, and let the others do as the
+ * server has asked them. Returns whether to try again. */
+static bool relieve(struct ga_thread_cache *cache, unsigned attempt)
+{
+    if (attempt == 0 && ga_mcache_trim(cache) > 0)
+        return true;
+    if (attempt > 1)
+        return false;
+    struct timespec wait = {.tv_nsec = RECLAIM_WAIT_MS * 1000000};
+    nanosleep(&wait, NULL);
+    return true;
+}
+
+static __attribute__((noinline)) void *alloc_small_slowly(struct goalloc_heap *heap,
+                                                          ga_span_class span_class)
+{
+    struct ga_thread_cache *cache = ga_thread_cache_get(heap);
+    if (!cache) {
+        errno = ENOMEM;
+        return NULL;
+    }
+    int saved_errno = errno;
+    for (unsigned attempt = 0;; attempt++) {
+        void *p = take_slot(cache, span_class);
+        if (p) {
+            errno = saved_errno;
+            return p;
+        }
+        int r = ga_mcache_refill(cache, span_class);
+        if (r < 0 && (r != -ENOMEM || !relieve(cache, attempt))) {
+            errno = ENOMEM;
+            return NULL;
+        }
+    }
+}
+
+void *ga_alloc_small(struct goalloc_heap *heap, ga_span_class span_class)
+{
+    struct ga_thread_cache *cache = ga_thread_cache_peek(heap);
+    void *p = cache ? take_slot(cache, span_class) : NULL;
+    return p ? p : alloc_small_slowly(heap, span_class);
+}
+
+static int request_large(struct ga_thread_cache *cache, size_t size, bool noscan,
+                         ga_page_id *ret_page, bool *ret_zeroed)
+{
+    Goalloc__V1__LargeAlloc body = GOALLOC__V1__LARGE_ALLOC__INIT;
+    body.mcache = cache->id;
+    body.size_bytes = size;
+    body.noscan = noscan;
+    Goalloc__V1__Envelope request = GOALLOC__V1__ENVELOPE__INIT;
+    request.body_case = GOALLOC__V1__ENVELOPE__BODY_LARGE_ALLOC;
+    request.large_alloc = &body;
+    struct ga_reply *reply;
+    int r = ga_channel_call(cache->heap->channel, &request, GOALLOC__V1__ENVELOPE__BODY_LARGE_SPAN,
+                            NULL, &reply);
+    if (r < 0)
+        return r;
+    const Goalloc__V1__LargeSpan *span = ga_reply_message(reply)->large_span;
+    if ((uint64_t)span->page << GA_PAGE_SHIFT < cache->heap->reserve_bytes && span->page != 0) {
+        *ret_page = span->page;
+        *ret_zeroed = span->zeroed;
+    } else {
+        r = -EPROTO;
+    }
+    ga_reply_release(reply);
+    return r;
+}
+
+void *ga_alloc_large(struct goalloc_heap *heap, size_t size, bool noscan, bool *ret_zeroed)
+{
+    struct ga_thread_cache *cache = size <= heap->reserve_bytes ? ga_thread_cache_get(heap) : NULL;
+    int saved_errno = errno;
+    ga_page_id page = 0;
+    int r = cache ? request_large(cache, size, noscan, &page, ret_zeroed) : -ENOMEM;
+    for (unsigned attempt = 0; cache && r == -ENOMEM && relieve(cache, attempt); attempt++)
+        r = request_large(cache, size, noscan, &page, ret_zeroed);
+    if (r < 0) {
+        errno = ENOMEM;
+        return NULL;
+    }
+    struct ga_mcache_class *counts = &cache->shared->classes[noscan ? 1 : 0];
+    ga_store_relaxed(&counts->nmalloc, ga_load_relaxed(&counts->nmalloc) + 1);
+    errno = saved_errno;
+    return (char *)heap->base + ((uint64_t)page << GA_PAGE_SHIFT);
+}
+
+void *goalloc_malloc(struct goalloc_heap *heap, size_t size)
+{
+    if (__builtin_expect(size <= GA_SMALL_MAX, 1))
+        return ga_alloc_small(heap, (ga_span_class)(ga_size_class_for_malloc(size) * 2));
+    bool zeroed;
+    return ga_alloc_large(heap, size, false, &zeroed);
+}
+
+void *goalloc_calloc(struct goalloc_heap *heap, size_t n, size_t size)
+{
+    size_t bytes;
+    if (__builtin_mul_overflow(n, size, &bytes)) {
+        errno = ENOMEM;
+        return NULL;
+    }
+    return goalloc_alloc(heap, bytes, 0, GOALLOC_ZERO);
+}
+
+void *goalloc_alloc(struct goalloc_heap *heap, size_t size, size_t alignment, unsigned flags)
+{
+    if (flags & ~(GOALLOC_NOSCAN | GOALLOC_ZERO) || (alignment & (alignment - 1)) != 0 ||
+        alignment > GA_PAGE_SIZE) {
+        errno = EINVAL;
+        return NULL;
+    }
+    bool noscan = flags & GOALLOC_NOSCAN;
+    bool zeroed = false;
+    void *p;
+    if (size > GA_SMALL_MAX) {
+        p = ga_alloc_large(heap, size, noscan, &zeroed);
+    } else {
+        uint32_t size_class =
+            alignment ? ga_size_class_aligned(size, alignment) : ga_size_class_for_malloc(size);
+        p = ga_alloc_small(heap, (ga_span_class)(size_class * 2 + noscan));
+    }
+    if (p && (flags & GOALLOC_ZERO) && !zeroed)
+        memset(p, 0, size);
+    return p;
+}

@@ -1,0 +1,309 @@
+/* Attaching to a heap: the channel, the agreement on the layout, and the three mappings; and the
+ * same once more, but for the mappings, in a child of fork. */
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "client/address.h"
+#include "client/heap.h"
+#include "client/mcache.h"
+#include "proto/error.h"
+
+static _Thread_local char attach_error[GA_CHANNEL_ERROR_BYTES + 64];
+
+const char *goalloc_attach_error(void)
+{
+    return attach_error;
+}
+
+const char *goalloc_strerror(int err)
+{
+    return ga_error_text(err);
+}
+
+static __attribute__((format(printf, 2, 3))) int fail(int err, const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    vsnprintf(attach_error, sizeof(attach_error), format, args);
+    va_end(args);
+    return err;
+}
+
+/* ---- what the server tells on its own; on the library's thread ---- */
+
+/* Give back what the caches of exited threads hold; living threads do it when they next allocate. A
+ * lock that is taken may be held by a thread that waits for this one, so it is not waited for. */
+static void trim_idle(struct goalloc_heap *heap)
+{
+    if (pthread_mutex_trylock(&heap->lock) != 0)
+        return;
+    for (struct ga_thread_cache *c = heap->idle; c; c = c->next)
+        ga_mcache_trim(c);
+    pthread_mutex_unlock(&heap->lock);
+}
+
+static void on_note(const Goalloc__V1__Envelope *note, void *data)
+{
+    struct goalloc_heap *heap = data;
+    if (note->body_case != GOALLOC__V1__ENVELOPE__BODY_RECLAIM)
+        return; /* of a newer server: notes may be ignored */
+    ga_fetch_add_relaxed(&heap->reclaim_count, 1);
+    trim_idle(heap);
+}
+
+static void on_lost(void *data)
+{
+    ga_report(data, GOALLOC_REPORT_LOST,
+              "the connection to goallocd has ended; what is leased can still be used");
+}
+
+/* ---- attach ---- */
+
+static int open_channel(struct goalloc_heap *heap)
+{
+    struct ga_channel_options options = {
+        .timeout_ms = heap->timeout_ms,
+        .client_name = heap->client_name,
+        .on_note = on_note,
+        .on_lost = on_lost,
+        .data = heap,
+    };
+    return ga_channel_open(heap->address, &options, attach_error, &heap->channel);
+}
+
+/* Ask the server for the right to use the heap. */
+static int request_attach(struct goalloc_heap *heap, struct ga_reply **ret)
+{
+    Goalloc__V1__Attach body = GOALLOC__V1__ATTACH__INIT;
+    body.layout_version = GA_LAYOUT_VERSION;
+    Goalloc__V1__Envelope request = GOALLOC__V1__ENVELOPE__INIT;
+    request.body_case = GOALLOC__V1__ENVELOPE__BODY_ATTACH;
+    request.attach = &body;
+    char detail[GA_CHANNEL_ERROR_BYTES] = "";
+    int r =
+        ga_channel_call(heap->channel, &request, GOALLOC__V1__ENVELOPE__BODY_ATTACHED, detail, ret);
+    if (r < 0)
+        return fail(r, "%s: %s", heap->address, detail[0] ? detail : ga_error_text(r));
+    return 0;
+}
+
+static int map_object(struct goalloc_heap *heap, const char *name, enum ga_object object,
+                      int64_t owner, uint64_t address, uint64_t bytes)
+{
+    int r = ga_mapping_open(name, object, false, owner, address, bytes, &heap->objects[object]);
+    if (r == -EADDRINUSE)
+        return fail(r,
+                    "heap '%s' lies at %#llx, where this process has something else (or the same "
+                    "heap already)",
+                    name, (unsigned long long)address);
+    char path[GA_OBJECT_NAME_BYTES];
+    ga_object_name(name, object, path);
+    if (r == -EPERM)
+        return fail(r, "%s does not belong to the user who serves %s", path, heap->address);
+    if (r < 0)
+        return fail(r, "cannot map %s: %s", path, strerror(-r));
+    return 0;
+}
+
+/* Map meta, check that it is what the server spoke of, then map the rest. */
+static int map_heap(struct goalloc_heap *heap, const Goalloc__V1__Attached *attached)
+{
+    const char *name = attached->heap_name;
+    if (!ga_heap_name_is_valid(name))
+        return fail(-EPROTO, "%s: the server named no valid heap", heap->address);
+    struct ucred peer = {.uid = (uid_t)-1};
+    socklen_t bytes = sizeof(peer);
+    if (getsockopt(ga_channel_fd(heap->channel), SOL_SOCKET, SO_PEERCRED, &peer, &bytes) < 0)
+        return fail(-errno, "%s: cannot tell who serves: %s", heap->address, strerror(errno));
+
+    int r = map_object(heap, name, GA_OBJECT_META, peer.uid, 0, 0);
+    if (r < 0)
+        return r;
+    const struct ga_meta_header *meta = heap->objects[GA_OBJECT_META].address;
+    char why[128];
+    /* The state first: a heap in the making has nothing else to read. Pairs with its release. */
+    if (ga_load_acquire(&meta->state) != GA_HEAP_LIVE)
+        return fail(-EPROTO, "heap '%s' is not ready, or has ended", name);
+    if (ga_geometry_check(meta, why, sizeof(why)) < 0)
+        return fail(-EPROTO, "heap '%s' cannot be used: %s", name, why);
+    if (meta->base != attached->heap_base || meta->reserve_bytes != attached->reserve_bytes ||
+        meta->meta_bytes > heap->objects[GA_OBJECT_META].bytes)
+        return fail(-EPROTO, "heap '%s' is not the one that %s serves", name, heap->address);
+
+    r = map_object(heap, name, GA_OBJECT_BITS, peer.uid, 0, meta->bits_bytes);
+    if (r < 0)
+        return r;
+    const struct ga_bits_header *bits = heap->objects[GA_OBJECT_BITS].address;
+    if (bits->magic != GA_BITS_MAGIC || bits->heap_id != meta->heap_id)
+        return fail(-EPROTO, "the objects of heap '%s' do not belong together", name);
+    r = map_object(heap, name, GA_OBJECT_HEAP, peer.uid, meta->base, meta->reserve_bytes);
+    if (r < 0)
+        return r;
+    heap->base = meta->base;
+    heap->reserve_bytes = meta->reserve_bytes;
+    heap->view = ga_view_of(meta, heap->objects[GA_OBJECT_BITS].address);
+    return 0;
+}
+
+static int check_options(const struct goalloc_options *options)
+{
+    if (options->size != sizeof(*options))
+        return fail(-EINVAL, "options.size is %zu, expected is %zu", options->size,
+                    sizeof(*options));
+    if (options->reserved != 0)
+        return fail(-EINVAL, "options.reserved is not 0");
+    return 0;
+}
+
+static void destroy(struct goalloc_heap *heap)
+{
+    ga_channel_close(heap->channel);
+    for (int i = GA_OBJECT_COUNT; i-- > 0;)
+        ga_mapping_close(&heap->objects[i]);
+    pthread_mutex_destroy(&heap->lock);
+    free(heap->client_name);
+    free(heap->address);
+    free(heap);
+}
+
+static int make_heap(const char *address, const struct goalloc_options *options,
+                     struct goalloc_heap **ret)
+{
+    char path[GA_ADDRESS_BYTES];
+    int r = ga_address_resolve(address, path);
+    if (r < 0)
+        return fail(r, "'%s' cannot be the path of a socket: %s", address ? address : "",
+                    ga_error_text(r));
+    struct goalloc_heap *heap = calloc(1, sizeof(*heap));
+    if (!heap)
+        return fail(-ENOMEM, "out of memory");
+    for (int i = 0; i < GA_OBJECT_COUNT; i++)
+        heap->objects[i] = GA_MAPPING_NONE;
+    pthread_mutex_init(&heap->lock, NULL);
+    heap->report = options->report;
+    heap->report_data = options->report_data;
+    heap->timeout_ms = options->timeout_ms;
+    heap->generation_of_fork = ga_fork_count();
+    heap->address = strdup(path);
+    heap->client_name = options->client_name ? strdup(options->client_name) : NULL;
+    if (!heap->address || (options->client_name && !heap->client_name)) {
+        destroy(heap);
+        return fail(-ENOMEM, "out of memory");
+    }
+    *ret = heap;
+    return 0;
+}
+
+int goalloc_attach(const char *address, const struct goalloc_options *options,
+                   struct goalloc_heap **ret_heap)
+{
+    static const struct goalloc_options defaults = {.size = sizeof(defaults)};
+    options = options ? options : &defaults;
+    struct goalloc_heap *heap = NULL;
+    int r = check_options(options);
+    if (r < 0)
+        return r;
+    r = make_heap(address, options, &heap);
+    if (r < 0)
+        return r;
+
+    struct ga_reply *reply = NULL;
+    r = open_channel(heap);
+    if (r == 0)
+        r = request_attach(heap, &reply);
+    if (r == 0)
+        r = map_heap(heap, ga_reply_message(reply)->attached);
+    ga_reply_release(reply);
+    if (r == 0) {
+        r = ga_registry_add(heap);
+        if (r < 0)
+            fail(r, "this process has attached %u heaps already, the most it can", GA_HEAPS_MAX);
+    }
+    if (r < 0) {
+        destroy(heap);
+        return r;
+    }
+    attach_error[0] = '\0';
+    *ret_heap = heap;
+    return 0;
+}
+
+/* ---- after fork ---- */
+
+/* The parent's connection and thread are not ours: of the channel only the descriptor is closed,
+ * for its thread does not exist here, and its locks may be held by it for ever. */
+static void abandon_channel(struct goalloc_heap *heap)
+{
+    if (heap->channel)
+        close(ga_channel_fd(heap->channel));
+    heap->channel = NULL;
+}
+
+int ga_attach_after_fork(struct goalloc_heap *heap)
+{
+    if (heap->generation_of_fork == ga_fork_count())
+        return 0;
+    abandon_channel(heap);
+    heap->caches = NULL;
+    heap->idle = NULL;
+
+    struct ga_reply *reply = NULL;
+    int r = open_channel(heap);
+    if (r == 0)
+        r = request_attach(heap, &reply);
+    if (r == 0 && ga_reply_message(reply)->attached->heap_base != heap->base)
+        r = fail(-EPROTO, "%s serves another heap than before the fork", heap->address);
+    ga_reply_release(reply);
+    if (r < 0) {
+        ga_channel_close(heap->channel);
+        heap->channel = NULL;
+        return r;
+    }
+    heap->generation_of_fork = ga_fork_count();
+    return 0;
+}
+
+int ga_attach_channel(struct goalloc_heap *heap, struct ga_channel **ret)
+{
+    pthread_mutex_lock(&heap->lock);
+    int r = ga_attach_after_fork(heap);
+    struct ga_channel *channel = heap->channel;
+    pthread_mutex_unlock(&heap->lock);
+    if (r == 0)
+        *ret = channel;
+    return r;
+}
+
+/* ---- detach ---- */
+
+/* The server takes back the mcaches and their spans, as it does for the dead. */
+static void request_detach(struct goalloc_heap *heap)
+{
+    Goalloc__V1__Detach body = GOALLOC__V1__DETACH__INIT;
+    Goalloc__V1__Envelope request = GOALLOC__V1__ENVELOPE__INIT;
+    request.body_case = GOALLOC__V1__ENVELOPE__BODY_DETACH;
+    request.detach = &body;
+    struct ga_reply *reply;
+    /* If the server is gone there is nobody to tell; it learns of the end of this process. */
+    if (ga_channel_call(heap->channel, &request, GOALLOC__V1__ENVELOPE__BODY_DONE, NULL, &reply) ==
+        0)
+        ga_reply_release(reply);
+}
+
+void goalloc_detach(struct goalloc_heap *heap)
+{
+    if (!heap)
+        return;
+    if (heap->generation_of_fork == ga_fork_count())
+        request_detach(heap);
+    else
+        abandon_channel(heap);
+    ga_thread_cache_forget_heap(heap);
+    ga_registry_remove(heap);
+    destroy(heap);
+}

@@ -1,0 +1,209 @@
+/* The channel as its callers see it: opening, calling, noting, closing. A call is entered among
+ * those that wait, sent from the calling thread, and completed by the library's thread
+ * (channel_loop.c), which alone reads. All memory is mapped for the channel, none comes from the
+ * process's malloc; only libuv, when a channel is opened, still uses that. */
+#include "client/channel.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "client/channel_internal.h"
+#include "client/connect.h"
+#include "client/deadline.h"
+#include "client/handshake.h"
+#include "proto/error.h"
+
+#define DEFAULT_TIMEOUT_MS 5000
+
+/* A frame of this size is encoded on the caller's stack, which may be a small one; almost all
+ * requests and notes are. */
+#define SMALL_FRAME_BYTES 1024
+
+static struct ga_channel *new_channel(const struct ga_channel_options *options)
+{
+    struct ga_channel *ch = mmap(NULL, sizeof(*ch), PROT_READ | PROT_WRITE,
+                                 MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (ch == MAP_FAILED)
+        return NULL;
+    ch->fd = -1;
+    ch->timeout_ms = options->timeout_ms ? options->timeout_ms : DEFAULT_TIMEOUT_MS;
+    ch->on_note = options->on_note;
+    ch->on_lost = options->on_lost;
+    ch->data = options->data;
+    ga_reply_pool_init(&ch->reply_pool);
+    ga_send_pool_init(&ch->send_pool);
+    ga_calls_init(&ch->calls, GA_HANDSHAKE_ID);
+    ga_frame_reader_init(&ch->reader, ch->read_buffer);
+    return ch;
+}
+
+/* Free ch, which has no thread and no queue. */
+static void free_channel(struct ga_channel *ch)
+{
+    ga_reply_release(ch->spare);
+    if (ch->fd >= 0) {
+        /* A child forked by the host program may still have the descriptor: end the connection
+         * for it as well. */
+        shutdown(ch->fd, SHUT_RDWR);
+        close(ch->fd);
+    }
+    ga_calls_fini(&ch->calls);
+    ga_block_pool_fini(&ch->send_pool);
+    ga_block_pool_fini(&ch->reply_pool);
+    munmap(ch, sizeof(*ch));
+}
+
+static int greet(struct ga_channel *ch, const char *socket_path, const char *client_name,
+                 char ret_error[static GA_CHANNEL_ERROR_BYTES])
+{
+    struct timespec deadline = ga_deadline_in(ch->timeout_ms);
+    int r = ga_connect(socket_path, &deadline, ret_error, &ch->fd);
+    if (r == 0)
+        r = ga_handshake(ch->fd, socket_path, client_name, &deadline, &ch->reader, ch->spare,
+                         ret_error);
+    if (r < 0)
+        return r;
+    const Goalloc__V1__Welcome *welcome = ch->spare->message->welcome;
+    snprintf(ch->heap_name, sizeof(ch->heap_name), "%s", welcome->heap_name);
+    snprintf(ch->server_version, sizeof(ch->server_version), "%s", welcome->server_version);
+    return 0;
+}
+
+int ga_channel_open(const char *socket_path, const struct ga_channel_options *options,
+                    char ret_error[static GA_CHANNEL_ERROR_BYTES], struct ga_channel **ret)
+{
+    int r = -ENOMEM;
+    struct ga_channel *ch = new_channel(options);
+    if (!ch)
+        goto fail_new;
+    ch->spare = ga_reply_new(&ch->reply_pool);
+    if (!ch->spare)
+        goto fail_spare;
+    r = greet(ch, socket_path, options->client_name, ret_error);
+    if (r < 0) {
+        free_channel(ch);
+        return r;
+    }
+    r = ga_send_queue_init(&ch->queue, ch->fd, &ch->send_pool);
+    if (r < 0)
+        goto fail_queue;
+    r = ga_channel_start_loop(ch);
+    if (r < 0)
+        goto fail_loop;
+    *ret = ch;
+    return 0;
+
+fail_loop:
+    ga_send_queue_fini(&ch->queue);
+fail_queue:
+fail_spare:
+    free_channel(ch);
+fail_new:
+    snprintf(ret_error, GA_CHANNEL_ERROR_BYTES, "%s: cannot serve the connection: %s", socket_path,
+             strerrordesc_np(-r));
+    return r;
+}
+
+void ga_channel_close(struct ga_channel *ch)
+{
+    if (!ch)
+        return;
+    ga_channel_end_loop(ch);
+    ga_send_queue_fini(&ch->queue);
+    free_channel(ch);
+}
+
+const char *ga_channel_heap_name(const struct ga_channel *ch)
+{
+    return ch->heap_name;
+}
+
+const char *ga_channel_server_version(const struct ga_channel *ch)
+{
+    return ch->server_version;
+}
+
+int ga_channel_fd(const struct ga_channel *ch)
+{
+    return ch->fd;
+}
+
+/* Encode into buffer and send. Returns 0 or a negative errno. */
+static int send_encoded(struct ga_channel *ch, const Goalloc__V1__Envelope *message,
+                        uint8_t *buffer, size_t capacity_bytes)
+{
+    size_t nbytes;
+    int r = ga_message_encode(message, buffer, capacity_bytes, &nbytes);
+    if (r < 0)
+        return r;
+    r = ga_send_queue_send(&ch->queue, buffer, nbytes);
+    if (r <= 0)
+        return r;
+    uv_async_send(&ch->wake);
+    return 0;
+}
+
+static int send_message(struct ga_channel *ch, const Goalloc__V1__Envelope *message)
+{
+    uint8_t small[SMALL_FRAME_BYTES];
+    int r = send_encoded(ch, message, small, sizeof(small));
+    if (r != -EMSGSIZE)
+        return r;
+    uint8_t *large = ga_block_pool_get(&ch->send_pool);
+    if (!large)
+        return -ENOMEM;
+    r = send_encoded(ch, message, large, GA_FRAME_BUFFER_BYTES);
+    ga_block_pool_put(&ch->send_pool, large, GA_FRAME_BUFFER_BYTES);
+    return r;
+}
+
+static int send_and_wait(struct ga_channel *ch, Goalloc__V1__Envelope *request,
+                         struct ga_reply **ret_reply)
+{
+    struct timespec deadline = ga_deadline_in(ch->timeout_ms);
+    struct ga_pending_call call;
+    int r = ga_calls_begin(&ch->calls, &call);
+    if (r < 0)
+        return r;
+    request->id = call.id;
+    r = send_message(ch, request);
+    if (r < 0) {
+        ga_calls_cancel(&ch->calls, &call);
+        return r;
+    }
+    return ga_calls_wait(&ch->calls, &call, &deadline, ret_reply);
+}
+
+int ga_channel_call(struct ga_channel *ch, Goalloc__V1__Envelope *request,
+                    Goalloc__V1__Envelope__BodyCase expected, char *ret_detail,
+                    struct ga_reply **ret_reply)
+{
+    struct ga_reply *reply = NULL;
+    int r = send_and_wait(ch, request, &reply);
+    if (r == 0 && reply->message->body_case == expected) {
+        *ret_reply = reply;
+        return 0;
+    }
+    const char *detail = "";
+    if (r == 0 && reply->message->body_case == GOALLOC__V1__ENVELOPE__BODY_FAILURE) {
+        r = ga_error_from_wire(reply->message->failure->code);
+        detail = reply->message->failure->detail;
+    } else if (r == 0) {
+        r = -EPROTO;
+        detail = "The server answered with another kind of message than the request asks for.";
+    }
+    if (ret_detail)
+        snprintf(ret_detail, GA_CHANNEL_ERROR_BYTES, "%s", detail[0] ? detail : ga_error_text(r));
+    ga_reply_release(reply);
+    return r;
+}
+
+int ga_channel_note(struct ga_channel *ch, Goalloc__V1__Envelope *note)
+{
+    note->id = 0;
+    return send_message(ch, note);
+}

@@ -1,0 +1,72 @@
+/* The control channel to goallocd: a Unix stream socket served by a libuv loop on a thread of the
+ * library. Any thread may call; replies are matched by id; what the server asks on its own (notes)
+ * is handed to a callback on the library's thread. */
+#ifndef GA_CLIENT_CHANNEL_H
+#define GA_CLIENT_CHANNEL_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "proto/message.h"
+
+#define GA_CHANNEL_ERROR_BYTES 512
+
+struct ga_channel;
+
+struct ga_channel_options {
+    uint32_t timeout_ms;     /* how long a call, the connection included, may take; 0 = 5000 */
+    const char *client_name; /* told to the server; NULL = the program's short name */
+    /* A note from the server (a message with id 0), valid during the call; NULL = ignore notes.
+     * On the library's thread, perhaps before ga_channel_open has returned. It may send notes, but
+     * must neither make calls on the channel nor close it. */
+    void (*on_note)(const Goalloc__V1__Envelope *note, void *data);
+    /* The connection has ended and not by ga_channel_close; calls and notes fail from now on. On
+     * the library's thread, once; it must not close the channel. NULL is allowed. */
+    void (*on_lost)(void *data);
+    void *data;
+};
+
+/* A reply and the memory its message lies in; release it with ga_reply_release, before the channel
+ * is closed. */
+struct ga_reply;
+
+/* Connect to socket_path and agree on a protocol version (Hello, Welcome). Starts the library's
+ * thread, with all signals blocked. Returns 0 and *ret; or -ENOENT, -ECONNREFUSED, -EACCES,
+ * -ENAMETOOLONG, -ETIMEDOUT, -EPROTO (no common version, or the other side does not speak this
+ * protocol), -ENOTCONN (it ended the connection without an answer), what the server refused with,
+ * or another negative errno; then ret_error holds a sentence that names the socket and what is
+ * wrong. */
+int ga_channel_open(const char *socket_path, const struct ga_channel_options *options,
+                    char ret_error[static GA_CHANNEL_ERROR_BYTES], struct ga_channel **ret);
+
+/* What the server said of itself when the channel was opened; valid until ga_channel_close. */
+const char *ga_channel_heap_name(const struct ga_channel *ch);
+const char *ga_channel_server_version(const struct ga_channel *ch);
+
+/* The file descriptor of the socket (SO_PEERCRED tells who serves). */
+int ga_channel_fd(const struct ga_channel *ch);
+
+/* Send request (its id is filled in here) and wait for the reply, which must be of body case
+ * expected. Returns 0 and *ret_reply; a negative errno that the server sent (Failure); -ETIMEDOUT,
+ * and a reply that comes later is dropped; -ENOTCONN when the connection is gone; -EPROTO for a
+ * reply of another kind, or when the connection ends now because what the server sends is
+ * malformed; -EMSGSIZE or -EINVAL when the request cannot be encoded (proto/message.h); -ENOMEM.
+ * ret_detail, where not NULL, has GA_CHANNEL_ERROR_BYTES and receives a sentence for each error:
+ * the server's own if it sent one. Thread-safe. */
+int ga_channel_call(struct ga_channel *ch, Goalloc__V1__Envelope *request,
+                    Goalloc__V1__Envelope__BodyCase expected, char *ret_detail,
+                    struct ga_reply **ret_reply);
+
+const Goalloc__V1__Envelope *ga_reply_message(const struct ga_reply *reply);
+void ga_reply_release(struct ga_reply *reply); /* NULL is allowed */
+
+/* Send a note (id 0) and do not wait, not even for a server that does not read: then it is queued.
+ * Notes and calls of one thread arrive in their order. Returns 0; -ENOTCONN; -EMSGSIZE or -EINVAL
+ * as ga_channel_call; -ENOMEM when the queue is full (send_queue.h). Thread-safe. */
+int ga_channel_note(struct ga_channel *ch, Goalloc__V1__Envelope *note);
+
+/* Send what is queued, but for no longer than a call may take; then end the connection and the
+ * thread. No other thread may use ch meanwhile. NULL is allowed. */
+void ga_channel_close(struct ga_channel *ch);
+
+#endif

@@ -1,0 +1,206 @@
+/* The library's thread. It runs a libuv loop with the socket (uv_poll: the socket is read and
+ * written here, not by libuv's streams, which allocate for each write), a wake-up for the other
+ * threads, and a timer that bounds the sending at the end.
+ *
+ * Other threads write to the socket themselves as long as it takes all; the wake-up is for what it
+ * did not take, and for the end. What this thread does to calls and queue is guarded by their
+ * locks, none of which is held while a callback runs.
+ *
+ * The connection ends in one place, lose: when the stream ends or fails, or when what comes is
+ * malformed, for after that nobody knows what the server meant. A thread whose send fails shuts the
+ * socket, which shows up here as the end of the stream. */
+#include "client/channel_internal.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <sys/socket.h>
+#include <sys/types.h>
+
+/* The connection is gone; waiting calls get error. */
+static void lose(struct ga_channel *ch, int error)
+{
+    ch->lost = true;
+    uv_poll_stop(&ch->poll);
+    shutdown(ch->fd, SHUT_RDWR);
+    ga_send_queue_end(&ch->queue);
+    ga_calls_end(&ch->calls, error);
+    /* Pairs with the release in ga_channel_end_loop. */
+    if (ch->on_lost && !atomic_load_explicit(&ch->closing, memory_order_acquire))
+        ch->on_lost(ch->data);
+}
+
+/* Hand on the message in spare. Before it goes to a call, the next spare must be there. */
+static void deliver(struct ga_channel *ch)
+{
+    const Goalloc__V1__Envelope *message = ch->spare->message;
+    if (message->id == 0) {
+        if (ch->on_note)
+            ch->on_note(message, ch->data);
+        return;
+    }
+    struct ga_reply *next = ga_reply_new(&ch->reply_pool);
+    if (!next) {
+        ga_calls_complete(&ch->calls, message->id, NULL, -ENOMEM);
+        return;
+    }
+    if (ga_calls_complete(&ch->calls, message->id, ch->spare, 0))
+        ch->spare = next;
+    else
+        ga_reply_release(next);
+}
+
+/* Hand on each whole message received. Returns 0, or -EPROTO when what came is malformed. */
+static int deliver_received(struct ga_channel *ch)
+{
+    const uint8_t *payload;
+    size_t payload_bytes;
+    int r;
+    while ((r = ga_frame_reader_next(&ch->reader, &payload, &payload_bytes)) > 0) {
+        if (ga_reply_decode(ch->spare, payload, payload_bytes) < 0)
+            return -EPROTO;
+        deliver(ch);
+    }
+    return r < 0 ? -EPROTO : 0;
+}
+
+/* Read once and hand on what came. Returns 1; 0 when there is nothing to read now; -EPROTO;
+ * -ENOTCONN when the stream has ended. */
+static int receive(struct ga_channel *ch)
+{
+    size_t room;
+    uint8_t *space = ga_frame_reader_space(&ch->reader, &room);
+    ssize_t n = recv(ch->fd, space, room, MSG_DONTWAIT);
+    if (n > 0) {
+        ga_frame_reader_filled(&ch->reader, (size_t)n);
+        int r = deliver_received(ch);
+        return r < 0 ? r : 1;
+    }
+    if (n < 0 && (errno == EAGAIN || errno == EINTR))
+        return 0;
+    return -ENOTCONN;
+}
+
+static void end_loop(struct ga_channel *ch)
+{
+    if (uv_is_closing((uv_handle_t *)&ch->wake))
+        return;
+    uv_close((uv_handle_t *)&ch->wake, NULL);
+    uv_close((uv_handle_t *)&ch->poll, NULL);
+    uv_close((uv_handle_t *)&ch->closing_limit, NULL);
+}
+
+static void on_closing_limit(uv_timer_t *timer)
+{
+    end_loop(timer->data);
+}
+
+static void on_poll(uv_poll_t *poll, int status, int events);
+
+/* Send what is queued and say what the socket is to be watched for; at the end, stop when nothing
+ * is left to send. */
+static void flush(struct ga_channel *ch)
+{
+    int waiting = ch->lost ? 0 : ga_send_queue_flush(&ch->queue);
+    /* Pairs with the release in ga_channel_end_loop. */
+    if (atomic_load_explicit(&ch->closing, memory_order_acquire)) {
+        if (waiting <= 0) {
+            end_loop(ch);
+            return;
+        }
+        if (!uv_is_active((uv_handle_t *)&ch->closing_limit))
+            uv_timer_start(&ch->closing_limit, on_closing_limit, ch->timeout_ms, 0);
+    }
+    int events = UV_READABLE | (waiting > 0 ? UV_WRITABLE : 0);
+    if (!ch->lost && events != ch->poll_events) {
+        ch->poll_events = events;
+        uv_poll_start(&ch->poll, events, on_poll);
+    }
+}
+
+static void on_poll(uv_poll_t *poll, int status, int events)
+{
+    struct ga_channel *ch = poll->data;
+    /* An error on the socket comes once and stops the watching, so all that is left is read. */
+    if (status < 0 || (events & UV_READABLE)) {
+        int r;
+        do
+            r = receive(ch);
+        while (r > 0 && status < 0);
+        if (r == 0 && status < 0)
+            r = -ENOTCONN;
+        if (r < 0)
+            lose(ch, r);
+    }
+    if (ch->poll_events & UV_WRITABLE)
+        flush(ch);
+}
+
+static void on_wake(uv_async_t *wake)
+{
+    flush(wake->data);
+}
+
+static void *run(void *arg)
+{
+    struct ga_channel *ch = arg;
+    pthread_setname_np(pthread_self(), "goalloc");
+    /* What came together with the Welcome is here already, and no event will tell of it. */
+    int r = deliver_received(ch);
+    if (r < 0)
+        lose(ch, r);
+    uv_run(&ch->loop, UV_RUN_DEFAULT);
+    return NULL;
+}
+
+/* Start run with all signals blocked: the host program's signals are its own threads' affair.
+ * Returns 0 or a negative errno. */
+static int start_thread(struct ga_channel *ch)
+{
+    sigset_t all, before;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    int r = pthread_create(&ch->thread, NULL, run, ch);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    return -r;
+}
+
+int ga_channel_start_loop(struct ga_channel *ch)
+{
+    int r = uv_loop_init(&ch->loop);
+    if (r < 0)
+        return r;
+    r = uv_async_init(&ch->loop, &ch->wake, on_wake);
+    if (r < 0)
+        goto fail_async;
+    r = uv_poll_init(&ch->loop, &ch->poll, ch->fd);
+    if (r < 0)
+        goto fail_poll;
+    uv_timer_init(&ch->loop, &ch->closing_limit);
+    ch->wake.data = ch->poll.data = ch->closing_limit.data = ch;
+
+    ch->poll_events = UV_READABLE;
+    r = uv_poll_start(&ch->poll, ch->poll_events, on_poll);
+    if (r == 0)
+        r = start_thread(ch);
+    if (r == 0)
+        return 0;
+
+    end_loop(ch);
+    goto fail_run;
+fail_poll:
+    uv_close((uv_handle_t *)&ch->wake, NULL);
+fail_run:
+    uv_run(&ch->loop, UV_RUN_DEFAULT);
+fail_async:
+    uv_loop_close(&ch->loop);
+    return r;
+}
+
+void ga_channel_end_loop(struct ga_channel *ch)
+{
+    /* Pairs with the acquires above. */
+    atomic_store_explicit(&ch->closing, true, memory_order_release);
+    uv_async_send(&ch->wake);
+    pthread_join(ch->thread, NULL);
+    uv_loop_close(&ch->loop);
+}

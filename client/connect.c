@@ -1,0 +1,111 @@
+/* Connecting. A Unix socket accepts at once or, when the server's backlog is full, makes the caller
+ * wait; that wait cannot be polled for, but a send timeout on the socket bounds it. */
+#include "client/connect.h"
+
+#include <errno.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "client/deadline.h"
+
+/* What err, a positive errno of connect, means for the socket at path. */
+static const char *explain(const char *path, int err)
+{
+    struct stat st;
+    switch (err) {
+    case ENOENT:
+        return "no such socket; is goallocd running?";
+    case ECONNREFUSED:
+        if (stat(path, &st) == 0 && !S_ISSOCK(st.st_mode))
+            return "this is not a socket";
+        return "nobody listens there (connection refused); is goallocd running?";
+    case EACCES:
+    case EPERM:
+        return "no right to connect (permission denied)";
+    case ENOTDIR:
+        return "no such socket: a part of the path is not a directory";
+    case EPROTOTYPE:
+        return "the other side does not speak goalloc's protocol: this is no stream socket";
+    case EAGAIN:
+    case ETIMEDOUT:
+        return "the server did not accept the connection in time; is it stopped or overloaded?";
+    case EMFILE:
+    case ENFILE:
+        return "too many files are open";
+    default:
+        return strerrordesc_np(err);
+    }
+}
+
+/* The error to report for err, where the system's own would tell the caller less. */
+static int translate(int err)
+{
+    switch (err) {
+    case EAGAIN:
+        return -ETIMEDOUT;
+    case EPERM:
+        return -EACCES;
+    case ENOTDIR:
+        return -ENOENT;
+    case EPROTOTYPE:
+        return -EPROTO;
+    default:
+        return -err;
+    }
+}
+
+/* Returns 0 or a positive errno, EAGAIN when the deadline is over. */
+static int connect_until(int fd, const struct sockaddr_un *address, const struct timespec *deadline)
+{
+    for (;;) {
+        int left_ms = ga_deadline_left_ms(deadline);
+        if (left_ms == 0)
+            return EAGAIN;
+        struct timeval limit = {left_ms / 1000, left_ms % 1000 * 1000};
+        if (setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof(limit)) < 0)
+            return errno;
+        if (connect(fd, (const struct sockaddr *)address, sizeof(*address)) == 0)
+            return 0;
+        /* A connect that a signal has interrupted leaves a Unix socket as it was. */
+        if (errno != EINTR)
+            return errno;
+    }
+}
+
+int ga_connect(const char *path, const struct timespec *deadline,
+               char ret_error[static GA_CHANNEL_ERROR_BYTES], int *ret_fd)
+{
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    size_t length = strlen(path);
+    if (length == 0) {
+        snprintf(ret_error, GA_CHANNEL_ERROR_BYTES, "The path of the server's socket is empty.");
+        return -EINVAL;
+    }
+    if (length >= sizeof(address.sun_path)) {
+        snprintf(ret_error, GA_CHANNEL_ERROR_BYTES,
+                 "%.128s...: the path has %zu bytes, but that of a socket has %zu at most", path,
+                 length, sizeof(address.sun_path) - 1);
+        return -ENAMETOOLONG;
+    }
+    memcpy(address.sun_path, path, length);
+
+    int err = 0;
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (fd < 0)
+        err = errno;
+    else
+        err = connect_until(fd, &address, deadline);
+    if (err == 0) {
+        *ret_fd = fd;
+        return 0;
+    }
+    if (fd >= 0)
+        close(fd);
+    snprintf(ret_error, GA_CHANNEL_ERROR_BYTES, "%s: %s", path, explain(path, err));
+    return translate(err);
+}

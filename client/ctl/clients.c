@@ -1,0 +1,94 @@
+/* goallocctl clients: the processes that are attached, and what each of them holds and did. */
+#include "client/ctl/command.h"
+
+#include <inttypes.h>
+
+#include "client/ctl/ask.h"
+#include "client/ctl/json.h"
+#include "client/ctl/print.h"
+#include "client/ctl/table.h"
+#include "client/ctl/units.h"
+
+static void json_client(struct ga_json *json, const Goalloc__V1__ClientInfo *client)
+{
+    ga_json_begin_object(json, NULL);
+    ga_json_number(json, "client", client->client);
+    ga_json_number(json, "pid", client->pid);
+    ga_json_string(json, "name", client->name);
+    ga_json_number(json, "uid", client->uid);
+    ga_json_number(json, "mcaches", client->mcaches);
+    ga_json_number(json, "spans", client->spans);
+    ga_json_number(json, "leased_bytes", client->leased_bytes);
+    ga_json_number(json, "mallocs", client->mallocs);
+    ga_json_number(json, "frees", client->frees);
+    ga_json_number(json, "attached_ms", client->attached_ms);
+    ga_json_end(json);
+}
+
+static void print_json(const struct ga_parts *parts)
+{
+    struct ga_json json;
+    ga_json_init(&json, stdout);
+    ga_json_begin_object(&json, NULL);
+    ga_json_begin_list(&json, "clients");
+    for (size_t i = 0; i < parts->count; i++) {
+        const Goalloc__V1__ClientList *list = ga_reply_message(parts->replies[i])->client_list;
+        for (size_t k = 0; k < list->n_clients; k++)
+            json_client(&json, list->clients[k]);
+    }
+    ga_json_end(&json);
+    ga_json_end(&json);
+}
+
+static void table_client(struct ga_table *table, const Goalloc__V1__ClientInfo *client)
+{
+    char attached[GA_UNITS_BYTES];
+    ga_units_duration(client->attached_ms, attached);
+    ga_table_number(table, client->client);
+    ga_table_number(table, client->pid);
+    ga_table_cell(table, "%s", client->name);
+    ga_table_number(table, client->uid);
+    ga_table_number(table, client->mcaches);
+    ga_table_number(table, client->spans);
+    ga_table_size(table, client->leased_bytes);
+    ga_table_number(table, client->mallocs);
+    ga_table_number(table, client->frees);
+    ga_table_cell(table, "%s", attached);
+}
+
+static int print_clients(const struct ga_parts *parts)
+{
+    static const struct ga_table_column columns[] = {
+        {.title = "ID", .align = GA_TABLE_RIGHT},
+        {.title = "PID", .align = GA_TABLE_RIGHT},
+        {.title = "NAME", .align = GA_TABLE_LEFT, .min_columns = 8},
+        {.title = "UID", .align = GA_TABLE_RIGHT},
+        {.title = "MCACHES", .align = GA_TABLE_RIGHT},
+        {.title = "SPANS", .align = GA_TABLE_RIGHT},
+        {.title = "LEASED", .align = GA_TABLE_RIGHT},
+        {.title = "MALLOCS", .align = GA_TABLE_RIGHT},
+        {.title = "FREES", .align = GA_TABLE_RIGHT},
+        {.title = "AGE", .align = GA_TABLE_RIGHT},
+    };
+    struct ga_table *table = ga_table_new(columns, sizeof(columns) / sizeof(columns[0]));
+    for (size_t i = 0; i < parts->count; i++) {
+        const Goalloc__V1__ClientList *list = ga_reply_message(parts->replies[i])->client_list;
+        for (size_t k = 0; k < list->n_clients; k++)
+            table_client(table, list->clients[k]);
+    }
+    return ga_print_table(table);
+}
+
+int ga_ctl_clients(const struct ga_ctl *ctl)
+{
+    struct ga_parts parts;
+    int err = ga_ask_clients(ctl, &parts);
+    if (err < 0)
+        return err;
+    if (ctl->json)
+        print_json(&parts);
+    else
+        err = print_clients(&parts);
+    ga_parts_fini(&parts);
+    return err;
+}

@@ -1,0 +1,152 @@
+/* goallocctl spans: every span in use, in the order of addresses, with what it holds and who
+ * allocates from it. The server tells pages and client numbers; the heap's base makes addresses of
+ * the ones, the list of clients processes of the others. */
+#include "client/ctl/command.h"
+
+#include <inttypes.h>
+
+#include "client/ctl/json.h"
+#include "client/ctl/print.h"
+#include "client/ctl/table.h"
+#include "client/ctl/units.h"
+#include "client/ctl/view.h"
+#include "shm/size_class.h"
+
+static uint64_t address_of(const struct ga_ctl_view *view, const Goalloc__V1__SpanInfo *span)
+{
+    return view->base + ((uint64_t)span->page << GA_PAGE_SHIFT);
+}
+
+static uint64_t bytes_of(const Goalloc__V1__SpanInfo *span)
+{
+    return (uint64_t)span->npages << GA_PAGE_SHIFT;
+}
+
+/* Of one slot: a large span is one slot as long as itself. */
+static uint64_t slot_bytes_of(const Goalloc__V1__SpanInfo *span)
+{
+    uint32_t class = span->span_class / 2;
+    return class == 0 || class >= GA_SIZE_CLASS_COUNT ? bytes_of(span)
+                                                      : ga_size_classes[class].size;
+}
+
+/* The process that allocates from the span, or that asked for the large object; NULL where nobody
+ * leases it, or the process is gone. */
+static const Goalloc__V1__ClientInfo *owner_of(const struct ga_ctl_view *view,
+                                               const Goalloc__V1__SpanInfo *span)
+{
+    return ga_ctl_view_client(view, span->client);
+}
+
+static void json_span(struct ga_json *json, const struct ga_ctl_view *view,
+                      const Goalloc__V1__SpanInfo *span)
+{
+    const Goalloc__V1__ClientInfo *client = owner_of(view, span);
+    ga_json_begin_object(json, NULL);
+    ga_json_address(json, "address", address_of(view, span));
+    ga_json_number(json, "page", span->page);
+    ga_json_number(json, "npages", span->npages);
+    ga_json_number(json, "size_class", span->span_class / 2);
+    ga_json_number(json, "slot_bytes", slot_bytes_of(span));
+    ga_json_bool(json, "noscan", span->span_class % 2 == 1);
+    ga_json_number(json, "slots", span->slots);
+    ga_json_number(json, "used", span->used);
+    ga_json_number(json, "owner_mcache", span->owner);
+    ga_json_number(json, "pid", client ? client->pid : 0);
+    ga_json_end(json);
+}
+
+static void print_json(const struct ga_ctl_view *view)
+{
+    struct ga_json json;
+    ga_json_init(&json, stdout);
+    ga_json_begin_object(&json, NULL);
+    ga_json_address(&json, "base", view->base);
+    ga_json_begin_list(&json, "spans");
+    for (size_t i = 0; i < view->parts.count; i++) {
+        const Goalloc__V1__SpanList *list = ga_reply_message(view->parts.replies[i])->span_list;
+        for (size_t k = 0; k < list->n_spans; k++)
+            json_span(&json, view, list->spans[k]);
+    }
+    ga_json_end(&json);
+    ga_json_end(&json);
+}
+
+static void table_span(struct ga_table *table, const struct ga_ctl_view *view,
+                       const Goalloc__V1__SpanInfo *span)
+{
+    const Goalloc__V1__ClientInfo *client = owner_of(view, span);
+    ga_table_cell(table, "0x%" PRIx64, address_of(view, span));
+    ga_table_number(table, span->npages);
+    if (span->span_class / 2 == 0) {
+        ga_table_cell(table, "large");
+        ga_table_size(table, slot_bytes_of(span));
+    } else {
+        ga_table_number(table, span->span_class / 2);
+        ga_table_cell(table, "%" PRIu64 " B", slot_bytes_of(span));
+    }
+    ga_table_cell(table, "%s", span->span_class % 2 == 1 ? "noscan" : "scan");
+    ga_table_number(table, span->slots);
+    ga_table_number(table, span->used);
+    if (span->owner)
+        ga_table_number(table, span->owner);
+    else
+        ga_table_cell(table, "-");
+    if (client)
+        ga_table_number(table, client->pid);
+    else
+        ga_table_cell(table, "-");
+}
+
+static int print_spans(const struct ga_ctl_view *view)
+{
+    static const struct ga_table_column columns[] = {
+        {.title = "ADDRESS", .align = GA_TABLE_LEFT}, {.title = "PAGES", .align = GA_TABLE_RIGHT},
+        {.title = "CLASS", .align = GA_TABLE_RIGHT},  {.title = "SIZE", .align = GA_TABLE_RIGHT},
+        {.title = "KIND", .align = GA_TABLE_LEFT},    {.title = "SLOTS", .align = GA_TABLE_RIGHT},
+        {.title = "USED", .align = GA_TABLE_RIGHT},   {.title = "MCACHE", .align = GA_TABLE_RIGHT},
+        {.title = "PID", .align = GA_TABLE_RIGHT},
+    };
+    struct ga_table *table = ga_table_new(columns, sizeof(columns) / sizeof(columns[0]));
+    uint64_t nspans = 0;
+    uint64_t bytes = 0;
+    uint64_t slots = 0;
+    uint64_t used = 0;
+    for (size_t i = 0; i < view->parts.count; i++) {
+        const Goalloc__V1__SpanList *list = ga_reply_message(view->parts.replies[i])->span_list;
+        for (size_t k = 0; k < list->n_spans; k++) {
+            table_span(table, view, list->spans[k]);
+            bytes += bytes_of(list->spans[k]);
+            slots += list->spans[k]->slots;
+            used += list->spans[k]->used;
+        }
+        nspans += list->n_spans;
+    }
+    int err = ga_print_table(table);
+    if (err < 0)
+        return err;
+
+    char size[GA_UNITS_BYTES];
+    char share[GA_UNITS_BYTES];
+    ga_units_size(bytes, size);
+    ga_units_share(used, slots, share);
+    printf("\n%" PRIu64 " span%s, %" PRIu64 " page%s (%s), %" PRIu64 " of %" PRIu64
+           " slots used (%s)\n",
+           nspans, ga_print_plural(nspans), bytes >> GA_PAGE_SHIFT,
+           ga_print_plural(bytes >> GA_PAGE_SHIFT), size, used, slots, share);
+    return 0;
+}
+
+int ga_ctl_spans(const struct ga_ctl *ctl)
+{
+    struct ga_ctl_view view;
+    int err = ga_ctl_view_fetch(ctl, ga_ask_spans, &view);
+    if (err < 0)
+        return err;
+    if (ctl->json)
+        print_json(&view);
+    else
+        err = print_spans(&view);
+    ga_ctl_view_fini(&view);
+    return err;
+}

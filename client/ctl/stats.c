@@ -1,0 +1,170 @@
+/* goallocctl stats: what was allocated and freed, in all and by size class. The counters are read
+ * while the clients go on, so live objects are what the mallocs exceed the frees by, and never
+ * less than none. */
+#include "client/ctl/command.h"
+
+#include <inttypes.h>
+
+#include "client/ctl/ask.h"
+#include "client/ctl/json.h"
+#include "client/ctl/print.h"
+#include "client/ctl/table.h"
+#include "client/ctl/units.h"
+#include "shm/size_class.h"
+
+/* The counts of every class, in the order of the classes, whichever of them the server sent. */
+struct class_rows {
+    struct {
+        uint64_t mallocs;
+        uint64_t frees;
+        uint64_t spans;
+        uint64_t alloc_bytes;
+    } row[GA_SIZE_CLASS_COUNT];
+};
+
+static void collect(const Goalloc__V1__Stats *stats, struct class_rows *ret)
+{
+    *ret = (struct class_rows){0};
+    for (size_t i = 0; i < stats->n_by_class; i++) {
+        const Goalloc__V1__ClassStats *from = stats->by_class[i];
+        if (from->size_class >= GA_SIZE_CLASS_COUNT)
+            continue;
+        ret->row[from->size_class].mallocs = from->mallocs;
+        ret->row[from->size_class].frees = from->frees;
+        ret->row[from->size_class].spans = from->spans;
+        ret->row[from->size_class].alloc_bytes = from->alloc_bytes;
+    }
+}
+
+static bool is_shown(const struct ga_ctl *ctl, const struct class_rows *rows, uint32_t class)
+{
+    return ctl->all || rows->row[class].mallocs > 0 || rows->row[class].spans > 0;
+}
+
+static uint64_t live(uint64_t mallocs, uint64_t frees)
+{
+    return mallocs > frees ? mallocs - frees : 0;
+}
+
+static void print_json(const struct ga_ctl *ctl, const Goalloc__V1__Stats *stats,
+                       const struct class_rows *rows)
+{
+    struct ga_json json;
+    ga_json_init(&json, stdout);
+    ga_json_begin_object(&json, NULL);
+    ga_json_number(&json, "alloc_bytes", stats->alloc_bytes);
+    ga_json_number(&json, "total_alloc_bytes", stats->total_alloc_bytes);
+    ga_json_number(&json, "heap_objects", stats->heap_objects);
+    ga_json_number(&json, "mallocs", stats->mallocs);
+    ga_json_number(&json, "frees", stats->frees);
+    ga_json_number(&json, "sys_bytes", stats->sys_bytes);
+    ga_json_number(&json, "heap_sys_bytes", stats->heap_sys_bytes);
+    ga_json_number(&json, "heap_idle_bytes", stats->heap_idle_bytes);
+    ga_json_number(&json, "heap_inuse_bytes", stats->heap_inuse_bytes);
+    ga_json_number(&json, "meta_bytes", stats->meta_bytes);
+    ga_json_number(&json, "bits_bytes", stats->bits_bytes);
+    ga_json_number(&json, "spans_inuse", stats->spans_inuse);
+    ga_json_number(&json, "spans_leased", stats->spans_leased);
+    ga_json_begin_list(&json, "by_class");
+    for (uint32_t c = 0; c < GA_SIZE_CLASS_COUNT; c++) {
+        if (!is_shown(ctl, rows, c))
+            continue;
+        ga_json_begin_object(&json, NULL);
+        ga_json_number(&json, "size_class", c);
+        ga_json_number(&json, "size_bytes", ga_size_classes[c].size);
+        ga_json_number(&json, "mallocs", rows->row[c].mallocs);
+        ga_json_number(&json, "frees", rows->row[c].frees);
+        ga_json_number(&json, "live_objects", live(rows->row[c].mallocs, rows->row[c].frees));
+        ga_json_number(&json, "live_bytes", rows->row[c].alloc_bytes);
+        ga_json_number(&json, "spans", rows->row[c].spans);
+        ga_json_end(&json);
+    }
+    ga_json_end(&json);
+    ga_json_end(&json);
+}
+
+static int print_totals(const Goalloc__V1__Stats *stats)
+{
+    static const struct ga_table_column columns[] = {{.align = GA_TABLE_LEFT},
+                                                     {.align = GA_TABLE_LEFT}};
+    struct ga_table *card = ga_table_new(columns, sizeof(columns) / sizeof(columns[0]));
+    char size[4][GA_UNITS_BYTES];
+    ga_units_size(stats->alloc_bytes, size[0]);
+    ga_table_cell(card, "live");
+    ga_table_cell(card, "%s in %" PRIu64 " object%s", size[0], stats->heap_objects,
+                  ga_print_plural(stats->heap_objects));
+
+    ga_units_size(stats->total_alloc_bytes, size[0]);
+    ga_table_cell(card, "ever");
+    ga_table_cell(card, "%s in %" PRIu64 " malloc%s, %" PRIu64 " free%s", size[0], stats->mallocs,
+                  ga_print_plural(stats->mallocs), stats->frees, ga_print_plural(stats->frees));
+
+    ga_table_cell(card, "spans");
+    ga_table_cell(card, "%" PRIu64 " in use, %" PRIu64 " of them leased", stats->spans_inuse,
+                  stats->spans_leased);
+
+    ga_units_size(stats->sys_bytes, size[0]);
+    ga_units_size(stats->heap_sys_bytes, size[1]);
+    ga_units_size(stats->meta_bytes, size[2]);
+    ga_units_size(stats->bits_bytes, size[3]);
+    ga_table_cell(card, "memory");
+    ga_table_cell(card, "%s: heap %s, meta %s, bits %s", size[0], size[1], size[2], size[3]);
+
+    ga_units_size(stats->heap_inuse_bytes, size[0]);
+    ga_units_size(stats->heap_idle_bytes, size[1]);
+    ga_table_cell(card, "heap");
+    ga_table_cell(card, "%s in spans, %s idle", size[0], size[1]);
+    return ga_print_table(card);
+}
+
+static int print_classes(const struct ga_ctl *ctl, const struct class_rows *rows)
+{
+    static const struct ga_table_column columns[] = {
+        {.title = "CLASS", .align = GA_TABLE_RIGHT},   {.title = "SIZE", .align = GA_TABLE_RIGHT},
+        {.title = "MALLOCS", .align = GA_TABLE_RIGHT}, {.title = "FREES", .align = GA_TABLE_RIGHT},
+        {.title = "LIVE", .align = GA_TABLE_RIGHT},    {.title = "BYTES", .align = GA_TABLE_RIGHT},
+        {.title = "SPANS", .align = GA_TABLE_RIGHT},
+    };
+    struct ga_table *table = ga_table_new(columns, sizeof(columns) / sizeof(columns[0]));
+    /* Class 0, the large objects, comes last: the table is in the order of the sizes. */
+    for (uint32_t i = 1; i <= GA_SIZE_CLASS_COUNT; i++) {
+        uint32_t c = i % GA_SIZE_CLASS_COUNT;
+        if (!is_shown(ctl, rows, c))
+            continue;
+        if (c == 0) {
+            ga_table_cell(table, "large");
+            ga_table_cell(table, "-");
+        } else {
+            ga_table_number(table, c);
+            ga_table_cell(table, "%" PRIu32 " B", ga_size_classes[c].size);
+        }
+        ga_table_number(table, rows->row[c].mallocs);
+        ga_table_number(table, rows->row[c].frees);
+        ga_table_number(table, live(rows->row[c].mallocs, rows->row[c].frees));
+        ga_table_size(table, rows->row[c].alloc_bytes);
+        ga_table_number(table, rows->row[c].spans);
+    }
+    return ga_print_table(table);
+}
+
+int ga_ctl_stats(const struct ga_ctl *ctl)
+{
+    struct ga_reply *reply;
+    int err = ga_ask_stats(ctl, &reply);
+    if (err < 0)
+        return err;
+    const Goalloc__V1__Stats *stats = ga_reply_message(reply)->stats;
+    struct class_rows rows;
+    collect(stats, &rows);
+    if (ctl->json) {
+        print_json(ctl, stats, &rows);
+    } else {
+        err = print_totals(stats);
+        if (err == 0) {
+            putchar('\n');
+            err = print_classes(ctl, &rows);
+        }
+    }
+    ga_reply_release(reply);
+    return err;
+}

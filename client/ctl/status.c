@@ -1,0 +1,108 @@
+/* goallocctl status: what this heap is, who serves it and how much of it is in use, on a card. */
+#include "client/ctl/command.h"
+
+#include <inttypes.h>
+
+#include "client/ctl/ask.h"
+#include "client/ctl/json.h"
+#include "client/ctl/print.h"
+#include "client/ctl/table.h"
+#include "client/ctl/units.h"
+
+static void print_json(const Goalloc__V1__Status *status)
+{
+    struct ga_json json;
+    ga_json_init(&json, stdout);
+    ga_json_begin_object(&json, NULL);
+    ga_json_string(&json, "heap_name", status->heap_name);
+    ga_json_string(&json, "socket", status->socket);
+    ga_json_string(&json, "server_version", status->server_version);
+    ga_json_number(&json, "server_pid", status->server_pid);
+    ga_json_number(&json, "uptime_ms", status->uptime_ms);
+    ga_json_number(&json, "layout_version", status->layout_version);
+    ga_json_address(&json, "base", status->heap_base);
+    ga_json_address(&json, "end", status->heap_base + status->reserve_bytes);
+    ga_json_number(&json, "reserve_bytes", status->reserve_bytes);
+    ga_json_number(&json, "limit_bytes", status->limit_bytes);
+    ga_json_number(&json, "committed_bytes", status->committed_bytes);
+    ga_json_number(&json, "inuse_bytes", status->inuse_bytes);
+    ga_json_number(&json, "arenas_ready", status->arenas_ready);
+    ga_json_number(&json, "arenas_prepared", status->arenas_prepared);
+    ga_json_number(&json, "arenas_reserved", status->arenas_reserved);
+    ga_json_number(&json, "clients", status->clients);
+    ga_json_number(&json, "mcaches", status->mcaches);
+    ga_json_number(&json, "roots", status->roots);
+    ga_json_end(&json);
+}
+
+static void size_line(struct ga_table *card, const char *key, uint64_t bytes)
+{
+    ga_table_cell(card, "%s", key);
+    ga_table_size(card, bytes);
+}
+
+/* A size with its share of a larger one, where there is one: "12 MiB (1.2% of the limit)". */
+static void share_line(struct ga_table *card, const char *key, uint64_t part, uint64_t whole,
+                       const char *of)
+{
+    if (whole == 0) {
+        size_line(card, key, part);
+        return;
+    }
+    char size[GA_UNITS_BYTES];
+    char share[GA_UNITS_BYTES];
+    ga_units_size(part, size);
+    ga_units_share(part, whole, share);
+    ga_table_cell(card, "%s", key);
+    ga_table_cell(card, "%s (%s of %s)", size, share, of);
+}
+
+static int print_card(const Goalloc__V1__Status *status)
+{
+    static const struct ga_table_column columns[] = {{.align = GA_TABLE_LEFT},
+                                                     {.align = GA_TABLE_LEFT}};
+    struct ga_table *card = ga_table_new(columns, sizeof(columns) / sizeof(columns[0]));
+    char uptime[GA_UNITS_BYTES];
+    ga_units_duration(status->uptime_ms, uptime);
+
+    ga_table_cell(card, "heap");
+    ga_table_cell(card, "%s", status->heap_name);
+    ga_table_cell(card, "socket");
+    ga_table_cell(card, "%s", status->socket);
+    ga_table_cell(card, "server");
+    ga_table_cell(card, "goallocd %s, pid %" PRIu32 ", layout %" PRIu32, status->server_version,
+                  status->server_pid, status->layout_version);
+    ga_table_cell(card, "uptime");
+    ga_table_cell(card, "%s", uptime);
+    ga_table_cell(card, "window");
+    ga_table_cell(card, "0x%" PRIx64 " - 0x%" PRIx64, status->heap_base,
+                  status->heap_base + status->reserve_bytes);
+    size_line(card, "reserve", status->reserve_bytes);
+    size_line(card, "limit", status->limit_bytes);
+    share_line(card, "committed", status->committed_bytes, status->limit_bytes, "the limit");
+    share_line(card, "in use", status->inuse_bytes, status->committed_bytes, "what is committed");
+    ga_table_cell(card, "arenas");
+    ga_table_cell(card, "%" PRIu32 " ready, %" PRIu32 " prepared, %" PRIu32 " reserved",
+                  status->arenas_ready, status->arenas_prepared, status->arenas_reserved);
+    ga_table_cell(card, "clients");
+    ga_table_cell(card, "%" PRIu32 " (%" PRIu32 " mcache%s)", status->clients, status->mcaches,
+                  ga_print_plural(status->mcaches));
+    ga_table_cell(card, "roots");
+    ga_table_cell(card, "%" PRIu32, status->roots);
+    return ga_print_table(card);
+}
+
+int ga_ctl_status(const struct ga_ctl *ctl)
+{
+    struct ga_reply *reply;
+    int err = ga_ask_status(ctl, &reply);
+    if (err < 0)
+        return err;
+    const Goalloc__V1__Status *status = ga_reply_message(reply)->status;
+    if (ctl->json)
+        print_json(status);
+    else
+        err = print_card(status);
+    ga_reply_release(reply);
+    return err;
+}

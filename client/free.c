@@ -1,0 +1,93 @@
+/* Free. Every free is checked before it changes anything: the pointer's slot by lookup.c, and that
+ * it is in use here. Who holds the span's lease frees with plain stores; everybody else by the
+ * protocol of shm/slot.h. The library's own loop thread takes part in none of it. */
+#include <errno.h>
+
+#include "client/heap.h"
+#include "client/mcache.h"
+
+/* Free a slot of a span that this mcache holds. False if the slot is not in use. */
+static inline bool free_by_holder(struct ga_thread_cache *cache, const struct ga_slot *slot)
+{
+    const struct ga_view *view = &cache->heap->view;
+    ga_span_class span_class = ga_entry_span_class(slot->entry);
+    uint32_t word = slot->index / 64;
+    uint64_t bit = UINT64_C(1) << (slot->index % 64);
+    _Atomic uint64_t *a_word = ga_view_a(view, slot->page, word);
+    uint64_t a = ga_load_relaxed(a_word);
+    if (((a ^ ga_load_acquire(ga_view_f(view, slot->page, word))) & bit) == 0)
+        return false;
+
+    struct ga_mcache_class *shared = &cache->shared->classes[span_class];
+    const struct ga_class_cache *class = &cache->classes[span_class];
+    if (class->page == slot->page && class->word == word) {
+        uint64_t slots = ga_load_relaxed(&shared->cache);
+        if (slots & bit)
+            return false;
+        ga_store_release(&shared->cache, slots | bit);
+    } else {
+        ga_store_release(a_word, a ^ bit);
+        ga_mcache_freed(cache, span_class, slot->page, word);
+    }
+    return true;
+}
+
+/* A large object's span goes back to the server, which looks at its pending bits when told to. */
+static void note_large_free(struct ga_thread_cache *cache, ga_page_id page)
+{
+    uint32_t pages[1] = {page};
+    Goalloc__V1__LargeFree body = GOALLOC__V1__LARGE_FREE__INIT;
+    body.pages = pages;
+    body.n_pages = 1;
+    Goalloc__V1__Envelope note = GOALLOC__V1__ENVELOPE__INIT;
+    note.body_case = GOALLOC__V1__ENVELOPE__BODY_LARGE_FREE;
+    note.large_free = &body;
+    (void)ga_channel_note(cache->heap->channel, &note); /* the pending bit says it too */
+}
+
+static void count_free(struct ga_thread_cache *cache, ga_span_class span_class)
+{
+    struct ga_mcache_class *counts = &cache->shared->classes[span_class];
+    ga_store_relaxed(&counts->nfree, ga_load_relaxed(&counts->nfree) + 1);
+}
+
+static __attribute__((noinline)) void free_slowly(struct goalloc_heap *heap, void *p,
+                                                  const struct ga_slot *slot)
+{
+    int saved_errno = errno;
+    struct ga_thread_cache *cache = ga_thread_cache_get(heap);
+    if (!cache) {
+        ga_report(heap, GOALLOC_REPORT_LOST,
+                  "an object was not freed: this thread has no mcache and gets none");
+    } else if (!ga_slot_free_by_other(&heap->view, cache->id, slot)) {
+        ga_report_bad(heap, "goalloc_free", p, GA_LOOKUP_SLOT, slot);
+    } else {
+        /* Counted before the server can hear of it and be asked for its counts. */
+        count_free(cache, ga_entry_span_class(slot->entry));
+        if (slot->entry & GA_ENTRY_LARGE)
+            note_large_free(cache, slot->page);
+    }
+    errno = saved_errno;
+}
+
+void goalloc_free(struct goalloc_heap *heap, void *p)
+{
+    if (!p)
+        return;
+    struct ga_slot slot;
+    enum ga_lookup found = ga_lookup_slot(heap, p, &slot);
+    if (__builtin_expect(found != GA_LOOKUP_SLOT, 0)) {
+        ga_report_bad(heap, "goalloc_free", p, found, &slot);
+        return;
+    }
+    struct ga_thread_cache *cache = ga_thread_cache_peek(heap);
+    uint64_t holder = ga_load_relaxed(&heap->view.lines[slot.page].holder);
+    if (!cache || !ga_holder_is_leased_by(holder, cache->id)) {
+        free_slowly(heap, p, &slot);
+        return;
+    }
+    if (free_by_holder(cache, &slot))
+        count_free(cache, ga_entry_span_class(slot.entry));
+    else
+        ga_report_bad(heap, "goalloc_free", p, GA_LOOKUP_SLOT, &slot);
+}

@@ -1,0 +1,139 @@
+/* What a process knows of a heap it has attached, and what a thread keeps for itself in it. */
+#ifndef GA_CLIENT_HEAP_H
+#define GA_CLIENT_HEAP_H
+
+#include <pthread.h>
+#include <stdbool.h>
+
+#include "client/channel.h"
+#include "goalloc/goalloc.h"
+#include "shm/mapping.h"
+#include "shm/size_class.h"
+#include "shm/slot.h"
+
+#define GA_HEAPS_MAX 8u /* heaps attached at once in one process */
+
+/* The spans leased for one class, by first page. */
+struct ga_page_vector {
+    uint32_t *pages;
+    uint32_t count;
+    uint32_t capacity;
+};
+
+/* A thread's side of one span class. The claimed word's free slots are in the shared mcache; here
+ * is what makes pointers of them, and the list of spans that may have free slots. */
+struct ga_class_cache {
+    char *word_base; /* where the claimed word's first slot lies */
+    uint32_t size;   /* of a slot, bytes */
+    ga_page_id page; /* span of the claimed word, 0 = none */
+    uint32_t word;
+    ga_page_id partial;  /* the first span of the list, linked through the span lines; 0 = none */
+    ga_page_id aside;    /* spans taken off the list while empty ones are looked for */
+    uint32_t nempty;     /* about how many spans of the list are empty */
+    uint32_t nempty_low; /* the lowest that was since the class was last looked at */
+    uint32_t nemptied;   /* how many have become empty since then */
+    uint32_t batch;      /* how many spans to ask for next time */
+    struct ga_page_vector spans;
+};
+
+/* A thread's cache: one mcache, and the private memory that goes with it. Belongs to one thread at
+ * a time; a thread that exits leaves it to the process. */
+struct ga_thread_cache {
+    struct goalloc_heap *heap; /* NULL once the heap is detached */
+    struct ga_mcache *shared;
+    ga_mcache_id id;
+    uint32_t reclaim_seen;        /* the heap's reclaim count that was last obeyed */
+    struct ga_thread_cache *next; /* on the heap's list of idle caches */
+    struct ga_thread_cache *next_of_heap;
+    struct ga_class_cache classes[GA_SPAN_CLASS_COUNT];
+};
+
+struct goalloc_heap {
+    uintptr_t base;
+    uint64_t reserve_bytes;
+    _Atomic uint64_t npages_known; /* committed, when last looked at */
+    struct ga_view view;
+    uint32_t tls_index;
+    struct ga_channel *channel;
+    struct ga_mapping objects[GA_OBJECT_COUNT];
+    goalloc_report_fn *report;
+    void *report_data;
+    uint32_t timeout_ms;
+    char *address;
+    char *client_name;
+    uint32_t generation_of_fork; /* ga_fork_count when this process attached */
+    _Atomic uint32_t reclaim_count;
+
+    pthread_mutex_t lock; /* over the lists, and making caches */
+    struct ga_thread_cache *idle;
+    struct ga_thread_cache *caches;
+};
+
+/* Each thread's caches, by the heap's tls_index. initial-exec: one load from the thread pointer. */
+extern _Thread_local struct ga_thread_cache *ga_tls_caches[GA_HEAPS_MAX]
+    __attribute__((tls_model("initial-exec")));
+
+/* An id that no holder word carries: of a cache whose heap is detached. */
+#define GA_NOBODY ((ga_mcache_id)GA_HOLDER_ID_MASK)
+
+/* ---- thread_cache.c ---- */
+
+/* This thread's cache for heap, made or taken over now if it has none: slow. NULL with errno. */
+struct ga_thread_cache *ga_thread_cache_get(struct goalloc_heap *heap);
+
+/* This thread's cache if it has one, for the fast path of malloc: of a detached heap it has nothing
+ * to give, so the slow path finds out. */
+static inline struct ga_thread_cache *ga_thread_cache_peek(const struct goalloc_heap *heap)
+{
+    return ga_tls_caches[heap->tls_index];
+}
+
+/* The heap is going: no thread may find it through its cache any more. Frees the caches that no
+ * other thread can still see. */
+void ga_thread_cache_forget_heap(struct goalloc_heap *heap);
+
+/* ---- registry.c: the heaps of this process ---- */
+
+/* Give heap a place (tls_index). 0 or -EMFILE. */
+int ga_registry_add(struct goalloc_heap *heap);
+void ga_registry_remove(struct goalloc_heap *heap);
+/* How often this process has come out of a fork as the child. */
+uint32_t ga_fork_count(void);
+
+/* ---- attach.c ---- */
+
+/* If this process came out of a fork since heap was attached, attach it anew as itself. heap->lock
+ * is held. 0 or negative errno. */
+int ga_attach_after_fork(struct goalloc_heap *heap);
+/* The channel to call on, after the same. 0 or negative errno. */
+int ga_attach_channel(struct goalloc_heap *heap, struct ga_channel **ret);
+
+/* ---- alloc.c ---- */
+
+/* Allocate a slot of a small span class, or NULL with errno. */
+void *ga_alloc_small(struct goalloc_heap *heap, ga_span_class span_class);
+/* Allocate a large object; whether its memory is known to be zero. NULL with errno. */
+void *ga_alloc_large(struct goalloc_heap *heap, size_t size, bool noscan, bool *ret_zeroed);
+
+/* ---- lookup.c: from a pointer to its slot ---- */
+
+enum ga_lookup {
+    GA_LOOKUP_SLOT = 0,    /* the start of a slot; whether it is in use is not said */
+    GA_LOOKUP_OUTSIDE,     /* not in the heap's address range */
+    GA_LOOKUP_UNCOMMITTED, /* past the end of the committed heap */
+    GA_LOOKUP_NO_SPAN,     /* no object was ever here, or its span is freed */
+    GA_LOOKUP_INTERIOR,    /* inside a slot, not at its start */
+};
+
+enum ga_lookup ga_lookup_slot(struct goalloc_heap *heap, const void *p, struct ga_slot *ret);
+/* Bytes of the slot. */
+size_t ga_lookup_bytes(const struct ga_slot *slot);
+/* Whether the slot is in use, seen from this thread. */
+bool ga_lookup_in_use(struct goalloc_heap *heap, const struct ga_slot *slot);
+/* Report that function was called with p, which is no object in use. */
+void ga_report_bad(struct goalloc_heap *heap, const char *function, const void *p,
+                   enum ga_lookup why, const struct ga_slot *slot);
+/* Hand a message to the heap's report callback, or to stderr. */
+void ga_report(struct goalloc_heap *heap, enum goalloc_report_kind kind, const char *message);
+
+#endif

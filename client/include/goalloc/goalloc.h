@@ -1,0 +1,138 @@
+/* goalloc.h - malloc for a family of processes.
+ *
+ * A process attaches to a heap that a server, goallocd, keeps in shared memory, and then allocates,
+ * shares and frees objects in it with ordinary pointers, which mean the same in every process that
+ * has attached. Functions that return int return 0 or a negative errno; allocations return NULL with
+ * errno set. Every function may be called by several threads at once, except goalloc_detach. */
+#ifndef GOALLOC_GOALLOC_H
+#define GOALLOC_GOALLOC_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#if defined(__GNUC__)
+#define GOALLOC_API __attribute__((visibility("default")))
+#else
+#define GOALLOC_API
+#endif
+
+/* The longest name of a root, in bytes without the terminating zero. */
+#define GOALLOC_NAME_MAX 255
+
+/* This process's attachment to one heap. */
+struct goalloc_heap;
+
+/* What a report is about. */
+enum goalloc_report_kind {
+    GOALLOC_REPORT_BAD_FREE = 1, /* a free, realloc or usable_size of what is no object in use */
+    GOALLOC_REPORT_LOST = 2,     /* the server is gone */
+};
+
+/* Called for each misuse, on the thread that did it (GOALLOC_REPORT_LOST: on the library's thread).
+ * message is one line without a newline, valid during the call. Must not call goalloc. */
+typedef void goalloc_report_fn(enum goalloc_report_kind kind, const char *message, void *data);
+
+/* Options of goalloc_attach; zero means the default everywhere. size must be sizeof(struct
+ * goalloc_options), so that later versions can add fields at the end. */
+struct goalloc_options {
+    size_t size;
+    uint32_t timeout_ms;       /* how long a call waits for the server; default 5000 */
+    uint32_t reserved;         /* must be 0 */
+    const char *client_name;   /* shown by goallocctl clients; default: the program's short name */
+    goalloc_report_fn *report; /* default: one line on stderr */
+    void *report_data;         /* handed to report */
+};
+
+/* Attach this process to the heap served at address, the path of a Unix socket.
+ * address: NULL means $GOALLOC_SOCKET, else $XDG_RUNTIME_DIR/goalloc.sock, else
+ * /run/goalloc/goalloc.sock. options: may be NULL.
+ * Returns 0 and sets *ret_heap; or -ENOENT or -ECONNREFUSED (nobody listens there), -EACCES (no
+ * right to the socket or the heap), -EPROTO (the other side speaks no protocol or layout known
+ * here), -EADDRINUSE (the heap's address range is taken in this process), -EMFILE (too many heaps
+ * in this process), -EAGAIN (the server's tables are full), -ETIMEDOUT, -EINVAL, -ENOMEM.
+ * goalloc_attach_error() then tells more. */
+GOALLOC_API int goalloc_attach(const char *address, const struct goalloc_options *options,
+                               struct goalloc_heap **ret_heap);
+
+/* One line on why the calling thread's last goalloc_attach failed; "" if it did not. */
+GOALLOC_API const char *goalloc_attach_error(void);
+
+/* Give back every lease and end the attachment; objects stay in the heap. No other thread may use
+ * heap during or after the call. NULL is allowed. */
+GOALLOC_API void goalloc_detach(struct goalloc_heap *heap);
+
+/* Allocate size bytes that may hold pointers (scan). Aligned to 16 bytes from 16 bytes on, to 8
+ * below. A size of 0 gives a pointer of its own. NULL with errno ENOMEM when the heap is full or
+ * at its limit. In a steady state makes no system call and takes no lock. */
+GOALLOC_API void *goalloc_malloc(struct goalloc_heap *heap, size_t size)
+    __attribute__((malloc, alloc_size(2), warn_unused_result));
+
+/* As goalloc_malloc for n objects of size bytes, zeroed. NULL with ENOMEM where n * size overflows. */
+GOALLOC_API void *goalloc_calloc(struct goalloc_heap *heap, size_t n, size_t size)
+    __attribute__((malloc, alloc_size(2, 3), warn_unused_result));
+
+/* Resize p to size bytes, moving it if need be; scan or noscan stays as it was. p NULL: malloc.
+ * size 0: free, and NULL. On failure NULL with errno, and p is as before. */
+GOALLOC_API void *goalloc_realloc(struct goalloc_heap *heap, void *p, size_t size)
+    __attribute__((alloc_size(3), warn_unused_result));
+
+/* Flags of goalloc_alloc. */
+#define GOALLOC_NOSCAN (1u << 0) /* the object never holds pointers into the heap */
+#define GOALLOC_ZERO   (1u << 1) /* zeroed */
+
+/* Allocate size bytes; alignment is 0 (as goalloc_malloc), or a power of two up to 8192. NULL with
+ * errno EINVAL for other alignments or unknown flags, ENOMEM as above. */
+GOALLOC_API void *goalloc_alloc(struct goalloc_heap *heap, size_t size, size_t alignment,
+                                unsigned flags) __attribute__((warn_unused_result));
+
+/* Free p, which any process attached to the heap may have allocated. NULL is allowed. What is not
+ * the start of an object in use is refused and reported, and nothing changes. */
+GOALLOC_API void goalloc_free(struct goalloc_heap *heap, void *p);
+
+/* The bytes that may be used at p; 0 and a report if p is no object in use. */
+GOALLOC_API size_t goalloc_usable_size(struct goalloc_heap *heap, const void *p);
+
+/* Whether p points into the heap's address range. */
+GOALLOC_API bool goalloc_contains(struct goalloc_heap *heap, const void *p);
+
+/* Publish object p under name (1..255 bytes), so that other processes find it.
+ * Returns 0, -EEXIST (name taken), -EINVAL (name or p), -ENAMETOOLONG, -ENOSPC (table of roots
+ * full), -ETIMEDOUT, -ENOTCONN (server gone). */
+GOALLOC_API int goalloc_publish(struct goalloc_heap *heap, const char *name, void *p);
+
+/* Find what was published under name. Returns 0 and sets *ret_p; -ENOENT, or as goalloc_publish. */
+GOALLOC_API int goalloc_lookup(struct goalloc_heap *heap, const char *name, void **ret_p);
+
+/* Take name back; the object stays. Returns 0, -ENOENT, or as goalloc_publish. */
+GOALLOC_API int goalloc_unpublish(struct goalloc_heap *heap, const char *name);
+
+/* Counts of the heap, as the server knows them; size must be sizeof(struct goalloc_memstats). */
+struct goalloc_memstats {
+    size_t size;
+    uint64_t alloc_bytes;       /* bytes of slots in use */
+    uint64_t total_alloc_bytes; /* bytes of slots ever allocated */
+    uint64_t sys_bytes;         /* memory obtained: heap and metadata */
+    uint64_t mallocs;
+    uint64_t frees;
+    uint64_t heap_objects; /* mallocs - frees */
+    uint64_t heap_sys_bytes;
+    uint64_t heap_idle_bytes;
+    uint64_t heap_inuse_bytes;
+};
+
+/* Fill *stats. Exact when nobody allocates or frees meanwhile. Returns 0, -EINVAL, -ETIMEDOUT,
+ * -ENOTCONN. */
+GOALLOC_API int goalloc_memstats(struct goalloc_heap *heap, struct goalloc_memstats *stats);
+
+/* A sentence for a negative errno returned by a function above. */
+GOALLOC_API const char *goalloc_strerror(int err);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

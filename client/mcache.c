@@ -1,0 +1,166 @@
+/* Filling one class of a thread's cache.
+ *
+ * A class has one span that it has claimed a word of, a list of other spans that may have free
+ * slots, and spans that had none when last looked at. A span leaves the list when it is claimed
+ * from, and comes back when a slot of it is freed: by this thread at once, by others through the
+ * inbox. When nothing is left the server leases more: twice as many as last time, so that a class
+ * in demand seldom asks. */
+#include "client/mcache.h"
+
+#include <errno.h>
+
+#include "client/spans.h"
+
+#define BATCH_BYTES_MAX (UINT64_C(1) << 20)
+#define LEASE_MAX       64u
+
+/* Claim a word of the span at page, if one has free slots, and make it the class's. */
+static bool claim_from(struct ga_thread_cache *cache, ga_span_class span_class, ga_page_id page)
+{
+    struct ga_class_cache *class = &cache->classes[span_class];
+    const struct ga_view *view = &cache->heap->view;
+    uint32_t nslots = ga_mcache_nslots(span_class);
+    for (uint32_t word = 0; word < ga_word_count(nslots); word++) {
+        if (ga_free_bits(view, page, word, nslots) == 0 ||
+            ga_slot_claim(view, cache->id, span_class, page, word, nslots) == 0)
+            continue;
+        class->page = page;
+        class->word = word;
+        class->word_base = (char *)cache->heap->base + ((uint64_t)page << GA_PAGE_SHIFT) +
+                           (uint64_t)word * 64 * class->size;
+        return true;
+    }
+    return false;
+}
+
+/* Claim from the first span of the list that has free slots. */
+static bool claim_from_list(struct ga_thread_cache *cache, ga_span_class span_class)
+{
+    struct ga_class_cache *class = &cache->classes[span_class];
+    for (ga_page_id page; (page = ga_spans_pop(cache, class)) != 0;) {
+        if (ga_mcache_is_empty(cache, span_class, page))
+            ga_mcache_empty_used(class);
+        if (claim_from(cache, span_class, page))
+            return true;
+    }
+    return false;
+}
+
+/* Put a span on the list, whose free slots are known of. */
+static void list_span(struct ga_thread_cache *cache, ga_span_class span_class, ga_page_id page)
+{
+    struct ga_class_cache *class = &cache->classes[span_class];
+    ga_spans_push(cache, class, page);
+    class->nempty += ga_mcache_is_empty(cache, span_class, page);
+}
+
+/* Look at the spans that the inbox names: put those with free slots on the list. Returns whether
+ * there is any. */
+static bool take_news(struct ga_thread_cache *cache, ga_span_class span_class)
+{
+    struct ga_mcache_inbox *inbox = &cache->shared->inbox[span_class];
+    uint64_t news[GA_INBOX_WORDS] = {0};
+    uint64_t any = 0;
+    for (uint32_t i = 0; i < GA_INBOX_WORDS; i++) {
+        /* Cleared before F is read, so that a free in between sets it again. */
+        if (ga_load_relaxed(&inbox->word[i]) != 0)
+            news[i] = ga_xchg_seq_cst(&inbox->word[i], 0);
+        any |= news[i];
+    }
+    if (!any)
+        return false;
+
+    const struct ga_class_cache *class = &cache->classes[span_class];
+    uint32_t nslots = ga_mcache_nslots(span_class);
+    bool found = false;
+    for (uint32_t i = 0; i < class->spans.count; i++) {
+        ga_page_id page = class->spans.pages[i];
+        if (!(news[page / 64 % GA_INBOX_WORDS] >> (page % 64) & 1) || page == class->page ||
+            ga_spans_is_on_list(cache, page) ||
+            ga_slot_count_used(&cache->heap->view, page, nslots) == nslots)
+            continue;
+        list_span(cache, span_class, page);
+        found = true;
+    }
+    return found;
+}
+
+static int request_lease(struct ga_thread_cache *cache, ga_span_class span_class, uint32_t count,
+                         struct ga_reply **ret)
+{
+    Goalloc__V1__Lease body = GOALLOC__V1__LEASE__INIT;
+    body.mcache = cache->id;
+    body.span_class = span_class;
+    body.count = count;
+    Goalloc__V1__Envelope request = GOALLOC__V1__ENVELOPE__INIT;
+    request.body_case = GOALLOC__V1__ENVELOPE__BODY_LEASE;
+    request.lease = &body;
+    return ga_channel_call(cache->heap->channel, &request, GOALLOC__V1__ENVELOPE__BODY_LEASES, NULL,
+                           ret);
+}
+
+/* Whether the page table says that this span was leased to us. */
+static bool is_granted(const struct ga_thread_cache *cache, ga_span_class span_class,
+                       ga_page_id page)
+{
+    const struct ga_view *view = &cache->heap->view;
+    if (page == 0 || page >= ga_load_acquire(&view->meta->committed_npages))
+        return false;
+    uint64_t entry = ga_view_entry(view, page);
+    return ga_entry_is_span(entry) && ga_entry_owner(entry) == cache->id &&
+           ga_entry_span_class(entry) == span_class;
+}
+
+static int take_leases(struct ga_thread_cache *cache, ga_span_class span_class, uint32_t count,
+                       const Goalloc__V1__Leases *leases)
+{
+    if (leases->n_pages == 0 || leases->n_pages > count)
+        return -EPROTO;
+    /* From the last, so that the first, the fullest, is used first. */
+    for (size_t i = leases->n_pages; i-- > 0;) {
+        ga_page_id page = leases->pages[i];
+        if (!is_granted(cache, span_class, page))
+            return -EPROTO;
+        ga_slot_begin_lease(&cache->heap->view, cache->id, page);
+        ga_spans_add(cache, &cache->classes[span_class], page);
+        list_span(cache, span_class, page);
+    }
+    return 0;
+}
+
+static int lease(struct ga_thread_cache *cache, ga_span_class span_class)
+{
+    struct ga_class_cache *class = &cache->classes[span_class];
+    uint64_t cap = BATCH_BYTES_MAX / ga_mcache_span_bytes(span_class);
+    cap = cap > LEASE_MAX ? LEASE_MAX : cap;
+    uint32_t count = class->batch > cap ? (uint32_t)cap : class->batch;
+    int r = ga_spans_reserve(class, count);
+    if (r < 0)
+        return r;
+    struct ga_reply *reply;
+    r = request_lease(cache, span_class, count, &reply);
+    if (r < 0)
+        return r;
+    r = take_leases(cache, span_class, count, ga_reply_message(reply)->leases);
+    ga_reply_release(reply);
+    class->batch = count * 2;
+    return r;
+}
+
+int ga_mcache_refill(struct ga_thread_cache *cache, ga_span_class span_class)
+{
+    struct ga_class_cache *class = &cache->classes[span_class];
+    ga_mcache_obey_reclaim(cache);
+    if (class->page && claim_from(cache, span_class, class->page))
+        return 0;
+    class->page = 0;
+    for (;;) {
+        if (claim_from_list(cache, span_class))
+            return 0;
+        if (take_news(cache, span_class))
+            continue;
+        int r = lease(cache, span_class);
+        if (r < 0)
+            return r;
+    }
+}

@@ -1,0 +1,53 @@
+/* One class of a thread's cache: filling it, and giving back what it does not use. */
+#ifndef GA_CLIENT_MCACHE_H
+#define GA_CLIENT_MCACHE_H
+
+#include "client/heap.h"
+
+static inline uint64_t ga_mcache_span_bytes(ga_span_class span_class)
+{
+    return ga_size_classes[span_class / 2].npages * GA_PAGE_SIZE;
+}
+
+static inline uint32_t ga_mcache_nslots(ga_span_class span_class)
+{
+    return ga_size_classes[span_class / 2].nslots;
+}
+
+/* Whether no slot of the span is in use or claimed. */
+static inline bool ga_mcache_is_empty(const struct ga_thread_cache *cache, ga_span_class span_class,
+                                      ga_page_id page)
+{
+    const struct ga_view *view = &cache->heap->view;
+    uint32_t nslots = ga_mcache_nslots(span_class);
+    for (uint32_t word = 0; word < ga_word_count(nslots); word++)
+        if (ga_free_bits(view, page, word, nslots) != ga_valid_mask(nslots, word))
+            return false;
+    return true;
+}
+
+/* An empty span has left the list to be allocated from. */
+static inline void ga_mcache_empty_used(struct ga_class_cache *class)
+{
+    /* Spans that others emptied while on the list were never counted. */
+    if (class->nempty > 0)
+        class->nempty--;
+    if (class->nempty_low > class->nempty)
+        class->nempty_low = class->nempty;
+}
+
+/* Claim a word with free slots for span_class, leasing spans if need be. 0 or negative errno. */
+int ga_mcache_refill(struct ga_thread_cache *cache, ga_span_class span_class);
+
+/* The holder has freed slots in this word of a span: the span may be allocated from again, and
+ * empty spans may be given back. */
+void ga_mcache_freed(struct ga_thread_cache *cache, ga_span_class span_class, ga_page_id page,
+                     uint32_t word);
+
+/* Give back the empty spans of every class. Returns how many went. */
+uint32_t ga_mcache_trim(struct ga_thread_cache *cache);
+
+/* Trim if the server has asked for it since the last time. */
+void ga_mcache_obey_reclaim(struct ga_thread_cache *cache);
+
+#endif

@@ -1,0 +1,105 @@
+/* Giving back empty spans.
+ *
+ * How many a class should keep is told by how many it did not need: nempty_low is the lowest number
+ * of empty spans since the last look. A program that allocates and frees the same amount again and
+ * again brings it to 0 each time, and keeps everything; what a class has truly grown out of stays
+ * above the low mark, and goes. A class is looked at each time about LOOK_BYTES of spans have
+ * become empty, so that the looking is cheap. */
+#include "client/mcache.h"
+#include "client/spans.h"
+
+#define LOOK_BYTES (UINT64_C(1) << 20)
+#define RETURN_MAX 256u /* pages in one note */
+
+static void note_returned(struct ga_thread_cache *cache, uint32_t *pages, uint32_t count)
+{
+    if (count == 0)
+        return;
+    Goalloc__V1__Return body = GOALLOC__V1__RETURN__INIT;
+    body.mcache = cache->id;
+    body.pages = pages;
+    body.n_pages = count;
+    Goalloc__V1__Envelope note = GOALLOC__V1__ENVELOPE__INIT;
+    note.body_case = GOALLOC__V1__ENVELOPE__BODY_RETURN_SPANS;
+    note.return_spans = &body;
+    /* If the note is lost the connection is too, and the server takes the spans back with it. */
+    (void)ga_channel_note(cache->heap->channel, &note);
+}
+
+/* Give back up to most empty spans of the class's list. Returns how many went. */
+static uint32_t return_empty(struct ga_thread_cache *cache, ga_span_class span_class, uint32_t most)
+{
+    struct ga_class_cache *class = &cache->classes[span_class];
+    uint32_t pages[RETURN_MAX];
+    uint32_t count = 0;
+    uint32_t returned = 0;
+    ga_page_id first = 0; /* of the spans that stay */
+    for (ga_page_id page; returned < most && (page = ga_spans_pop(cache, class)) != 0;) {
+        if (!ga_mcache_is_empty(cache, span_class, page)) {
+            first = first ? first : page;
+            ga_spans_set_aside(cache, class, page);
+            continue;
+        }
+        ga_spans_remove(cache, class, page);
+        ga_slot_end_lease(&cache->heap->view, cache->id, page);
+        pages[count++] = page;
+        returned++;
+        if (count == RETURN_MAX) {
+            note_returned(cache, pages, count);
+            count = 0;
+        }
+    }
+    note_returned(cache, pages, count);
+    ga_spans_rejoin(cache, class, first);
+    class->nempty = class->nempty > returned ? class->nempty - returned : 0;
+    if (returned)
+        class->batch = (class->batch + 1) / 2;
+    return returned;
+}
+
+uint32_t ga_mcache_trim(struct ga_thread_cache *cache)
+{
+    uint32_t returned = 0;
+    for (uint32_t c = 2; c < GA_SPAN_CLASS_COUNT; c++)
+        if (cache->classes[c].partial)
+            returned += return_empty(cache, (ga_span_class)c, UINT32_MAX);
+    return returned;
+}
+
+void ga_mcache_obey_reclaim(struct ga_thread_cache *cache)
+{
+    uint32_t wanted = ga_load_relaxed(&cache->heap->reclaim_count);
+    if (wanted == cache->reclaim_seen)
+        return;
+    cache->reclaim_seen = wanted;
+    ga_mcache_trim(cache);
+}
+
+/* A span of the list has become empty. */
+static void count_empty(struct ga_thread_cache *cache, ga_span_class span_class)
+{
+    struct ga_class_cache *class = &cache->classes[span_class];
+    class->nempty++;
+    class->nemptied++;
+    if (class->nemptied * ga_mcache_span_bytes(span_class) < LOOK_BYTES)
+        return;
+    if (class->nempty_low > 0)
+        return_empty(cache, span_class, class->nempty_low);
+    class->nemptied = 0;
+    class->nempty_low = class->nempty;
+    ga_mcache_obey_reclaim(cache);
+}
+
+void ga_mcache_freed(struct ga_thread_cache *cache, ga_span_class span_class, ga_page_id page,
+                     uint32_t word)
+{
+    struct ga_class_cache *class = &cache->classes[span_class];
+    if (page == class->page)
+        return; /* looked at before any other when its claimed word is used up */
+    if (!ga_spans_is_on_list(cache, page))
+        ga_spans_push(cache, class, page);
+    uint32_t nslots = ga_mcache_nslots(span_class);
+    if (ga_free_bits(&cache->heap->view, page, word, nslots) == ga_valid_mask(nslots, word) &&
+        ga_mcache_is_empty(cache, span_class, page))
+        count_empty(cache, span_class);
+}

@@ -1,0 +1,109 @@
+/* Roots and statistics: what is asked of the server by name. */
+#include <errno.h>
+#include <string.h>
+
+#include "client/heap.h"
+
+static int check_name(const char *name)
+{
+    if (!name || name[0] == '\0')
+        return -EINVAL;
+    return strlen(name) > GOALLOC_NAME_MAX ? -ENAMETOOLONG : 0;
+}
+
+static int call(struct goalloc_heap *heap, Goalloc__V1__Envelope *request,
+                Goalloc__V1__Envelope__BodyCase expected, struct ga_reply **ret)
+{
+    struct ga_channel *channel;
+    int r = ga_attach_channel(heap, &channel);
+    return r < 0 ? r : ga_channel_call(channel, request, expected, NULL, ret);
+}
+
+int goalloc_publish(struct goalloc_heap *heap, const char *name, void *p)
+{
+    int r = check_name(name);
+    if (r < 0)
+        return r;
+    struct ga_slot slot;
+    if (ga_lookup_slot(heap, p, &slot) != GA_LOOKUP_SLOT || !ga_lookup_in_use(heap, &slot))
+        return -EINVAL;
+    Goalloc__V1__Publish body = GOALLOC__V1__PUBLISH__INIT;
+    body.name = (char *)(uintptr_t)name; /* protobuf-c's fields are not const; it is only read */
+    body.offset = (uintptr_t)p - heap->base;
+    Goalloc__V1__Envelope request = GOALLOC__V1__ENVELOPE__INIT;
+    request.body_case = GOALLOC__V1__ENVELOPE__BODY_PUBLISH;
+    request.publish = &body;
+    struct ga_reply *reply;
+    r = call(heap, &request, GOALLOC__V1__ENVELOPE__BODY_DONE, &reply);
+    if (r == 0)
+        ga_reply_release(reply);
+    return r;
+}
+
+int goalloc_lookup(struct goalloc_heap *heap, const char *name, void **ret_p)
+{
+    int r = check_name(name);
+    if (r < 0)
+        return r;
+    Goalloc__V1__Lookup body = GOALLOC__V1__LOOKUP__INIT;
+    body.name = (char *)(uintptr_t)name;
+    Goalloc__V1__Envelope request = GOALLOC__V1__ENVELOPE__INIT;
+    request.body_case = GOALLOC__V1__ENVELOPE__BODY_LOOKUP;
+    request.lookup = &body;
+    struct ga_reply *reply;
+    r = call(heap, &request, GOALLOC__V1__ENVELOPE__BODY_ROOT, &reply);
+    if (r < 0)
+        return r;
+    uint64_t offset = ga_reply_message(reply)->root->offset;
+    ga_reply_release(reply);
+    if (offset == 0 || offset >= heap->reserve_bytes)
+        return -EPROTO;
+    *ret_p = (char *)heap->base + offset;
+    return 0;
+}
+
+int goalloc_unpublish(struct goalloc_heap *heap, const char *name)
+{
+    int r = check_name(name);
+    if (r < 0)
+        return r;
+    Goalloc__V1__Unpublish body = GOALLOC__V1__UNPUBLISH__INIT;
+    body.name = (char *)(uintptr_t)name;
+    Goalloc__V1__Envelope request = GOALLOC__V1__ENVELOPE__INIT;
+    request.body_case = GOALLOC__V1__ENVELOPE__BODY_UNPUBLISH;
+    request.unpublish = &body;
+    struct ga_reply *reply;
+    r = call(heap, &request, GOALLOC__V1__ENVELOPE__BODY_DONE, &reply);
+    if (r == 0)
+        ga_reply_release(reply);
+    return r;
+}
+
+int goalloc_memstats(struct goalloc_heap *heap, struct goalloc_memstats *stats)
+{
+    if (stats->size != sizeof(*stats))
+        return -EINVAL;
+    Goalloc__V1__GetStats body = GOALLOC__V1__GET_STATS__INIT;
+    Goalloc__V1__Envelope request = GOALLOC__V1__ENVELOPE__INIT;
+    request.body_case = GOALLOC__V1__ENVELOPE__BODY_GET_STATS;
+    request.get_stats = &body;
+    struct ga_reply *reply;
+    int r = call(heap, &request, GOALLOC__V1__ENVELOPE__BODY_STATS, &reply);
+    if (r < 0)
+        return r;
+    const Goalloc__V1__Stats *s = ga_reply_message(reply)->stats;
+    *stats = (struct goalloc_memstats){
+        .size = sizeof(*stats),
+        .alloc_bytes = s->alloc_bytes,
+        .total_alloc_bytes = s->total_alloc_bytes,
+        .sys_bytes = s->sys_bytes,
+        .mallocs = s->mallocs,
+        .frees = s->frees,
+        .heap_objects = s->heap_objects,
+        .heap_sys_bytes = s->heap_sys_bytes,
+        .heap_idle_bytes = s->heap_idle_bytes,
+        .heap_inuse_bytes = s->heap_inuse_bytes,
+    };
+    ga_reply_release(reply);
+    return 0;
+}

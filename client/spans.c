@@ -1,0 +1,142 @@
+#include "client/spans.h"
+
+#include <errno.h>
+#include <sys/mman.h>
+
+#define LINK_NEXT_MASK   ((UINT64_C(1) << 26) - 1)
+#define LINK_ON_LIST     (UINT64_C(1) << 26)
+#define LINK_INDEX_SHIFT 27
+
+static _Atomic uint64_t *link_of(const struct ga_thread_cache *cache, ga_page_id page)
+{
+    return &cache->heap->view.lines[page].link;
+}
+
+/* The part of a link that says where in the vector its span is. */
+static uint64_t index_part(uint64_t link)
+{
+    return link >> LINK_INDEX_SHIFT << LINK_INDEX_SHIFT;
+}
+
+int ga_spans_reserve(struct ga_class_cache *class, uint32_t count)
+{
+    struct ga_page_vector *v = &class->spans;
+    uint32_t capacity = v->capacity ? v->capacity : 1024;
+    while (capacity - v->count < count)
+        capacity *= 2;
+    if (capacity == v->capacity)
+        return 0;
+    void *pages;
+    if (v->pages)
+        pages = mremap(v->pages, v->capacity * sizeof(uint32_t), capacity * sizeof(uint32_t),
+                       MREMAP_MAYMOVE);
+    else
+        pages = mmap(NULL, capacity * sizeof(uint32_t), PROT_READ | PROT_WRITE,
+                     MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (pages == MAP_FAILED)
+        return -ENOMEM;
+    v->pages = pages;
+    v->capacity = capacity;
+    return 0;
+}
+
+void ga_spans_add(struct ga_thread_cache *cache, struct ga_class_cache *class, ga_page_id page)
+{
+    struct ga_page_vector *v = &class->spans;
+    ga_store_relaxed(link_of(cache, page), (uint64_t)v->count << LINK_INDEX_SHIFT);
+    v->pages[v->count++] = page;
+}
+
+void ga_spans_remove(struct ga_thread_cache *cache, struct ga_class_cache *class, ga_page_id page)
+{
+    struct ga_page_vector *v = &class->spans;
+    uint64_t index = ga_load_relaxed(link_of(cache, page)) >> LINK_INDEX_SHIFT;
+    if (index >= v->count || v->pages[index] != page) {
+        /* The link was overwritten: search. */
+        for (index = 0; index < v->count && v->pages[index] != page; index++)
+            continue;
+        if (index == v->count)
+            return;
+    }
+    ga_page_id last = v->pages[--v->count];
+    v->pages[index] = last;
+    _Atomic uint64_t *link = link_of(cache, last);
+    uint64_t rest = ga_load_relaxed(link) & (LINK_NEXT_MASK | LINK_ON_LIST);
+    ga_store_relaxed(link, index << LINK_INDEX_SHIFT | rest);
+}
+
+/* Put page before the chain that begins at *head. */
+static void chain(struct ga_thread_cache *cache, ga_page_id *head, ga_page_id page)
+{
+    _Atomic uint64_t *link = link_of(cache, page);
+    ga_store_relaxed(link, index_part(ga_load_relaxed(link)) | LINK_ON_LIST | *head);
+    *head = page;
+}
+
+void ga_spans_push(struct ga_thread_cache *cache, struct ga_class_cache *class, ga_page_id page)
+{
+    chain(cache, &class->partial, page);
+}
+
+void ga_spans_set_aside(struct ga_thread_cache *cache, struct ga_class_cache *class,
+                        ga_page_id page)
+{
+    chain(cache, &class->aside, page);
+}
+
+void ga_spans_rejoin(struct ga_thread_cache *cache, struct ga_class_cache *class, ga_page_id first)
+{
+    if (class->aside == 0)
+        return; /* nothing is, or a rebuild has put it on the list */
+    chain(cache, &class->partial, first);
+    class->partial = class->aside;
+    class->aside = 0;
+}
+
+bool ga_spans_is_on_list(const struct ga_thread_cache *cache, ga_page_id page)
+{
+    return ga_load_relaxed(link_of(cache, page)) & LINK_ON_LIST;
+}
+
+/* Whether a list may go on at page: only with a span that this mcache holds. */
+static bool can_follow(const struct ga_thread_cache *cache, ga_page_id page)
+{
+    if (page == 0)
+        return true;
+    if (page >= cache->heap->reserve_bytes / GA_PAGE_SIZE)
+        return false;
+    uint64_t holder = ga_load_relaxed(&cache->heap->view.lines[page].holder);
+    return ga_holder_is_leased_by(holder, cache->id);
+}
+
+/* A link was overwritten: put every span on the list again, for nobody knows which were. */
+static void rebuild(struct ga_thread_cache *cache, struct ga_class_cache *class)
+{
+    class->partial = 0;
+    class->aside = 0;
+    for (uint32_t i = 0; i < class->spans.count; i++) {
+        ga_page_id page = class->spans.pages[i];
+        ga_store_relaxed(link_of(cache, page), (uint64_t)i << LINK_INDEX_SHIFT);
+        if (page != class->page)
+            ga_spans_push(cache, class, page);
+    }
+}
+
+ga_page_id ga_spans_pop(struct ga_thread_cache *cache, struct ga_class_cache *class)
+{
+    ga_page_id page = class->partial;
+    if (page == 0)
+        return 0;
+    uint64_t value = ga_load_relaxed(link_of(cache, page));
+    ga_page_id next = (ga_page_id)(value & LINK_NEXT_MASK);
+    if (can_follow(cache, next)) {
+        class->partial = next;
+    } else {
+        rebuild(cache, class);
+        page = class->partial;
+        value = ga_load_relaxed(link_of(cache, page));
+        class->partial = (ga_page_id)(value & LINK_NEXT_MASK);
+    }
+    ga_store_relaxed(link_of(cache, page), index_part(value));
+    return page;
+}

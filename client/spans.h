@@ -1,0 +1,32 @@
+/* The spans that one class of a thread's cache has leased: all of them in a vector, and those that
+ * may have free slots on a list.
+ *
+ * The list is linked through the link word of the span lines, which only the holder uses:
+ *   bits 0..25 the next span's first page; bit 26: on the list; bits 27..63 place in the vector.
+ * Other processes can write there, so what a link says is checked before it is followed. Used by
+ * one thread at a time. */
+#ifndef GA_CLIENT_SPANS_H
+#define GA_CLIENT_SPANS_H
+
+#include "client/heap.h"
+
+/* Make room for count more spans. 0 or -ENOMEM. */
+int ga_spans_reserve(struct ga_class_cache *class, uint32_t count);
+
+/* Enter a span whose lease has begun; there must be room. It is not on the list as yet. */
+void ga_spans_add(struct ga_thread_cache *cache, struct ga_class_cache *class, ga_page_id page);
+/* Forget a span that is not on the list. */
+void ga_spans_remove(struct ga_thread_cache *cache, struct ga_class_cache *class, ga_page_id page);
+
+/* Put a span at the head of the class's list. */
+void ga_spans_push(struct ga_thread_cache *cache, struct ga_class_cache *class, ga_page_id page);
+/* Take the first span off the class's list; 0 when it is empty. */
+ga_page_id ga_spans_pop(struct ga_thread_cache *cache, struct ga_class_cache *class);
+/* Take a span that was popped aside, until ga_spans_rejoin. */
+void ga_spans_set_aside(struct ga_thread_cache *cache, struct ga_class_cache *class,
+                        ga_page_id page);
+/* Put what is aside at the head of the list; first is the span that was set aside first, or 0. */
+void ga_spans_rejoin(struct ga_thread_cache *cache, struct ga_class_cache *class, ga_page_id first);
+bool ga_spans_is_on_list(const struct ga_thread_cache *cache, ga_page_id page);
+
+#endif

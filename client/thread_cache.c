@@ -1,0 +1,159 @@
+/* Thread caches: which mcache a thread allocates from.
+ *
+ * A thread gets its cache at its first call: one that an exited thread left, else a new mcache from
+ * the server. When the thread exits, its cache, spans and all, goes to the heap's list of idle
+ * ones. When a heap is detached, other threads may still point to their caches of it: those are
+ * emptied so that every fast path falls through to here, and freed by the thread that finds its
+ * own. */
+#include <errno.h>
+#include <sys/mman.h>
+
+#include "client/heap.h"
+
+_Thread_local struct ga_thread_cache *ga_tls_caches[GA_HEAPS_MAX]
+    __attribute__((tls_model("initial-exec")));
+
+static pthread_once_t key_once = PTHREAD_ONCE_INIT;
+static pthread_key_t key; /* its destructor runs when a thread exits */
+static int key_error;
+
+/* Over the link between a cache and its heap, which detach cuts while threads exit. */
+static pthread_mutex_t link_lock = PTHREAD_MUTEX_INITIALIZER;
+
+/* What a cache of a detached heap allocates from: no slots, never written. */
+static struct ga_mcache nothing;
+
+static void free_cache(struct ga_thread_cache *cache)
+{
+    for (uint32_t c = 0; c < GA_SPAN_CLASS_COUNT; c++) {
+        struct ga_page_vector *spans = &cache->classes[c].spans;
+        if (spans->pages)
+            munmap(spans->pages, spans->capacity * sizeof(uint32_t));
+    }
+    munmap(cache, sizeof(*cache));
+}
+
+static void leave_caches(void *unused)
+{
+    (void)unused;
+    for (unsigned i = 0; i < GA_HEAPS_MAX; i++) {
+        struct ga_thread_cache *cache = ga_tls_caches[i];
+        ga_tls_caches[i] = NULL;
+        if (!cache)
+            continue;
+        pthread_mutex_lock(&link_lock);
+        struct goalloc_heap *heap = cache->heap;
+        if (heap) {
+            pthread_mutex_lock(&heap->lock);
+            cache->next = heap->idle;
+            heap->idle = cache;
+            pthread_mutex_unlock(&heap->lock);
+        }
+        pthread_mutex_unlock(&link_lock);
+        if (!heap)
+            free_cache(cache);
+    }
+}
+
+static void make_key(void)
+{
+    key_error = pthread_key_create(&key, leave_caches);
+}
+
+/* Ask the server for one more mcache. */
+static int request_mcache(struct goalloc_heap *heap, ga_mcache_id *ret)
+{
+    Goalloc__V1__NewMcache body = GOALLOC__V1__NEW_MCACHE__INIT;
+    Goalloc__V1__Envelope request = GOALLOC__V1__ENVELOPE__INIT;
+    request.body_case = GOALLOC__V1__ENVELOPE__BODY_NEW_MCACHE;
+    request.new_mcache = &body;
+    struct ga_reply *reply;
+    int r =
+        ga_channel_call(heap->channel, &request, GOALLOC__V1__ENVELOPE__BODY_MCACHE, NULL, &reply);
+    if (r < 0)
+        return r;
+    ga_mcache_id id = ga_reply_message(reply)->mcache->mcache;
+    ga_reply_release(reply);
+    if (id == 0 || id >= GA_MCACHE_COUNT)
+        return -EPROTO;
+    *ret = id;
+    return 0;
+}
+
+static int make_cache(struct goalloc_heap *heap, struct ga_thread_cache **ret)
+{
+    struct ga_thread_cache *cache =
+        mmap(NULL, sizeof(*cache), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (cache == MAP_FAILED)
+        return -ENOMEM;
+    ga_mcache_id id = 0;
+    int r = request_mcache(heap, &id);
+    if (r < 0) {
+        munmap(cache, sizeof(*cache));
+        return r;
+    }
+    cache->heap = heap;
+    cache->id = id;
+    cache->shared = &heap->view.mcaches[id];
+    for (uint32_t c = 0; c < GA_SPAN_CLASS_COUNT; c++) {
+        cache->classes[c].size = ga_size_classes[c / 2].size;
+        cache->classes[c].batch = 1;
+    }
+    cache->next_of_heap = heap->caches;
+    heap->caches = cache;
+    *ret = cache;
+    return 0;
+}
+
+struct ga_thread_cache *ga_thread_cache_get(struct goalloc_heap *heap)
+{
+    struct ga_thread_cache *cache = ga_thread_cache_peek(heap);
+    if (cache && cache->heap == heap)
+        return cache;
+    if (cache) { /* of a heap that was detached and had the same place */
+        ga_tls_caches[heap->tls_index] = NULL;
+        free_cache(cache);
+    }
+
+    pthread_once(&key_once, make_key);
+    if (key_error) {
+        errno = key_error;
+        return NULL;
+    }
+    pthread_mutex_lock(&heap->lock);
+    int r = ga_attach_after_fork(heap);
+    cache = heap->idle;
+    if (r == 0 && cache)
+        heap->idle = cache->next;
+    else if (r == 0)
+        r = make_cache(heap, &cache);
+    pthread_mutex_unlock(&heap->lock);
+    if (r < 0) {
+        errno = -r;
+        return NULL;
+    }
+    pthread_setspecific(key, cache); /* any value but NULL: it makes the destructor run */
+    ga_tls_caches[heap->tls_index] = cache;
+    return cache;
+}
+
+void ga_thread_cache_forget_heap(struct goalloc_heap *heap)
+{
+    pthread_mutex_lock(&link_lock);
+    struct ga_thread_cache *mine = ga_thread_cache_peek(heap);
+    for (struct ga_thread_cache *c = heap->caches; c; c = c->next_of_heap) {
+        c->heap = NULL;
+        c->id = GA_NOBODY;
+        c->shared = &nothing;
+    }
+    while (heap->idle) {
+        struct ga_thread_cache *c = heap->idle;
+        heap->idle = c->next;
+        free_cache(c);
+    }
+    if (mine)
+        free_cache(mine);
+    ga_tls_caches[heap->tls_index] = NULL;
+    heap->caches = NULL;
+    pthread_mutex_unlock(&link_lock);
+}

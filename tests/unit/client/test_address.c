@@ -1,0 +1,71 @@
+/* The rule for the server's socket: what is given, then each variable, then the system's socket. */
+#include "client/address.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "support/cunit_main.h"
+
+static void set(const char *name, const char *value)
+{
+    CU_ASSERT_EQUAL_FATAL(value ? setenv(name, value, 1) : unsetenv(name), 0);
+}
+
+static void check(const char *given, const char *socket, const char *runtime, const char *expected)
+{
+    char path[GA_ADDRESS_BYTES] = "untouched";
+    set("GOALLOC_SOCKET", socket);
+    set("XDG_RUNTIME_DIR", runtime);
+    CU_ASSERT_EQUAL(ga_address_resolve(given, path), 0);
+    CU_ASSERT_STRING_EQUAL(path, expected);
+}
+
+static void test_order(void)
+{
+    check("/a/given", "/a/variable", "/a/runtime", "/a/given");
+    check(NULL, "/a/variable", "/a/runtime", "/a/variable");
+    check(NULL, NULL, "/a/runtime", "/a/runtime/goalloc.sock");
+    check(NULL, NULL, NULL, "/run/goalloc/goalloc.sock");
+    check("relative", NULL, NULL, "relative");
+}
+
+static void test_what_counts_as_unset(void)
+{
+    check(NULL, "", "/a/runtime", "/a/runtime/goalloc.sock");
+    check(NULL, "", "", "/run/goalloc/goalloc.sock");
+    check(NULL, NULL, "not/absolute", "/run/goalloc/goalloc.sock");
+}
+
+static void test_refused(void)
+{
+    char path[GA_ADDRESS_BYTES] = "untouched";
+    char name[GA_ADDRESS_BYTES + 1];
+    memset(name, 'x', sizeof(name));
+    name[GA_ADDRESS_BYTES] = '\0';
+    CU_ASSERT_EQUAL(ga_address_resolve(name, path), -ENAMETOOLONG);
+    CU_ASSERT_EQUAL(ga_address_resolve("", path), -EINVAL);
+
+    name[0] = '/';
+    set("GOALLOC_SOCKET", name);
+    CU_ASSERT_EQUAL(ga_address_resolve(NULL, path), -ENAMETOOLONG);
+    set("GOALLOC_SOCKET", NULL);
+    set("XDG_RUNTIME_DIR", name);
+    CU_ASSERT_EQUAL(ga_address_resolve(NULL, path), -ENAMETOOLONG);
+    CU_ASSERT_STRING_EQUAL(path, "untouched");
+
+    name[GA_ADDRESS_BYTES - 1] = '\0';
+    CU_ASSERT_EQUAL(ga_address_resolve(name, path), 0);
+    CU_ASSERT_STRING_EQUAL(path, name);
+}
+
+int main(void)
+{
+    static const struct ga_test tests[] = {
+        {"what is given, the variables, the system's socket, in this order", test_order},
+        {"an empty variable and a relative runtime folder count as unset",
+         test_what_counts_as_unset},
+        {"a path that is empty or too long is refused", test_refused},
+    };
+    return ga_test_main("client.address", tests, sizeof(tests) / sizeof(tests[0]));
+}
