@@ -1,0 +1,57 @@
+/* What a benchmark run is to do: the rows, the competitors and the command line that chooses among
+ * them. */
+#ifndef GA_TESTS_BENCH_PLAN_H
+#define GA_TESTS_BENCH_PLAN_H
+
+#include <limits.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "rows.h"
+
+#define GA_BENCH_RUNS_MAX 9
+
+enum ga_bench_row {
+#define GA_BENCH_ROW(name, text) GA_BENCH_ROW_##name,
+    GA_BENCH_ROWS(GA_BENCH_ROW)
+#undef GA_BENCH_ROW
+        GA_BENCH_ROW_COUNT
+};
+
+/* goalloc comes first; the others are its peers. */
+enum ga_bench_competitor_id {
+    GA_BENCH_GOALLOC,
+    GA_BENCH_GLIBC,
+    GA_BENCH_MIMALLOC,
+    GA_BENCH_BOOST,
+    GA_BENCH_COMPETITOR_COUNT
+};
+
+struct ga_bench_competitor {
+    const char *name;        /* as --peer takes it */
+    const char *worker;      /* the worker's file name */
+    const char *preload;     /* preloaded into the worker; NULL: nothing */
+    const char *malloc_from; /* part of the name of the library that malloc must come from */
+};
+
+struct ga_bench_plan {
+    bool smoke; /* only see that everything runs */
+    bool rows[GA_BENCH_ROW_COUNT];
+    bool competitors[GA_BENCH_COMPETITOR_COUNT];
+    unsigned runs; /* of each row and competitor; 1..GA_BENCH_RUNS_MAX */
+    unsigned warmup_ms;
+    unsigned measure_ms;
+    int cores[2];
+    const char *json_path; /* NULL: none */
+    char bin_dir[PATH_MAX - 64];
+    char goallocd[PATH_MAX];
+};
+
+extern const char *const ga_bench_row_names[GA_BENCH_ROW_COUNT];
+extern const struct ga_bench_competitor ga_bench_competitors[GA_BENCH_COMPETITOR_COUNT];
+
+/* Parse the command line. Returns 0 and fills *ret_plan; 1: help was printed, nothing is to be
+ * done; or -EINVAL and the like, after a message on stderr. */
+int ga_bench_plan_parse(int argc, char **argv, struct ga_bench_plan *ret_plan);
+
+#endif

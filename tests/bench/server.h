@@ -1,0 +1,28 @@
+/* The goallocd of a benchmark run: a heap, a socket and a folder of its own, so that a run meets no
+ * heap in use and leaves nothing behind. Not thread-safe. */
+#ifndef GA_TESTS_BENCH_SERVER_H
+#define GA_TESTS_BENCH_SERVER_H
+
+#include <limits.h>
+
+#include "process.h"
+
+struct ga_bench_server {
+    struct ga_bench_process process;
+    char folder[PATH_MAX - 64]; /* "": none */
+    char socket[PATH_MAX];
+    char log[PATH_MAX]; /* what goallocd said on stderr */
+    char heap[64];
+};
+
+/* Start the goallocd at path and wait until it accepts clients; says on stderr what went wrong.
+ * Returns 0 and fills *ret_server, which ga_bench_server_stop takes, or a negative errno. */
+int ga_bench_server_start(const char *path, struct ga_bench_server *ret_server);
+
+/* Copy the log to stderr, for a run that failed. */
+void ga_bench_server_show_log(const struct ga_bench_server *server);
+
+/* End goallocd and remove its folder and shared memory. A server never started is allowed. */
+void ga_bench_server_stop(struct ga_bench_server *server);
+
+#endif
