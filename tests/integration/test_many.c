@@ -18,7 +18,16 @@
 #include "support/cunit_main.h"
 #include "support/server_fixture.h"
 
-enum { PROCESSES = 4, THREADS = 2, OPERATIONS = 60000, KEPT = 400, BOXES = 256 };
+enum { PROCESSES = 4, OPERATIONS = 60000, KEPT = 400, BOXES = 256 };
+
+/* Memory that goes from one thread to another by way of another process looks like a race to
+ * ThreadSanitizer, which sees one process only: under it a process has one thread that allocates.
+ */
+#ifdef __SANITIZE_THREAD__
+enum { THREADS = 1 };
+#else
+enum { THREADS = 2 };
+#endif
 
 /* The head of every object; the rest is filled with bytes that follow from seed. */
 struct object {
@@ -203,17 +212,17 @@ static void *work(void *argument)
     return NULL;
 }
 
-/* One process: attaches by itself, and exits 0 if all went well. */
-static void run_process(const char *socket, uint32_t process, uint64_t seed)
+/* One process: attaches by itself. Returns the exit code, 0 if all went well. */
+static int run_process(const char *socket, uint32_t process, uint64_t seed)
 {
     struct goalloc_heap *heap;
     if (goalloc_attach(socket, NULL, &heap) < 0) {
         fprintf(stderr, "attach: %s\n", goalloc_attach_error());
-        _exit(1);
+        return 1;
     }
     void *found;
     if (goalloc_lookup(heap, "exchange", &found) < 0)
-        _exit(2);
+        return 2;
     struct exchange *exchange = found;
     atomic_fetch_add(&exchange->attached, 1);
 
@@ -225,14 +234,29 @@ static void run_process(const char *socket, uint32_t process, uint64_t seed)
                                      .process = process,
                                      .random = seed + process * 1000 + i};
         if (pthread_create(&threads[i], NULL, work, &workers[i]) != 0)
-            _exit(3);
+            return 3;
     }
     for (uint32_t i = 0; i < THREADS; i++)
         pthread_join(threads[i], NULL);
     while (!atomic_load(&exchange->leave))
         usleep(1000);
     goalloc_detach(heap);
-    _exit(0);
+    return 0;
+}
+
+/* Start this program again as a worker. */
+static pid_t start_process(const char *socket, uint32_t process, uint64_t seed)
+{
+    char number[16];
+    char text[32];
+    snprintf(number, sizeof(number), "%u", process);
+    snprintf(text, sizeof(text), "%llu", (unsigned long long)seed);
+    pid_t pid = fork();
+    if (pid == 0) {
+        execl("/proc/self/exe", "worker", socket, number, text, (char *)NULL);
+        _exit(127);
+    }
+    return pid;
 }
 
 /* Map the heap's tables as a stranger would and count. */
@@ -305,18 +329,13 @@ static void many_processes(void)
 
     uint64_t seed = ga_test_seed();
     pid_t pids[PROCESSES];
-    for (uint32_t i = 0; i < PROCESSES; i++) {
-        pids[i] = fork();
-        if (pids[i] == 0) {
-            goalloc_detach(heap); /* the parent's attachment; this process makes its own */
-            run_process(server.socket, i, seed);
-        }
-    }
+    for (uint32_t i = 0; i < PROCESSES; i++)
+        pids[i] = start_process(server.socket, i, seed);
     wait_for_workers(exchange, pids);
     CU_ASSERT_EQUAL(atomic_load(&exchange->attached), PROCESSES);
     CU_ASSERT_EQUAL(atomic_load(&exchange->faults), 0);
     CU_ASSERT_EQUAL(atomic_load(&exchange->failures), 0);
-    CU_ASSERT(atomic_load(&exchange->passed) > OPERATIONS);
+    CU_ASSERT(atomic_load(&exchange->passed) > OPERATIONS / 2 * THREADS);
     check_at_rest(heap, server.heap_name);
 
     atomic_store(&exchange->leave, 1);
@@ -332,8 +351,11 @@ static void many_processes(void)
     CU_ASSERT(ga_test_server_stop(&server));
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
+    if (argc == 4)
+        return run_process(argv[1], (uint32_t)strtoul(argv[2], NULL, 10),
+                           strtoull(argv[3], NULL, 10));
     static const struct ga_test tests[] = {
         {"4 processes of 2 threads", many_processes},
     };

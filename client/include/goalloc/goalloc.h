@@ -2,8 +2,9 @@
  *
  * A process attaches to a heap that a server, goallocd, keeps in shared memory, and then allocates,
  * shares and frees objects in it with ordinary pointers, which mean the same in every process that
- * has attached. Functions that return int return 0 or a negative errno; allocations return NULL with
- * errno set. Every function may be called by several threads at once, except goalloc_detach. */
+ * has attached. Functions that return int return 0 or a negative errno; allocations return NULL
+ * with errno set. Every function may be called by several threads at once, except goalloc_detach.
+ */
 #ifndef GOALLOC_GOALLOC_H
 #define GOALLOC_GOALLOC_H
 
@@ -72,7 +73,8 @@ GOALLOC_API void goalloc_detach(struct goalloc_heap *heap);
 GOALLOC_API void *goalloc_malloc(struct goalloc_heap *heap, size_t size)
     __attribute__((malloc, alloc_size(2), warn_unused_result));
 
-/* As goalloc_malloc for n objects of size bytes, zeroed. NULL with ENOMEM where n * size overflows. */
+/* As goalloc_malloc for n objects of size bytes, zeroed. NULL with ENOMEM where n * size overflows.
+ */
 GOALLOC_API void *goalloc_calloc(struct goalloc_heap *heap, size_t n, size_t size)
     __attribute__((malloc, alloc_size(2, 3), warn_unused_result));
 
