@@ -7,8 +7,9 @@
 #include "client/heap.h"
 #include "client/mcache.h"
 
-/* How long a request that found no memory waits for what the others give back when asked. */
-#define RECLAIM_WAIT_MS 2
+/* How long a request that found no memory waits for what the others give back when asked: at its
+ * second and third attempt. */
+static const long reclaim_wait_ms[] = {2, 20};
 
 static inline void *take_slot(struct ga_thread_cache *cache, ga_span_class span_class)
 {
@@ -22,15 +23,18 @@ static inline void *take_slot(struct ga_thread_cache *cache, ga_span_class span_
     return class->word_base + (uint64_t)__builtin_ctzll(slots) * class->size;
 }
 
-/* The heap is full: give back what this thread keeps and does not use, and let the others do as the
- * server has asked them. Returns whether to try again. */
+/* The heap is full: give back what this thread and those that have exited keep and do not use, and
+ * let the others do as the server has asked them. Returns whether to try again. */
 static bool relieve(struct ga_thread_cache *cache, unsigned attempt)
 {
-    if (attempt == 0 && ga_mcache_trim(cache) > 0)
+    if (attempt == 0) {
+        ga_mcache_trim(cache);
+        ga_thread_cache_trim_idle(cache->heap);
         return true;
-    if (attempt > 1)
+    }
+    if (attempt > sizeof(reclaim_wait_ms) / sizeof(reclaim_wait_ms[0]))
         return false;
-    struct timespec wait = {.tv_nsec = RECLAIM_WAIT_MS * 1000000};
+    struct timespec wait = {.tv_nsec = reclaim_wait_ms[attempt - 1] * 1000000};
     nanosleep(&wait, NULL);
     return true;
 }
@@ -38,24 +42,24 @@ static bool relieve(struct ga_thread_cache *cache, unsigned attempt)
 static __attribute__((noinline)) void *alloc_small_slowly(struct goalloc_heap *heap,
                                                           ga_span_class span_class)
 {
+    int saved_errno = errno;
     struct ga_thread_cache *cache = ga_thread_cache_get(heap);
     if (!cache) {
         errno = ENOMEM;
         return NULL;
     }
-    int saved_errno = errno;
+    void *p;
     for (unsigned attempt = 0;; attempt++) {
-        void *p = take_slot(cache, span_class);
-        if (p) {
-            errno = saved_errno;
-            return p;
-        }
+        p = take_slot(cache, span_class);
+        if (p)
+            break;
         int r = ga_mcache_refill(cache, span_class);
-        if (r < 0 && (r != -ENOMEM || !relieve(cache, attempt))) {
-            errno = ENOMEM;
-            return NULL;
-        }
+        if (r < 0 && (r != -ENOMEM || !relieve(cache, attempt)))
+            break;
     }
+    ga_thread_cache_put(cache);
+    errno = p ? saved_errno : ENOMEM;
+    return p;
 }
 
 void *ga_alloc_small(struct goalloc_heap *heap, ga_span_class span_class)
@@ -93,20 +97,21 @@ static int request_large(struct ga_thread_cache *cache, size_t size, bool noscan
 
 void *ga_alloc_large(struct goalloc_heap *heap, size_t size, bool noscan, bool *ret_zeroed)
 {
-    struct ga_thread_cache *cache = size <= heap->reserve_bytes ? ga_thread_cache_get(heap) : NULL;
     int saved_errno = errno;
+    struct ga_thread_cache *cache = size <= heap->reserve_bytes ? ga_thread_cache_get(heap) : NULL;
     ga_page_id page = 0;
     int r = cache ? request_large(cache, size, noscan, &page, ret_zeroed) : -ENOMEM;
     for (unsigned attempt = 0; cache && r == -ENOMEM && relieve(cache, attempt); attempt++)
         r = request_large(cache, size, noscan, &page, ret_zeroed);
-    if (r < 0) {
-        errno = ENOMEM;
-        return NULL;
+    if (r == 0) {
+        struct ga_mcache_class *counts = &cache->shared->classes[noscan ? 1 : 0];
+        ga_slot_take_large(&heap->view, page);
+        ga_store_relaxed(&counts->nmalloc, ga_load_relaxed(&counts->nmalloc) + 1);
     }
-    struct ga_mcache_class *counts = &cache->shared->classes[noscan ? 1 : 0];
-    ga_store_relaxed(&counts->nmalloc, ga_load_relaxed(&counts->nmalloc) + 1);
-    errno = saved_errno;
-    return (char *)heap->base + ((uint64_t)page << GA_PAGE_SHIFT);
+    if (cache)
+        ga_thread_cache_put(cache);
+    errno = r == 0 ? saved_errno : ENOMEM;
+    return r < 0 ? NULL : (char *)heap->base + ((uint64_t)page << GA_PAGE_SHIFT);
 }
 
 void *goalloc_malloc(struct goalloc_heap *heap, size_t size)

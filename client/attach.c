@@ -1,5 +1,6 @@
 /* Attaching to a heap: the channel, the agreement on the layout, and the three mappings; and the
  * same once more, but for the mappings, in a child of fork. */
+#include <assert.h>
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -36,24 +37,13 @@ static __attribute__((format(printf, 2, 3))) int fail(int err, const char *forma
 
 /* ---- what the server tells on its own; on the library's thread ---- */
 
-/* Give back what the caches of exited threads hold; living threads do it when they next allocate. A
- * lock that is taken may be held by a thread that waits for this one, so it is not waited for. */
-static void trim_idle(struct goalloc_heap *heap)
-{
-    if (pthread_mutex_trylock(&heap->lock) != 0)
-        return;
-    for (struct ga_thread_cache *c = heap->idle; c; c = c->next)
-        ga_mcache_trim(c);
-    pthread_mutex_unlock(&heap->lock);
-}
-
 static void on_note(const Goalloc__V1__Envelope *note, void *data)
 {
     struct goalloc_heap *heap = data;
     if (note->body_case != GOALLOC__V1__ENVELOPE__BODY_RECLAIM)
         return; /* of a newer server: notes may be ignored */
     ga_fetch_add_relaxed(&heap->reclaim_count, 1);
-    trim_idle(heap);
+    ga_thread_cache_trim_idle(heap); /* living threads do it when they next allocate */
 }
 
 static void on_lost(void *data)
@@ -90,6 +80,20 @@ static int request_attach(struct goalloc_heap *heap, struct ga_reply **ret)
     if (r < 0)
         return fail(r, "%s: %s", heap->address, detail[0] ? detail : ga_error_text(r));
     return 0;
+}
+
+/* The server takes back the mcaches and their spans, as it does for the dead. */
+static void request_detach(struct goalloc_heap *heap)
+{
+    Goalloc__V1__Detach body = GOALLOC__V1__DETACH__INIT;
+    Goalloc__V1__Envelope request = GOALLOC__V1__ENVELOPE__INIT;
+    request.body_case = GOALLOC__V1__ENVELOPE__BODY_DETACH;
+    request.detach = &body;
+    struct ga_reply *reply;
+    /* If the server is gone there is nobody to tell; it learns of the end of this process. */
+    if (ga_channel_call(heap->channel, &request, GOALLOC__V1__ENVELOPE__BODY_DONE, NULL, &reply) ==
+        0)
+        ga_reply_release(reply);
 }
 
 static int map_object(struct goalloc_heap *heap, const char *name, enum ga_object object,
@@ -212,10 +216,12 @@ int goalloc_attach(const char *address, const struct goalloc_options *options,
     if (r < 0)
         return r;
 
+    assert(heap);
     struct ga_reply *reply = NULL;
     r = open_channel(heap);
     if (r == 0)
         r = request_attach(heap, &reply);
+    bool attached = r == 0;
     if (r == 0)
         r = map_heap(heap, ga_reply_message(reply)->attached);
     ga_reply_release(reply);
@@ -225,6 +231,8 @@ int goalloc_attach(const char *address, const struct goalloc_options *options,
             fail(r, "this process has attached %u heaps already, the most it can", GA_HEAPS_MAX);
     }
     if (r < 0) {
+        if (attached)
+            request_detach(heap);
         destroy(heap);
         return r;
     }
@@ -235,29 +243,18 @@ int goalloc_attach(const char *address, const struct goalloc_options *options,
 
 /* ---- after fork ---- */
 
-/* The parent's connection and thread are not ours: of the channel only the descriptor is closed,
- * for its thread does not exist here, and its locks may be held by it for ever. */
-static void abandon_channel(struct goalloc_heap *heap)
-{
-    if (heap->channel)
-        close(ga_channel_fd(heap->channel));
-    heap->channel = NULL;
-}
-
 int ga_attach_after_fork(struct goalloc_heap *heap)
 {
     if (heap->generation_of_fork == ga_fork_count())
         return 0;
-    abandon_channel(heap);
-    heap->caches = NULL;
-    heap->idle = NULL;
-
     struct ga_reply *reply = NULL;
     int r = open_channel(heap);
     if (r == 0)
         r = request_attach(heap, &reply);
     if (r == 0 && ga_reply_message(reply)->attached->heap_base != heap->base)
         r = fail(-EPROTO, "%s serves another heap than before the fork", heap->address);
+    if (r < 0 && reply)
+        request_detach(heap);
     ga_reply_release(reply);
     if (r < 0) {
         ga_channel_close(heap->channel);
@@ -281,28 +278,15 @@ int ga_attach_channel(struct goalloc_heap *heap, struct ga_channel **ret)
 
 /* ---- detach ---- */
 
-/* The server takes back the mcaches and their spans, as it does for the dead. */
-static void request_detach(struct goalloc_heap *heap)
-{
-    Goalloc__V1__Detach body = GOALLOC__V1__DETACH__INIT;
-    Goalloc__V1__Envelope request = GOALLOC__V1__ENVELOPE__INIT;
-    request.body_case = GOALLOC__V1__ENVELOPE__BODY_DETACH;
-    request.detach = &body;
-    struct ga_reply *reply;
-    /* If the server is gone there is nobody to tell; it learns of the end of this process. */
-    if (ga_channel_call(heap->channel, &request, GOALLOC__V1__ENVELOPE__BODY_DONE, NULL, &reply) ==
-        0)
-        ga_reply_release(reply);
-}
-
 void goalloc_detach(struct goalloc_heap *heap)
 {
     if (!heap)
         return;
-    if (heap->generation_of_fork == ga_fork_count())
+    pthread_mutex_lock(&heap->lock);
+    heap->detaching = true;
+    pthread_mutex_unlock(&heap->lock);
+    if (heap->channel)
         request_detach(heap);
-    else
-        abandon_channel(heap);
     ga_thread_cache_forget_heap(heap);
     ga_registry_remove(heap);
     destroy(heap);

@@ -117,6 +117,22 @@ void ga_channel_close(struct ga_channel *ch)
     free_channel(ch);
 }
 
+void ga_channel_abandon(struct ga_channel *ch)
+{
+    if (!ch)
+        return;
+    /* What uv_loop_close would close, but that needs the loop in a state that is known. */
+    const int fds[] = {ch->fd,
+                       ch->loop.backend_fd,
+                       ch->loop.async_io_watcher.fd,
+                       ch->loop.async_wfd,
+                       ch->loop.signal_pipefd[0],
+                       ch->loop.signal_pipefd[1]};
+    for (size_t i = 0; i < sizeof(fds) / sizeof(fds[0]); i++)
+        if (fds[i] >= 0)
+            close(fds[i]);
+}
+
 const char *ga_channel_heap_name(const struct ga_channel *ch)
 {
     return ch->heap_name;
@@ -183,7 +199,11 @@ int ga_channel_call(struct ga_channel *ch, Goalloc__V1__Envelope *request,
                     struct ga_reply **ret_reply)
 {
     struct ga_reply *reply = NULL;
+    /* A thread that is cancelled must take neither a lock with it nor a call that is waited for. */
+    int cancel_state;
+    pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancel_state);
     int r = send_and_wait(ch, request, &reply);
+    pthread_setcancelstate(cancel_state, NULL);
     if (r == 0 && reply->message->body_case == expected) {
         *ret_reply = reply;
         return 0;
@@ -205,5 +225,9 @@ int ga_channel_call(struct ga_channel *ch, Goalloc__V1__Envelope *request,
 int ga_channel_note(struct ga_channel *ch, Goalloc__V1__Envelope *note)
 {
     note->id = 0;
-    return send_message(ch, note);
+    int cancel_state;
+    pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancel_state);
+    int r = send_message(ch, note);
+    pthread_setcancelstate(cancel_state, NULL);
+    return r;
 }

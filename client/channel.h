@@ -65,6 +65,11 @@ void ga_reply_release(struct ga_reply *reply); /* NULL is allowed */
  * as ga_channel_call; -ENOMEM when the queue is full (send_queue.h). Thread-safe. */
 int ga_channel_note(struct ga_channel *ch, Goalloc__V1__Envelope *note);
 
+/* In a child of fork: close the descriptors that the channel had in the parent, and nothing else;
+ * its thread does not exist here, and its locks may be held for ever. ch must not be used again;
+ * its memory is not taken back. NULL is allowed. */
+void ga_channel_abandon(struct ga_channel *ch);
+
 /* Send what is queued, but for no longer than a call may take; then end the connection and the
  * thread. No other thread may use ch meanwhile. NULL is allowed. */
 void ga_channel_close(struct ga_channel *ch);

@@ -67,6 +67,8 @@ static __attribute__((noinline)) void free_slowly(struct goalloc_heap *heap, voi
         if (slot->entry & GA_ENTRY_LARGE)
             note_large_free(cache, slot->page);
     }
+    if (cache)
+        ga_thread_cache_put(cache);
     errno = saved_errno;
 }
 

@@ -27,12 +27,13 @@ struct ga_class_cache {
     uint32_t size;   /* of a slot, bytes */
     ga_page_id page; /* span of the claimed word, 0 = none */
     uint32_t word;
-    ga_page_id partial;  /* the first span of the list, linked through the span lines; 0 = none */
-    ga_page_id aside;    /* spans taken off the list while empty ones are looked for */
-    uint32_t nempty;     /* about how many spans of the list are empty */
-    uint32_t nempty_low; /* the lowest that was since the class was last looked at */
-    uint32_t nemptied;   /* how many have become empty since then */
-    uint32_t batch;      /* how many spans to ask for next time */
+    ga_page_id partial;   /* the first span of the list, linked through the span lines; 0 = none */
+    ga_page_id aside;     /* spans taken off the list while empty ones are looked for */
+    ga_page_id aside_end; /* the last of those */
+    uint32_t nempty;      /* about how many spans of the list are empty */
+    uint32_t nempty_low;  /* the lowest that was since the class was last looked at */
+    uint32_t nemptied;    /* how many have become empty since then */
+    uint32_t batch;       /* how many spans to ask for next time */
     struct ga_page_vector spans;
 };
 
@@ -65,6 +66,7 @@ struct goalloc_heap {
     _Atomic uint32_t reclaim_count;
 
     pthread_mutex_t lock; /* over the lists, and making caches */
+    bool detaching;       /* the server takes everything back; nobody else may */
     struct ga_thread_cache *idle;
     struct ga_thread_cache *caches;
 };
@@ -88,9 +90,22 @@ static inline struct ga_thread_cache *ga_thread_cache_peek(const struct goalloc_
     return ga_tls_caches[heap->tls_index];
 }
 
+/* Call when done with what ga_thread_cache_get gave: a thread that has all but exited does not keep
+ * it. Elsewhere this does nothing. */
+void ga_thread_cache_put(struct ga_thread_cache *cache);
+
+/* Give back what the caches of exited threads hold, unless somebody else is at it. */
+void ga_thread_cache_trim_idle(struct goalloc_heap *heap);
+
 /* The heap is going: no thread may find it through its cache any more. Frees the caches that no
  * other thread can still see. */
 void ga_thread_cache_forget_heap(struct goalloc_heap *heap);
+
+/* Around a fork: the lock that exiting threads and detach take. Taken before any heap's lock. */
+void ga_thread_cache_lock_links(void);
+void ga_thread_cache_unlock_links(void);
+/* In the child: the parent's caches of heap are the parent's. */
+void ga_thread_cache_drop_all(struct goalloc_heap *heap);
 
 /* ---- registry.c: the heaps of this process ---- */
 

@@ -54,9 +54,7 @@ static void list_span(struct ga_thread_cache *cache, ga_span_class span_class, g
     class->nempty += ga_mcache_is_empty(cache, span_class, page);
 }
 
-/* Look at the spans that the inbox names: put those with free slots on the list. Returns whether
- * there is any. */
-static bool take_news(struct ga_thread_cache *cache, ga_span_class span_class)
+bool ga_mcache_take_news(struct ga_thread_cache *cache, ga_span_class span_class)
 {
     struct ga_mcache_inbox *inbox = &cache->shared->inbox[span_class];
     uint64_t news[GA_INBOX_WORDS] = {0};
@@ -157,7 +155,7 @@ int ga_mcache_refill(struct ga_thread_cache *cache, ga_span_class span_class)
     for (;;) {
         if (claim_from_list(cache, span_class))
             return 0;
-        if (take_news(cache, span_class))
+        if (ga_mcache_take_news(cache, span_class))
             continue;
         int r = lease(cache, span_class);
         if (r < 0)

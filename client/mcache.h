@@ -14,6 +14,13 @@ static inline uint32_t ga_mcache_nslots(ga_span_class span_class)
     return ga_size_classes[span_class / 2].nslots;
 }
 
+/* Whether the span's holder word still says that this mcache leases it. */
+static inline bool ga_mcache_is_mine(const struct ga_thread_cache *cache, ga_page_id page)
+{
+    uint64_t holder = ga_load_relaxed(&cache->heap->view.lines[page].holder);
+    return ga_holder_is_leased_by(holder, cache->id);
+}
+
 /* Whether no slot of the span is in use or claimed. */
 static inline bool ga_mcache_is_empty(const struct ga_thread_cache *cache, ga_span_class span_class,
                                       ga_page_id page)
@@ -36,6 +43,10 @@ static inline void ga_mcache_empty_used(struct ga_class_cache *class)
         class->nempty_low = class->nempty;
 }
 
+/* Look at the spans that the inbox of span_class names: put those with free slots on the list.
+ * Returns whether there is any. */
+bool ga_mcache_take_news(struct ga_thread_cache *cache, ga_span_class span_class);
+
 /* Claim a word with free slots for span_class, leasing spans if need be. 0 or negative errno. */
 int ga_mcache_refill(struct ga_thread_cache *cache, ga_span_class span_class);
 
@@ -44,7 +55,8 @@ int ga_mcache_refill(struct ga_thread_cache *cache, ga_span_class span_class);
 void ga_mcache_freed(struct ga_thread_cache *cache, ga_span_class span_class, ga_page_id page,
                      uint32_t word);
 
-/* Give back the empty spans of every class. Returns how many went. */
+/* Give back every span that is empty, the inbox read and claimed words put back. Returns how many
+ * went. */
 uint32_t ga_mcache_trim(struct ga_thread_cache *cache);
 
 /* Trim if the server has asked for it since the last time. */

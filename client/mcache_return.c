@@ -33,10 +33,12 @@ static uint32_t return_empty(struct ga_thread_cache *cache, ga_span_class span_c
     uint32_t pages[RETURN_MAX];
     uint32_t count = 0;
     uint32_t returned = 0;
-    ga_page_id first = 0; /* of the spans that stay */
     for (ga_page_id page; returned < most && (page = ga_spans_pop(cache, class)) != 0;) {
+        if (!ga_mcache_is_mine(cache, page)) {
+            ga_spans_remove(cache, class, page); /* the word was overwritten, or the lease taken */
+            continue;
+        }
         if (!ga_mcache_is_empty(cache, span_class, page)) {
-            first = first ? first : page;
             ga_spans_set_aside(cache, class, page);
             continue;
         }
@@ -50,19 +52,37 @@ static uint32_t return_empty(struct ga_thread_cache *cache, ga_span_class span_c
         }
     }
     note_returned(cache, pages, count);
-    ga_spans_rejoin(cache, class, first);
+    ga_spans_rejoin(cache, class);
     class->nempty = class->nempty > returned ? class->nempty - returned : 0;
     if (returned)
         class->batch = (class->batch + 1) / 2;
     return returned;
 }
 
+/* Put the claimed word's slots back and its span on the list. */
+static void let_go(struct ga_thread_cache *cache, ga_span_class span_class)
+{
+    struct ga_class_cache *class = &cache->classes[span_class];
+    if (class->page == 0)
+        return;
+    uint64_t where = ga_load_relaxed(&cache->shared->where[span_class]);
+    if (!ga_where_is(where, class->page, class->word))
+        return; /* overwritten: what it names is not ours to touch */
+    ga_slot_unclaim(&cache->heap->view, cache->id, span_class, where, ga_mcache_nslots(span_class));
+    ga_spans_push(cache, class, class->page);
+    class->page = 0;
+}
+
 uint32_t ga_mcache_trim(struct ga_thread_cache *cache)
 {
     uint32_t returned = 0;
-    for (uint32_t c = 2; c < GA_SPAN_CLASS_COUNT; c++)
-        if (cache->classes[c].partial)
-            returned += return_empty(cache, (ga_span_class)c, UINT32_MAX);
+    for (uint32_t c = 2; c < GA_SPAN_CLASS_COUNT; c++) {
+        if (cache->classes[c].spans.count == 0)
+            continue;
+        let_go(cache, (ga_span_class)c);
+        ga_mcache_take_news(cache, (ga_span_class)c);
+        returned += return_empty(cache, (ga_span_class)c, UINT32_MAX);
+    }
     return returned;
 }
 

@@ -42,9 +42,14 @@ void *goalloc_realloc(struct goalloc_heap *heap, void *p, size_t size)
     if (fits_in_place(&slot, old_bytes, size))
         return p;
     unsigned flags = ga_entry_span_class(slot.entry) & 1 ? GOALLOC_NOSCAN : 0;
+    int saved_errno = errno;
     void *moved = goalloc_alloc(heap, size, 0, flags);
+    if (!moved && size <= old_bytes) {
+        errno = saved_errno; /* to shrink is no reason to fail */
+        return p;
+    }
     if (!moved)
-        return size <= old_bytes ? p : NULL; /* to shrink is no reason to fail */
+        return NULL;
     memcpy(moved, p, size < old_bytes ? size : old_bytes);
     goalloc_free(heap, p);
     return moved;

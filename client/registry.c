@@ -11,6 +11,7 @@ static _Atomic uint32_t fork_count;
 static void before_fork(void)
 {
     pthread_mutex_lock(&registry_lock);
+    ga_thread_cache_lock_links();
     for (unsigned i = 0; i < GA_HEAPS_MAX; i++)
         if (heaps[i])
             pthread_mutex_lock(&heaps[i]->lock);
@@ -21,15 +22,22 @@ static void unlock_all(void)
     for (unsigned i = GA_HEAPS_MAX; i-- > 0;)
         if (heaps[i])
             pthread_mutex_unlock(&heaps[i]->lock);
+    ga_thread_cache_unlock_links();
     pthread_mutex_unlock(&registry_lock);
 }
 
 static void in_child(void)
 {
     atomic_fetch_add(&fork_count, 1);
-    /* The parent's mcaches are the parent's. */
-    for (unsigned i = 0; i < GA_HEAPS_MAX; i++)
-        ga_tls_caches[i] = NULL;
+    /* The parent's mcaches are the parent's, and so are its connections: their descriptors are
+     * closed now, before the child can give their numbers another meaning. */
+    for (unsigned i = 0; i < GA_HEAPS_MAX; i++) {
+        if (!heaps[i])
+            continue;
+        ga_thread_cache_drop_all(heaps[i]);
+        ga_channel_abandon(heaps[i]->channel);
+        heaps[i]->channel = NULL;
+    }
     unlock_all();
 }
 

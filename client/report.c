@@ -47,9 +47,8 @@ void ga_report_bad(struct goalloc_heap *heap, const char *function, const void *
     char what[160];
     switch (why) {
     case GA_LOOKUP_OUTSIDE:
-        snprintf(what, sizeof(what), "not in this heap (%#llx to %#llx)",
-                 (unsigned long long)heap->base,
-                 (unsigned long long)(heap->base + heap->reserve_bytes));
+        snprintf(what, sizeof(what), "not in this heap (%#lx to %#lx)", heap->base,
+                 heap->base + heap->reserve_bytes);
         break;
     case GA_LOOKUP_UNCOMMITTED:
         snprintf(what, sizeof(what), "past the end of the heap's memory");

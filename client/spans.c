@@ -3,6 +3,8 @@
 #include <errno.h>
 #include <sys/mman.h>
 
+#include "client/mcache.h"
+
 #define LINK_NEXT_MASK   ((UINT64_C(1) << 26) - 1)
 #define LINK_ON_LIST     (UINT64_C(1) << 26)
 #define LINK_INDEX_SHIFT 27
@@ -81,14 +83,16 @@ void ga_spans_push(struct ga_thread_cache *cache, struct ga_class_cache *class, 
 void ga_spans_set_aside(struct ga_thread_cache *cache, struct ga_class_cache *class,
                         ga_page_id page)
 {
+    if (class->aside == 0)
+        class->aside_end = page;
     chain(cache, &class->aside, page);
 }
 
-void ga_spans_rejoin(struct ga_thread_cache *cache, struct ga_class_cache *class, ga_page_id first)
+void ga_spans_rejoin(struct ga_thread_cache *cache, struct ga_class_cache *class)
 {
     if (class->aside == 0)
         return; /* nothing is, or a rebuild has put it on the list */
-    chain(cache, &class->partial, first);
+    chain(cache, &class->partial, class->aside_end);
     class->partial = class->aside;
     class->aside = 0;
 }
@@ -105,19 +109,19 @@ static bool can_follow(const struct ga_thread_cache *cache, ga_page_id page)
         return true;
     if (page >= cache->heap->reserve_bytes / GA_PAGE_SIZE)
         return false;
-    uint64_t holder = ga_load_relaxed(&cache->heap->view.lines[page].holder);
-    return ga_holder_is_leased_by(holder, cache->id);
+    return ga_mcache_is_mine(cache, page);
 }
 
-/* A link was overwritten: put every span on the list again, for nobody knows which were. */
-static void rebuild(struct ga_thread_cache *cache, struct ga_class_cache *class)
+/* A link was overwritten: put every span on the list again but the one just taken off it, for
+ * nobody knows which were. */
+static void rebuild(struct ga_thread_cache *cache, struct ga_class_cache *class, ga_page_id taken)
 {
     class->partial = 0;
     class->aside = 0;
     for (uint32_t i = 0; i < class->spans.count; i++) {
         ga_page_id page = class->spans.pages[i];
         ga_store_relaxed(link_of(cache, page), (uint64_t)i << LINK_INDEX_SHIFT);
-        if (page != class->page)
+        if (page != class->page && page != taken && ga_mcache_is_mine(cache, page))
             ga_spans_push(cache, class, page);
     }
 }
@@ -128,15 +132,9 @@ ga_page_id ga_spans_pop(struct ga_thread_cache *cache, struct ga_class_cache *cl
     if (page == 0)
         return 0;
     uint64_t value = ga_load_relaxed(link_of(cache, page));
-    ga_page_id next = (ga_page_id)(value & LINK_NEXT_MASK);
-    if (can_follow(cache, next)) {
-        class->partial = next;
-    } else {
-        rebuild(cache, class);
-        page = class->partial;
-        value = ga_load_relaxed(link_of(cache, page));
-        class->partial = (ga_page_id)(value & LINK_NEXT_MASK);
-    }
+    class->partial = (ga_page_id)(value & LINK_NEXT_MASK);
+    if (!can_follow(cache, class->partial))
+        rebuild(cache, class, page);
     ga_store_relaxed(link_of(cache, page), index_part(value));
     return page;
 }

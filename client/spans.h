@@ -25,8 +25,8 @@ ga_page_id ga_spans_pop(struct ga_thread_cache *cache, struct ga_class_cache *cl
 /* Take a span that was popped aside, until ga_spans_rejoin. */
 void ga_spans_set_aside(struct ga_thread_cache *cache, struct ga_class_cache *class,
                         ga_page_id page);
-/* Put what is aside at the head of the list; first is the span that was set aside first, or 0. */
-void ga_spans_rejoin(struct ga_thread_cache *cache, struct ga_class_cache *class, ga_page_id first);
+/* Put what is aside at the head of the list. */
+void ga_spans_rejoin(struct ga_thread_cache *cache, struct ga_class_cache *class);
 bool ga_spans_is_on_list(const struct ga_thread_cache *cache, ga_page_id page);
 
 #endif

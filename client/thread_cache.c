@@ -6,9 +6,11 @@
  * emptied so that every fast path falls through to here, and freed by the thread that finds its
  * own. */
 #include <errno.h>
+#include <limits.h>
 #include <sys/mman.h>
 
 #include "client/heap.h"
+#include "client/mcache.h"
 
 _Thread_local struct ga_thread_cache *ga_tls_caches[GA_HEAPS_MAX]
     __attribute__((tls_model("initial-exec")));
@@ -16,6 +18,10 @@ _Thread_local struct ga_thread_cache *ga_tls_caches[GA_HEAPS_MAX]
 static pthread_once_t key_once = PTHREAD_ONCE_INIT;
 static pthread_key_t key; /* its destructor runs when a thread exits */
 static int key_error;
+
+/* How often the destructor has run in this thread: other destructors that allocate or free bring it
+ * up again, but only so often. */
+static _Thread_local int exit_rounds;
 
 /* Over the link between a cache and its heap, which detach cuts while threads exit. */
 static pthread_mutex_t link_lock = PTHREAD_MUTEX_INITIALIZER;
@@ -33,26 +39,38 @@ static void free_cache(struct ga_thread_cache *cache)
     munmap(cache, sizeof(*cache));
 }
 
+/* Leave cache to the next thread that needs one, or free it if its heap is gone. */
+static void leave(struct ga_thread_cache *cache)
+{
+    pthread_mutex_lock(&link_lock);
+    struct goalloc_heap *heap = cache->heap;
+    if (heap) {
+        pthread_mutex_lock(&heap->lock);
+        cache->next = heap->idle;
+        heap->idle = cache;
+        pthread_mutex_unlock(&heap->lock);
+    }
+    pthread_mutex_unlock(&link_lock);
+    if (!heap)
+        free_cache(cache);
+}
+
 static void leave_caches(void *unused)
 {
     (void)unused;
+    exit_rounds++;
     for (unsigned i = 0; i < GA_HEAPS_MAX; i++) {
         struct ga_thread_cache *cache = ga_tls_caches[i];
         ga_tls_caches[i] = NULL;
-        if (!cache)
-            continue;
-        pthread_mutex_lock(&link_lock);
-        struct goalloc_heap *heap = cache->heap;
-        if (heap) {
-            pthread_mutex_lock(&heap->lock);
-            cache->next = heap->idle;
-            heap->idle = cache;
-            pthread_mutex_unlock(&heap->lock);
-        }
-        pthread_mutex_unlock(&link_lock);
-        if (!heap)
-            free_cache(cache);
+        if (cache)
+            leave(cache);
     }
+}
+
+/* Whether the destructor may not run again in this thread, so that what it keeps would be lost. */
+static bool is_last_round(void)
+{
+    return exit_rounds >= PTHREAD_DESTRUCTOR_ITERATIONS - 1;
 }
 
 static void make_key(void)
@@ -105,6 +123,26 @@ static int make_cache(struct goalloc_heap *heap, struct ga_thread_cache **ret)
     return 0;
 }
 
+/* An idle cache, or a new one. */
+static int find_cache(struct goalloc_heap *heap, struct ga_thread_cache **ret)
+{
+    /* A thread that is cancelled must not take the lock with it. */
+    int cancel_state;
+    pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancel_state);
+    pthread_mutex_lock(&heap->lock);
+    int r = ga_attach_after_fork(heap);
+    struct ga_thread_cache *cache = heap->idle;
+    if (r == 0 && cache)
+        heap->idle = cache->next;
+    else if (r == 0)
+        r = make_cache(heap, &cache);
+    pthread_mutex_unlock(&heap->lock);
+    pthread_setcancelstate(cancel_state, NULL);
+    if (r == 0)
+        *ret = cache;
+    return r;
+}
+
 struct ga_thread_cache *ga_thread_cache_get(struct goalloc_heap *heap)
 {
     struct ga_thread_cache *cache = ga_thread_cache_peek(heap);
@@ -120,21 +158,54 @@ struct ga_thread_cache *ga_thread_cache_get(struct goalloc_heap *heap)
         errno = key_error;
         return NULL;
     }
-    pthread_mutex_lock(&heap->lock);
-    int r = ga_attach_after_fork(heap);
-    cache = heap->idle;
-    if (r == 0 && cache)
-        heap->idle = cache->next;
-    else if (r == 0)
-        r = make_cache(heap, &cache);
-    pthread_mutex_unlock(&heap->lock);
+    int r = find_cache(heap, &cache);
     if (r < 0) {
         errno = -r;
         return NULL;
     }
+    if (is_last_round())
+        return cache;                /* lent for this call */
     pthread_setspecific(key, cache); /* any value but NULL: it makes the destructor run */
     ga_tls_caches[heap->tls_index] = cache;
     return cache;
+}
+
+void ga_thread_cache_put(struct ga_thread_cache *cache)
+{
+    if (is_last_round() && ga_tls_caches[cache->heap->tls_index] != cache)
+        leave(cache);
+}
+
+void ga_thread_cache_trim_idle(struct goalloc_heap *heap)
+{
+    /* Not waited for: who has the lock may wait for the thread that is here. */
+    if (pthread_mutex_trylock(&heap->lock) != 0)
+        return;
+    for (struct ga_thread_cache *c = heap->detaching ? NULL : heap->idle; c; c = c->next)
+        ga_mcache_trim(c);
+    pthread_mutex_unlock(&heap->lock);
+}
+
+void ga_thread_cache_lock_links(void)
+{
+    pthread_mutex_lock(&link_lock);
+}
+
+void ga_thread_cache_unlock_links(void)
+{
+    pthread_mutex_unlock(&link_lock);
+}
+
+void ga_thread_cache_drop_all(struct goalloc_heap *heap)
+{
+    ga_tls_caches[heap->tls_index] = NULL;
+    struct ga_thread_cache *next;
+    for (struct ga_thread_cache *c = heap->caches; c; c = next) {
+        next = c->next_of_heap;
+        free_cache(c);
+    }
+    heap->caches = NULL;
+    heap->idle = NULL;
 }
 
 void ga_thread_cache_forget_heap(struct goalloc_heap *heap)
@@ -146,6 +217,7 @@ void ga_thread_cache_forget_heap(struct goalloc_heap *heap)
         c->id = GA_NOBODY;
         c->shared = &nothing;
     }
+    pthread_mutex_lock(&heap->lock); /* for the library's thread */
     while (heap->idle) {
         struct ga_thread_cache *c = heap->idle;
         heap->idle = c->next;
@@ -155,5 +227,6 @@ void ga_thread_cache_forget_heap(struct goalloc_heap *heap)
         free_cache(mine);
     ga_tls_caches[heap->tls_index] = NULL;
     heap->caches = NULL;
+    pthread_mutex_unlock(&heap->lock);
     pthread_mutex_unlock(&link_lock);
 }

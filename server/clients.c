@@ -141,8 +141,7 @@ void ga_heap_client_gone(struct ga_heap *heap, ga_client_id client)
         heap->unused_mcache = id;
         heap->nmcaches--;
     }
-    while (record->large.first)
-        ga_mheap_disown_large(heap, record->large.first);
+    ga_lease_recover_large(heap, client);
     ga_roots_client_gone(heap, client);
     heap->nclients--;
     ga_store_release(&heap->clients[client].state, GA_CLIENT_FREE);

@@ -19,11 +19,14 @@ typedef uint32_t ga_client_id;
 
 /* What the core asks of the world. */
 struct ga_heap_effects {
-    /* Make the object at least bytes long (the new part a hole). 0 or negative errno. */
-    int (*extend)(void *data, enum ga_object object, uint64_t bytes);
+    /* Make the object bytes long: longer, the new part being a hole, or shorter by what was never
+     * committed. 0 or negative errno. */
+    int (*resize)(void *data, enum ga_object object, uint64_t bytes);
     /* Back [offset, offset + bytes), inside the object, with memory. 0; -ENOMEM when there is none,
      * and then nothing is left half backed that matters: a later commit may cover it again. */
     int (*commit)(void *data, enum ga_object object, uint64_t offset, uint64_t bytes);
+    /* Take the memory from behind [offset, offset + bytes) again; nobody uses it. */
+    void (*decommit)(void *data, enum ga_object object, uint64_t offset, uint64_t bytes);
     /* Ask every client to give back what it does not use. */
     void (*reclaim)(void *data);
     /* Milliseconds since some start, never going back; and wall clock milliseconds since 1970. */
@@ -63,7 +66,8 @@ int ga_heap_attach(struct ga_heap *heap, uint32_t pid, uint32_t uid, uint32_t gi
  * protocol's recovery does. Its objects stay. */
 void ga_heap_client_gone(struct ga_heap *heap, ga_client_id client);
 
-/* An mcache for one more thread of the client. 0, -EAGAIN when there are no more, -ENOMEM. */
+/* An mcache for one more thread of the client. 0, -EPERM, -EAGAIN when there are no more,
+ * -ENOMEM. */
 int ga_heap_new_mcache(struct ga_heap *heap, ga_client_id client, ga_mcache_id *ret_mcache);
 
 #define GA_LEASE_MAX 64u /* spans granted at once, at most */
@@ -79,8 +83,9 @@ int ga_heap_lease(struct ga_heap *heap, ga_client_id client, ga_mcache_id mcache
  * too. Returns 0, -EINVAL (no such lease), -EPERM, -EAGAIN (holder does not say returned). */
 int ga_heap_return(struct ga_heap *heap, ga_client_id client, ga_mcache_id mcache, ga_page_id page);
 
-/* Allocate a large object: a span of its own, the object in use at once. size_bytes > 32768.
- * Returns 0, whether the memory is known to be zero, -EINVAL, -EPERM, -ENOMEM. */
+/* Grant a span of its own for a large object, for the client to take (ga_slot_take_large); it falls
+ * back if the client goes without having taken it. size_bytes > 32768. Returns 0, whether the
+ * memory is known to be zero, -EINVAL, -EPERM, -ENOMEM. */
 int ga_heap_large_alloc(struct ga_heap *heap, ga_client_id client, ga_mcache_id mcache,
                         uint64_t size_bytes, bool noscan, ga_page_id *ret_page, bool *ret_zeroed);
 
@@ -88,7 +93,8 @@ int ga_heap_large_alloc(struct ga_heap *heap, ga_client_id client, ga_mcache_id 
 void ga_heap_sweep_pending(struct ga_heap *heap);
 
 /* Roots. offset is the published object's, checked to be inside committed memory.
- * name is 1..GA_ROOT_NAME_MAX bytes. -EINVAL, -ENAMETOOLONG, -EEXIST, -ENOENT, -ENOSPC. */
+ * name is 1..GA_ROOT_NAME_MAX bytes. -EINVAL, -ENAMETOOLONG, -EEXIST, -ENOENT, -ENOSPC, -EPERM,
+ * -ENOMEM. */
 int ga_heap_publish(struct ga_heap *heap, ga_client_id client, const char *name, uint64_t offset);
 int ga_heap_lookup(struct ga_heap *heap, const char *name, uint64_t *ret_offset,
                    uint32_t *ret_client_plus_1);

@@ -71,12 +71,11 @@ struct ga_heap {
 
 /* mheap.c: spans out of page runs. */
 
-/* Make a span of npages. owner: the mcache to lease it to, or 0. A large span (size class 0) has
- * its one slot in use from the start and belongs to client. Returns 0, *ret_page, and whether its
- * memory may be other than zero; -ENOMEM. */
+/* Make a span of npages, all of its slots free. A large span (size class 0) is for client to take.
+ * Returns 0, *ret_page, and whether its memory may be other than zero; -ENOMEM. */
 int ga_mheap_new_span(struct ga_heap *heap, ga_span_class span_class, uint64_t npages,
                       uint32_t client_plus_1, ga_page_id *ret_page, bool *ret_needzero);
-/* A large span's client is gone: it is nobody's. */
+/* A large span's client is gone: its object is nobody's. */
 void ga_mheap_disown_large(struct ga_heap *heap, ga_page_id page);
 /* Give back a span that nobody leases, that is on no list, and whose slots are all free. */
 void ga_mheap_free_span(struct ga_heap *heap, ga_page_id page);
@@ -90,6 +89,8 @@ void ga_mheap_set_owner(struct ga_heap *heap, ga_page_id page, ga_mcache_id owne
 
 /* The lease on the span at page has ended, its claimed word given back: take it over. */
 void ga_lease_end(struct ga_heap *heap, ga_page_id page);
+/* What a client that is gone has left of large spans: those with an object stay. */
+void ga_lease_recover_large(struct ga_heap *heap, ga_client_id client);
 /* What a dead or detached client's mcache left: its claimed words, its news, its leases. */
 void ga_lease_recover(struct ga_heap *heap, ga_mcache_id mcache);
 

@@ -62,15 +62,15 @@ int ga_heap_lease(struct ga_heap *heap, ga_client_id client, ga_mcache_id mcache
     return 0;
 }
 
-/* Find the place of a span that nobody leases any more and that is on no list. */
+/* Find the place of a small span that nobody leases any more and that is on no list. */
 static void settle(struct ga_heap *heap, ga_page_id page)
 {
-    struct ga_mspan *span = &heap->mspans[page];
+    const struct ga_mspan *span = &heap->mspans[page];
     uint32_t nslots = ga_mheap_nslots(span->span_class);
     uint32_t used = ga_slot_count_used(&heap->view, page, nslots);
     if (used == 0)
         ga_mheap_free_span(heap, page);
-    else if (span->place != GA_SPAN_LARGE)
+    else
         ga_mcentral_put(&heap->central[span->span_class], heap->mspans, page, used, nslots);
 }
 
@@ -119,7 +119,7 @@ static void unclaim(struct ga_heap *heap, ga_mcache_id mcache, ga_span_class spa
     uint32_t nslots = ga_mheap_nslots(span_class);
     if (span->place == GA_SPAN_LEASED && span->owner == mcache && span->span_class == span_class &&
         ga_where_word(where) < ga_word_count(nslots))
-        ga_slot_unclaim(&heap->view, mcache, span_class, nslots);
+        ga_slot_unclaim(&heap->view, mcache, span_class, where, nslots);
 }
 
 void ga_lease_recover(struct ga_heap *heap, ga_mcache_id mcache)
@@ -139,6 +139,19 @@ void ga_lease_recover(struct ga_heap *heap, ga_mcache_id mcache)
     ga_store_release(&heap->view.mcaches[mcache].telling, 0);
 }
 
+void ga_lease_recover_large(struct ga_heap *heap, ga_client_id client)
+{
+    struct ga_span_list *large = &heap->client_records[client].large;
+    while (large->first) {
+        ga_page_id page = large->first;
+        /* Free: freed already, or granted and never taken. */
+        if (ga_slot_count_used(&heap->view, page, 1) == 0)
+            ga_mheap_free_span(heap, page);
+        else
+            ga_mheap_disown_large(heap, page);
+    }
+}
+
 /* Somebody freed slots of the span at page and found nobody leasing it. */
 static void take_news(struct ga_heap *heap, ga_page_id page)
 {
@@ -150,7 +163,8 @@ static void take_news(struct ga_heap *heap, ga_page_id page)
         ga_slot_tell(&heap->view, page); /* leased since: its owner must know */
         break;
     case GA_SPAN_LARGE:
-        settle(heap, page);
+        if (ga_slot_large_is_freed(&heap->view, page))
+            ga_mheap_free_span(heap, page);
         break;
     default:
         ga_mcentral_remove(&heap->central[span->span_class], heap->mspans, page);

@@ -29,59 +29,87 @@ static void set_arena_state(struct ga_heap *heap, uint64_t arena, uint32_t state
     ga_store_release(&heap->arenas[arena].state, state);
 }
 
-/* Make the heap object reach over its first npages: Reserved -> Prepared. */
-static int prepare(struct ga_heap *heap, uint64_t npages)
+/* Make the heap object reach over its first narenas arenas: Reserved -> Prepared, or back. */
+static int prepare(struct ga_heap *heap, uint64_t narenas)
 {
-    uint64_t narenas = (npages + GA_PAGES_PER_ARENA - 1) / GA_PAGES_PER_ARENA;
-    if (narenas <= heap->narenas_prepared)
+    if (narenas == heap->narenas_prepared)
         return 0;
-    int r = heap->effects.extend(heap->effects.data, GA_OBJECT_HEAP, narenas * GA_ARENA_SIZE);
+    int r = heap->effects.resize(heap->effects.data, GA_OBJECT_HEAP, narenas * GA_ARENA_SIZE);
     if (r < 0)
         return r;
     while (heap->narenas_prepared < narenas)
         set_arena_state(heap, heap->narenas_prepared++, GA_ARENA_PREPARED);
+    while (heap->narenas_prepared > narenas)
+        set_arena_state(heap, --heap->narenas_prepared, GA_ARENA_RESERVED);
     return 0;
 }
 
 /* Back what is kept for each page of [page, page + npages). */
 static int commit_tables(struct ga_heap *heap, uint64_t page, uint64_t npages)
 {
+    const struct ga_meta_header *meta = heap->meta;
+    uint64_t end = page + npages;
     int r = ga_backing_ensure(&heap->meta_backing,
-                              heap->meta->page_table_offset + page * sizeof(ga_page_word),
+                              meta->page_table_offset + page * sizeof(ga_page_word),
                               npages * sizeof(ga_page_word));
+    /* Pending bits are read and written by whole words. */
     if (r == 0)
-        r = ga_backing_ensure(&heap->bits_backing, heap->meta->bits_pending_offset + page / 8,
-                              npages / 8 + 1);
+        r = ga_backing_ensure(&heap->bits_backing, meta->bits_pending_offset + page / 64 * 8,
+                              ((end + 63) / 64 - page / 64) * 8);
     if (r == 0)
         r = ga_backing_ensure(&heap->bits_backing,
-                              heap->meta->bits_lines_offset + page * sizeof(struct ga_span_line),
+                              meta->bits_lines_offset + page * sizeof(struct ga_span_line),
                               npages * sizeof(struct ga_span_line));
     return r;
+}
+
+/* Back the next npages of the heap, and their tables. The heap pages come first: they are nearly
+ * all of it, so when memory is short little else has been taken. On failure all is as before, but
+ * for what tables were backed. */
+static int back(struct ga_heap *heap, uint64_t page, uint64_t npages)
+{
+    uint64_t narenas_before = heap->narenas_prepared;
+    uint64_t narenas = (page + npages + GA_PAGES_PER_ARENA - 1) / GA_PAGES_PER_ARENA;
+    int r = prepare(heap, narenas > narenas_before ? narenas : narenas_before);
+    if (r < 0)
+        return r;
+    r = heap->effects.commit(heap->effects.data, GA_OBJECT_HEAP, page * GA_PAGE_SIZE,
+                             npages * GA_PAGE_SIZE);
+    if (r == 0) {
+        r = commit_tables(heap, page, npages);
+        if (r == 0)
+            return 0;
+        heap->effects.decommit(heap->effects.data, GA_OBJECT_HEAP, page * GA_PAGE_SIZE,
+                               npages * GA_PAGE_SIZE);
+    }
+    /* If the object cannot be made shorter again, its arenas stay prepared. */
+    (void)prepare(heap, narenas_before);
+    return r;
+}
+
+/* Say of arenas how many of their pages up to end are committed, from the one that page is in. */
+static void mark_ready(struct ga_heap *heap, uint64_t page, uint64_t end)
+{
+    while (page < end) {
+        uint64_t arena = page / GA_PAGES_PER_ARENA;
+        uint64_t arena_end = (arena + 1) * GA_PAGES_PER_ARENA;
+        uint64_t ready_end = arena_end < end ? arena_end : end;
+        ga_store_release(&heap->arenas[arena].ready_npages,
+                         (uint32_t)(ready_end - arena * GA_PAGES_PER_ARENA));
+        set_arena_state(heap, arena, GA_ARENA_READY);
+        page = arena_end;
+    }
 }
 
 /* Commit the next npages of the heap: Prepared -> Ready. */
 static int commit(struct ga_heap *heap, uint64_t npages)
 {
     uint64_t page = heap->npages_committed;
-    int r = prepare(heap, page + npages);
-    if (r == 0)
-        r = commit_tables(heap, page, npages);
-    if (r == 0)
-        r = heap->effects.commit(heap->effects.data, GA_OBJECT_HEAP, page * GA_PAGE_SIZE,
-                                 npages * GA_PAGE_SIZE);
+    int r = back(heap, page, npages);
     if (r < 0)
         return r;
-
     heap->npages_committed += npages;
-    for (uint64_t p = page; p < page + npages;) {
-        uint64_t arena = p / GA_PAGES_PER_ARENA;
-        uint64_t arena_end = (arena + 1) * GA_PAGES_PER_ARENA;
-        uint64_t end = arena_end < page + npages ? arena_end : page + npages;
-        ga_store_release(&heap->arenas[arena].ready_npages,
-                         (uint32_t)(end - arena * GA_PAGES_PER_ARENA));
-        set_arena_state(heap, arena, GA_ARENA_READY);
-        p = end;
-    }
+    mark_ready(heap, page, heap->npages_committed);
     /* Pairs with the clients' acquire: who sees the new end finds the tables behind it backed. */
     ga_store_release(&heap->meta->committed_npages, heap->npages_committed);
 
@@ -90,24 +118,14 @@ static int commit(struct ga_heap *heap, uint64_t npages)
     return 0;
 }
 
-/* How many free pages lie at the end of the committed heap, up to most. */
-static uint64_t free_tail(const struct ga_heap *heap, uint64_t most)
-{
-    uint64_t n = 0;
-    while (n < most && n + 1 < heap->npages_committed &&
-           ga_page_alloc_is_free(heap->pages, heap->npages_committed - 1 - n))
-        n++;
-    return n;
-}
-
 /* Commit more, so that a run of npages exists: a step that grows with the heap, so that growth
  * costs little per page; and when that is not to be had, just what is needed. */
 static int grow(struct ga_heap *heap, uint64_t npages)
 {
-    uint64_t need = npages - free_tail(heap, npages - 1);
+    uint64_t left = heap->npages_limit - heap->npages_committed;
+    uint64_t need = npages - ga_page_alloc_free_tail(heap->pages, npages - 1);
     if (heap->npages_committed == 0)
         need++; /* page 0 */
-    uint64_t left = heap->npages_limit - heap->npages_committed;
     if (need > left)
         return -ENOMEM;
 
@@ -152,15 +170,17 @@ static bool run_needs_zero(struct ga_heap *heap, uint64_t page, uint64_t npages)
     return needzero;
 }
 
-/* Every slot free (of a large span: the one slot in use), nobody the holder. The server may do
- * this: no entry leads to the span as yet. */
+/* Every slot free, nobody the holder. The server may do this: no entry leads to the span as yet.
+ * Both bits of a large span's slot are 0, so that later they tell what has become of it. */
 static void init_bits(struct ga_heap *heap, ga_page_id page, ga_span_class span_class, bool large)
 {
     struct ga_span_line *line = &heap->view.lines[page];
     uint32_t nwords = ga_word_count(ga_mheap_nslots(span_class));
+    if (large)
+        ga_store_relaxed(&line->f[0], 0);
     for (uint32_t word = 0; word < nwords; word++) {
         uint64_t f = ga_load_relaxed(ga_view_f(&heap->view, page, word));
-        ga_store_relaxed(ga_view_a(&heap->view, page, word), large ? f ^ 1 : f);
+        ga_store_relaxed(ga_view_a(&heap->view, page, word), f);
     }
     ga_store_relaxed(&line->d, 0);
     ga_store_relaxed(&line->holder, ga_holder_next(ga_load_relaxed(&line->holder), 0, 0));

@@ -321,6 +321,23 @@ uint64_t ga_page_alloc_nfree(const struct ga_page_alloc *p)
     return p->nfree;
 }
 
+uint64_t ga_page_alloc_free_tail(const struct ga_page_alloc *p, uint64_t most)
+{
+    uint64_t n = 0;
+    while (n < most && n < p->end) {
+        uint64_t page = p->end - 1 - n;
+        uint64_t chunk = page / GA_CHUNK_NPAGES;
+        if (page % GA_CHUNK_NPAGES == GA_CHUNK_NPAGES - 1 &&
+            p->level[LEVELS - 1][chunk] == ga_page_summary_all_free(GA_CHUNK_NPAGES))
+            n += GA_CHUNK_NPAGES;
+        else if (ga_page_alloc_is_free(p, page))
+            n++;
+        else
+            break;
+    }
+    return n < most ? n : most;
+}
+
 bool ga_page_alloc_is_free(const struct ga_page_alloc *p, uint64_t page)
 {
     check_range(p, page, 1);

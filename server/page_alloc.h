@@ -38,6 +38,8 @@ void ga_page_alloc_free(struct ga_page_alloc *p, uint64_t page, uint64_t npages)
 void ga_page_alloc_set_scavenged(struct ga_page_alloc *p, uint64_t page, uint64_t npages);
 
 uint64_t ga_page_alloc_nfree(const struct ga_page_alloc *p); /* free pages in all */
+/* How many pages in a row are free up to the highest page added, counted up to most. */
+uint64_t ga_page_alloc_free_tail(const struct ga_page_alloc *p, uint64_t most);
 /* Of one page, below npages_max; a page never added is neither. */
 bool ga_page_alloc_is_free(const struct ga_page_alloc *p, uint64_t page);
 bool ga_page_alloc_is_scavenged(const struct ga_page_alloc *p, uint64_t page);

@@ -27,6 +27,7 @@ static uint64_t live(uint64_t mallocs, uint64_t frees)
 void ga_heap_get_stats(struct ga_heap *heap, struct ga_heap_stats *ret)
 {
     struct ga_heap_stats stats = {0};
+    ga_heap_sweep_pending(heap); /* what is freed but not looked at yet is not in use */
     add_counters(heap, &stats);
     for (uint32_t c = 0; c < GA_SIZE_CLASS_COUNT; c++) {
         struct ga_class_stats *class = &stats.by_class[c];
@@ -52,6 +53,7 @@ void ga_heap_get_stats(struct ga_heap *heap, struct ga_heap_stats *ret)
 
 void ga_heap_get_status(struct ga_heap *heap, struct ga_heap_status *ret)
 {
+    ga_heap_sweep_pending(heap);
     uint64_t narenas = heap->npages_reserved / GA_PAGES_PER_ARENA;
     uint64_t nready = (heap->npages_committed + GA_PAGES_PER_ARENA - 1) / GA_PAGES_PER_ARENA;
     *ret = (struct ga_heap_status){

@@ -74,6 +74,8 @@ static int inspect(int fd, int64_t owner_uid, uint64_t *ret_bytes)
     struct stat st;
     if (fstat(fd, &st) < 0)
         return -errno;
+    if (!S_ISREG(st.st_mode))
+        return -EPROTO;
     if (owner_uid >= 0 && st.st_uid != (uid_t)owner_uid)
         return -EPERM;
     *ret_bytes = (uint64_t)st.st_size;
@@ -86,7 +88,8 @@ int ga_mapping_open(const char *name, enum ga_object object, bool read_only, int
     char path[GA_OBJECT_NAME_BYTES];
     ga_object_name(name, object, path);
     read_only = read_only || object == GA_OBJECT_META;
-    int fd = shm_open(path, (read_only ? O_RDONLY : O_RDWR) | O_CLOEXEC, 0);
+    /* Not blocking: somebody may have put a FIFO there. */
+    int fd = shm_open(path, (read_only ? O_RDONLY : O_RDWR) | O_CLOEXEC | O_NONBLOCK, 0);
     if (fd < 0)
         return -errno;
 

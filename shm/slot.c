@@ -27,10 +27,9 @@ uint64_t ga_slot_claim(const struct ga_view *view, ga_mcache_id me, ga_span_clas
 }
 
 void ga_slot_unclaim(const struct ga_view *view, ga_mcache_id id, ga_span_class span_class,
-                     uint32_t nslots)
+                     uint64_t where, uint32_t nslots)
 {
     struct ga_mcache *mcache = &view->mcaches[id];
-    uint64_t where = ga_load_relaxed(&mcache->where[span_class]);
     ga_page_id page = ga_where_page(where);
     uint32_t word = ga_where_word(where);
     uint64_t cache = ga_load_relaxed(&mcache->classes[span_class].cache);
@@ -51,6 +50,23 @@ void ga_slot_end_lease(const struct ga_view *view, ga_mcache_id me, ga_page_id p
     ga_store_release(holder, ga_holder_next(ga_load_relaxed(holder), me, GA_HOLDER_RETURNED));
 }
 
+void ga_slot_take_large(const struct ga_view *view, ga_page_id page)
+{
+    ga_store_release(ga_view_a(view, page, 0), 1);
+}
+
+bool ga_slot_large_is_freed(const struct ga_view *view, ga_page_id page)
+{
+    return (ga_load_acquire(ga_view_a(view, page, 0)) & 1) &&
+           (ga_load_seq_cst(ga_view_f(view, page, 0)) & 1);
+}
+
+/* Whether two readings of a first page's entry speak of one span; its owner may have changed. */
+static bool is_same_span(uint64_t before, uint64_t now)
+{
+    return ga_entry_with_owner(before, 0) == ga_entry_with_owner(now, 0);
+}
+
 bool ga_slot_in_use(const struct ga_view *view, const struct ga_slot *slot, uint64_t *ret_a)
 {
     ga_span_class span_class = ga_entry_span_class(slot->entry);
@@ -60,7 +76,7 @@ bool ga_slot_in_use(const struct ga_view *view, const struct ga_slot *slot, uint
     _Atomic uint64_t *a_word = ga_view_a(view, slot->page, word);
 
     /* The sequences in holder and where make the reads a snapshot if nothing has changed when A,
-     * where and holder, in this order, are read again. */
+     * where and holder, in this order, are read again. The entry was read by the caller. */
     for (;;) {
         uint64_t holder = ga_load_acquire(holder_word);
         ga_mcache_id id = ga_holder_id(holder);
@@ -78,6 +94,10 @@ bool ga_slot_in_use(const struct ga_view *view, const struct ga_slot *slot, uint
             continue;
         if (id && ga_load_acquire(&mcache->where[span_class]) != where)
             continue;
+        /* A new span at this page has raised holder's sequence, so what is found here still held
+         * when holder is read for the last time. */
+        if (!is_same_span(slot->entry, ga_view_entry(view, slot->page)))
+            return false;
         if (ga_load_acquire(holder_word) != holder)
             continue;
         *ret_a = a & bit;

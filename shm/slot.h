@@ -56,13 +56,21 @@ uint64_t ga_slot_claim(const struct ga_view *view, ga_mcache_id me, ga_span_clas
 
 /* Give a claimed word's unused slots back: A takes F's value at the bits of cache, then cache is 0.
  * By the holder before it returns the span or moves on, or by the server for a dead one; may be
- * broken off and done again at any point. nslots: of the span that where names. */
+ * broken off and done again at any point. where: the mcache's where word of this class, read and
+ * checked by the caller, who must not follow one and check another. nslots: of the span it names.
+ */
 void ga_slot_unclaim(const struct ga_view *view, ga_mcache_id mcache, ga_span_class span_class,
-                     uint32_t nslots);
+                     uint64_t where, uint32_t nslots);
 
 /* The holder ends its use of a span whose claimed word it has given back: the holder word says
  * "returned"; the server may take the span from now on. */
 void ga_slot_end_lease(const struct ga_view *view, ga_mcache_id me, ga_page_id page);
+
+/* A large span's one slot, by its bits in A and F: granted and not yet taken (0, 0), in use (1, 0),
+ * freed (1, 1). Who asked for it takes it with one store, the commit; so a grant that nobody ever
+ * heard of can be told from an object. */
+void ga_slot_take_large(const struct ga_view *view, ga_page_id page);
+bool ga_slot_large_is_freed(const struct ga_view *view, ga_page_id page);
 
 /* Whether the slot is in use, as one snapshot of all the words that say so. *ret_a: its bit in A
  * (as a mask, 0 or the bit). Safe against everything the holder does meanwhile. */

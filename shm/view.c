@@ -59,6 +59,11 @@ int ga_geometry_check(const struct ga_meta_header *header, char *ret_why, size_t
                  (unsigned long long)header->base, (unsigned long long)reserve);
         return -EPROTO;
     }
+    if (header->limit_bytes > reserve ||
+        ga_load_acquire(&header->committed_npages) > header->limit_bytes / GA_PAGE_SIZE) {
+        snprintf(ret_why, why_bytes, "its header is damaged: more is committed than allowed");
+        return -EPROTO;
+    }
     struct ga_meta_header expected = {0};
     ga_geometry_init(&expected, reserve);
     size_t from = offsetof(struct ga_meta_header, arenas_offset);

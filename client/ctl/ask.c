@@ -104,8 +104,8 @@ static int ask_all(const struct ga_ctl *ctl, ask_part_fn *ask_part, struct ga_pa
     struct ga_parts parts = {0};
     uint64_t cursor = 0;
     do {
-        struct ga_reply *reply;
-        uint64_t next;
+        struct ga_reply *reply = NULL;
+        uint64_t next = 0;
         int err = ask_part(ctl, cursor, &reply, &next);
         if (err < 0) {
             ga_parts_fini(&parts);

@@ -84,6 +84,14 @@ static int watch(struct ga_connection *connection, int pidfd, struct ga_attachme
     return 0;
 }
 
+uint32_t ga_attachment_count(const struct ga_server *server, uint32_t pid)
+{
+    uint32_t count = 0;
+    for (const struct ga_attachment *a = server->attachments; a; a = a->next)
+        count += !a->ended && a->pid == pid;
+    return count;
+}
+
 int ga_attachment_new(struct ga_connection *connection, struct ga_attachment **ret)
 {
     struct ga_server *server = connection->server;

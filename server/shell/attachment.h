@@ -12,6 +12,13 @@
 
 #include "server/heap.h"
 
+/* What one process may have at most. Attaching costs little, and so one that attaches, hangs up and
+ * goes on living could use up the client table (GA_CLIENT_COUNT), and one client all mcaches
+ * (GA_MCACHE_COUNT), at 12 KiB each. Both are far above what a program needs: an attachment for
+ * each library that brings its own, an mcache for each thread. */
+#define GA_PROCESS_ATTACHMENTS_MAX 64u
+#define GA_CLIENT_MCACHES_MAX      4096u
+
 struct ga_server;
 struct ga_connection;
 
@@ -20,6 +27,7 @@ struct ga_attachment {
     int pidfd;
     uint32_t pid;
     ga_client_id client;
+    uint32_t nmcaches; /* that it was given */
     bool ended;
     struct ga_server *server;
     struct ga_connection *connection; /* NULL = it has hung up */
@@ -30,6 +38,9 @@ struct ga_attachment {
 /* Attach the process at the other end of connection to the heap. 0; -ESRCH where the process cannot
  * be seen; what ga_heap_attach returns; or another negative errno. */
 int ga_attachment_new(struct ga_connection *connection, struct ga_attachment **ret);
+
+/* How many attachments process pid has. */
+uint32_t ga_attachment_count(const struct ga_server *server, uint32_t pid);
 
 /* The client is done: the heap takes back what it holds. The connection stays. */
 void ga_attachment_end(struct ga_attachment *attachment);

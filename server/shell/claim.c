@@ -57,6 +57,13 @@ int ga_claim_name(const struct ga_options *options)
     int r = ga_neighbour_read(options->name, &old);
     if (r == -ENOENT)
         return 0;
+    if (r == -EPERM) {
+        ga_log(GA_LOG_ERROR,
+               "the name '%s' is taken: /dev/shm/goalloc.%s.meta is another user's, or no heap at "
+               "all; it is left as it is",
+               options->name, options->name);
+        return r;
+    }
     if (r < 0) {
         ga_log(GA_LOG_ERROR, "heap '%s' is there already, and cannot be looked at: %s",
                options->name, strerror(-r));

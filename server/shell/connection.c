@@ -3,6 +3,10 @@
  * frame is decoded into the server's arena and dispatched before the next is looked at, so a
  * connection's messages are handled in their order.
  *
+ * A connection has so many messages handled in a turn of the loop; one that has sent more is not
+ * read from until the rest is done, in the turns that follow. So nobody waits for another's flood,
+ * and neither does a signal.
+ *
  * Bytes that are no messages end the connection: nobody knows where the next message would begin.
  */
 #include "server/shell/connection.h"
@@ -20,6 +24,7 @@
 #include "server/shell/server.h"
 
 #define QUEUE_MAX_BYTES (UINT64_C(4) * 1024 * 1024)
+#define TURN_MESSAGES   64u /* at most a few milliseconds, whatever they ask */
 
 struct queued_write {
     uv_write_t request;
@@ -151,16 +156,38 @@ static void refuse_bytes(struct ga_connection *connection, int err)
     ga_connection_close(connection);
 }
 
-/* Handle the frames that are whole. Returns 0 or a negative errno. */
+/* Whether one more message may be handled in this turn. */
+static bool turn_allows(struct ga_connection *connection)
+{
+    if (connection->turn != connection->server->turn) {
+        connection->turn = connection->server->turn;
+        connection->handled_in_turn = 0;
+    }
+    return connection->handled_in_turn < TURN_MESSAGES;
+}
+
+static void pause_reading(struct ga_connection *connection)
+{
+    connection->paused = true;
+    uv_read_stop((uv_stream_t *)&connection->handle);
+    ga_server_catch_up(connection->server);
+}
+
+/* Handle the frames that are whole, as many as the turn allows. Returns 0 or a negative errno. */
 static int handle_frames(struct ga_connection *connection)
 {
     struct ga_decode_arena *arena = &connection->server->arena;
     while (!connection->closing) {
+        if (!turn_allows(connection)) {
+            pause_reading(connection);
+            return 0;
+        }
         const uint8_t *payload;
         size_t payload_bytes;
         int r = ga_frame_reader_next(&connection->reader, &payload, &payload_bytes);
         if (r <= 0)
             return r;
+        connection->handled_in_turn++;
         Goalloc__V1__Envelope *message;
         r = ga_message_decode(payload, payload_bytes, arena, &message);
         if (r < 0)
@@ -193,6 +220,22 @@ static void on_read(uv_stream_t *stream, ssize_t nread, const uv_buf_t *buffer)
     int r = handle_frames(connection);
     if (r < 0)
         refuse_bytes(connection, r);
+}
+
+bool ga_connection_go_on(struct ga_connection *connection)
+{
+    if (!connection->paused || connection->closing)
+        return false;
+    connection->paused = false;
+    int r = handle_frames(connection);
+    if (r < 0)
+        refuse_bytes(connection, r);
+    if (connection->closing)
+        return false;
+    if (!connection->paused &&
+        uv_read_start((uv_stream_t *)&connection->handle, on_space_wanted, on_read) < 0)
+        ga_connection_close(connection);
+    return connection->paused;
 }
 
 /* ---- beginning ---- */

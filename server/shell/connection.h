@@ -26,6 +26,9 @@ struct ga_connection {
     bool greeted;      /* has said Hello */
     bool was_attached; /* at some time */
     bool closing;
+    bool paused;                      /* not reading: whole messages may be waiting in the buffer */
+    uint64_t turn;                    /* of the loop, in which it was last served, */
+    unsigned handled_in_turn;         /* and how many messages then */
     struct ga_attachment *attachment; /* NULL = not attached */
     size_t queued_bytes;              /* of output, with what keeping it costs */
     char client_name[GA_CLIENT_NAME_BYTES];
@@ -33,8 +36,12 @@ struct ga_connection {
     uint8_t buffer[GA_FRAME_BUFFER_BYTES]; /* the reader's */
 };
 
-/* Accept the next connection and begin to read. 0 or a negative errno. */
+/* Accept the next connection and begin to read. 0 or a negative errno; then the connection may
+ * still wait to be accepted. */
 int ga_connection_accept(struct ga_server *server, uv_stream_t *listening);
+
+/* Handle what a turn before has left over, if anything. Returns whether there may be more. */
+bool ga_connection_go_on(struct ga_connection *connection);
 
 /* Send a message. A client that does not read what it is sent loses the connection, once 4 MiB are
  * waiting for it. */

@@ -58,6 +58,13 @@ void ga_handle_attach(struct ga_connection *connection, const Goalloc__V1__Envel
         ga_reply_failure(connection, message->id, -EBUSY, "this connection is attached already");
         return;
     }
+    uint32_t pid = connection->peer.pid;
+    if (ga_attachment_count(connection->server, pid) >= GA_PROCESS_ATTACHMENTS_MAX) {
+        ga_reply_failure(connection, message->id, -EAGAIN,
+                         "process %" PRIu32 " is attached %u times, the most it can be", pid,
+                         GA_PROCESS_ATTACHMENTS_MAX);
+        return;
+    }
     struct ga_attachment *attachment;
     world->refused_memory = false;
     int r = ga_attachment_new(connection, &attachment);
@@ -92,9 +99,15 @@ void ga_handle_detach(struct ga_connection *connection, const Goalloc__V1__Envel
 void ga_handle_new_mcache(struct ga_connection *connection, const Goalloc__V1__Envelope *message)
 {
     struct ga_server *server = connection->server;
+    struct ga_attachment *attachment = connection->attachment;
+    if (attachment->nmcaches >= GA_CLIENT_MCACHES_MAX) {
+        ga_reply_failure(connection, message->id, -EAGAIN,
+                         "the client has %u mcaches, the most it can have", GA_CLIENT_MCACHES_MAX);
+        return;
+    }
     ga_mcache_id mcache;
     server->world->refused_memory = false;
-    int r = ga_heap_new_mcache(server->heap, connection->attachment->client, &mcache);
+    int r = ga_heap_new_mcache(server->heap, attachment->client, &mcache);
     if (r == -ENOMEM) {
         ga_fail_for_memory(connection, message->id);
         return;
@@ -104,6 +117,7 @@ void ga_handle_new_mcache(struct ga_connection *connection, const Goalloc__V1__E
                          GA_MCACHE_COUNT - 1);
         return;
     }
+    attachment->nmcaches++;
     Goalloc__V1__Mcache body = GOALLOC__V1__MCACHE__INIT;
     body.mcache = mcache;
     Goalloc__V1__Envelope reply = GOALLOC__V1__ENVELOPE__INIT;
@@ -170,6 +184,18 @@ void ga_handle_lease(struct ga_connection *connection, const Goalloc__V1__Envelo
     ga_reply(connection, message->id, &reply);
 }
 
+/* Whether a note keeps to the protocol's limit of pages (proto/README.md). */
+static bool note_is_sound(struct ga_connection *connection, size_t npages)
+{
+    if (npages <= GA_RETURN_MAX_PAGES)
+        return true;
+    if (ga_log_limit_allows(&connection->server->bad_notes, ga_world_now_ms()))
+        ga_log(GA_LOG_WARNING,
+               "process %" PRIu32 " sent a note of %zu pages, and the most is %u: ignored",
+               connection->peer.pid, npages, GA_RETURN_MAX_PAGES);
+    return false;
+}
+
 static const char *why_not_returned(int err)
 {
     switch (err) {
@@ -187,6 +213,8 @@ void ga_handle_return(struct ga_connection *connection, const Goalloc__V1__Envel
     struct ga_server *server = connection->server;
     const Goalloc__V1__Return *note = message->return_spans;
     ga_client_id client = connection->attachment->client;
+    if (!note_is_sound(connection, note->n_pages))
+        return;
     for (size_t i = 0; i < note->n_pages; i++) {
         int r = ga_heap_return(server->heap, client, note->mcache, note->pages[i]);
         if (r < 0 && ga_log_limit_allows(&server->bad_notes, ga_world_now_ms()))
@@ -195,6 +223,19 @@ void ga_handle_return(struct ga_connection *connection, const Goalloc__V1__Envel
                    ", but %s: ignored",
                    connection->peer.pid, note->mcache, note->pages[i], why_not_returned(r));
     }
+}
+
+/* Page 0 is never handed out, so that a heap has a page less than its limit. */
+static void fail_for_room(struct ga_connection *connection, uint64_t id, uint64_t wanted_bytes)
+{
+    struct ga_heap_status status;
+    ga_heap_get_status(connection->server->heap, &status);
+    uint64_t left_bytes = status.limit_bytes - GA_PAGE_SIZE - status.inuse_bytes;
+    char limit[GA_SIZE_TEXT_BYTES];
+    ga_reply_failure(connection, id, -ENOMEM,
+                     "%" PRIu64 " bytes do not fit: %" PRIu64 " are left of the limit of %s%s",
+                     wanted_bytes, left_bytes, ga_size_format(status.limit_bytes, limit),
+                     left_bytes >= wanted_bytes ? ", but not in one piece" : "");
 }
 
 static void fail_large(struct ga_connection *connection, uint64_t id, int err,
@@ -212,8 +253,10 @@ static void fail_large(struct ga_connection *connection, uint64_t id, int err,
         ga_reply_failure(connection, id, err,
                          "%" PRIu64 " bytes are more than the heap's limit of %s",
                          wanted->size_bytes, ga_size_format(limit_bytes, limit));
-    else
+    else if (connection->server->world->refused_memory)
         ga_fail_for_memory(connection, id);
+    else
+        fail_for_room(connection, id, wanted->size_bytes);
 }
 
 void ga_handle_large_alloc(struct ga_connection *connection, const Goalloc__V1__Envelope *message)
@@ -241,8 +284,8 @@ void ga_handle_large_alloc(struct ga_connection *connection, const Goalloc__V1__
 /* The pages are not looked at: the free itself has set the pending bits, and those decide. */
 void ga_handle_large_free(struct ga_connection *connection, const Goalloc__V1__Envelope *message)
 {
-    (void)message;
-    connection->server->sweep_wanted = true;
+    if (note_is_sound(connection, message->large_free->n_pages))
+        connection->server->sweep_wanted = true;
 }
 
 void ga_handle_sync(struct ga_connection *connection, const Goalloc__V1__Envelope *message)

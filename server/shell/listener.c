@@ -1,7 +1,8 @@
 /* Whether a socket file is stale is asked by connecting: the kernel refuses where nobody listens.
  * Asking, removing and making anew happen under the directory's lock, so that two servers that
- * start at once do not remove each other's socket. The file is made with mode 0600 from the
- * beginning (the mode is the descriptor's), so there is no moment in which others could connect. */
+ * start at once do not remove each other's socket; so does removing it at the end. The file is made
+ * with mode 0600 from the beginning (the mode is the descriptor's), so there is no moment in which
+ * others could connect. */
 #include "server/shell/listener.h"
 
 #include <errno.h>
@@ -146,12 +147,23 @@ int ga_listener_take_fd(struct ga_listener *listener)
     return fd;
 }
 
+void ga_listener_remove(struct ga_listener *listener)
+{
+    if (!listener->path)
+        return;
+    char directory[sizeof(struct sockaddr_un)];
+    directory_of(listener->path, directory);
+    int lock = ga_dirlock_take(directory);
+    struct stat st;
+    if (lstat(listener->path, &st) == 0 && st.st_dev == listener->dev && st.st_ino == listener->ino)
+        unlink(listener->path);
+    ga_dirlock_release(lock);
+    listener->path = NULL;
+}
+
 void ga_listener_close(struct ga_listener *listener)
 {
-    struct stat st;
-    if (listener->path && lstat(listener->path, &st) == 0 && st.st_dev == listener->dev &&
-        st.st_ino == listener->ino)
-        unlink(listener->path);
+    ga_listener_remove(listener);
     if (listener->fd >= 0)
         close(listener->fd);
     *listener = GA_LISTENER_NONE;

@@ -5,9 +5,9 @@
 #include <sys/types.h>
 
 struct ga_listener {
-    const char *path;
-    int fd;    /* -1 = none */
-    dev_t dev; /* of the socket's file, to know it again */
+    const char *path; /* NULL = its file is removed */
+    int fd;           /* -1 = none */
+    dev_t dev;        /* of the socket's file, to know it again */
     ino_t ino;
 };
 #define GA_LISTENER_NONE ((struct ga_listener){.fd = -1})
@@ -20,7 +20,12 @@ int ga_listener_open(struct ga_listener *listener, const char *path);
 /* Forget the descriptor: somebody else closes it from now on. */
 int ga_listener_take_fd(struct ga_listener *listener);
 
-/* Remove the socket's file if it is still ours, and close. */
+/* Remove the socket's file if it is still ours. To be called while the socket is still open,
+ * whoever has its descriptor: until then the file's inode number is nobody else's, and a server
+ * that starts is refused the path. A second call does nothing. */
+void ga_listener_remove(struct ga_listener *listener);
+
+/* Remove the file, if that has not been done, and close. */
 void ga_listener_close(struct ga_listener *listener);
 
 #endif

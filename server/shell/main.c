@@ -11,7 +11,9 @@
 #include "server/shell/log.h"
 #include "server/shell/options.h"
 #include "server/shell/server.h"
+#include "server/shell/signals.h"
 #include "server/shell/size_text.h"
+#include "server/shell/standard_fds.h"
 #include "server/shell/world.h"
 
 #define EXIT_USAGE 2
@@ -29,7 +31,7 @@ static void tell_ready(const struct ga_options *options, const struct ga_world *
     static const char ready[] = "READY\n";
     if (write(options->ready_fd, ready, sizeof(ready) - 1) < 0)
         ga_log(GA_LOG_WARNING, "--ready-fd: %d cannot be written to", options->ready_fd);
-    close(options->ready_fd);
+    ga_standard_fds_close(options->ready_fd);
 }
 
 static int serve(const struct ga_options *options)
@@ -39,6 +41,8 @@ static int serve(const struct ga_options *options)
     struct ga_listener listener = GA_LISTENER_NONE;
     struct ga_server *server = NULL;
 
+    /* From here on there is something to take back. */
+    ga_signals_block();
     int r = ga_world_open(&world, options, &heap);
     if (r < 0)
         return r;
@@ -53,7 +57,7 @@ static int serve(const struct ga_options *options)
         goto close_listener;
     }
     tell_ready(options, &world);
-    ga_server_run(server);
+    r = ga_server_run(server);
 
 close_listener:
     ga_listener_close(&listener);
@@ -70,6 +74,8 @@ close_world:
 int main(int argc, char *argv[])
 {
     struct ga_options options;
+    if (ga_standard_fds_fill() < 0)
+        return EXIT_FAILURE;
     int r = ga_options_parse(argc, argv, &options);
     if (r != GA_OPTIONS_SERVE)
         return r < 0 ? EXIT_USAGE : EXIT_SUCCESS;

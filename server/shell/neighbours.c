@@ -1,7 +1,10 @@
 /* The headers are read with pread, not mapped: another server may be removing the object. Names are
  * found in /dev/shm, where Linux shows POSIX shared memory. A server is alive when the process in
  * its header is; and when its lock on the meta object is held, which tells also of a server of
- * another pid namespace, and of one that has not written its header yet. */
+ * another pid namespace, and of one that has not written its header yet.
+ *
+ * /dev/shm is everybody's to write in. So opening never waits, as it would for a pipe, and what
+ * another user has put there claims no addresses. */
 #include "server/shell/neighbours.h"
 
 #include <dirent.h>
@@ -11,6 +14,8 @@
 #include <string.h>
 #include <sys/file.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "server/shell/process.h"
@@ -21,13 +26,33 @@
 #define NAME_SUFFIX   ".meta"
 #define ADDRESS_END   (UINT64_C(1) << 47) /* of what user space can have */
 
-int ga_neighbour_read(const char *name, struct ga_neighbour *ret)
+#define ANNOUNCE_TRIES   100
+#define ANNOUNCE_WAIT_NS 1000000L
+
+/* Open the meta object of name, if it is one to be listened to. A descriptor or a negative errno.
+ */
+static int open_meta(const char *name)
 {
     char path[GA_OBJECT_NAME_BYTES];
     ga_object_name(name, GA_OBJECT_META, path);
-    int fd = shm_open(path, O_RDONLY | O_CLOEXEC, 0);
+    int fd = shm_open(path, O_RDONLY | O_NONBLOCK | O_NOFOLLOW | O_CLOEXEC, 0);
     if (fd < 0)
         return -errno;
+    struct stat st;
+    int r = fstat(fd, &st) < 0 ? -errno : 0;
+    if (r == 0 && (!S_ISREG(st.st_mode) || (st.st_uid != geteuid() && st.st_uid != 0)))
+        r = -EPERM;
+    if (r == 0)
+        return fd;
+    close(fd);
+    return r;
+}
+
+int ga_neighbour_read(const char *name, struct ga_neighbour *ret)
+{
+    int fd = open_meta(name);
+    if (fd < 0)
+        return fd;
     struct ga_meta_header header;
     ssize_t n = pread(fd, &header, sizeof(header), 0);
     int r = n < 0 ? -errno : 0;
@@ -62,8 +87,13 @@ bool ga_neighbour_is_served(const struct ga_neighbour *neighbour)
 
 void ga_neighbour_announce(int meta_fd)
 {
-    /* Should it fail, the header still names us. */
-    (void)flock(meta_fd, LOCK_EX | LOCK_NB);
+    /* Should it fail, the header still names us. Who looks, as ga_neighbour_read does, holds the
+     * lock for a moment. */
+    for (int i = 0; i < ANNOUNCE_TRIES; i++) {
+        if (flock(meta_fd, LOCK_EX | LOCK_NB) == 0 || (errno != EWOULDBLOCK && errno != EINTR))
+            return;
+        nanosleep(&(struct timespec){.tv_nsec = ANNOUNCE_WAIT_NS}, NULL);
+    }
 }
 
 /* The heap's name in a file name like goalloc.NAME.meta; false where it is no such file. */

@@ -21,17 +21,19 @@ struct ga_neighbour {
 };
 
 /* Look at the header of the heap called name. 0; -ENOENT where there is none; -EACCES where it is
- * not ours to read; or another negative errno. */
+ * not ours to read; -EPERM where it is no regular file, or neither ours nor root's, and so says
+ * nothing; or another negative errno. */
 int ga_neighbour_read(const char *name, struct ga_neighbour *ret);
 
 /* Whether its server is alive. */
 bool ga_neighbour_is_served(const struct ga_neighbour *neighbour);
 
-/* Say with the meta object's fd, for as long as it is open in this process, that we serve it. */
+/* Say with the meta object's fd, for as long as it is open in this process, that we serve it. Waits
+ * for a tenth of a second at most, where others look at it in this moment. */
 void ga_neighbour_announce(int meta_fd);
 
-/* Whether a heap other than the one called name lies in part in [base, base + bytes), as far as we
- * may read the headers; if so, which. */
+/* Whether a heap other than the one called name lies in part in [base, base + bytes), as far as
+ * ga_neighbour_read tells; if so, which. */
 bool ga_neighbours_overlap(const char *name, uint64_t base, uint64_t bytes,
                            struct ga_neighbour *ret);
 

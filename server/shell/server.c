@@ -3,16 +3,17 @@
  * reading. A timer sweeps besides: clients that free small objects in spans of nobody leave only a
  * bit.
  *
- * The end, by signal: every handle is closed, and the loop runs out by itself. */
+ * The end, by signal or because the heap is damaged: the socket's file is removed, every handle is
+ * closed, and the loop runs out by itself. */
 #include "server/shell/server.h"
 
 #include <errno.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <sys/resource.h>
 
 #include "server/shell/attachment.h"
 #include "server/shell/connection.h"
+#include "server/shell/guard.h"
 
 #define SWEEP_INTERVAL_MS   1000u
 #define RECLAIM_INTERVAL_MS 100u
@@ -23,11 +24,16 @@ static void end(struct ga_server *server)
     if (server->ending)
         return;
     server->ending = true;
+    /* A second signal must not kill us before everything is taken back. */
+    ga_signals_block();
+    if (server->listener)
+        ga_listener_remove(server->listener);
     uv_close((uv_handle_t *)&server->listening, NULL);
-    uv_close((uv_handle_t *)&server->terminate, NULL);
-    uv_close((uv_handle_t *)&server->interrupt, NULL);
+    for (int i = 0; i < GA_ENDING_SIGNALS; i++)
+        uv_close((uv_handle_t *)&server->signals[i], NULL);
     uv_close((uv_handle_t *)&server->sweep_timer, NULL);
     uv_close((uv_handle_t *)&server->after_reading, NULL);
+    uv_close((uv_handle_t *)&server->catching_up, NULL);
     for (struct ga_attachment *a = server->attachments; a; a = a->next)
         ga_attachment_abandon(a);
     for (struct ga_connection *c = server->connections; c; c = c->next)
@@ -37,7 +43,19 @@ static void end(struct ga_server *server)
 static void on_signal(uv_signal_t *handle, int number)
 {
     struct ga_server *server = handle->data;
-    ga_log(GA_LOG_INFO, "ending on SIG%s", number == SIGTERM ? "TERM" : "INT");
+    ga_log(GA_LOG_INFO, "ending on %s", ga_signals_name(number));
+    end(server);
+}
+
+/* What the core has read of a truncated object is not what clients wrote: nothing more is done with
+ * it. */
+static void end_if_damaged(struct ga_server *server)
+{
+    if (server->ending || !ga_guard_has_struck())
+        return;
+    server->damaged = true;
+    ga_log(GA_LOG_ERROR, "heap '%s' was damaged from outside: its bits object was truncated",
+           server->world->name);
     end(server);
 }
 
@@ -45,6 +63,7 @@ static void on_sweep_timer(uv_timer_t *timer)
 {
     struct ga_server *server = timer->data;
     ga_heap_sweep_pending(server->heap);
+    end_if_damaged(server);
 }
 
 /* Ask all clients for memory; not too often, since a heap that is full stays so for a while. */
@@ -61,6 +80,7 @@ static void call_for_memory(struct ga_server *server)
 static void on_after_reading(uv_check_t *check)
 {
     struct ga_server *server = check->data;
+    server->turn++;
     if (server->sweep_wanted) {
         server->sweep_wanted = false;
         ga_heap_sweep_pending(server->heap);
@@ -69,12 +89,33 @@ static void on_after_reading(uv_check_t *check)
         server->world->reclaim_wanted = false;
         call_for_memory(server);
     }
+    end_if_damaged(server);
+}
+
+/* Handle what connections have left over from the turn before, a turn's messages each; the loop
+ * looks at everybody else in between. */
+static void on_catching_up(uv_idle_t *idle)
+{
+    struct ga_server *server = idle->data;
+    bool has_more = false;
+    for (struct ga_connection *c = server->connections; c; c = c->next)
+        has_more |= ga_connection_go_on(c);
+    if (!has_more)
+        uv_idle_stop(idle);
+}
+
+void ga_server_catch_up(struct ga_server *server)
+{
+    if (!server->ending)
+        uv_idle_start(&server->catching_up, on_catching_up);
 }
 
 static void on_connection(uv_stream_t *listening, int status)
 {
     struct ga_server *server = listening->data;
     int r = status < 0 ? status : ga_connection_accept(server, listening);
+    if (r < 0 && status == 0)
+        ga_refusal_next(&server->refusal, listening);
     if (r < 0 && ga_log_limit_allows(&server->bad_peers, ga_world_now_ms()))
         ga_log(GA_LOG_WARNING, "a connection was not accepted: %s", uv_strerror(r));
 }
@@ -93,19 +134,20 @@ static void raise_descriptor_limit(void)
 static int init_handles(struct ga_server *server)
 {
     server->listening.data = server;
-    server->terminate.data = server;
-    server->interrupt.data = server;
     server->sweep_timer.data = server;
     server->after_reading.data = server;
+    server->catching_up.data = server;
     int r = uv_pipe_init(&server->loop, &server->listening, 0);
     if (r == 0)
         r = uv_timer_init(&server->loop, &server->sweep_timer);
     if (r == 0)
         r = uv_check_init(&server->loop, &server->after_reading);
     if (r == 0)
-        r = uv_signal_init(&server->loop, &server->terminate);
-    if (r == 0)
-        r = uv_signal_init(&server->loop, &server->interrupt);
+        r = uv_idle_init(&server->loop, &server->catching_up);
+    for (int i = 0; r == 0 && i < GA_ENDING_SIGNALS; i++) {
+        server->signals[i].data = server;
+        r = uv_signal_init(&server->loop, &server->signals[i]);
+    }
     return r;
 }
 
@@ -167,20 +209,20 @@ int ga_server_listen(struct ga_server *server, struct ga_listener *listener)
     if (r < 0)
         return r;
     ga_listener_take_fd(listener);
+    server->listener = listener;
     r = uv_listen((uv_stream_t *)&server->listening, BACKLOG, on_connection);
-    if (r == 0)
-        r = uv_signal_start(&server->terminate, on_signal, SIGTERM);
-    if (r == 0)
-        r = uv_signal_start(&server->interrupt, on_signal, SIGINT);
     if (r == 0)
         r = uv_timer_start(&server->sweep_timer, on_sweep_timer, SWEEP_INTERVAL_MS,
                            SWEEP_INTERVAL_MS);
     if (r == 0)
         r = uv_check_start(&server->after_reading, on_after_reading);
+    if (r == 0)
+        r = ga_signals_start(server->signals, on_signal);
     return r;
 }
 
-void ga_server_run(struct ga_server *server)
+int ga_server_run(struct ga_server *server)
 {
     uv_run(&server->loop, UV_RUN_DEFAULT);
+    return server->damaged ? -EIO : 0;
 }

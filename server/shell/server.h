@@ -11,6 +11,8 @@
 #include "server/heap.h"
 #include "server/shell/listener.h"
 #include "server/shell/log.h"
+#include "server/shell/refusal.h"
+#include "server/shell/signals.h"
 #include "server/shell/world.h"
 
 struct ga_connection;
@@ -21,15 +23,19 @@ struct ga_server {
     struct ga_world *world;
     struct ga_heap *heap;
     const char *socket_path;
+    struct ga_listener *listener; /* whose file is removed at the end; NULL = none yet */
     uv_pipe_t listening;
-    uv_signal_t terminate;
-    uv_signal_t interrupt;
+    uv_signal_t signals[GA_ENDING_SIGNALS];
     uv_timer_t sweep_timer;
     uv_check_t after_reading;
+    uv_idle_t catching_up; /* runs while a connection has more than a turn's messages */
+    uint64_t turn;         /* of the loop */
+    struct ga_refusal refusal;
     struct ga_connection *connections; /* a list, those that are closing included */
     struct ga_attachment *attachments; /* likewise */
     bool sweep_wanted;                 /* somebody freed a large object: once, after reading */
     bool ending;
+    bool damaged; /* the bits object was truncated: that is why it ends */
     uint64_t reclaim_sent_ms;
     struct ga_log_limit bad_notes;
     struct ga_log_limit bad_peers;
@@ -44,10 +50,16 @@ int ga_server_new(struct ga_world *world, struct ga_heap *heap, const char *sock
 /* After ga_server_run, or without it. NULL is allowed. */
 void ga_server_free(struct ga_server *server);
 
-/* Accept clients at a listener, whose descriptor becomes the server's. 0 or a negative errno. */
+/* Accept clients at a listener, whose descriptor becomes the server's, and whose file the server
+ * removes when it ends; the listener must outlive it. From then on signals end the server. 0 or a
+ * negative errno. */
 int ga_server_listen(struct ga_server *server, struct ga_listener *listener);
 
-/* Serve until SIGTERM or SIGINT. */
-void ga_server_run(struct ga_server *server);
+/* Have ga_connection_go_on called for every connection in the next turn of the loop. */
+void ga_server_catch_up(struct ga_server *server);
+
+/* Serve until SIGTERM, SIGINT or SIGHUP: 0. -EIO when the bits object was truncated, which has been
+ * logged. */
+int ga_server_run(struct ga_server *server);
 
 #endif

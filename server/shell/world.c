@@ -12,14 +12,19 @@
 #include <sys/mman.h>
 #include <sys/random.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "server/shell/claim.h"
 #include "server/shell/dirlock.h"
+#include "server/shell/guard.h"
 #include "server/shell/log.h"
 #include "server/shell/neighbours.h"
 #include "server/shell/process.h"
+
+/* A commit of this much first looks at how much is free. */
+#define LARGE_COMMIT_BYTES (UINT64_C(16) << 20)
 
 /* ---- effects ---- */
 
@@ -56,7 +61,7 @@ static int refused(struct ga_world *world, int err)
     return -ENOMEM;
 }
 
-static int extend(void *data, enum ga_object object, uint64_t bytes)
+static int resize(void *data, enum ga_object object, uint64_t bytes)
 {
     struct ga_world *world = data;
     int r;
@@ -66,14 +71,37 @@ static int extend(void *data, enum ga_object object, uint64_t bytes)
     return r < 0 ? refused(world, errno) : 0;
 }
 
+/* Whether so much is free. Without asking, a commit that is too large fills /dev/shm for everybody
+ * before it is undone. */
+static bool has_room(int fd, uint64_t bytes)
+{
+    struct statvfs fs;
+    return fstatvfs(fd, &fs) < 0 || bytes / fs.f_frsize <= fs.f_bavail || fs.f_blocks == 0;
+}
+
 static int commit(void *data, enum ga_object object, uint64_t offset, uint64_t bytes)
+{
+    struct ga_world *world = data;
+    int fd = world->mappings[object].fd;
+    if (bytes >= LARGE_COMMIT_BYTES && !has_room(fd, bytes))
+        return refused(world, ENOSPC);
+    int r;
+    do {
+        r = fallocate(fd, 0, (off_t)offset, (off_t)bytes);
+    } while (r < 0 && errno == EINTR);
+    return r < 0 ? refused(world, errno) : 0;
+}
+
+static void decommit(void *data, enum ga_object object, uint64_t offset, uint64_t bytes)
 {
     struct ga_world *world = data;
     int r;
     do {
-        r = fallocate(world->mappings[object].fd, 0, (off_t)offset, (off_t)bytes);
+        r = fallocate(world->mappings[object].fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
+                      (off_t)offset, (off_t)bytes);
     } while (r < 0 && errno == EINTR);
-    return r < 0 ? refused(world, errno) : 0;
+    if (r < 0)
+        ga_log(GA_LOG_WARNING, "cannot give memory back: %s", strerror(errno));
 }
 
 /* The notes go out later, from the loop: the core is in the middle of something. */
@@ -91,7 +119,7 @@ static bool is_still_ours(const struct ga_world *world, enum ga_object object)
     struct stat named;
     struct stat ours;
     ga_object_name(world->name, object, path);
-    int fd = shm_open(path, O_RDONLY | O_CLOEXEC, 0);
+    int fd = shm_open(path, O_RDONLY | O_NONBLOCK | O_NOFOLLOW | O_CLOEXEC, 0);
     if (fd < 0)
         return false;
     bool same = fstat(fd, &named) == 0 && fstat(world->mappings[object].fd, &ours) == 0 &&
@@ -102,6 +130,7 @@ static bool is_still_ours(const struct ga_world *world, enum ga_object object)
 
 void ga_world_close(struct ga_world *world)
 {
+    ga_guard_stop();
     for (int object = GA_OBJECT_COUNT - 1; object >= 0; object--) {
         struct ga_mapping *mapping = &world->mappings[object];
         if (mapping->fd < 0)
@@ -124,7 +153,7 @@ static int make_object(struct ga_world *world, enum ga_object object, uint64_t a
         r = ga_mapping_create(world->name, object, 0600, address, bytes, mapping);
     }
     if (r == 0 && object != GA_OBJECT_HEAP)
-        r = extend(world, object, bytes);
+        r = resize(world, object, bytes);
     if (r < 0) {
         char path[GA_OBJECT_NAME_BYTES];
         ga_object_name(world->name, object, path);
@@ -143,6 +172,15 @@ static int make_objects(struct ga_world *world)
     if (r < 0)
         return r;
     return make_object(world, GA_OBJECT_HEAP, world->base, world->reserve_bytes);
+}
+
+static int guard_bits(const struct ga_world *world)
+{
+    const struct ga_mapping *bits = &world->mappings[GA_OBJECT_BITS];
+    int r = ga_guard_start(bits->address, bits->bytes);
+    if (r < 0)
+        ga_log(GA_LOG_ERROR, "SIGBUS cannot be handled: %s", strerror(-r));
+    return r;
 }
 
 static int make_heap(struct ga_world *world, struct ga_heap **ret)
@@ -167,8 +205,9 @@ static int make_heap(struct ga_world *world, struct ga_heap **ret)
         .server_start_time = start_time,
         .server_version = GOALLOC_VERSION,
     };
-    struct ga_heap_effects effects = {.extend = extend,
+    struct ga_heap_effects effects = {.resize = resize,
                                       .commit = commit,
+                                      .decommit = decommit,
                                       .reclaim = reclaim,
                                       .now_ms = now_ms,
                                       .wall_ms = wall_ms,
@@ -197,6 +236,8 @@ int ga_world_open(struct ga_world *world, const struct ga_options *options,
         r = ga_claim_base(options, &world->base);
     if (r == 0)
         r = make_objects(world);
+    if (r == 0)
+        r = guard_bits(world);
     if (r == 0)
         r = make_heap(world, ret_heap);
     if (r < 0)

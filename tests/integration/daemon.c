@@ -5,6 +5,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -18,6 +19,7 @@
 #define TEXT_BYTES    128
 #define ARGUMENTS_MAX 32
 #define READY_FD      9
+#define SILENCE_MS    20000
 #define OBJECT_SUFFIX 3
 
 static char folder[64];
@@ -61,19 +63,26 @@ const char *ga_daemon_heap(const char *suffix)
 
 /* In the child. The program is opened before the user changes, since its folder may be closed to
  * others. */
-static void become(uid_t uid, const int log[2], const int ready[2], const char *const *arguments)
+static void become(const struct ga_daemon_setup *setup, const int log[2], const int ready[2],
+                   const char *const *arguments)
 {
+    static char ready_number[2];
+    int ready_fd = setup->ready_fd ? setup->ready_fd : READY_FD;
+    ready_number[0] = (char)('0' + ready_fd);
     char *argv[ARGUMENTS_MAX + 4] = {"goallocd"};
     size_t n = 1;
     while (*arguments && n <= ARGUMENTS_MAX)
         argv[n++] = (char *)*arguments++;
     argv[n++] = "--ready-fd";
-    argv[n] = "9";
+    argv[n] = ready_number;
     int program = open(GOALLOCD_PATH, O_RDONLY | O_CLOEXEC);
     dup2(log[1], STDERR_FILENO);
     dup2(log[1], STDOUT_FILENO);
-    dup2(ready[1], READY_FD);
-    if (uid != 0 && (setgid(uid) < 0 || setuid(uid) < 0))
+    if (setup->closed_stdio)
+        for (int fd = 0; fd <= STDERR_FILENO; fd++)
+            close(fd);
+    dup2(ready[1], ready_fd);
+    if (setup->uid != 0 && (setgid(setup->uid) < 0 || setuid(setup->uid) < 0))
         _exit(126);
     prctl(PR_SET_PDEATHSIG, SIGTERM);
     if (program >= 0)
@@ -94,25 +103,49 @@ static bool make_pipe(int ret_ends[2])
     return ret_ends[0] >= 0 && ret_ends[1] >= 0;
 }
 
-bool ga_daemon_start(struct ga_daemon *daemon, uid_t uid, const char *const *arguments)
+bool ga_daemon_launch(struct ga_daemon *daemon, const struct ga_daemon_setup *setup,
+                      const char *const *arguments)
 {
     int log[2];
     int ready[2];
-    *daemon = (struct ga_daemon){.pid = -1, .log = -1};
+    *daemon = (struct ga_daemon){.pid = -1, .log = -1, .ready = -1};
     if (!make_pipe(log) || !make_pipe(ready))
         return false;
     daemon->pid = fork();
     if (daemon->pid == 0)
-        become(uid, log, ready, arguments);
+        become(setup, log, ready, arguments);
     close(log[1]);
     close(ready[1]);
     daemon->log = log[0];
+    daemon->ready = ready[0];
     fcntl(daemon->log, F_SETFL, O_NONBLOCK);
+    return daemon->pid > 0;
+}
 
-    char answer[16] = "";
-    ssize_t n = read(ready[0], answer, sizeof(answer) - 1);
-    close(ready[0]);
-    return n > 0 && strcmp(answer, "READY\n") == 0;
+/* The server closes its end when it is ready. Where that end is its stderr too, log lines come
+ * first. */
+bool ga_daemon_wait(struct ga_daemon *daemon)
+{
+    static const char ready[] = "READY\n";
+    char answer[1024];
+    size_t length = 0;
+    struct pollfd more = {.fd = daemon->ready, .events = POLLIN};
+    while (length < sizeof(answer) && poll(&more, 1, SILENCE_MS) > 0) {
+        ssize_t n = read(daemon->ready, answer + length, sizeof(answer) - length);
+        if (n <= 0)
+            break;
+        length += (size_t)n;
+    }
+    close(daemon->ready);
+    daemon->ready = -1;
+    return length >= strlen(ready) &&
+           memcmp(answer + length - strlen(ready), ready, strlen(ready)) == 0;
+}
+
+bool ga_daemon_start(struct ga_daemon *daemon, uid_t uid, const char *const *arguments)
+{
+    struct ga_daemon_setup setup = {.uid = uid};
+    return ga_daemon_launch(daemon, &setup, arguments) && ga_daemon_wait(daemon);
 }
 
 static void read_log(struct ga_daemon *daemon)
@@ -133,28 +166,47 @@ bool ga_daemon_said(struct ga_daemon *daemon, const char *needle)
     return strstr(daemon->text, needle) != NULL;
 }
 
-int ga_daemon_end(struct ga_daemon *daemon, int signal_number)
+static int wait_for_end(pid_t pid)
 {
     int status = 0;
+    for (int i = 0; i < SILENCE_MS; i++) {
+        if (waitpid(pid, &status, WNOHANG) != 0)
+            return status;
+        usleep(1000);
+    }
+    kill(pid, SIGKILL);
+    waitpid(pid, &status, 0);
+    return status;
+}
+
+int ga_daemon_end(struct ga_daemon *daemon, int signal_number)
+{
     if (daemon->pid <= 0)
         return -1;
     if (signal_number)
         kill(daemon->pid, signal_number);
-    waitpid(daemon->pid, &status, 0);
+    int status = wait_for_end(daemon->pid);
     read_log(daemon);
     close(daemon->log);
+    if (daemon->ready >= 0)
+        close(daemon->ready);
     daemon->pid = -1;
     return WIFEXITED(status) ? WEXITSTATUS(status) : 256 + WTERMSIG(status);
 }
 
 static const char *const suffixes[OBJECT_SUFFIX] = {"meta", "bits", "heap"};
 
+int ga_daemon_open_object(const char *heap, const char *suffix, int flags)
+{
+    char name[TEXT_BYTES + 16];
+    snprintf(name, sizeof(name), "/goalloc.%s.%s", heap, suffix);
+    return shm_open(name, flags | O_CLOEXEC, 0);
+}
+
 bool ga_daemon_left_objects(const char *heap)
 {
     for (int i = 0; i < OBJECT_SUFFIX; i++) {
-        char name[TEXT_BYTES + 16];
-        snprintf(name, sizeof(name), "/goalloc.%s.%s", heap, suffixes[i]);
-        int fd = shm_open(name, O_RDONLY | O_CLOEXEC, 0);
+        int fd = ga_daemon_open_object(heap, suffixes[i], O_RDONLY);
         if (fd >= 0) {
             close(fd);
             return true;

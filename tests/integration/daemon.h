@@ -12,7 +12,8 @@
 
 struct ga_daemon {
     pid_t pid;
-    int log; /* read end of its stdout and stderr */
+    int log;   /* read end of its stdout and stderr */
+    int ready; /* read end of what it tells that it is ready */
     char text[GA_DAEMON_LOG_BYTES];
     size_t text_bytes;
 };
@@ -24,17 +25,30 @@ const char *ga_daemon_path(const char *file);
 /* A heap name of this process's own, ending in suffix; static memory of a few calls. */
 const char *ga_daemon_heap(const char *suffix);
 
-/* Start goallocd with arguments (a list ending in NULL) and --ready-fd, and wait until it is ready
- * or has ended. Returns whether it is ready. uid: whom it is to run as, 0 = as we are. */
+struct ga_daemon_setup {
+    uid_t uid;         /* whom it is to run as, 0 = as we are */
+    bool closed_stdio; /* 0, 1 and 2 are closed, so that there is no log */
+    int ready_fd;      /* the number, 1 to 9, that it is given for --ready-fd; 0 = 9 */
+};
+
+/* Start goallocd with arguments (a list ending in NULL) and --ready-fd, and do not wait. */
+bool ga_daemon_launch(struct ga_daemon *daemon, const struct ga_daemon_setup *setup,
+                      const char *const *arguments);
+/* Wait until it is ready, or has ended, or a long time has passed; whether it is ready. */
+bool ga_daemon_wait(struct ga_daemon *daemon);
+/* Both, as uid. */
 bool ga_daemon_start(struct ga_daemon *daemon, uid_t uid, const char *const *arguments);
 
-/* Send the signal (0: none), wait for the end and return the exit code, or 256 + the signal that
- * killed it; -1 if it was never started. Its whole log is then in text. */
+/* Send the signal (0: none), wait for the end (one that does not end is killed) and return the exit
+ * code, or 256 + the signal that killed it; -1 if it was never started. Its whole log is then in
+ * text. */
 int ga_daemon_end(struct ga_daemon *daemon, int signal_number);
 
 /* Whether the log so far holds needle. */
 bool ga_daemon_said(struct ga_daemon *daemon, const char *needle);
 
+/* Open an object ("meta", "bits", "heap") of a heap; -1 where there is none. */
+int ga_daemon_open_object(const char *heap, const char *suffix, int flags);
 /* Whether any object of the heap is left in shared memory. */
 bool ga_daemon_left_objects(const char *heap);
 

@@ -10,6 +10,7 @@
 
 #include "integration/daemon.h"
 #include "integration/wire.h"
+#include "shm/layout.h"
 #include "support/cunit_main.h"
 
 #define BODY(name) GOALLOC__V1__ENVELOPE__BODY_##name
@@ -179,6 +180,76 @@ static void send_return(struct ga_wire *wire, uint32_t mcache, uint32_t *pages, 
     CU_ASSERT(ga_wire_send(wire, &note));
 }
 
+/* A note of too many pages is none, whatever it says. */
+static void test_long_notes(void)
+{
+    struct ga_wire wire;
+    CU_ASSERT_FATAL(attach_and_lease(&wire));
+    static uint32_t pages[1025];
+    send_return(&wire, 1, pages, 1025);
+    Goalloc__V1__LargeFree body = GOALLOC__V1__LARGE_FREE__INIT;
+    body.pages = pages;
+    body.n_pages = 1026;
+    Goalloc__V1__Envelope note = GOALLOC__V1__ENVELOPE__INIT;
+    note.body_case = BODY(LARGE_FREE);
+    note.large_free = &body;
+    CU_ASSERT(ga_wire_send(&wire, &note));
+    Goalloc__V1__Detach detach = GOALLOC__V1__DETACH__INIT;
+    CU_ASSERT(is(ga_wire_ask(&wire, BODY(DETACH), &detach), BODY(DONE)));
+    ga_wire_close(&wire);
+    CU_ASSERT(ga_daemon_said(&server, " sent a note of 1025 pages, and the most is 1024: ignored"));
+    CU_ASSERT(ga_daemon_said(&server, " sent a note of 1026 pages, and the most is 1024: ignored"));
+    CU_ASSERT_FALSE(ga_daemon_said(&server, "returned page"));
+}
+
+/* In a child: attach and hang up, 64 times, and once more; whether just the last is refused. */
+static bool attach_too_often(void)
+{
+    struct ga_wire wire;
+    for (int i = 0; i < 64; i++) {
+        if (!ga_wire_open_attached(&wire, socket_path))
+            return false;
+        ga_wire_close(&wire);
+    }
+    char detail[96];
+    snprintf(detail, sizeof(detail), "process %d is attached 64 times, the most it can be",
+             (int)getpid());
+    Goalloc__V1__Attach attach = GOALLOC__V1__ATTACH__INIT;
+    attach.layout_version = GA_LAYOUT_VERSION;
+    return ga_wire_open_greeted(&wire, socket_path) &&
+           ga_wire_is_failure(ga_wire_ask(&wire, BODY(ATTACH), &attach), -EAGAIN, detail);
+}
+
+static void test_too_many_attachments(void)
+{
+    pid_t child = fork();
+    if (child == 0)
+        _exit(attach_too_often() ? 0 : 1);
+    int status = -1;
+    CU_ASSERT(waitpid(child, &status, 0) == child && status == 0);
+    struct ga_wire wire;
+    CU_ASSERT(attach_and_lease(&wire)); /* others can */
+    Goalloc__V1__Detach detach = GOALLOC__V1__DETACH__INIT;
+    CU_ASSERT(is(ga_wire_ask(&wire, BODY(DETACH), &detach), BODY(DONE)));
+    ga_wire_close(&wire);
+    CU_ASSERT(counts_become(0, 0, 0));
+}
+
+static void test_too_many_mcaches(void)
+{
+    struct ga_wire wire;
+    CU_ASSERT_FATAL(ga_wire_open_attached(&wire, socket_path));
+    Goalloc__V1__NewMcache new_mcache = GOALLOC__V1__NEW_MCACHE__INIT;
+    for (int i = 0; i < 4096; i++)
+        CU_ASSERT_FATAL(is(ga_wire_ask(&wire, BODY(NEW_MCACHE), &new_mcache), BODY(MCACHE)));
+    CU_ASSERT(ga_wire_is_failure(ga_wire_ask(&wire, BODY(NEW_MCACHE), &new_mcache), -EAGAIN,
+                                 "the client has 4096 mcaches, the most it can have"));
+    Goalloc__V1__Detach detach = GOALLOC__V1__DETACH__INIT;
+    CU_ASSERT(is(ga_wire_ask(&wire, BODY(DETACH), &detach), BODY(DONE)));
+    ga_wire_close(&wire);
+    CU_ASSERT(counts_are(0, 0, 0));
+}
+
 /* Notes that are not true change nothing, and flood no log. */
 static void test_false_notes(void)
 {
@@ -225,7 +296,10 @@ int main(void)
         {"a client that hangs up and lives", test_hung_up},
         {"detach", test_detach},
         {"two attachments of a process", test_twice},
+        {"notes that are too long", test_long_notes},
         {"notes that are not true", test_false_notes},
+        {"more attachments than a process may have", test_too_many_attachments},
+        {"more mcaches than a client may have", test_too_many_mcaches},
         {"many clients killed at once", test_many},
     };
     signal(SIGPIPE, SIG_IGN);

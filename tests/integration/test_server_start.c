@@ -1,10 +1,12 @@
-/* How a server starts, why it does not, and what it leaves: nothing when it ends, and after it was
- * killed something that the next one knows. */
+/* How a server starts, why it does not, and what it leaves: nothing when it ends, however that
+ * comes about, and after it was killed something that the next one knows. */
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -114,10 +116,10 @@ static void end_in_order(struct ga_daemon *daemon, int signal_number, const char
 
 static void test_life(void)
 {
-    static const int signals[] = {SIGTERM, SIGINT};
+    static const int signals[] = {SIGTERM, SIGINT, SIGHUP};
     const char *heap = ga_daemon_heap("life");
     const char *path = ga_daemon_path("life");
-    for (int i = 0; i < 2; i++) {
+    for (int i = 0; i < 3; i++) {
         struct ga_daemon daemon;
         struct ga_wire wire;
         struct stat st;
@@ -131,6 +133,124 @@ static void test_life(void)
         ga_wire_close(&wire);
         CU_ASSERT(ga_daemon_said(&daemon, "has ended\n"));
     }
+}
+
+/* The lock on the socket's folder keeps the server where its objects are made and its socket is
+ * not. */
+static void test_signal_at_the_start(void)
+{
+    static const int signals[] = {SIGTERM, SIGINT, SIGHUP};
+    const char *heap = ga_daemon_heap("early");
+    const char *path = ga_daemon_path("early");
+    const char *arguments[] = {"--name", heap, "--socket", path, "--reserve", "64M", NULL};
+    for (int i = 0; i < 3; i++) {
+        struct ga_daemon daemon;
+        struct ga_daemon_setup setup = {0};
+        int object = -1;
+        int lock = open(ga_daemon_folder(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        CU_ASSERT_FATAL(lock >= 0 && flock(lock, LOCK_EX) == 0);
+        CU_ASSERT_FATAL(ga_daemon_launch(&daemon, &setup, arguments));
+        for (int n = 0; n < 10000 && object < 0; n++) {
+            usleep(1000);
+            object = ga_daemon_open_object(heap, "heap", O_RDONLY);
+        }
+        CU_ASSERT(object >= 0);
+        close(object);
+        kill(daemon.pid, signals[i]);
+        close(lock);
+        end_in_order(&daemon, 0, heap, path);
+    }
+}
+
+/* Signals that go on coming while the server ends. */
+static void test_signals_at_the_end(void)
+{
+    const char *heap = ga_daemon_heap("late");
+    const char *path = ga_daemon_path("late");
+    for (int round = 0; round < 5; round++) {
+        struct ga_daemon daemon;
+        CU_ASSERT_FATAL(start(&daemon, heap, path, NULL, NULL));
+        for (int i = 0; i < 200; i++) {
+            kill(daemon.pid, i % 2 ? SIGTERM : SIGHUP);
+            usleep(50);
+        }
+        end_in_order(&daemon, 0, heap, path);
+    }
+}
+
+/* Whether an object of heap begins with magic. */
+static bool begins_with(const char *heap, const char *suffix, uint64_t magic)
+{
+    uint64_t found = 0;
+    int fd = ga_daemon_open_object(heap, suffix, O_RDONLY);
+    bool good = fd >= 0 && pread(fd, &found, sizeof(found), 0) == sizeof(found) && found == magic;
+    close(fd);
+    return good;
+}
+
+/* What is opened gets the lowest free number; none of it must become stdin, stdout or stderr, or
+ * the log would be written to it. */
+static void test_no_stdio(void)
+{
+    static const struct ga_daemon_setup setups[] = {{.closed_stdio = true}, {.ready_fd = 2}};
+    const char *heap = ga_daemon_heap("closed");
+    const char *path = ga_daemon_path("stdio");
+    const char *arguments[] = {"--name", heap,          "--socket", path, "--reserve",
+                               "64M",    "--log-level", "debug",    NULL};
+    for (int i = 0; i < 2; i++) {
+        struct ga_daemon daemon;
+        struct ga_wire wires[2];
+        CU_ASSERT_FATAL(ga_daemon_launch(&daemon, &setups[i], arguments));
+        CU_ASSERT_FATAL(ga_daemon_wait(&daemon));
+        CU_ASSERT(ga_wire_open_attached(&wires[0], path));
+        CU_ASSERT(ga_wire_open_attached(&wires[1], path));
+        CU_ASSERT(begins_with(heap, "meta", GA_META_MAGIC));
+        CU_ASSERT(begins_with(heap, "bits", GA_BITS_MAGIC));
+        ga_wire_close(&wires[0]);
+        ga_wire_close(&wires[1]);
+        end_in_order(&daemon, SIGTERM, heap, path);
+    }
+}
+
+/* A client has truncated what the server reads. */
+static void test_truncated(void)
+{
+    struct ga_daemon daemon;
+    struct ga_wire wire;
+    const char *heap = ga_daemon_heap("cut");
+    const char *path = ga_daemon_path("cut");
+    CU_ASSERT_FATAL(start(&daemon, heap, path, NULL, NULL));
+    CU_ASSERT_FATAL(ga_wire_open_attached(&wire, path));
+    Goalloc__V1__NewMcache new_mcache = GOALLOC__V1__NEW_MCACHE__INIT;
+    Goalloc__V1__Lease lease = GOALLOC__V1__LEASE__INIT;
+    Goalloc__V1__Sync sync = GOALLOC__V1__SYNC__INIT;
+    ga_wire_ask(&wire, GOALLOC__V1__ENVELOPE__BODY_NEW_MCACHE, &new_mcache);
+    lease.mcache = 1;
+    lease.span_class = 10;
+    lease.count = 5;
+    const Goalloc__V1__Envelope *reply =
+        ga_wire_ask(&wire, GOALLOC__V1__ENVELOPE__BODY_LEASE, &lease);
+    CU_ASSERT(reply && reply->body_case == GOALLOC__V1__ENVELOPE__BODY_LEASES);
+
+    int meta = ga_daemon_open_object(heap, "meta", O_RDONLY);
+    int bits = ga_daemon_open_object(heap, "bits", O_RDWR);
+    CU_ASSERT(meta >= 0 && bits >= 0 && ftruncate(bits, 0) == 0);
+    ga_wire_ask(&wire, GOALLOC__V1__ENVELOPE__BODY_SYNC, &sync); /* answered or not */
+    ga_wire_close(&wire);
+
+    CU_ASSERT_EQUAL(ga_daemon_end(&daemon, 0), 1);
+    char line[200];
+    snprintf(line, sizeof(line),
+             "goallocd: error: heap '%s' was damaged from outside: its bits object was truncated\n",
+             heap);
+    CU_ASSERT(ga_daemon_said(&daemon, line));
+    struct ga_meta_header header = {0};
+    CU_ASSERT(pread(meta, &header, sizeof(header), 0) == sizeof(header));
+    CU_ASSERT_EQUAL(header.state, GA_HEAP_ENDED);
+    CU_ASSERT(access(path, F_OK) < 0);
+    CU_ASSERT_FALSE(ga_daemon_left_objects(heap));
+    close(meta);
+    close(bits);
 }
 
 static void test_same_heap(void)
@@ -289,18 +409,66 @@ static void test_addresses(void)
     end_in_order(&daemon, SIGTERM, heaps[0], paths[0]);
 }
 
+/* With what others have put in /dev/shm under the name of a heap, a server of that name does not
+ * start, and any other does. */
+static void others_start_beside(const char *heap)
+{
+    struct ga_daemon daemon;
+    const char *other = ga_daemon_heap("beside");
+    const char *path = ga_daemon_path("beside");
+    CU_ASSERT(start(&daemon, other, path, NULL, NULL));
+    end_in_order(&daemon, SIGTERM, other, path);
+    char sentence[320];
+    snprintf(sentence, sizeof(sentence),
+             "the name '%s' is taken: /dev/shm/goalloc.%s.meta is another user's, or no heap at "
+             "all; it is left as it is",
+             heap, heap);
+    expect_refusal(&daemon, start(&daemon, heap, path, "--replace", NULL), 1, sentence);
+}
+
+static void test_strange_neighbours(void)
+{
+    char file[128];
+    const char *heap = ga_daemon_heap("strange");
+    snprintf(file, sizeof(file), "/dev/shm/goalloc.%s.meta", heap);
+    CU_ASSERT_FATAL(mkfifo(file, 0666) == 0);
+    others_start_beside(heap);
+    CU_ASSERT(unlink(file) == 0);
+
+    /* Another user's header that claims every address there is. Only root can make one. */
+    if (geteuid() != 0)
+        return;
+    struct ga_meta_header header = {.magic = GA_META_MAGIC,
+                                    .layout_version = GA_LAYOUT_VERSION,
+                                    .header_bytes = sizeof(header),
+                                    .server_pid = (uint32_t)getpid(),
+                                    .base = GA_WINDOW_FIRST,
+                                    .reserve_bytes = GA_RESERVE_MAX};
+    int fd = open(file, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+    CU_ASSERT_FATAL(fd >= 0 && fchown(fd, NOBODY, NOBODY) == 0);
+    CU_ASSERT(write(fd, &header, sizeof(header)) == sizeof(header) && fchmod(fd, 0644) == 0);
+    close(fd);
+    others_start_beside(heap);
+    CU_ASSERT(unlink(file) == 0);
+}
+
 int main(void)
 {
     static const struct ga_test tests[] = {
         {"options that are wrong", test_bad_options},
         {"--help and --version", test_answers},
         {"a life in order", test_life},
+        {"signals while it starts", test_signal_at_the_start},
+        {"signals while it ends", test_signals_at_the_end},
+        {"no stdin, stdout or stderr", test_no_stdio},
+        {"a bits object that is truncated", test_truncated},
         {"a second server of the same heap", test_same_heap},
         {"a second server on the same socket", test_same_socket},
         {"after a kill", test_after_a_kill},
         {"places where no socket can be", test_bad_places},
         {"no right to the socket's directory", test_no_right},
         {"addresses", test_addresses},
+        {"what others put in /dev/shm", test_strange_neighbours},
     };
     signal(SIGPIPE, SIG_IGN);
     int failed = ga_test_main("server_start", tests, sizeof(tests) / sizeof(tests[0]));

@@ -5,11 +5,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "integration/daemon.h"
 #include "integration/wire.h"
+#include "shm/layout.h"
 #include "support/cunit_main.h"
 
 static struct ga_daemon server;
@@ -37,6 +39,47 @@ static bool server_says(const char *needle)
     }
     fprintf(stderr, "not in the log: %s\n", needle);
     return false;
+}
+
+/* Returns when the server certainly does nothing, until SIGCONT. */
+static void stop_server(void)
+{
+    CU_ASSERT_FATAL(kill(server.pid, SIGSTOP) == 0);
+    CU_ASSERT_FATAL(waitpid(server.pid, NULL, WUNTRACED) == server.pid);
+}
+
+/* Without memory for a connection the server refuses it, also several at once, and goes on when
+ * there is memory again. A sanitizer ends a program that has none. */
+static void test_no_memory(void)
+{
+#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+    enum { GOOD_MAX = 200, REFUSED = 5 };
+    static struct ga_wire good[GOOD_MAX];
+    struct ga_wire refused[REFUSED];
+    struct rlimit before;
+    CU_ASSERT_FATAL(prlimit(server.pid, RLIMIT_DATA, NULL, &before) == 0);
+    struct rlimit none = {.rlim_cur = 1, .rlim_max = before.rlim_max};
+    CU_ASSERT_FATAL(prlimit(server.pid, RLIMIT_DATA, &none, NULL) == 0);
+    int n = 0;
+    while (n < GOOD_MAX && ga_wire_open_greeted(&good[n], socket_path))
+        n++;
+    CU_ASSERT_FATAL(n < GOOD_MAX);
+    stop_server();
+    for (int i = 0; i < REFUSED; i++)
+        CU_ASSERT_FATAL(ga_wire_open(&refused[i], socket_path));
+    kill(server.pid, SIGCONT);
+    bool ended = true;
+    for (int i = 0; i < REFUSED; i++) {
+        ended = ended && ga_wire_is_ended(&refused[i]);
+        ga_wire_close(&refused[i]);
+    }
+    CU_ASSERT(ended);
+    CU_ASSERT(server_says("a connection was not accepted: not enough memory"));
+    CU_ASSERT(prlimit(server.pid, RLIMIT_DATA, &before, NULL) == 0);
+    for (int i = 0; i <= n; i++)
+        ga_wire_close(&good[i]);
+    CU_ASSERT(server_answers());
+#endif
 }
 
 static void test_no_hello(void)
@@ -230,6 +273,71 @@ static void test_many_connections(void)
     CU_ASSERT(server_answers());
 }
 
+/* Publish an object under count names, in one stream of bytes. Returns its length. */
+static size_t encode_publishes(uint64_t offset, uint64_t count, uint8_t *stream, size_t room)
+{
+    size_t total = 0;
+    for (uint64_t i = 0; i < count; i++) {
+        char name[32];
+        snprintf(name, sizeof(name), "n%d", (int)i);
+        Goalloc__V1__Publish body = GOALLOC__V1__PUBLISH__INIT;
+        body.name = name;
+        body.offset = offset;
+        Goalloc__V1__Envelope message = GOALLOC__V1__ENVELOPE__INIT;
+        message.id = 1000 + i;
+        message.body_case = GOALLOC__V1__ENVELOPE__BODY_PUBLISH;
+        message.publish = &body;
+        size_t nbytes = 0;
+        CU_ASSERT_FATAL(ga_message_encode(&message, stream + total, room - total, &nbytes) == 0);
+        total += nbytes;
+    }
+    return total;
+}
+
+/* While the server is stopped, one client sends thousands of requests and then another a single
+ * one. It is answered when few of the others are done: its answer says how many. */
+static void test_fairness(void)
+{
+    enum { REQUESTS = 2000 };
+    static uint8_t stream[65536];
+    struct ga_wire flood;
+    struct ga_wire other;
+    CU_ASSERT_FATAL(ga_wire_open_attached(&flood, socket_path));
+    CU_ASSERT_FATAL(ga_wire_open_greeted(&other, socket_path));
+    Goalloc__V1__NewMcache new_mcache = GOALLOC__V1__NEW_MCACHE__INIT;
+    const Goalloc__V1__Envelope *reply =
+        ga_wire_ask(&flood, GOALLOC__V1__ENVELOPE__BODY_NEW_MCACHE, &new_mcache);
+    CU_ASSERT_FATAL(reply && reply->body_case == GOALLOC__V1__ENVELOPE__BODY_MCACHE);
+    Goalloc__V1__LargeAlloc large = GOALLOC__V1__LARGE_ALLOC__INIT;
+    large.mcache = reply->mcache->mcache;
+    large.size_bytes = 40000;
+    reply = ga_wire_ask(&flood, GOALLOC__V1__ENVELOPE__BODY_LARGE_ALLOC, &large);
+    CU_ASSERT_FATAL(reply && reply->body_case == GOALLOC__V1__ENVELOPE__BODY_LARGE_SPAN);
+    size_t nbytes =
+        encode_publishes(reply->large_span->page * GA_PAGE_SIZE, REQUESTS, stream, sizeof(stream));
+
+    Goalloc__V1__GetStatus get_status = GOALLOC__V1__GET_STATUS__INIT;
+    Goalloc__V1__Envelope message = GOALLOC__V1__ENVELOPE__INIT;
+    message.id = 1;
+    message.body_case = GOALLOC__V1__ENVELOPE__BODY_GET_STATUS;
+    message.get_status = &get_status;
+    stop_server();
+    CU_ASSERT(ga_wire_send_bytes(&flood, stream, nbytes));
+    CU_ASSERT(ga_wire_send(&other, &message));
+    CU_ASSERT(kill(server.pid, SIGCONT) == 0);
+    reply = ga_wire_receive(&other);
+    CU_ASSERT_FATAL(reply && reply->body_case == GOALLOC__V1__ENVELOPE__BODY_STATUS);
+    CU_ASSERT(reply->status->roots <= REQUESTS / 10);
+
+    for (uint64_t i = 0; i < REQUESTS; i++) {
+        reply = ga_wire_receive(&flood);
+        CU_ASSERT_FATAL(reply && reply->body_case == GOALLOC__V1__ENVELOPE__BODY_DONE);
+        CU_ASSERT_EQUAL(reply->id, 1000 + i);
+    }
+    ga_wire_close(&flood);
+    ga_wire_close(&other);
+}
+
 static void test_never_reads(void)
 {
     struct ga_wire wire;
@@ -251,6 +359,7 @@ static void test_never_reads(void)
 int main(void)
 {
     static const struct ga_test tests[] = {
+        {"no memory for a connection", test_no_memory},
         {"a first message other than Hello", test_no_hello},
         {"versions nobody else speaks", test_versions},
         {"bytes that are no message", test_nonsense},
@@ -259,6 +368,7 @@ int main(void)
         {"a stream cut anywhere", test_pieces},
         {"ids of requests and notes", test_ids},
         {"hundreds of connections", test_many_connections},
+        {"a client that sends thousands at once", test_fairness},
         {"a client that never reads", test_never_reads},
     };
     signal(SIGPIPE, SIG_IGN);

@@ -13,16 +13,16 @@
 
 /* ---- effects ---- */
 
-static int extend(void *data, enum ga_object object, uint64_t bytes)
+static int resize(void *data, enum ga_object object, uint64_t bytes)
 {
     struct ga_core *core = data;
     core->nextends++;
     core->nbad += object != GA_OBJECT_HEAP || bytes > core->config.reserve_bytes ||
                   bytes % GA_ARENA_SIZE != 0;
-    if (core->fail_extend)
+    if (core->fail_extend || (core->fail_shrink && bytes < core->heap_end))
         return -ENOMEM;
-    if (core->heap_end < bytes)
-        core->heap_end = bytes;
+    core->nbad += bytes < core->heap_backed;
+    core->heap_end = bytes;
     return 0;
 }
 
@@ -48,6 +48,13 @@ static int commit(void *data, enum ga_object object, uint64_t offset, uint64_t b
     core->nbad += offset + bytes > core->object_bytes[object];
     core->backed_bytes += bytes;
     return mprotect(core->objects[object] + offset, bytes, PROT_READ | PROT_WRITE) < 0 ? -errno : 0;
+}
+
+static void decommit(void *data, enum ga_object object, uint64_t offset, uint64_t bytes)
+{
+    struct ga_core *core = data;
+    core->nbad += object != GA_OBJECT_HEAP || offset + bytes != core->heap_backed;
+    core->heap_backed = offset;
 }
 
 static void reclaim(void *data)
@@ -81,8 +88,9 @@ void ga_core_init(struct ga_core *core, uint64_t reserve_bytes, uint64_t limit_b
                    .server_pid = 77,
                    .server_start_time = 4711,
                    .server_version = "test"},
-        .effects = {.extend = extend,
+        .effects = {.resize = resize,
                     .commit = commit,
+                    .decommit = decommit,
                     .reclaim = reclaim,
                     .now_ms = now_ms,
                     .wall_ms = wall_ms,
@@ -221,12 +229,21 @@ bool ga_core_free_other(struct ga_core *core, ga_mcache_id mcache, const struct 
     return true;
 }
 
+int ga_core_large_alloc(struct ga_core *core, ga_client_id client, ga_mcache_id mcache,
+                        uint64_t bytes, bool noscan, ga_page_id *ret_page, bool *ret_zeroed)
+{
+    int r = ga_heap_large_alloc(core->heap, client, mcache, bytes, noscan, ret_page, ret_zeroed);
+    if (r == 0)
+        ga_slot_take_large(&core->view, *ret_page);
+    return r;
+}
+
 void ga_core_end_lease(struct ga_core *core, ga_mcache_id mcache, ga_page_id page)
 {
     ga_span_class span_class = ga_entry_span_class(ga_view_entry(&core->view, page));
     uint64_t where = ga_load_relaxed(&core->view.mcaches[mcache].where[span_class]);
     if (ga_where_page(where) == page)
-        ga_slot_unclaim(&core->view, mcache, span_class, ga_mheap_nslots(span_class));
+        ga_slot_unclaim(&core->view, mcache, span_class, where, ga_mheap_nslots(span_class));
     ga_slot_end_lease(&core->view, mcache, page);
 }
 
@@ -362,6 +379,26 @@ static const char *audit_list(const struct ga_heap *heap, const struct ga_span_l
     return NULL;
 }
 
+/* Each client's large spans are on its list. */
+static const char *audit_large(const struct ga_heap *heap)
+{
+    const char *wrong = NULL;
+    uint64_t listed = 0;
+    uint64_t owned = 0;
+    uint64_t bytes = 0;
+    for (ga_client_id client = 0; client < heap->client_end && !wrong; client++) {
+        const struct ga_span_list *large = &heap->client_records[client].large;
+        wrong = audit_list(heap, large, GA_SPAN_LARGE, 0, &bytes);
+        for (uint32_t page = large->first; page && !wrong; page = heap->mspans[page].next)
+            REQUIRE(heap->mspans[page].client_plus_1 == client + 1);
+        listed += large->count;
+    }
+    for (uint64_t page = 0; page < heap->npages_committed; page++)
+        owned += heap->mspans[page].client_plus_1 != 0;
+    REQUIRE(wrong || listed == owned);
+    return wrong;
+}
+
 static const char *audit_lists(const struct ga_heap *heap, uint64_t *ret_nspans)
 {
     const char *wrong = NULL;
@@ -432,6 +469,9 @@ const char *ga_core_audit(struct ga_core *core)
     if (wrong)
         return wrong;
     REQUIRE(listed == nspans);
+    wrong = audit_large(heap);
+    if (wrong)
+        return wrong;
     uint64_t by_class = 0;
     for (uint32_t c = 0; c < GA_SIZE_CLASS_COUNT; c++)
         by_class += heap->spans_by_class[c];

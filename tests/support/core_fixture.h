@@ -22,6 +22,7 @@ struct ga_core {
     uint64_t ncommits;     /* calls, the failed ones included */
     uint64_t fail_commit;  /* this many calls from now one fails; 0 = none */
     uint64_t fail_above;   /* commits of more heap bytes than this fail; 0 = none */
+    bool fail_shrink;      /* making the heap object shorter fails */
     bool fail_extend;      /* all of them */
     uint64_t backed_bytes; /* of meta and bits */
     uint64_t nextends;
@@ -43,6 +44,10 @@ void ga_core_close(struct ga_core *core);
 /* Attach a process; attach one and make an mcache for it. */
 ga_client_id ga_core_attach(struct ga_core *core);
 ga_mcache_id ga_core_mcache(struct ga_core *core, ga_client_id client);
+
+/* As ga_heap_large_alloc, and the client takes what it is granted. */
+int ga_core_large_alloc(struct ga_core *core, ga_client_id client, ga_mcache_id mcache,
+                        uint64_t bytes, bool noscan, ga_page_id *ret_page, bool *ret_zeroed);
 
 /* Lease one span and begin the lease. 0 if none is to be had. */
 ga_page_id ga_core_lease(struct ga_core *core, ga_client_id client, ga_mcache_id mcache,

@@ -34,8 +34,9 @@ enum goalloc_report_kind {
     GOALLOC_REPORT_LOST = 2,     /* the server is gone */
 };
 
-/* Called for each misuse, on the thread that did it (GOALLOC_REPORT_LOST: on the library's thread).
- * message is one line without a newline, valid during the call. Must not call goalloc. */
+/* Called for each misuse, on the thread that did it; of the end of the connection
+ * (GOALLOC_REPORT_LOST) it may also be called on the library's thread. message is one line without
+ * a newline, valid during the call. Must not call goalloc. */
 typedef void goalloc_report_fn(enum goalloc_report_kind kind, const char *message, void *data);
 
 /* Options of goalloc_attach; zero means the default everywhere. size must be sizeof(struct

@@ -140,7 +140,7 @@ static void lease_to(ga_page_id page, ga_mcache_id id)
 /* The span goes from one mcache to the other, as holder and server do it. */
 static void transfer(ga_page_id page, ga_mcache_id from, ga_mcache_id to)
 {
-    ga_slot_unclaim(&view, from, CLASS, NSLOTS);
+    ga_slot_unclaim(&view, from, CLASS, ga_load_relaxed(&view.mcaches[from].where[CLASS]), NSLOTS);
     ga_slot_end_lease(&view, from, page);
     set_owner(page, 0);
     _Atomic uint64_t *holder = &lines[page].holder;
@@ -222,7 +222,7 @@ static void snapshots(void)
         pthread_create(&threads[i], NULL, watch, NULL);
     ga_mcache_id me = HOLDER;
     for (uint32_t round = 0; round < 300 * ROUNDS; round++) {
-        ga_slot_unclaim(&view, me, CLASS, NSLOTS);
+        ga_slot_unclaim(&view, me, CLASS, ga_load_relaxed(&view.mcaches[me].where[CLASS]), NSLOTS);
         if (round % 16 == 0) {
             transfer(PAGE, me, 2 * HOLDER + 1 - me);
             me = 2 * HOLDER + 1 - me;
@@ -391,7 +391,7 @@ static void stress(void)
     CU_ASSERT(heard);
     CU_ASSERT_EQUAL(ga_load_relaxed(&errors), 0);
     CU_ASSERT_EQUAL(ga_load_relaxed(&nfreed), h.nhanded);
-    ga_slot_unclaim(&view, h.me, CLASS, NSLOTS);
+    ga_slot_unclaim(&view, h.me, CLASS, ga_load_relaxed(&view.mcaches[h.me].where[CLASS]), NSLOTS);
     for (uint32_t i = 0; i < SPANS; i++) {
         CU_ASSERT_EQUAL(ga_slot_count_used(&view, span_pages[i], NSLOTS), 0);
         for (uint32_t index = 0; index < NSLOTS; index++)

@@ -30,7 +30,7 @@ struct memory {
 };
 static struct memory *memory; /* shared with children that die */
 static struct memory before;
-static _Alignas(4096) ga_page_word page_table[NPAGES];
+static ga_page_word page_table[NPAGES];
 static struct ga_view view;
 
 static uint64_t random_state;
@@ -141,6 +141,13 @@ static void valid_masks(void)
     CU_ASSERT_EQUAL(ga_word_count(1024), GA_SPAN_WORDS);
 }
 
+/* Give back what a mcache has claimed, as its where word says. */
+static void unclaim(ga_mcache_id id)
+{
+    uint64_t where = ga_load_relaxed(&memory->mcaches[id].where[span_class]);
+    ga_slot_unclaim(&view, id, span_class, where, nslots);
+}
+
 /* begin, claim, malloc, unclaim, end: what each leaves, in each class. */
 static void steps_of_a_lease(void)
 {
@@ -169,7 +176,7 @@ static void steps_of_a_lease(void)
         CU_ASSERT(used_are(first, first + 1));
         CU_ASSERT_EQUAL(ga_load_relaxed(a), f ^ valid);
 
-        ga_slot_unclaim(&view, ME, span_class, nslots);
+        unclaim(ME);
         CU_ASSERT_EQUAL(cache_of(ME), 0);
         CU_ASSERT_EQUAL(ga_load_relaxed(a), f ^ 1);
         CU_ASSERT(used_are(first, first + 1));
@@ -237,7 +244,7 @@ static void double_free_in_each_state(void)
         CU_ASSERT(in_use(i));
         set_cache(ME, BIT(i)); /* freed by the holder, in the claimed word */
         check_refused(i);
-        ga_slot_unclaim(&view, ME, span_class, nslots);
+        unclaim(ME);
         check_refused(i); /* given back */
         CU_ASSERT(free_slot(OTHER, i + 1));
         check_refused(i + 1);
@@ -322,14 +329,36 @@ static void stray_holder(void)
     CU_ASSERT(used_are(0, 63));
 }
 
-/* ---- deaths: a process that is killed at the store, or load, that a protected page refuses ----
+/* A second free that looked up its pointer, and then the span was freed and its page given to
+ * another class: what it computed stands for another address now, and may free nothing. */
+static void entry_out_of_date(void)
+{
+    reset(20); /* 64 slots of 128 bytes */
+    ga_slot_claim(&view, ME, span_class, PAGE, 0, nslots);
+    set_cache(ME, 0);
+    CU_ASSERT(free_slot(OTHER, 40));
+    struct ga_slot stale = slot_at(PAGE, 40);
+    reset(12); /* 128 slots of 64 bytes */
+    ga_slot_claim(&view, ME, span_class, PAGE, 0, nslots);
+    set_cache(ME, 0);
+    CU_ASSERT(in_use(40));
+    CU_ASSERT_FALSE(ga_slot_free_by_other(&view, OTHER, &stale));
+    CU_ASSERT(in_use(40));
+    /* Only the owner has changed: that is no other span. */
+    set_owner(PAGE, 4);
+    stale = slot_at(PAGE, 41);
+    set_owner(PAGE, 0);
+    CU_ASSERT(ga_slot_free_by_other(&view, OTHER, &stale));
+}
+
+/* ---- deaths: a process that is killed at the store that a protected page refuses ----
  */
 
 enum death {
     AT_WHERE,
     AT_CACHE,
     AT_A,
-    AT_OWNER,
+    AT_INBOX,
     NEVER,
 };
 
@@ -348,11 +377,12 @@ static void protect(enum death death)
 {
     char *mcache = (char *)&memory->mcaches[ME];
     char *line = (char *)&memory->lines[PAGE];
-    char *const pages[] = {mcache, mcache + 4096, line - (uintptr_t)line % 4096,
-                           (char *)page_table};
-    static_assert(offsetof(struct ga_mcache, classes[DEATH]) >= 4096, "not on where's page");
+    char *const pages[] = {mcache, mcache + 4096, line - (uintptr_t)line % 4096, mcache + 8192};
+    static_assert(offsetof(struct ga_mcache, where[DEATH]) < 4096, "the first page");
+    static_assert(offsetof(struct ga_mcache, classes[DEATH]) / 4096 == 1, "the second");
+    static_assert(offsetof(struct ga_mcache, inbox[DEATH]) / 4096 == 2, "the third");
     if (death != NEVER)
-        mprotect(pages[death], 4096, death == AT_OWNER ? PROT_NONE : PROT_READ);
+        mprotect(pages[death], 4096, PROT_READ);
 }
 
 /* Let a process take the step and die of it. */
@@ -367,7 +397,7 @@ static void take_and_die(enum step step, enum death death)
         if (step == CLAIM)
             ga_slot_claim(&view, ME, span_class, PAGE, 0, nslots);
         else if (step == UNCLAIM)
-            ga_slot_unclaim(&view, ME, span_class, nslots);
+            unclaim(ME);
         else
             ga_slot_free_by_other(&view, OTHER, &slot);
         _exit(0);
@@ -383,7 +413,7 @@ static void reset_for_death(void)
     reset(DEATH);
     ga_slot_claim(&view, ME, span_class, PAGE, 0, nslots);
     CU_ASSERT(allocate(ME) == 0 && allocate(ME) == 1 && allocate(ME) == 2);
-    ga_slot_unclaim(&view, ME, span_class, nslots);
+    unclaim(ME);
 }
 
 /* What a claim has stored when it ends at each of its stores; and nothing is lost of any. */
@@ -403,7 +433,7 @@ static void half_a_claim(void)
         CU_ASSERT(used_are(0, 3));
         CU_ASSERT(free_slot(OTHER, 0)); /* it may be freed before the death is known */
         for (int again = 0; again < 2; again++) {
-            ga_slot_unclaim(&view, ME, span_class, nslots);
+            unclaim(ME);
             CU_ASSERT(used_are(1, 3));
             CU_ASSERT_EQUAL(cache_of(ME), 0);
             CU_ASSERT_EQUAL(ga_slot_count_used(&view, PAGE, nslots), 2);
@@ -422,7 +452,7 @@ static void half_an_unclaim(void)
         CU_ASSERT_EQUAL(ga_slot_count_used(&view, PAGE, nslots), i < 1 ? nslots : 3);
         CU_ASSERT(used_are(0, 3));
         CU_ASSERT(free_slot(OTHER, 0));
-        ga_slot_unclaim(&view, ME, span_class, nslots);
+        unclaim(ME);
         CU_ASSERT(used_are(1, 3));
         CU_ASSERT_EQUAL(ga_slot_count_used(&view, PAGE, nslots), 2);
     }
@@ -432,7 +462,7 @@ static void half_an_unclaim(void)
  * that recovery needs. A death before the change has changed nothing. */
 static void half_a_free(void)
 {
-    static const enum death deaths[] = {AT_A, AT_OWNER, NEVER};
+    static const enum death deaths[] = {AT_A, AT_INBOX, NEVER};
     for (size_t i = 0; i < COUNT(deaths); i++) {
         reset_for_death();
         take_and_die(FREE, deaths[i]);
@@ -469,6 +499,7 @@ int main(void)
         {"half a free", half_a_free},
         {"large slot", large_slot},
         {"stray holder", stray_holder},
+        {"entry out of date", entry_out_of_date},
     };
     return ga_test_main("shm.slot", tests, COUNT(tests));
 }
