@@ -24,7 +24,7 @@
 #include "server/shell/server.h"
 
 #define QUEUE_MAX_BYTES (UINT64_C(4) * 1024 * 1024)
-#define TURN_MESSAGES   64u /* at most a few milliseconds, whatever they ask */
+#define TURN_MESSAGES   64u /* most take a few microseconds each */
 
 struct queued_write {
     uv_write_t request;
