@@ -69,13 +69,14 @@ void *ga_alloc_small(struct goalloc_heap *heap, ga_span_class span_class)
     return p ? p : alloc_small_slowly(heap, span_class);
 }
 
-static int request_large(struct ga_thread_cache *cache, size_t size, bool noscan,
+static int request_large(struct ga_thread_cache *cache, size_t size, size_t alignment, bool noscan,
                          ga_page_id *ret_page, bool *ret_zeroed)
 {
     Goalloc__V1__LargeAlloc body = GOALLOC__V1__LARGE_ALLOC__INIT;
     body.mcache = cache->id;
     body.size_bytes = size;
     body.noscan = noscan;
+    body.alignment = alignment;
     Goalloc__V1__Envelope request = GOALLOC__V1__ENVELOPE__INIT;
     request.body_case = GOALLOC__V1__ENVELOPE__BODY_LARGE_ALLOC;
     request.large_alloc = &body;
@@ -95,14 +96,15 @@ static int request_large(struct ga_thread_cache *cache, size_t size, bool noscan
     return r;
 }
 
-void *ga_alloc_large(struct goalloc_heap *heap, size_t size, bool noscan, bool *ret_zeroed)
+void *ga_alloc_large(struct goalloc_heap *heap, size_t size, size_t alignment, bool noscan,
+                     bool *ret_zeroed)
 {
     int saved_errno = errno;
     struct ga_thread_cache *cache = size <= heap->reserve_bytes ? ga_thread_cache_get(heap) : NULL;
     ga_page_id page = 0;
-    int r = cache ? request_large(cache, size, noscan, &page, ret_zeroed) : -ENOMEM;
+    int r = cache ? request_large(cache, size, alignment, noscan, &page, ret_zeroed) : -ENOMEM;
     for (unsigned attempt = 0; cache && r == -ENOMEM && relieve(cache, attempt); attempt++)
-        r = request_large(cache, size, noscan, &page, ret_zeroed);
+        r = request_large(cache, size, alignment, noscan, &page, ret_zeroed);
     if (r == 0) {
         struct ga_mcache_class *counts = &cache->shared->classes[noscan ? 1 : 0];
         ga_slot_take_large(&heap->view, page);
@@ -119,7 +121,7 @@ void *goalloc_malloc(struct goalloc_heap *heap, size_t size)
     if (__builtin_expect(size <= GA_SMALL_MAX, 1))
         return ga_alloc_small(heap, (ga_span_class)(ga_size_class_for_malloc(size) * 2));
     bool zeroed;
-    return ga_alloc_large(heap, size, false, &zeroed);
+    return ga_alloc_large(heap, size, 0, false, &zeroed);
 }
 
 void *goalloc_calloc(struct goalloc_heap *heap, size_t n, size_t size)
@@ -132,24 +134,38 @@ void *goalloc_calloc(struct goalloc_heap *heap, size_t n, size_t size)
     return goalloc_alloc(heap, bytes, 0, GOALLOC_ZERO);
 }
 
+/* The class for size bytes at this alignment, a power of two or 0; 0 where only a large span
+ * serves.
+ */
+static uint32_t small_class(size_t size, size_t alignment)
+{
+    if (size > GA_SMALL_MAX)
+        return 0;
+    return alignment ? ga_size_class_aligned(size, alignment) : ga_size_class_for_malloc(size);
+}
+
 void *goalloc_alloc(struct goalloc_heap *heap, size_t size, size_t alignment, unsigned flags)
 {
     if (flags & ~(GOALLOC_NOSCAN | GOALLOC_ZERO) || (alignment & (alignment - 1)) != 0 ||
-        alignment > GA_PAGE_SIZE) {
+        alignment > GA_ALIGNMENT_MAX) {
         errno = EINVAL;
         return NULL;
     }
     bool noscan = flags & GOALLOC_NOSCAN;
     bool zeroed = false;
-    void *p;
-    if (size > GA_SMALL_MAX) {
-        p = ga_alloc_large(heap, size, noscan, &zeroed);
-    } else {
-        uint32_t size_class =
-            alignment ? ga_size_class_aligned(size, alignment) : ga_size_class_for_malloc(size);
-        p = ga_alloc_small(heap, (ga_span_class)(size_class * 2 + noscan));
-    }
+    uint32_t size_class = small_class(size, alignment);
+    void *p = size_class ? ga_alloc_small(heap, (ga_span_class)(size_class * 2 + noscan))
+                         : ga_alloc_large(heap, size, alignment, noscan, &zeroed);
     if (p && (flags & GOALLOC_ZERO) && !zeroed)
         memset(p, 0, size);
     return p;
+}
+
+void *goalloc_aligned_alloc(struct goalloc_heap *heap, size_t alignment, size_t size)
+{
+    if (alignment == 0) {
+        errno = EINVAL;
+        return NULL;
+    }
+    return goalloc_alloc(heap, size, alignment, 0);
 }

@@ -127,8 +127,10 @@ int ga_attach_channel(struct goalloc_heap *heap, struct ga_channel **ret);
 
 /* Allocate a slot of a small span class, or NULL with errno. */
 void *ga_alloc_small(struct goalloc_heap *heap, ga_span_class span_class);
-/* Allocate a large object; whether its memory is known to be zero. NULL with errno. */
-void *ga_alloc_large(struct goalloc_heap *heap, size_t size, bool noscan, bool *ret_zeroed);
+/* Allocate a large object, or one of any size with an alignment of more than a page; whether its
+ * memory is known to be zero. alignment: a power of two, or 0. NULL with errno. */
+void *ga_alloc_large(struct goalloc_heap *heap, size_t size, size_t alignment, bool noscan,
+                     bool *ret_zeroed);
 
 /* ---- lookup.c: from a pointer to its slot ---- */
 

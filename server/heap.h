@@ -84,10 +84,12 @@ int ga_heap_lease(struct ga_heap *heap, ga_client_id client, ga_mcache_id mcache
 int ga_heap_return(struct ga_heap *heap, ga_client_id client, ga_mcache_id mcache, ga_page_id page);
 
 /* Grant a span of its own for a large object, for the client to take (ga_slot_take_large); it falls
- * back if the client goes without having taken it. size_bytes > 32768. Returns 0, whether the
- * memory is known to be zero, -EINVAL, -EPERM, -ENOMEM. */
+ * back if the client goes without having taken it. size_bytes > 32768, or any if alignment is more
+ * than a page. alignment: of the object's address, a power of two up to GA_ALIGNMENT_MAX, or 0.
+ * Returns 0, whether the memory is known to be zero, -EINVAL, -EPERM, -ENOMEM. */
 int ga_heap_large_alloc(struct ga_heap *heap, ga_client_id client, ga_mcache_id mcache,
-                        uint64_t size_bytes, bool noscan, ga_page_id *ret_page, bool *ret_zeroed);
+                        uint64_t size_bytes, uint64_t alignment, bool noscan, ga_page_id *ret_page,
+                        bool *ret_zeroed);
 
 /* Somebody has freed slots of spans that nobody leases: look at all pending bits. */
 void ga_heap_sweep_pending(struct ga_heap *heap);

@@ -75,6 +75,10 @@ struct ga_heap {
  * Returns 0, *ret_page, and whether its memory may be other than zero; -ENOMEM. */
 int ga_mheap_new_span(struct ga_heap *heap, ga_span_class span_class, uint64_t npages,
                       uint32_t client_plus_1, ga_page_id *ret_page, bool *ret_needzero);
+/* The same for a large span whose address is a multiple of align_npages, a power of two, pages. */
+int ga_mheap_new_aligned_span(struct ga_heap *heap, bool noscan, uint64_t npages,
+                              uint64_t align_npages, uint32_t client_plus_1, ga_page_id *ret_page,
+                              bool *ret_needzero);
 /* A large span's client is gone: its object is nobody's. */
 void ga_mheap_disown_large(struct ga_heap *heap, ga_page_id page);
 /* Give back a span that nobody leases, that is on no list, and whose slots are all free. */

@@ -191,17 +191,24 @@ void ga_heap_sweep_pending(struct ga_heap *heap)
 }
 
 int ga_heap_large_alloc(struct ga_heap *heap, ga_client_id client, ga_mcache_id mcache,
-                        uint64_t size_bytes, bool noscan, ga_page_id *ret_page, bool *ret_zeroed)
+                        uint64_t size_bytes, uint64_t alignment, bool noscan, ga_page_id *ret_page,
+                        bool *ret_zeroed)
 {
-    if (size_bytes <= GA_SMALL_MAX)
+    if (alignment > GA_ALIGNMENT_MAX || (alignment & (alignment - 1)) != 0)
+        return -EINVAL;
+    if (size_bytes <= GA_SMALL_MAX && alignment <= GA_PAGE_SIZE)
         return -EINVAL;
     if (!ga_clients_mcache(heap, client, mcache))
         return -EPERM;
     if (size_bytes > heap->npages_limit * GA_PAGE_SIZE)
         return -ENOMEM;
     uint64_t npages = (size_bytes + GA_PAGE_SIZE - 1) / GA_PAGE_SIZE;
+    /* A large span has a second page, whose entry names the client. */
+    npages = npages < GA_LARGE_NPAGES_MIN ? GA_LARGE_NPAGES_MIN : npages;
+    uint64_t align_npages = alignment > GA_PAGE_SIZE ? alignment / GA_PAGE_SIZE : 1;
     bool needzero;
-    int r = ga_mheap_new_span(heap, noscan ? 1 : 0, npages, client + 1, ret_page, &needzero);
+    int r = ga_mheap_new_aligned_span(heap, noscan, npages, align_npages, client + 1, ret_page,
+                                      &needzero);
     if (r < 0) {
         heap->effects.reclaim(heap->effects.data);
         return r;

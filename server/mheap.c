@@ -159,6 +159,27 @@ static int take_run(struct ga_heap *heap, uint64_t npages, uint64_t *ret_page)
     return 0;
 }
 
+/* A run whose address is a multiple of align_npages pages: one that is longer by what may have to
+ * be left out, and its ends given back. */
+static int take_aligned_run(struct ga_heap *heap, uint64_t npages, uint64_t align_npages,
+                            uint64_t *ret_page)
+{
+    uint64_t run;
+    uint64_t run_npages = npages + align_npages - 1;
+    int r = take_run(heap, run_npages, &run);
+    if (r < 0)
+        return r;
+    uint64_t base = heap->meta->base / GA_PAGE_SIZE;
+    uint64_t page = ((base + run + align_npages - 1) & ~(align_npages - 1)) - base;
+    uint64_t end = page + npages;
+    if (page > run)
+        ga_page_alloc_free(heap->pages, run, page - run);
+    if (run + run_npages > end)
+        ga_page_alloc_free(heap->pages, end, run + run_npages - end);
+    *ret_page = page;
+    return 0;
+}
+
 /* ---- spans ---- */
 
 /* Whether memory of the run may be other than zero: only pages never handed out are known to be. */
@@ -200,19 +221,16 @@ static void write_entries(struct ga_heap *heap, ga_page_id page, uint64_t npages
                      ga_entry_make(span_class, npages, 0, flags | GA_ENTRY_FIRST));
 }
 
-int ga_mheap_new_span(struct ga_heap *heap, ga_span_class span_class, uint64_t npages,
-                      uint32_t client_plus_1, ga_page_id *ret_page, bool *ret_needzero)
+/* Make a span of the pages from run on, which are taken; on failure they are given back. */
+static int make_span(struct ga_heap *heap, ga_span_class span_class, uint64_t run, uint64_t npages,
+                     uint32_t client_plus_1, ga_page_id *ret_page, bool *ret_needzero)
 {
     bool large = span_class / 2 == 0;
-    uint64_t run;
-    int r = take_run(heap, npages, &run);
-    if (r < 0)
-        return r;
     ga_page_id page = (ga_page_id)run;
     if (ga_word_count(ga_mheap_nslots(span_class)) > GA_LINE_WORDS) {
-        r = ga_backing_ensure(&heap->bits_backing,
-                              heap->meta->bits_wide_offset + run * sizeof(struct ga_span_wide),
-                              sizeof(struct ga_span_wide));
+        int r = ga_backing_ensure(&heap->bits_backing,
+                                  heap->meta->bits_wide_offset + run * sizeof(struct ga_span_wide),
+                                  sizeof(struct ga_span_wide));
         if (r < 0) {
             ga_page_alloc_free(heap->pages, run, npages);
             return r;
@@ -239,6 +257,27 @@ int ga_mheap_new_span(struct ga_heap *heap, ga_span_class span_class, uint64_t n
     *ret_page = page;
     *ret_needzero = needzero;
     return 0;
+}
+
+int ga_mheap_new_span(struct ga_heap *heap, ga_span_class span_class, uint64_t npages,
+                      uint32_t client_plus_1, ga_page_id *ret_page, bool *ret_needzero)
+{
+    uint64_t run;
+    int r = take_run(heap, npages, &run);
+    if (r < 0)
+        return r;
+    return make_span(heap, span_class, run, npages, client_plus_1, ret_page, ret_needzero);
+}
+
+int ga_mheap_new_aligned_span(struct ga_heap *heap, bool noscan, uint64_t npages,
+                              uint64_t align_npages, uint32_t client_plus_1, ga_page_id *ret_page,
+                              bool *ret_needzero)
+{
+    uint64_t run;
+    int r = take_aligned_run(heap, npages, align_npages, &run);
+    if (r < 0)
+        return r;
+    return make_span(heap, noscan ? 1 : 0, run, npages, client_plus_1, ret_page, ret_needzero);
 }
 
 void ga_mheap_disown_large(struct ga_heap *heap, ga_page_id page)

@@ -18,7 +18,9 @@
 #define GA_ARENA_SHIFT      26
 #define GA_ARENA_SIZE       (UINT64_C(1) << GA_ARENA_SHIFT)
 #define GA_PAGES_PER_ARENA  (GA_ARENA_SIZE / GA_PAGE_SIZE)
-#define GA_SPAN_CLASS_COUNT 136u /* 68 size classes, scan and noscan */
+#define GA_LARGE_NPAGES_MIN 2u                  /* of a large span */
+#define GA_ALIGNMENT_MAX    (UINT64_C(1) << 30) /* of an object */
+#define GA_SPAN_CLASS_COUNT 136u                /* 68 size classes, scan and noscan */
 
 /* The windows a heap may be mapped at: where every process, also one under a sanitizer, has free
  * address space. GA_WINDOW_COUNT windows of GA_WINDOW_SIZE lie side by side from GA_WINDOW_FIRST,

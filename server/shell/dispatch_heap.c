@@ -245,6 +245,11 @@ static void fail_large(struct ga_connection *connection, uint64_t id, int err,
     char limit[GA_SIZE_TEXT_BYTES];
     if (err == -EPERM)
         fail_mcache(connection, id, wanted->mcache);
+    else if (err == -EINVAL && (wanted->alignment > GA_ALIGNMENT_MAX ||
+                                (wanted->alignment & (wanted->alignment - 1)) != 0))
+        ga_reply_failure(connection, id, err,
+                         "an alignment of %" PRIu64 " is no power of two up to %" PRIu64,
+                         wanted->alignment, GA_ALIGNMENT_MAX);
     else if (err == -EINVAL)
         ga_reply_failure(connection, id, err,
                          "%" PRIu64 " bytes are no large object: those have more than %u",
@@ -266,8 +271,9 @@ void ga_handle_large_alloc(struct ga_connection *connection, const Goalloc__V1__
     ga_page_id page;
     bool zeroed;
     sweep_first(server);
-    int r = ga_heap_large_alloc(server->heap, connection->attachment->client, wanted->mcache,
-                                wanted->size_bytes, wanted->noscan, &page, &zeroed);
+    int r =
+        ga_heap_large_alloc(server->heap, connection->attachment->client, wanted->mcache,
+                            wanted->size_bytes, wanted->alignment, wanted->noscan, &page, &zeroed);
     if (r < 0) {
         fail_large(connection, message->id, r, wanted);
         return;

@@ -70,11 +70,56 @@ static void sizes_and_alignments(void)
     CU_ASSERT_PTR_NULL(goalloc_alloc(heap, 1, 24, 0));
     CU_ASSERT_EQUAL(errno, EINVAL);
     errno = 0;
-    CU_ASSERT_PTR_NULL(goalloc_alloc(heap, 1, 16384, 0));
-    CU_ASSERT_EQUAL(errno, EINVAL);
-    errno = 0;
     CU_ASSERT_PTR_NULL(goalloc_alloc(heap, 1, 0, 1u << 7));
     CU_ASSERT_EQUAL(errno, EINVAL);
+    CU_ASSERT_EQUAL(nreports, 0);
+}
+
+/* Every power of two, sizes that are no multiple of it; the heap's limit is 64 MiB. */
+static void large_alignments(void)
+{
+    static const size_t sizes[] = {0, 1, 17, 8193, 40000, 1000003};
+    for (size_t alignment = 1; alignment <= (size_t)16 << 20; alignment *= 2) {
+        char *p[sizeof(sizes) / sizeof(sizes[0])];
+        for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
+            p[i] = goalloc_aligned_alloc(heap, alignment, sizes[i]);
+            if (!p[i] && alignment > (size_t)4 << 20)
+                continue; /* what others of this round leave has no room for it */
+            CU_ASSERT_PTR_NOT_NULL_FATAL(p[i]);
+            CU_ASSERT_EQUAL((uintptr_t)p[i] % alignment, 0);
+            CU_ASSERT(goalloc_usable_size(heap, p[i]) >= sizes[i]);
+            memset(p[i], (int)i, sizes[i]);
+        }
+        for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
+            size_t wrong = 0;
+            for (size_t j = 0; p[i] && j < sizes[i]; j++)
+                wrong += p[i][j] != (char)i;
+            CU_ASSERT_EQUAL(wrong, 0);
+            goalloc_free(heap, p[i]);
+        }
+        /* All of it can be had again: nothing that was left out is lost. */
+        void *most = goalloc_malloc(heap, 62 << 20);
+        CU_ASSERT_PTR_NOT_NULL(most);
+        goalloc_free(heap, most);
+    }
+    static const struct {
+        size_t alignment;
+        int error;
+    } bad[] = {{0, EINVAL},
+               {3, EINVAL},
+               {24577, EINVAL},
+               {(size_t)1 << 31, EINVAL},
+               {(size_t)1 << 63, EINVAL},
+               {(size_t)1 << 30, ENOMEM}}; /* more than the limit */
+    for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+        errno = 0;
+        size_t alignment = bad[i].alignment;
+        CU_ASSERT_PTR_NULL(goalloc_aligned_alloc(heap, alignment, 100));
+        CU_ASSERT_EQUAL(errno, bad[i].error);
+    }
+    errno = 0;
+    CU_ASSERT_PTR_NULL(goalloc_aligned_alloc(heap, 65536, (size_t)1 << 40));
+    CU_ASSERT_EQUAL(errno, ENOMEM);
     CU_ASSERT_EQUAL(nreports, 0);
 }
 
@@ -430,6 +475,7 @@ int main(void)
 {
     static const struct ga_test tests[] = {
         {"sizes and alignments", sizes_and_alignments},
+        {"large alignments", large_alignments},
         {"zeroed memory", zeroed_memory},
         {"resizing", resizing},
         {"bad frees", bad_frees},

@@ -232,7 +232,7 @@ bool ga_core_free_other(struct ga_core *core, ga_mcache_id mcache, const struct 
 int ga_core_large_alloc(struct ga_core *core, ga_client_id client, ga_mcache_id mcache,
                         uint64_t bytes, bool noscan, ga_page_id *ret_page, bool *ret_zeroed)
 {
-    int r = ga_heap_large_alloc(core->heap, client, mcache, bytes, noscan, ret_page, ret_zeroed);
+    int r = ga_heap_large_alloc(core->heap, client, mcache, bytes, 0, noscan, ret_page, ret_zeroed);
     if (r == 0)
         ga_slot_take_large(&core->view, *ret_page);
     return r;

@@ -88,10 +88,19 @@ GOALLOC_API void *goalloc_realloc(struct goalloc_heap *heap, void *p, size_t siz
 #define GOALLOC_NOSCAN (1u << 0) /* the object never holds pointers into the heap */
 #define GOALLOC_ZERO   (1u << 1) /* zeroed */
 
-/* Allocate size bytes; alignment is 0 (as goalloc_malloc), or a power of two up to 8192. NULL with
- * errno EINVAL for other alignments or unknown flags, ENOMEM as above. */
+/* Allocate size bytes; alignment is 0 (as goalloc_malloc), or a power of two up to 1 GiB. Above
+ * 8192 the object has pages of its own, at least two, and costs a request to the server. NULL with
+ * errno EINVAL for other alignments or unknown flags, ENOMEM as above, or where the heap has no run
+ * of free pages that holds size and what alignment may leave out before it. */
 GOALLOC_API void *goalloc_alloc(struct goalloc_heap *heap, size_t size, size_t alignment,
                                 unsigned flags) __attribute__((warn_unused_result));
+
+/* Allocate size bytes, which may hold pointers, at a multiple of alignment: a power of two up to
+ * 1 GiB. size need not be a multiple of it, and may be 0. goalloc_realloc does not keep an
+ * alignment of more than 16 where it moves the object. As goalloc_alloc, but 0 is no alignment
+ * (EINVAL). */
+GOALLOC_API void *goalloc_aligned_alloc(struct goalloc_heap *heap, size_t alignment, size_t size)
+    __attribute__((alloc_align(2), alloc_size(3), warn_unused_result));
 
 /* Free p, which any process attached to the heap may have allocated. NULL is allowed. What is not
  * the start of an object in use is refused and reported, and nothing changes. */

@@ -286,6 +286,76 @@ static void pending_bits_are_backed(void)
     ga_core_close(&core);
 }
 
+/* Every alignment there is: the address is a multiple of it, and what is not needed is free again.
+ */
+static void aligned_spans(void)
+{
+    const uint64_t narenas = 48; /* 3 GiB */
+    for (uint64_t alignment = 1; alignment <= GA_ALIGNMENT_MAX; alignment *= 2) {
+        ga_core_open(&core, narenas * GA_ARENA_SIZE, 0);
+        ga_client_id client = ga_core_attach(&core);
+        ga_mcache_id mcache = ga_core_mcache(&core, client);
+        ga_page_id pages[4];
+        ga_page_id small = ga_core_lease(&core, client, mcache, 20);
+        CU_ASSERT_NOT_EQUAL(small, 0);
+        for (size_t i = 0; i < COUNT(pages); i++) {
+            uint64_t bytes = alignment > GA_PAGE_SIZE ? 1 + i * 12345 : 40000 + i;
+            bool zeroed;
+            if (alignment == GA_ALIGNMENT_MAX && i > 0)
+                break; /* there is room for one */
+            CU_ASSERT_EQUAL(ga_heap_large_alloc(core.heap, client, mcache, bytes, alignment, true,
+                                                &pages[i], &zeroed),
+                            0);
+            CU_ASSERT_EQUAL((GA_CORE_BASE + pages[i] * GA_PAGE_SIZE) % alignment, 0);
+            uint64_t entry = ga_view_entry(&core.view, pages[i]);
+            CU_ASSERT(ga_entry_npages(entry) * GA_PAGE_SIZE >= bytes);
+            CU_ASSERT(ga_entry_npages(entry) >= GA_LARGE_NPAGES_MIN);
+            CU_ASSERT(ga_entry_npages(entry) <= 6);
+            ga_slot_take_large(&core.view, pages[i]);
+            check_sound();
+        }
+        uint64_t inuse = core.heap->npages_inuse;
+        free_large(mcache, pages[0]);
+        ga_heap_sweep_pending(core.heap);
+        CU_ASSERT(core.heap->npages_inuse < inuse);
+        check_sound();
+        ga_core_close(&core);
+    }
+}
+
+/* Near the limit: the run that alignment needs fits exactly, or by one page not. */
+static void aligned_near_the_limit(void)
+{
+    const uint64_t align = 64; /* pages */
+    for (uint64_t short_by = 0; short_by < 2; short_by++) {
+        uint64_t limit = (1 + 100 + align - 1 - short_by) * GA_PAGE_SIZE;
+        ga_core_open(&core, RESERVE, limit);
+        ga_client_id client = ga_core_attach(&core);
+        ga_mcache_id mcache = ga_core_mcache(&core, client);
+        ga_page_id page = 77;
+        bool zeroed;
+        int r = ga_heap_large_alloc(core.heap, client, mcache, 100 * GA_PAGE_SIZE,
+                                    align * GA_PAGE_SIZE, false, &page, &zeroed);
+        CU_ASSERT_EQUAL(r, short_by ? -ENOMEM : 0);
+        CU_ASSERT_EQUAL(page, short_by ? 77 : align);
+        CU_ASSERT_EQUAL(ga_page_alloc_nfree(core.heap->pages), short_by ? 0 : align - 1);
+        check_sound();
+        /* What was left out before it serves others. */
+        if (!short_by)
+            CU_ASSERT_EQUAL(ga_core_lease(&core, client, mcache, 20), 1);
+        static const uint64_t bad[] = {3, GA_PAGE_SIZE + 1, 2 * GA_ALIGNMENT_MAX, UINT64_MAX};
+        for (size_t i = 0; i < COUNT(bad); i++)
+            CU_ASSERT_EQUAL(ga_heap_large_alloc(core.heap, client, mcache, 50000, bad[i], false,
+                                                &page, &zeroed),
+                            -EINVAL);
+        CU_ASSERT_EQUAL(ga_heap_large_alloc(core.heap, client, mcache, GA_SMALL_MAX, GA_PAGE_SIZE,
+                                            false, &page, &zeroed),
+                        -EINVAL);
+        check_sound();
+        ga_core_close(&core);
+    }
+}
+
 /* A client goes that was granted large spans: what it never took, and what somebody freed but
  * nobody has swept, falls back; an object stays. */
 static void large_grants_of_the_gone(void)
@@ -300,8 +370,8 @@ static void large_grants_of_the_gone(void)
     bool zeroed;
     CU_ASSERT_EQUAL(alloc_large(client, mcache, 40000, &taken), 0);
     CU_ASSERT_EQUAL(alloc_large(client, mcache, 40000, &freed), 0);
-    CU_ASSERT_EQUAL(ga_heap_large_alloc(core.heap, client, mcache, 40000, true, &granted, &zeroed),
-                    0);
+    CU_ASSERT_EQUAL(
+        ga_heap_large_alloc(core.heap, client, mcache, 40000, 0, true, &granted, &zeroed), 0);
     struct ga_slot slot = ga_core_slot(&core, granted, 0);
     CU_ASSERT_FALSE(ga_core_in_use(&core, &slot));
     CU_ASSERT_FALSE(ga_core_free_other(&core, other, &slot));
@@ -459,6 +529,8 @@ int main(void)
         {"pending bits are backed", pending_bits_are_backed},
         {"zeroed memory", zeroed_memory},
         {"large objects", large_objects},
+        {"aligned spans", aligned_spans},
+        {"aligned near the limit", aligned_near_the_limit},
         {"large grants of the gone", large_grants_of_the_gone},
         {"every commit fails once", every_commit_fails_once},
     };

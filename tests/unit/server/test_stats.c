@@ -336,7 +336,7 @@ static void kill_client(struct model_client *client, ga_mcache_id mcache)
     bool zeroed;
     ga_page_id granted;
     if (stores == 3) /* and never taken */
-        (void)ga_heap_large_alloc(core.heap, client->id, mcache, 50000, true, &granted, &zeroed);
+        (void)ga_heap_large_alloc(core.heap, client->id, mcache, 50000, 0, true, &granted, &zeroed);
     ga_heap_client_gone(core.heap, client->id);
     client->attached = false;
 }
