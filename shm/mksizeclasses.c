@@ -11,12 +11,15 @@
  *      the lookup table of the larger sizes is indexed by.
  *
  * The tables are checked before they are written. A table that is not what the rest of goalloc was
- * built for ends the program with 1 and leaves no output, and so fails the build. */
+ * built for ends the program with 1 and leaves the output as it was, and so fails the build. */
 #include <errno.h>
+#include <limits.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #define CLASS_COUNT     68u /* class 0 included, which stands for the large spans */
 #define PAGE_SIZE       8192u
@@ -235,6 +238,38 @@ static void print_tables(FILE *f, const struct tables *t)
     fprintf(f, "\n#endif\n");
 }
 
+/* Write the tables to path and close it. */
+static bool write_file(const char *path, const struct tables *t)
+{
+    FILE *f = fopen(path, "w");
+    if (!f)
+        return false;
+    print_tables(f, t);
+    bool failed = ferror(f) != 0;
+    return fclose(f) == 0 && !failed;
+}
+
+/* Put the tables at path, whole or not at all: they are written beside it and renamed. What is
+ * there and is no regular file, such as a device, is written to and never replaced or removed. */
+static bool write_output(const char *path, const struct tables *t)
+{
+    struct stat st;
+    if (stat(path, &st) == 0 && !S_ISREG(st.st_mode))
+        return write_file(path, t);
+    char beside[PATH_MAX];
+    int length = snprintf(beside, sizeof(beside), "%s.new", path);
+    if (length < 0 || (size_t)length >= sizeof(beside)) {
+        errno = ENAMETOOLONG;
+        return false;
+    }
+    if (write_file(beside, t) && rename(beside, path) == 0)
+        return true;
+    int err = errno;
+    unlink(beside);
+    errno = err;
+    return false;
+}
+
 int main(int argc, char **argv)
 {
     if (argc != 2) {
@@ -251,16 +286,8 @@ int main(int argc, char **argv)
     if (!check_tables(&tables))
         return 1;
 
-    FILE *f = fopen(argv[1], "w");
-    if (!f) {
-        fprintf(stderr, "mksizeclasses: %s: %s\n", argv[1], strerror(errno));
-        return 1;
-    }
-    print_tables(f, &tables);
-    bool failed = ferror(f) != 0;
-    if (fclose(f) != 0 || failed) {
-        fprintf(stderr, "mksizeclasses: %s: cannot be written\n", argv[1]);
-        remove(argv[1]);
+    if (!write_output(argv[1], &tables)) {
+        fprintf(stderr, "mksizeclasses: %s cannot be written: %s\n", argv[1], strerror(errno));
         return 1;
     }
     return 0;
