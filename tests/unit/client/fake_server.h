@@ -5,6 +5,7 @@
 #define GA_TESTS_FAKE_SERVER_H
 
 #include <pthread.h>
+#include <signal.h>
 #include <semaphore.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -119,12 +120,46 @@ static inline void *fake_run(void *arg)
     return NULL;
 }
 
+/* What listens, to be taken away if the test ends early; a test has one at a time. */
+static struct fake_server *fake_listening;
+static pid_t fake_owner; /* not its children */
+
+static inline void fake_remove_socket(void)
+{
+    if (!fake_listening || getpid() != fake_owner)
+        return;
+    unlink(fake_listening->path);
+    rmdir(fake_listening->directory);
+    fake_listening = NULL;
+}
+
+static inline void fake_remove_on_signal(int number)
+{
+    fake_remove_socket();
+    signal(number, SIG_DFL);
+    raise(number);
+}
+
+static inline void fake_remove_however_it_ends(struct fake_server *fs)
+{
+    static const int signals[] = {SIGHUP, SIGINT, SIGTERM, SIGABRT, SIGSEGV, SIGALRM};
+    static bool prepared;
+    fake_listening = fs;
+    fake_owner = getpid();
+    for (size_t i = 0; !prepared && i < sizeof(signals) / sizeof(signals[0]); i++)
+        signal(signals[i], fake_remove_on_signal);
+    if (!prepared)
+        atexit(fake_remove_socket);
+    prepared = true;
+}
+
 /* A socket that listens, and nobody who accepts. */
 static inline void fake_listen(struct fake_server *fs, int backlog)
 {
     memset(fs, 0, sizeof(*fs));
     snprintf(fs->directory, sizeof(fs->directory), "%s", P_tmpdir "/goalloc-channel-XXXXXX");
     CU_ASSERT_PTR_NOT_NULL_FATAL(mkdtemp(fs->directory));
+    fake_remove_however_it_ends(fs);
     snprintf(fs->path, sizeof(fs->path), "%s/socket", fs->directory);
     struct sockaddr_un address = {.sun_family = AF_UNIX};
     snprintf(address.sun_path, sizeof(address.sun_path), "%s", fs->path);
@@ -150,8 +185,7 @@ static inline void fake_start(struct fake_server *fs, fake_answer_fn *answer, vo
 static inline void fake_unlisten(struct fake_server *fs)
 {
     close(fs->listen_fd);
-    unlink(fs->path);
-    rmdir(fs->directory);
+    fake_remove_socket();
     sem_destroy(&fs->go);
 }
 

@@ -8,6 +8,7 @@
 #include <signal.h>
 #include <sys/fsuid.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 
 #include "fake_server.h"
 #include "proto/error.h"
@@ -309,6 +310,30 @@ static void test_nothing_left_open(void)
     CU_ASSERT_EQUAL(count_fds(), before);
 }
 
+/* Of the tests themselves: the folder of one that is interrupted goes with it. */
+static void test_interrupted(void)
+{
+    int told[2];
+    CU_ASSERT_EQUAL_FATAL(pipe(told), 0);
+    fflush(stdout);
+    pid_t child = fork();
+    if (child == 0) {
+        fake_listen(&server, 1);
+        if (write(told[1], server.directory, sizeof(server.directory)) < 0)
+            _exit(1);
+        raise(SIGINT);
+        _exit(1);
+    }
+    int status = 0;
+    char folder[sizeof(server.directory)] = "";
+    CU_ASSERT_EQUAL(read(told[0], folder, sizeof(folder)), (ssize_t)sizeof(folder));
+    CU_ASSERT_EQUAL(waitpid(child, &status, 0), child);
+    CU_ASSERT(WIFSIGNALED(status) && WTERMSIG(status) == SIGINT);
+    CU_ASSERT(folder[0] == '/' && access(folder, F_OK) < 0);
+    close(told[0]);
+    close(told[1]);
+}
+
 int main(void)
 {
     const struct ga_test tests[] = {
@@ -321,6 +346,7 @@ int main(void)
         {"servers that refuse or speak otherwise", test_refusing_servers},
         {"the library's thread", test_thread},
         {"nothing is left open", test_nothing_left_open},
+        {"an interrupted test", test_interrupted},
     };
     return ga_test_main("client/channel: open", tests, sizeof(tests) / sizeof(tests[0]));
 }
