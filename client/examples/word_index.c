@@ -497,10 +497,11 @@ static const struct mode {
 
 static int usage(void)
 {
-    fputs("usage: word_index build [--stay] [FILE...]   (default: what is in " DEFAULT_FOLDER ")\n"
+    fputs("usage: word_index build [--stay] [FILE...]\n"
           "       word_index query [--all] WORD...\n"
           "       word_index forget WORD|FILE...\n"
           "       word_index drop\n"
+          "Without a FILE, build indexes those in " DEFAULT_FOLDER ".\n"
           "The heap is that of the server at $GOALLOC_SOCKET.\n",
           stderr);
     return 2;

@@ -1,7 +1,9 @@
 /* goallocd: options, then the heap in shared memory, then the socket, then the loop; and back. Each
  * step takes back what it made when a later one fails. */
+#include <errno.h>
 #include <inttypes.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -71,6 +73,15 @@ close_world:
     return r;
 }
 
+/* An answer on stdout must also have arrived, or a script would take nothing for an answer. */
+static int finish_answer(void)
+{
+    if (fflush(stdout) == 0 && !ferror(stdout))
+        return EXIT_SUCCESS;
+    ga_log(GA_LOG_ERROR, "standard output cannot be written: %s", strerror(errno));
+    return EXIT_FAILURE;
+}
+
 int main(int argc, char *argv[])
 {
     struct ga_options options;
@@ -78,7 +89,7 @@ int main(int argc, char *argv[])
         return EXIT_FAILURE;
     int r = ga_options_parse(argc, argv, &options);
     if (r != GA_OPTIONS_SERVE)
-        return r < 0 ? EXIT_USAGE : EXIT_SUCCESS;
+        return r < 0 ? EXIT_USAGE : finish_answer();
     /* A client that hangs up, and a limit on file sizes, are errors of calls and not our end. */
     signal(SIGPIPE, SIG_IGN);
     signal(SIGXFSZ, SIG_IGN);

@@ -21,21 +21,25 @@ static const char usage[] =
     "Usage: goallocd [OPTION]...\n"
     "Serve a heap in shared memory, which processes attach to by a Unix socket.\n"
     "\n"
-    "  --name NAME        the heap's name: 1 to 63 letters, digits, '-', '_', '.' (default)\n"
-    "  --socket PATH      listen at PATH\n"
-    "                     ($XDG_RUNTIME_DIR/goalloc.sock, else /run/goalloc/goalloc.sock)\n"
+    "  --name NAME        the heap's name: 1 to 63 letters, digits, '-', '_', '.'\n"
+    "                     (default)\n"
+    "  --socket PATH      listen at PATH ($GOALLOC_SOCKET, else\n"
+    "                     $XDG_RUNTIME_DIR/goalloc.sock, else\n"
+    "                     /run/goalloc/goalloc.sock)\n"
     "  --limit SIZE       memory the heap may take (as much as the reserve)\n"
-    "  --reserve SIZE     address space to set aside, a multiple of 64M up to 320G (64G)\n"
+    "  --reserve SIZE     address space to set aside, a multiple of 64M up to 320G\n"
+    "                     (64G)\n"
     "  --base ADDRESS     where the heap lies in every process, a multiple of 64 MiB\n"
     "                     (the first window from 0x550000000000 on that no heap uses)\n"
-    "  --replace          remove the heap of this name that a dead server left, and start anew\n"
+    "  --replace          remove the heap of this name that a dead server left, and\n"
+    "                     start anew\n"
     "  --ready-fd FD      write \"READY\" and a newline to FD once the socket accepts\n"
     "  --log-level LEVEL  error, warning, info or debug (info)\n"
     "  --help             show this and exit\n"
     "  --version          show the version and exit\n"
     "\n"
-    "SIZE is a number of bytes, or a number with K, M, G or T. Exit codes: 0 ended in order,\n"
-    "1 failure, 2 wrong usage.\n";
+    "SIZE is a number of bytes, or a number with K, M, G or T.\n"
+    "Exit codes: 0 ended in order, 1 failure, 2 wrong usage.\n";
 
 enum option_id {
     OPTION_NAME = 1,
@@ -84,10 +88,13 @@ static int set_socket(const char *option, const char *value, struct ga_options *
     return 0;
 }
 
-/* Where clients look when they are told nothing; a variable that is empty or not absolute counts as
- * unset, as it does for them. */
+/* Where clients look when they are told nothing; a variable that is empty, or a directory that is
+ * not absolute, counts as unset, as it does for them. */
 static int set_default_socket(struct ga_options *options)
 {
+    const char *path = secure_getenv("GOALLOC_SOCKET");
+    if (path && path[0] != '\0')
+        return set_socket("socket", path, options);
     const char *directory = secure_getenv("XDG_RUNTIME_DIR");
     if (!directory || directory[0] != '/')
         return set_socket("socket", "/run/goalloc/goalloc.sock", options);

@@ -52,8 +52,8 @@ static double ratio_of(const struct ga_bench_plan *plan, const struct ga_bench_r
 void ga_bench_report_table(const struct ga_bench_plan *plan, const struct ga_bench_results *results,
                            FILE *out)
 {
-    fprintf(out, "%-10s %-10s %11s %11s %7s   %-19s %-19s\n", "row", "peer", "goalloc ns",
-            "peer ns", "ratio", "goalloc min..max", "peer min..max");
+    fprintf(out, "%-8s %-8s %10s %8s %6s  %-16s %s\n", "row", "peer", "goalloc ns", "peer ns",
+            "ratio", "goalloc min..max", "peer min..max");
     for (int row = 0; row < GA_BENCH_ROW_COUNT; row++) {
         for (int peer = GA_BENCH_GOALLOC + 1; peer < GA_BENCH_COMPETITOR_COUNT; peer++) {
             if (!plan->rows[row] || !plan->competitors[peer])
@@ -63,7 +63,7 @@ void ga_bench_report_table(const struct ga_bench_plan *plan, const struct ga_ben
             char own_spread[32], other_spread[32];
             snprintf(own_spread, sizeof own_spread, "%.1f..%.1f", own.least, own.greatest);
             snprintf(other_spread, sizeof other_spread, "%.1f..%.1f", other.least, other.greatest);
-            fprintf(out, "%-10s %-10s %11.1f %11.1f %7.2f   %-19s %s\n", ga_bench_row_names[row],
+            fprintf(out, "%-8s %-8s %10.1f %8.1f %6.2f  %-16s %s\n", ga_bench_row_names[row],
                     ga_bench_competitors[peer].name, own.median, other.median,
                     own.median / other.median, own_spread, other_spread);
         }

@@ -6,7 +6,7 @@
 /* X(name, what one operation of the row is). A worker measures it in row_NAME. */
 #define GA_BENCH_ROWS(X)                                                                           \
     X(pair, "malloc 64 B, write its first word, free")                                             \
-    X(batch, "malloc and free of 10,000 random sizes of 8..1024 B, freed in random order")         \
+    X(batch, "malloc and free of 10,000 sizes of 8..1024 B, freed in random order")                \
     X(handoff, "malloc 64 B here, read and free on another core, through a ring")
 
 #endif

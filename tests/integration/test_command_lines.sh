@@ -1,0 +1,53 @@
+#!/usr/bin/env bash
+# What every program owes its caller: a help that fits a terminal, and no success when the answer
+# did not arrive. And where goallocd listens when it is not told.
+#
+#   test_command_lines.sh BIN_DIR
+set -euo pipefail
+export LC_ALL=C
+
+bin=${1:?usage: test_command_lines.sh BIN_DIR}
+dir=$(mktemp -d)
+trap 'rm -rf -- "$dir"' EXIT
+trap 'exit 1' HUP INT TERM
+
+failed=0
+wrong() {
+    echo "FAILED: $*" >&2
+    failed=1
+}
+
+for program in goallocd goallocctl word_index bench_run; do
+    [ -x "$bin/$program" ] || [ $program = bench_run ] || wrong "$program was not built"
+    [ -x "$bin/$program" ] || continue
+    "$bin/$program" --help >"$dir/help" 2>&1 || [ $program = word_index ] ||
+        wrong "$program --help exits with $?"
+    grep -qi '^usage:' "$dir/help" || wrong "$program --help shows no usage"
+    wide=$(grep -E '^.{81}' "$dir/help" || true)
+    [ -z "$wide" ] || wrong "$program --help is wider than 80 columns: $wide"
+done
+
+for program in goallocd goallocctl; do
+    for question in --help --version; do
+        status=0
+        "$bin/$program" $question >/dev/full 2>"$dir/said" || status=$?
+        [ $status -eq 1 ] || wrong "$program $question exits with $status when stdout is full"
+        grep -q "^$program: .*No space left" "$dir/said" ||
+            wrong "$program $question does not say that stdout is full: $(cat "$dir/said")"
+    done
+done
+
+# The place that a server without --socket takes is told by its refusal: the folders are not there.
+expect_socket() { # PATH GOALLOC_SOCKET XDG_RUNTIME_DIR
+    GOALLOC_SOCKET=$2 XDG_RUNTIME_DIR=$3 \
+        "$bin/goallocd" --name "lines.$$" --reserve 64M >"$dir/said" 2>&1 &&
+        wrong "goallocd started without a folder for its socket"
+    grep -qF "the socket $1 cannot be made" "$dir/said" ||
+        wrong "goallocd does not listen at $1: $(cat "$dir/said")"
+}
+expect_socket "$dir/none/a.sock" "$dir/none/a.sock" "$dir/no-runtime"
+expect_socket "$dir/no-runtime/goalloc.sock" "" "$dir/no-runtime"
+left=$(find /dev/shm -maxdepth 1 -name "goalloc.lines.$$.*")
+[ -z "$left" ] || wrong "left in /dev/shm: $left"
+
+exit $failed
