@@ -1,5 +1,6 @@
 #include "support/server_fixture.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <signal.h>
 #include <stdio.h>
@@ -10,7 +11,9 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-static struct ga_test_server *running; /* to be cleaned up if the test ends early */
+#define RUNNING_MAX 16
+
+static struct ga_test_server *running[RUNNING_MAX]; /* to be cleaned up if the test ends early */
 static pid_t owner;
 
 static void object_name(const struct ga_test_server *server, const char *suffix, char *ret,
@@ -31,16 +34,29 @@ static bool remove_objects(const struct ga_test_server *server)
     return any;
 }
 
+/* Put now in the place of before among those running. */
+static void note_running(const struct ga_test_server *before, struct ga_test_server *now)
+{
+    size_t i = 0;
+    while (i < RUNNING_MAX && running[i] != before)
+        i++;
+    assert(i < RUNNING_MAX);
+    running[i] = now;
+}
+
 static void clean_up(void)
 {
-    if (!running || getpid() != owner)
-        return;
-    kill(running->pid, SIGKILL);
-    waitpid(running->pid, NULL, 0);
-    remove_objects(running);
-    unlink(running->socket);
-    rmdir(running->folder);
-    running = NULL;
+    for (size_t i = 0; i < RUNNING_MAX && getpid() == owner; i++) {
+        const struct ga_test_server *server = running[i];
+        if (!server)
+            continue;
+        kill(server->pid, SIGKILL);
+        waitpid(server->pid, NULL, 0);
+        remove_objects(server);
+        unlink(server->socket);
+        rmdir(server->folder);
+        running[i] = NULL;
+    }
 }
 
 static void clean_up_on_signal(int number)
@@ -78,9 +94,12 @@ bool ga_test_server_start(const char *limit, struct ga_test_server *ret)
         run_server(ret, limit, ready[1]);
     }
     close(ready[1]);
-    owner = getpid();
-    running = ret;
-    atexit(clean_up);
+    if (owner != getpid()) {
+        memset(running, 0, sizeof(running)); /* a child's copy: they are its parent's */
+        atexit(clean_up);
+        owner = getpid();
+    }
+    note_running(NULL, ret);
     signal(SIGINT, clean_up_on_signal);
     signal(SIGTERM, clean_up_on_signal);
     signal(SIGABRT, clean_up_on_signal);
@@ -102,7 +121,7 @@ bool ga_test_server_stop(struct ga_test_server *server)
     int status = 0;
     kill(server->pid, SIGTERM);
     bool ended = waitpid(server->pid, &status, 0) == server->pid;
-    running = NULL;
+    note_running(server, NULL);
     bool left = access(server->socket, F_OK) == 0;
     left = remove_objects(server) || left;
     unlink(server->socket);

@@ -1,0 +1,16 @@
+/* The same heap once more in one process. */
+#include "misuse/misuse.h"
+
+void ga_misuse(struct ga_misuse *m)
+{
+    struct goalloc_heap *heap = NULL;
+    int r = goalloc_attach(m->server.socket, NULL, &heap);
+    ga_misuse_tell(goalloc_attach_error());
+    ga_misuse_expect(m,
+                     "heap '%s' lies at %#lx, where this process has something else (or the same "
+                     "heap already)",
+                     m->server.heap_name, m->base);
+    ga_misuse_tell(goalloc_strerror(r));
+    ga_misuse_expect(m, "The address is taken: the heap's range in this process, or the socket.");
+    GA_REQUIRE(m, heap == NULL);
+}
