@@ -1,4 +1,4 @@
-/* Roots and statistics: what is asked of the server by name. */
+/* Roots: objects that are found by name. */
 #include <errno.h>
 #include <string.h>
 
@@ -77,33 +77,4 @@ int goalloc_unpublish(struct goalloc_heap *heap, const char *name)
     if (r == 0)
         ga_reply_release(reply);
     return r;
-}
-
-int goalloc_memstats(struct goalloc_heap *heap, struct goalloc_memstats *stats)
-{
-    if (stats->size != sizeof(*stats))
-        return -EINVAL;
-    Goalloc__V1__GetStats body = GOALLOC__V1__GET_STATS__INIT;
-    Goalloc__V1__Envelope request = GOALLOC__V1__ENVELOPE__INIT;
-    request.body_case = GOALLOC__V1__ENVELOPE__BODY_GET_STATS;
-    request.get_stats = &body;
-    struct ga_reply *reply;
-    int r = call(heap, &request, GOALLOC__V1__ENVELOPE__BODY_STATS, &reply);
-    if (r < 0)
-        return r;
-    const Goalloc__V1__Stats *s = ga_reply_message(reply)->stats;
-    *stats = (struct goalloc_memstats){
-        .size = sizeof(*stats),
-        .alloc_bytes = s->alloc_bytes,
-        .total_alloc_bytes = s->total_alloc_bytes,
-        .sys_bytes = s->sys_bytes,
-        .mallocs = s->mallocs,
-        .frees = s->frees,
-        .heap_objects = s->heap_objects,
-        .heap_sys_bytes = s->heap_sys_bytes,
-        .heap_idle_bytes = s->heap_idle_bytes,
-        .heap_inuse_bytes = s->heap_inuse_bytes,
-    };
-    ga_reply_release(reply);
-    return 0;
 }

@@ -56,3 +56,23 @@ uint64_t ga_backing_bytes(const struct ga_backing *backing)
 {
     return backing->ncommitted * GA_OS_PAGE_SIZE;
 }
+
+uint64_t ga_backing_bytes_in(const struct ga_backing *backing, uint64_t offset, uint64_t bytes)
+{
+    assert(offset % GA_OS_PAGE_SIZE == 0 && bytes % GA_OS_PAGE_SIZE == 0);
+    uint64_t page = offset / GA_OS_PAGE_SIZE;
+    uint64_t end = page + bytes / GA_OS_PAGE_SIZE;
+    assert(end <= backing->npages);
+    uint64_t count = 0;
+    while (page < end) {
+        uint64_t word = backing->committed[page / 64] >> (page % 64);
+        uint64_t n = 64 - page % 64;
+        if (n > end - page) {
+            n = end - page;
+            word &= (UINT64_C(1) << n) - 1;
+        }
+        count += (uint64_t)__builtin_popcountll(word);
+        page += n;
+    }
+    return count * GA_OS_PAGE_SIZE;
+}

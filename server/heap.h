@@ -125,6 +125,12 @@ struct ga_heap_stats {
     uint64_t bits_bytes;
     uint64_t spans_inuse;
     uint64_t spans_leased;
+    uint64_t leased_bytes;
+    uint64_t mspan_inuse_bytes;         /* entries, lines and wide lines of the spans in use */
+    uint64_t mspan_sys_bytes;           /* committed of page table, span lines and wide plane */
+    uint64_t mcache_inuse_bytes;        /* mcaches and their entries that clients have */
+    uint64_t mcache_sys_bytes;          /* committed for mcaches and their entries */
+    uint64_t other_sys_bytes;           /* committed for all the rest of meta and bits */
     struct ga_class_stats by_class[68]; /* by size class, 0 = large */
 };
 void ga_heap_get_stats(struct ga_heap *heap, struct ga_heap_stats *ret);

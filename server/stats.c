@@ -24,6 +24,47 @@ static uint64_t live(uint64_t mallocs, uint64_t frees)
     return mallocs > frees ? mallocs - frees : 0;
 }
 
+static uint64_t leased_bytes(const struct ga_heap *heap)
+{
+    uint64_t bytes = 0;
+    for (ga_mcache_id id = 1; id < heap->mcache_end; id++)
+        bytes += heap->mcaches[id].leased_bytes;
+    return bytes;
+}
+
+/* Entries, lines and wide lines of the spans in use. */
+static uint64_t mspan_inuse(const struct ga_heap *heap)
+{
+    uint64_t bytes =
+        heap->npages_inuse * sizeof(ga_page_word) + heap->nspans * sizeof(struct ga_span_line);
+    for (uint32_t c = 1; c < GA_SIZE_CLASS_COUNT; c++)
+        if (ga_size_class_nwords(&ga_size_classes[c]) > GA_LINE_WORDS)
+            bytes += heap->spans_by_class[c] * sizeof(struct ga_span_wide);
+    return bytes;
+}
+
+/* What of meta and bits is committed, by what it is for. The tables lie in the order of their
+ * offsets (view.c), so one ends where the next begins. */
+static void add_metadata(const struct ga_heap *heap, struct ga_heap_stats *stats)
+{
+    const struct ga_meta_header *h = heap->meta;
+    stats->meta_bytes = ga_backing_bytes(&heap->meta_backing);
+    stats->bits_bytes = ga_backing_bytes(&heap->bits_backing);
+    stats->mspan_inuse_bytes = mspan_inuse(heap);
+    stats->mspan_sys_bytes = ga_backing_bytes_in(&heap->meta_backing, h->page_table_offset,
+                                                 h->meta_bytes - h->page_table_offset) +
+                             ga_backing_bytes_in(&heap->bits_backing, h->bits_lines_offset,
+                                                 h->bits_bytes - h->bits_lines_offset);
+    stats->mcache_inuse_bytes =
+        heap->nmcaches * (sizeof(struct ga_mcache) + sizeof(struct ga_mcache_entry));
+    stats->mcache_sys_bytes = ga_backing_bytes_in(&heap->meta_backing, h->mcaches_offset,
+                                                  h->roots_offset - h->mcaches_offset) +
+                              ga_backing_bytes_in(&heap->bits_backing, h->bits_mcaches_offset,
+                                                  h->bits_pending_offset - h->bits_mcaches_offset);
+    stats->other_sys_bytes =
+        stats->meta_bytes + stats->bits_bytes - stats->mspan_sys_bytes - stats->mcache_sys_bytes;
+}
+
 void ga_heap_get_stats(struct ga_heap *heap, struct ga_heap_stats *ret)
 {
     struct ga_heap_stats stats = {0};
@@ -43,11 +84,11 @@ void ga_heap_get_stats(struct ga_heap *heap, struct ga_heap_stats *ret)
     stats.heap_sys_bytes = heap->npages_committed * GA_PAGE_SIZE;
     stats.heap_inuse_bytes = heap->npages_inuse * GA_PAGE_SIZE;
     stats.heap_idle_bytes = stats.heap_sys_bytes - stats.heap_inuse_bytes;
-    stats.meta_bytes = ga_backing_bytes(&heap->meta_backing);
-    stats.bits_bytes = ga_backing_bytes(&heap->bits_backing);
+    add_metadata(heap, &stats);
     stats.sys_bytes = stats.heap_sys_bytes + stats.meta_bytes + stats.bits_bytes;
     stats.spans_inuse = heap->nspans;
     stats.spans_leased = heap->nspans_leased;
+    stats.leased_bytes = leased_bytes(heap);
     *ret = stats;
 }
 

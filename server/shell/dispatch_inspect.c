@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "proto/text.h"
+#include "server/shell/attachment.h"
 #include "server/shell/connection.h"
 #include "server/shell/reply.h"
 #include "server/shell/server.h"
@@ -19,6 +20,21 @@
 #define LIST_CLIENTS     ((GA_LIST_MAX_BYTES - 64) / CLIENT_MAX_BYTES)
 
 #define NCLASSES (GA_SPAN_CLASS_COUNT / 2)
+
+/* What is the asking client's own. */
+static void add_own(const struct ga_connection *connection, Goalloc__V1__Stats *body)
+{
+    struct ga_client_info info;
+    if (!connection->attachment ||
+        ga_heap_next_client(connection->server->heap, connection->attachment->client, &info) < 0 ||
+        info.client != connection->attachment->client)
+        return;
+    body->own_mallocs = info.mallocs;
+    body->own_frees = info.frees;
+    body->own_mcaches = info.mcaches;
+    body->own_leased_spans = info.spans;
+    body->own_leased_bytes = info.leased_bytes;
+}
 
 void ga_handle_get_stats(struct ga_connection *connection, const Goalloc__V1__Envelope *message)
 {
@@ -50,6 +66,13 @@ void ga_handle_get_stats(struct ga_connection *connection, const Goalloc__V1__En
     body.bits_bytes = stats.bits_bytes;
     body.spans_inuse = stats.spans_inuse;
     body.spans_leased = stats.spans_leased;
+    body.leased_bytes = stats.leased_bytes;
+    body.mspan_inuse_bytes = stats.mspan_inuse_bytes;
+    body.mspan_sys_bytes = stats.mspan_sys_bytes;
+    body.mcache_inuse_bytes = stats.mcache_inuse_bytes;
+    body.mcache_sys_bytes = stats.mcache_sys_bytes;
+    body.other_sys_bytes = stats.other_sys_bytes;
+    add_own(connection, &body);
     body.n_by_class = NCLASSES;
     body.by_class = list;
     Goalloc__V1__Envelope reply = GOALLOC__V1__ENVELOPE__INIT;

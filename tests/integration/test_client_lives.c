@@ -59,7 +59,7 @@ static void freed_by_others(void)
     goalloc_free(heap, large);
     /* Nothing is hidden in a message on its way. */
     CU_ASSERT_EQUAL(stats_now().heap_objects, 0);
-    CU_ASSERT_EQUAL(stats_now().alloc_bytes, 0);
+    CU_ASSERT_EQUAL(stats_now().alloc, 0);
 }
 
 static pthread_key_t late_key;
@@ -82,11 +82,11 @@ static void *live_with_destructor(void *argument)
 static void late_frees(void)
 {
     CU_ASSERT_EQUAL_FATAL(pthread_key_create(&late_key, late), 0);
-    uint64_t before = stats_now().sys_bytes;
+    uint64_t before = stats_now().sys;
     for (int i = 0; i < 200; i++)
         run_thread(live_with_destructor, &late_key);
     pthread_key_delete(late_key);
-    CU_ASSERT(stats_now().sys_bytes - before < 64 * KIB);
+    CU_ASSERT(stats_now().sys - before < 64 * KIB);
 }
 
 static void *come_and_go(void *argument)
@@ -162,12 +162,12 @@ static void forks_among_threads(void)
 /* An attach that fails after the server has granted it leaves no client behind. */
 static void no_ghosts(void)
 {
-    uint64_t before = stats_now().sys_bytes;
+    uint64_t before = stats_now().sys;
     struct goalloc_heap *again = NULL;
     for (int i = 0; i < 200; i++)
         CU_ASSERT_EQUAL(goalloc_attach(server.socket, NULL, &again), -EADDRINUSE);
     /* 200 entries of the client table would be three OS pages. */
-    CU_ASSERT_EQUAL(stats_now().sys_bytes, before);
+    CU_ASSERT_EQUAL(stats_now().sys, before);
 }
 
 /* A large object that is granted after its caller has given up goes back when the client does. */
@@ -185,7 +185,7 @@ static void late_grants(void)
     CU_ASSERT_EQUAL(stats_now().heap_objects, 0);
     goalloc_detach(heap);
     CU_ASSERT_EQUAL_FATAL(goalloc_attach(server.socket, NULL, &heap), 0);
-    CU_ASSERT_EQUAL(stats_now().heap_inuse_bytes, 0);
+    CU_ASSERT_EQUAL(stats_now().heap_inuse, 0);
 }
 
 static void errno_is_kept(void)
@@ -197,7 +197,7 @@ static void errno_is_kept(void)
     goalloc_free(heap, p);
     goalloc_free(heap, q);
     CU_ASSERT_EQUAL(errno, 77);
-    CU_ASSERT_EQUAL(stats_now().alloc_bytes, 0);
+    CU_ASSERT_EQUAL(stats_now().alloc, 0);
 }
 
 int main(void)

@@ -300,9 +300,9 @@ static void check_at_rest(struct goalloc_heap *heap, const char *heap_name)
     CU_ASSERT_EQUAL(count.objects, 1);
     CU_ASSERT_EQUAL(stats.heap_objects, 1);
     CU_ASSERT_EQUAL(stats.mallocs - stats.frees, 1);
-    CU_ASSERT_EQUAL(stats.alloc_bytes, count.alloc_bytes);
-    CU_ASSERT_EQUAL(stats.heap_inuse_bytes, count.inuse_npages * GA_PAGE_SIZE);
-    CU_ASSERT_EQUAL(stats.heap_sys_bytes, stats.heap_idle_bytes + stats.heap_inuse_bytes);
+    CU_ASSERT_EQUAL(stats.alloc, count.alloc_bytes);
+    CU_ASSERT_EQUAL(stats.heap_inuse, count.inuse_npages * GA_PAGE_SIZE);
+    CU_ASSERT_EQUAL(stats.heap_sys, stats.heap_idle + stats.heap_inuse);
 }
 
 static void check_empty(struct goalloc_heap *heap, const char *heap_name)

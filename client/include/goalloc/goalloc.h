@@ -123,22 +123,73 @@ GOALLOC_API int goalloc_lookup(struct goalloc_heap *heap, const char *name, void
 /* Take name back; the object stays. Returns 0, -ENOENT, or as goalloc_publish. */
 GOALLOC_API int goalloc_unpublish(struct goalloc_heap *heap, const char *name);
 
-/* Counts of the heap, as the server knows them; size must be sizeof(struct goalloc_memstats). */
-struct goalloc_memstats {
-    size_t size;
-    uint64_t alloc_bytes;       /* bytes of slots in use */
-    uint64_t total_alloc_bytes; /* bytes of slots ever allocated */
-    uint64_t sys_bytes;         /* memory obtained: heap and metadata */
-    uint64_t mallocs;
-    uint64_t frees;
-    uint64_t heap_objects; /* mallocs - frees */
-    uint64_t heap_sys_bytes;
-    uint64_t heap_idle_bytes;
-    uint64_t heap_inuse_bytes;
+/* How many size classes there are. Class 0 stands for large objects (over 32 KiB), which have a
+ * span each. */
+#define GOALLOC_SIZE_CLASS_COUNT 68
+
+/* What was done in one size class. */
+struct goalloc_size_stats {
+    uint64_t size;    /* of a slot, in bytes; 0 in class 0, where each object has its own */
+    uint64_t mallocs; /* slots ever allocated */
+    uint64_t frees;   /* slots ever freed */
 };
 
-/* Fill *stats. Exact when nobody allocates or frees meanwhile. Returns 0, -EINVAL, -ETIMEDOUT,
- * -ENOTCONN. */
+/* Counts of the heap, as the server knows them, under the names of Go's runtime.MemStats; what is
+ * no count of objects or spans is in bytes. An object counts with the size of its slot, a large one
+ * with that of its pages. Always true:
+ *
+ *   heap_alloc = alloc                  heap_sys = heap_idle + heap_inuse
+ *   sys = heap_sys + mspan_sys + mcache_sys + other_sys
+ *   mallocs, frees = the sums of by_size's
+ *
+ * and, as long as nobody allocates or frees meanwhile:
+ *
+ *   heap_objects = mallocs - frees      alloc <= heap_inuse
+ *   alloc = the sum of (mallocs - frees) * size over the classes but 0, and the large objects */
+struct goalloc_memstats {
+    size_t size; /* sizeof(struct goalloc_memstats), set by the caller */
+
+    uint64_t alloc;       /* of objects in use */
+    uint64_t total_alloc; /* of objects ever allocated; never goes back */
+    uint64_t sys;         /* memory obtained from the system, in all three objects of the heap */
+    uint64_t mallocs;     /* objects ever allocated */
+    uint64_t frees;       /* objects ever freed */
+
+    uint64_t heap_alloc;    /* as alloc */
+    uint64_t heap_sys;      /* memory obtained for objects */
+    uint64_t heap_idle;     /* of it, in no span: free pages, never used ones included */
+    uint64_t heap_inuse;    /* of it, in spans, which may have free slots */
+    uint64_t heap_released; /* of heap_idle, given back to the system: this version gives none back,
+                               so it is 0 */
+    uint64_t heap_objects;  /* objects in use */
+
+    uint64_t mspan_inuse;  /* what describes the spans in use: page table, bitmaps */
+    uint64_t mspan_sys;    /* memory obtained for that */
+    uint64_t mcache_inuse; /* the threads' mcaches */
+    uint64_t mcache_sys;   /* memory obtained for that; an mcache's is used again by the next */
+    uint64_t other_sys;    /* memory obtained for the rest: headers, tables, pending bits */
+
+    uint64_t spans;        /* in use */
+    uint64_t leased_spans; /* of them, those that a thread allocates from */
+    uint64_t leased_bytes; /* of the leased spans */
+
+    /* Of this process's attachment alone, since it attached. Its frees may be of objects that
+     * others allocated, so there may be more of them than mallocs. */
+    uint64_t own_mallocs;
+    uint64_t own_frees;
+    uint64_t own_mcaches; /* threads that allocate or free have one each */
+    uint64_t own_leased_spans;
+    uint64_t own_leased_bytes;
+
+    struct goalloc_size_stats by_size[GOALLOC_SIZE_CLASS_COUNT];
+};
+
+/* Fill *stats, whose size must be set: one round trip to the server. The counters are read while
+ * others go on, so between two of them an object may come or go; at rest they are exact, with one
+ * exception: a process killed between an allocation or free and its counting leaves the counts of
+ * that class wrong by one, for each thread, from then on. alloc, total_alloc, heap_objects,
+ * mallocs, frees and by_size are from those counts, all else is not. Thread-safe. Returns 0;
+ * -EINVAL (size), -ETIMEDOUT, -ENOTCONN (server gone), -EPROTO, and then *stats is untouched. */
 GOALLOC_API int goalloc_memstats(struct goalloc_heap *heap, struct goalloc_memstats *stats);
 
 /* A sentence for a negative errno returned by a function above. */

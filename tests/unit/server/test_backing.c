@@ -137,7 +137,15 @@ static void random_ranges(void)
             n += wanted[page];
         }
         CU_ASSERT_EQUAL(ga_backing_bytes(&backing), n * PAGE);
+
+        uint64_t first = ga_test_random(&random) % NPAGES;
+        uint64_t count = ga_test_random(&random) % (NPAGES + 1 - first);
+        n = 0;
+        for (uint64_t page = first; page < first + count; page++)
+            n += wanted[page];
+        CU_ASSERT_EQUAL(ga_backing_bytes_in(&backing, first * PAGE, count * PAGE), n * PAGE);
     }
+    CU_ASSERT_EQUAL(ga_backing_bytes_in(&backing, 0, NPAGES * PAGE), ga_backing_bytes(&backing));
     finish(&backing);
 }
 

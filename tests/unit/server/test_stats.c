@@ -46,6 +46,13 @@ static const char *check_identities(void)
     if (s.sys_bytes != s.heap_sys_bytes + s.meta_bytes + s.bits_bytes ||
         s.meta_bytes + s.bits_bytes != core.backed_bytes)
         return "sys is all that was committed";
+    if (s.meta_bytes + s.bits_bytes != s.mspan_sys_bytes + s.mcache_sys_bytes + s.other_sys_bytes)
+        return "meta and bits are spans, mcaches and the rest";
+    if (s.mspan_inuse_bytes > s.mspan_sys_bytes || s.mcache_inuse_bytes > s.mcache_sys_bytes ||
+        s.other_sys_bytes == 0)
+        return "what is in use was committed";
+    if (s.leased_bytes > s.heap_inuse_bytes || (s.leased_bytes == 0) != (s.spans_leased == 0))
+        return "leased spans are in use";
     if (s.alloc_bytes > s.heap_inuse_bytes || s.total_alloc_bytes < s.alloc_bytes)
         return "objects lie in spans, and what is was allocated";
     return NULL;
