@@ -33,7 +33,10 @@ struct ga_class_cache {
     uint32_t nempty;      /* about how many spans of the list are empty */
     uint32_t nempty_low;  /* the lowest that was since the class was last looked at */
     uint32_t nemptied;    /* how many have become empty since then */
+    uint32_t npartial;    /* spans of the list */
     uint32_t batch;       /* how many spans to ask for next time */
+    bool asked;           /* spans were asked for ahead, and have not come yet */
+    uint64_t leased_ms;   /* when spans were last asked for */
     struct ga_page_vector spans;
 };
 
@@ -43,6 +46,7 @@ struct ga_thread_cache {
     struct goalloc_heap *heap; /* NULL once the heap is detached */
     struct ga_mcache *shared;
     ga_mcache_id id;
+    uint64_t ring_taken;          /* the sequence of the last entry taken from the ring */
     uint32_t reclaim_seen;        /* the heap's reclaim count that was last obeyed */
     struct ga_thread_cache *next; /* on the heap's list of idle caches */
     struct ga_thread_cache *next_of_heap;

@@ -3,16 +3,26 @@
  * A class has one span that it has claimed a word of, a list of other spans that may have free
  * slots, and spans that had none when last looked at. A span leaves the list when it is claimed
  * from, and comes back when a slot of it is freed: by this thread at once, by others through the
- * inbox. When nothing is left the server leases more: twice as many as last time, so that a class
- * in demand seldom asks. */
+ * inbox.
+ *
+ * More spans come from the server in batches. A batch is twice the last where that was used up
+ * within FAST_MS, half of it where it lasted for SLOW_MS. A class whose list runs short asks for
+ * the next batch ahead, with a note, and finds it in the mcache's ring; so in a steady state nobody
+ * waits for the server. */
 #include "client/mcache.h"
 
 #include <errno.h>
 
 #include "client/spans.h"
+#include "shm/ring.h"
 
 #define BATCH_BYTES_MAX (UINT64_C(1) << 20)
 #define LEASE_MAX       64u
+#define FAST_MS         20u
+#define SLOW_MS         1000u
+
+/* Only a class that goes through batches of this size is leased to ahead of its need. */
+#define AHEAD_BATCH_MIN 4u
 
 /* Claim a word of the span at page, if one has free slots, and make it the class's. */
 static bool claim_from(struct ga_thread_cache *cache, ga_span_class span_class, ga_page_id page)
@@ -83,6 +93,104 @@ bool ga_mcache_take_news(struct ga_thread_cache *cache, ga_span_class span_class
     return found;
 }
 
+/* Whether the page table says that this span was leased to us. */
+static bool is_granted(const struct ga_thread_cache *cache, ga_span_class span_class,
+                       ga_page_id page)
+{
+    const struct ga_view *view = &cache->heap->view;
+    if (page == 0 || page >= ga_load_acquire(&view->meta->committed_npages))
+        return false;
+    uint64_t entry = ga_view_entry(view, page);
+    return ga_entry_is_span(entry) && ga_entry_owner(entry) == cache->id &&
+           ga_entry_span_class(entry) == span_class;
+}
+
+/* Begin the lease of a span that the server has granted, and list it. */
+static int begin_lease(struct ga_thread_cache *cache, ga_span_class span_class, ga_page_id page)
+{
+    if (!is_granted(cache, span_class, page))
+        return -EPROTO;
+    int r = ga_spans_reserve(&cache->classes[span_class], 1);
+    if (r < 0)
+        return r;
+    ga_slot_begin_lease(&cache->heap->view, cache->id, page);
+    ga_spans_add(cache, &cache->classes[span_class], page);
+    list_span(cache, span_class, page);
+    return 0;
+}
+
+/* Take the entry that comes next. 1; 0 when it is not there, or cannot be taken now. */
+static int take_entry(struct ga_thread_cache *cache)
+{
+    const struct ga_view *view = &cache->heap->view;
+    uint64_t next = cache->ring_taken + 1;
+    uint64_t entry = ga_load_acquire(&view->rings[cache->id].entry[ga_ring_index(next)]);
+    if (ga_ring_sequence(entry) != next || ga_ring_state(entry) != GA_RING_READY)
+        return 0;
+    ga_page_id page = ga_ring_page(entry);
+    ga_span_class span_class = ga_entry_span_class(ga_view_entry(view, page));
+    int r = begin_lease(cache, span_class, page);
+    if (r == -ENOMEM)
+        return 0; /* no private memory: it stays where it is */
+    cache->ring_taken = next;
+    /* Pairs with the server's acquire: the entry may be written over. */
+    ga_store_release(&cache->shared->ring_taken, next);
+    if (r == 0)
+        cache->classes[span_class].asked = false;
+    return 1;
+}
+
+void ga_mcache_take_ring(struct ga_thread_cache *cache)
+{
+    while (take_entry(cache))
+        continue;
+}
+
+/* How many spans the next batch has. */
+static uint32_t next_batch(struct ga_class_cache *class, ga_span_class span_class)
+{
+    uint64_t now = ga_mcache_now_ms();
+    uint64_t cap = BATCH_BYTES_MAX / ga_mcache_span_bytes(span_class);
+    cap = cap > LEASE_MAX ? LEASE_MAX : cap;
+    if (class->leased_ms != 0 && now - class->leased_ms <= FAST_MS)
+        class->batch *= 2;
+    else if (now - class->leased_ms >= SLOW_MS)
+        class->batch = (class->batch + 1) / 2;
+    class->batch = class->batch > cap ? (uint32_t)cap : class->batch;
+    class->leased_ms = now;
+    return class->batch;
+}
+
+/* If the list is running short: ask for more before it is empty. */
+static void ask_ahead(struct ga_thread_cache *cache, ga_span_class span_class)
+{
+    struct ga_class_cache *class = &cache->classes[span_class];
+    if (class->asked || class->batch < AHEAD_BATCH_MIN || class->npartial > class->batch / 2)
+        return;
+    ga_mcache_take_ring(cache); /* there must be room in it */
+    Goalloc__V1__LeaseAhead body = GOALLOC__V1__LEASE_AHEAD__INIT;
+    body.mcache = cache->id;
+    body.span_class = span_class;
+    body.count = next_batch(class, span_class);
+    Goalloc__V1__Envelope note = GOALLOC__V1__ENVELOPE__INIT;
+    note.body_case = GOALLOC__V1__ENVELOPE__BODY_LEASE_AHEAD;
+    note.lease_ahead = &body;
+    class->asked = ga_channel_note(cache->heap->channel, &note) == 0;
+}
+
+/* Wait until the server has done what it was asked ahead. */
+static void await_ahead(struct ga_thread_cache *cache)
+{
+    Goalloc__V1__Sync body = GOALLOC__V1__SYNC__INIT;
+    Goalloc__V1__Envelope request = GOALLOC__V1__ENVELOPE__INIT;
+    request.body_case = GOALLOC__V1__ENVELOPE__BODY_SYNC;
+    request.sync = &body;
+    struct ga_reply *reply;
+    if (ga_channel_call(cache->heap->channel, &request, GOALLOC__V1__ENVELOPE__BODY_DONE, NULL,
+                        &reply) == 0)
+        ga_reply_release(reply);
+}
+
 static int request_lease(struct ga_thread_cache *cache, ga_span_class span_class, uint32_t count,
                          struct ga_reply **ret)
 {
@@ -97,52 +205,37 @@ static int request_lease(struct ga_thread_cache *cache, ga_span_class span_class
                            ret);
 }
 
-/* Whether the page table says that this span was leased to us. */
-static bool is_granted(const struct ga_thread_cache *cache, ga_span_class span_class,
-                       ga_page_id page)
-{
-    const struct ga_view *view = &cache->heap->view;
-    if (page == 0 || page >= ga_load_acquire(&view->meta->committed_npages))
-        return false;
-    uint64_t entry = ga_view_entry(view, page);
-    return ga_entry_is_span(entry) && ga_entry_owner(entry) == cache->id &&
-           ga_entry_span_class(entry) == span_class;
-}
-
-static int take_leases(struct ga_thread_cache *cache, ga_span_class span_class, uint32_t count,
-                       const Goalloc__V1__Leases *leases)
-{
-    if (leases->n_pages == 0 || leases->n_pages > count)
-        return -EPROTO;
-    /* From the last, so that the first, the fullest, is used first. */
-    for (size_t i = leases->n_pages; i-- > 0;) {
-        ga_page_id page = leases->pages[i];
-        if (!is_granted(cache, span_class, page))
-            return -EPROTO;
-        ga_slot_begin_lease(&cache->heap->view, cache->id, page);
-        ga_spans_add(cache, &cache->classes[span_class], page);
-        list_span(cache, span_class, page);
-    }
-    return 0;
-}
-
+/* Ask for a batch and wait for it. */
 static int lease(struct ga_thread_cache *cache, ga_span_class span_class)
 {
-    struct ga_class_cache *class = &cache->classes[span_class];
-    uint64_t cap = BATCH_BYTES_MAX / ga_mcache_span_bytes(span_class);
-    cap = cap > LEASE_MAX ? LEASE_MAX : cap;
-    uint32_t count = class->batch > cap ? (uint32_t)cap : class->batch;
-    int r = ga_spans_reserve(class, count);
+    uint32_t count = next_batch(&cache->classes[span_class], span_class);
+    int r = ga_spans_reserve(&cache->classes[span_class], count);
     if (r < 0)
         return r;
     struct ga_reply *reply;
     r = request_lease(cache, span_class, count, &reply);
     if (r < 0)
         return r;
-    r = take_leases(cache, span_class, count, ga_reply_message(reply)->leases);
+    const Goalloc__V1__Leases *leases = ga_reply_message(reply)->leases;
+    r = leases->n_pages == 0 || leases->n_pages > count ? -EPROTO : 0;
+    /* From the last, so that the first, the fullest, is used first. */
+    for (size_t i = leases->n_pages; i-- > 0 && r == 0;)
+        r = begin_lease(cache, span_class, leases->pages[i]);
     ga_reply_release(reply);
-    class->batch = count * 2;
     return r;
+}
+
+/* Get more spans for the class: what has come ahead, else what is asked for now. */
+static int get_spans(struct ga_thread_cache *cache, ga_span_class span_class)
+{
+    struct ga_class_cache *class = &cache->classes[span_class];
+    ga_mcache_take_ring(cache);
+    if (class->partial == 0 && class->asked) {
+        await_ahead(cache);
+        ga_mcache_take_ring(cache);
+        class->asked = false; /* nothing comes where the ring was full or memory is short */
+    }
+    return class->partial ? 0 : lease(cache, span_class);
 }
 
 int ga_mcache_refill(struct ga_thread_cache *cache, ga_span_class span_class)
@@ -153,11 +246,13 @@ int ga_mcache_refill(struct ga_thread_cache *cache, ga_span_class span_class)
         return 0;
     class->page = 0;
     for (;;) {
-        if (claim_from_list(cache, span_class))
+        if (claim_from_list(cache, span_class)) {
+            ask_ahead(cache, span_class);
             return 0;
+        }
         if (ga_mcache_take_news(cache, span_class))
             continue;
-        int r = lease(cache, span_class);
+        int r = get_spans(cache, span_class);
         if (r < 0)
             return r;
     }

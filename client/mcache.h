@@ -2,7 +2,17 @@
 #ifndef GA_CLIENT_MCACHE_H
 #define GA_CLIENT_MCACHE_H
 
+#include <time.h>
+
 #include "client/heap.h"
+
+/* Milliseconds of a clock that costs no system call. */
+static inline uint64_t ga_mcache_now_ms(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
+    return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+}
 
 static inline uint64_t ga_mcache_span_bytes(ga_span_class span_class)
 {
@@ -46,6 +56,9 @@ static inline void ga_mcache_empty_used(struct ga_class_cache *class)
 /* Look at the spans that the inbox of span_class names: put those with free slots on the list.
  * Returns whether there is any. */
 bool ga_mcache_take_news(struct ga_thread_cache *cache, ga_span_class span_class);
+
+/* Take the spans that have come ahead of need, of whatever class. */
+void ga_mcache_take_ring(struct ga_thread_cache *cache);
 
 /* Claim a word with free slots for span_class, leasing spans if need be. 0 or negative errno. */
 int ga_mcache_refill(struct ga_thread_cache *cache, ga_span_class span_class);

@@ -76,6 +76,7 @@ static void let_go(struct ga_thread_cache *cache, ga_span_class span_class)
 uint32_t ga_mcache_trim(struct ga_thread_cache *cache)
 {
     uint32_t returned = 0;
+    ga_mcache_take_ring(cache);
     for (uint32_t c = 2; c < GA_SPAN_CLASS_COUNT; c++) {
         if (cache->classes[c].spans.count == 0)
             continue;

@@ -78,6 +78,7 @@ static void chain(struct ga_thread_cache *cache, ga_page_id *head, ga_page_id pa
 void ga_spans_push(struct ga_thread_cache *cache, struct ga_class_cache *class, ga_page_id page)
 {
     chain(cache, &class->partial, page);
+    class->npartial++;
 }
 
 void ga_spans_set_aside(struct ga_thread_cache *cache, struct ga_class_cache *class,
@@ -86,6 +87,7 @@ void ga_spans_set_aside(struct ga_thread_cache *cache, struct ga_class_cache *cl
     if (class->aside == 0)
         class->aside_end = page;
     chain(cache, &class->aside, page);
+    class->npartial++; /* it was taken off to look at, and stays */
 }
 
 void ga_spans_rejoin(struct ga_thread_cache *cache, struct ga_class_cache *class)
@@ -117,6 +119,7 @@ static bool can_follow(const struct ga_thread_cache *cache, ga_page_id page)
 static void rebuild(struct ga_thread_cache *cache, struct ga_class_cache *class, ga_page_id taken)
 {
     class->partial = 0;
+    class->npartial = 0;
     class->aside = 0;
     for (uint32_t i = 0; i < class->spans.count; i++) {
         ga_page_id page = class->spans.pages[i];
@@ -133,6 +136,7 @@ ga_page_id ga_spans_pop(struct ga_thread_cache *cache, struct ga_class_cache *cl
         return 0;
     uint64_t value = ga_load_relaxed(link_of(cache, page));
     class->partial = (ga_page_id)(value & LINK_NEXT_MASK);
+    class->npartial--;
     if (!can_follow(cache, class->partial))
         rebuild(cache, class, page);
     ga_store_relaxed(link_of(cache, page), index_part(value));

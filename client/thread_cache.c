@@ -113,6 +113,7 @@ static int make_cache(struct goalloc_heap *heap, struct ga_thread_cache **ret)
     cache->heap = heap;
     cache->id = id;
     cache->shared = &heap->view.mcaches[id];
+    cache->ring_taken = ga_load_relaxed(&cache->shared->ring_taken);
     for (uint32_t c = 0; c < GA_SPAN_CLASS_COUNT; c++) {
         cache->classes[c].size = ga_size_classes[c / 2].size;
         cache->classes[c].batch = 1;

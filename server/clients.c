@@ -105,6 +105,15 @@ static int find_mcache(struct ga_heap *heap, ga_mcache_id *ret)
     return 0;
 }
 
+/* Give an id back. Where its ring was stays known: no sequence is used twice. */
+static void unuse_mcache(struct ga_heap *heap, ga_mcache_id id)
+{
+    struct ga_mcache_record *record = &heap->mcaches[id];
+    *record =
+        (struct ga_mcache_record){.next = heap->unused_mcache, .ring_head = record->ring_head};
+    heap->unused_mcache = id;
+}
+
 int ga_heap_new_mcache(struct ga_heap *heap, ga_client_id client, ga_mcache_id *ret_mcache)
 {
     if (!ga_clients_is_attached(heap, client))
@@ -113,10 +122,16 @@ int ga_heap_new_mcache(struct ga_heap *heap, ga_client_id client, ga_mcache_id *
     int r = find_mcache(heap, &id);
     if (r < 0)
         return r;
+    r = ga_ring_prepare(heap, id);
+    if (r < 0) {
+        unuse_mcache(heap, id);
+        return r;
+    }
 
     struct ga_client_record *owner = &heap->client_records[client];
     struct ga_mcache_record *record = &heap->mcaches[id];
-    *record = (struct ga_mcache_record){.client_plus_1 = client + 1, .next = owner->first_mcache};
+    record->client_plus_1 = client + 1;
+    record->next = owner->first_mcache;
     count(heap, id, &record->mallocs_before, &record->frees_before);
     owner->first_mcache = id;
     owner->nmcaches++;
@@ -137,8 +152,7 @@ void ga_heap_client_gone(struct ga_heap *heap, ga_client_id client)
         ga_lease_recover(heap, id);
         ga_store_release(&heap->mcache_entries[id].client, 0);
         record->first_mcache = mcache->next;
-        *mcache = (struct ga_mcache_record){.next = heap->unused_mcache};
-        heap->unused_mcache = id;
+        unuse_mcache(heap, id);
         heap->nmcaches--;
     }
     ga_lease_recover_large(heap, client);

@@ -93,6 +93,7 @@ static int make_objects(struct ga_heap *heap, const struct ga_heap_config *confi
     heap->arenas = (void *)(m + header->arenas_offset);
     heap->clients = (void *)(m + header->clients_offset);
     heap->mcache_entries = (void *)(m + header->mcaches_offset);
+    heap->rings = (void *)(m + header->rings_offset);
     heap->roots = (void *)(m + header->roots_offset);
     heap->page_table = (void *)(m + header->page_table_offset);
     for (uint64_t arena = 0; arena < config->reserve_bytes / GA_ARENA_SIZE; arena++)

@@ -79,6 +79,11 @@ int ga_heap_lease(struct ga_heap *heap, ga_client_id client, ga_mcache_id mcache
                   ga_span_class span_class, uint32_t count,
                   ga_page_id ret_pages[static GA_LEASE_MAX], uint32_t *ret_count);
 
+/* As ga_heap_lease, but the spans go into the mcache's ring, as many as it has room for and memory
+ * allows: the client will find them there. Returns 0, -EINVAL, -EPERM, -ENOMEM. */
+int ga_heap_lease_ahead(struct ga_heap *heap, ga_client_id client, ga_mcache_id mcache,
+                        ga_span_class span_class, uint32_t count);
+
 /* mcache says it has returned the span at page. Believed only if the span's holder word says so
  * too. Returns 0, -EINVAL (no such lease), -EPERM, -EAGAIN (holder does not say returned). */
 int ga_heap_return(struct ga_heap *heap, ga_client_id client, ga_mcache_id mcache, ga_page_id page);

@@ -13,6 +13,7 @@ struct ga_mcache_record {
     uint32_t client_plus_1; /* whose it is, 0 = nobody's */
     uint32_t next;          /* the client's next mcache, or the next unused id; 0 = none */
     struct ga_span_list leased;
+    uint64_t ring_head; /* the sequence of the last entry written to its ring; outlives clients */
     uint64_t leased_bytes;
     uint64_t mallocs_before; /* what the counters said when this client got it */
     uint64_t frees_before;
@@ -33,6 +34,7 @@ struct ga_heap {
     struct ga_arena_entry *arenas;
     struct ga_client_entry *clients;
     struct ga_mcache_entry *mcache_entries;
+    struct ga_ring *rings;
     struct ga_root_entry *roots;
     ga_page_word *page_table;
 
@@ -91,12 +93,24 @@ void ga_mheap_set_owner(struct ga_heap *heap, ga_page_id page, ga_mcache_id owne
 
 /* lease.c */
 
+/* Find a span with free slots that nobody leases, or make one. 0 or -ENOMEM. */
+int ga_lease_find_span(struct ga_heap *heap, ga_span_class span_class, ga_page_id *ret_page);
+/* Lease the span at page, which is on no list, to mcache. */
+void ga_lease_grant(struct ga_heap *heap, ga_mcache_id mcache, ga_page_id page);
 /* The lease on the span at page has ended, its claimed word given back: take it over. */
 void ga_lease_end(struct ga_heap *heap, ga_page_id page);
 /* What a client that is gone has left of large spans: those with an object stay. */
 void ga_lease_recover_large(struct ga_heap *heap, ga_client_id client);
 /* What a dead or detached client's mcache left: its claimed words, its news, its leases. */
 void ga_lease_recover(struct ga_heap *heap, ga_mcache_id mcache);
+
+/* ring.c: make mcache's ring ready for a new client: backed, empty, its count where the server's
+ * is. 0 or -ENOMEM. */
+int ga_ring_prepare(struct ga_heap *heap, ga_mcache_id mcache);
+/* Rebuild the server's count of a ring, which must be backed, from its entries, and complete or
+ * drop the grant that the former server was at: by the page table, which says whether it was made.
+ */
+void ga_ring_adopt(struct ga_heap *heap, ga_mcache_id mcache);
 
 /* clients.c */
 

@@ -7,9 +7,9 @@
 
 #include "shm/size_class.h"
 
-static void lease_to(struct ga_heap *heap, struct ga_mcache_record *record, ga_mcache_id mcache,
-                     ga_page_id page)
+void ga_lease_grant(struct ga_heap *heap, ga_mcache_id mcache, ga_page_id page)
 {
+    struct ga_mcache_record *record = &heap->mcaches[mcache];
     struct ga_mspan *span = &heap->mspans[page];
     span->place = GA_SPAN_LEASED;
     ga_span_list_push(&record->leased, heap->mspans, page);
@@ -20,8 +20,7 @@ static void lease_to(struct ga_heap *heap, struct ga_mcache_record *record, ga_m
     ga_store_relaxed(&heap->mcache_entries[mcache].leased_bytes, record->leased_bytes);
 }
 
-/* A span with free slots that nobody leases, or a new one. */
-static int find_span(struct ga_heap *heap, ga_span_class span_class, ga_page_id *ret_page)
+int ga_lease_find_span(struct ga_heap *heap, ga_span_class span_class, ga_page_id *ret_page)
 {
     ga_page_id page = ga_mcentral_take(&heap->central[span_class], heap->mspans);
     if (page) {
@@ -39,8 +38,7 @@ int ga_heap_lease(struct ga_heap *heap, ga_client_id client, ga_mcache_id mcache
 {
     if (span_class < 2 || span_class >= GA_SPAN_CLASS_COUNT || count == 0 || count > GA_LEASE_MAX)
         return -EINVAL;
-    struct ga_mcache_record *record = ga_clients_mcache(heap, client, mcache);
-    if (!record)
+    if (!ga_clients_mcache(heap, client, mcache))
         return -EPERM;
 
     /* Full spans that others have freed slots of come before new ones. */
@@ -49,10 +47,10 @@ int ga_heap_lease(struct ga_heap *heap, ga_client_id client, ga_mcache_id mcache
     uint32_t n = 0;
     int r = 0;
     for (; n < count; n++) {
-        r = find_span(heap, span_class, &ret_pages[n]);
+        r = ga_lease_find_span(heap, span_class, &ret_pages[n]);
         if (r < 0)
             break;
-        lease_to(heap, record, mcache, ret_pages[n]);
+        ga_lease_grant(heap, mcache, ret_pages[n]);
     }
     if (n == 0) {
         heap->effects.reclaim(heap->effects.data);

@@ -70,6 +70,7 @@ struct ga_meta_header {
     uint64_t arenas_offset;            /* offsets of the tables in meta */
     uint64_t clients_offset;
     uint64_t mcaches_offset;
+    uint64_t rings_offset;
     uint64_t roots_offset;
     uint64_t page_table_offset;
     uint64_t meta_bytes;
@@ -81,12 +82,12 @@ struct ga_meta_header {
     char name[GA_HEAP_NAME_MAX + 1];
     char server_version[32];
 };
-static_assert(sizeof(struct ga_meta_header) == 272, "layout");
+static_assert(sizeof(struct ga_meta_header) == 280, "layout");
 static_assert(offsetof(struct ga_meta_header, state) == 16, "layout");
 static_assert(offsetof(struct ga_meta_header, base) == 56, "layout");
 static_assert(offsetof(struct ga_meta_header, committed_npages) == 80, "layout");
-static_assert(offsetof(struct ga_meta_header, bits_bytes) == 168, "layout");
-static_assert(offsetof(struct ga_meta_header, name) == 176, "layout");
+static_assert(offsetof(struct ga_meta_header, bits_bytes) == 176, "layout");
+static_assert(offsetof(struct ga_meta_header, name) == 184, "layout");
 
 /* What is behind an arena's addresses, as Go has it: None (outside the reserve), Reserved (mapped,
  * past the object's end), Prepared (inside the object, a hole), Ready (committed). */
@@ -126,6 +127,14 @@ struct ga_mcache_entry {
     _Atomic uint64_t leased_bytes;
 };
 static_assert(sizeof(struct ga_mcache_entry) == 16, "layout");
+
+#define GA_RING_ENTRIES 64u
+
+/* The spans leased ahead of need to one mcache, in the order of their sequence: see ring.h. */
+struct ga_ring {
+    _Atomic uint64_t entry[GA_RING_ENTRIES];
+};
+static_assert(sizeof(struct ga_ring) == 512, "layout");
 
 struct ga_root_entry {
     _Atomic uint32_t used; /* stored last when a root is made, first when it is taken back */
@@ -170,9 +179,11 @@ struct ga_mcache_inbox {
 
 struct ga_mcache {
     /* the thread's line: a cache line of its own */
-    _Atomic uint64_t telling; /* page of the span whose owner is being told of a free, 0 = none.
-                                 Writer: the mcache's thread */
-    uint64_t line_reserved[7];
+    _Atomic uint64_t telling;    /* page of the span whose owner is being told of a free, 0 = none.
+                                    Writer: the mcache's thread */
+    _Atomic uint64_t ring_taken; /* the sequence of the last ring entry taken. Writer: the mcache's
+                                    thread; the server before it gives the id to somebody */
+    uint64_t line_reserved[6];
 
     /* where[c] = {span, word, sequence} of the word that classes[c].cache is about (where.h).
      * Apart from cache: others read where at each of their frees, cache seldom. */

@@ -1,7 +1,7 @@
 /* Geometry: the tables lie one after the other, each on an OS page of its own, so that it can be
  * committed by itself.
  *
- *   meta   header | arenas | clients | mcache entries | roots | page table
+ *   meta   header | arenas | clients | mcache entries | rings | roots | page table
  *   bits   header | mcaches | pending bits | span lines | wide plane
  */
 #include "shm/view.h"
@@ -28,6 +28,7 @@ void ga_geometry_init(struct ga_meta_header *header, uint64_t reserve_bytes)
     header->arenas_offset = place(&end, narenas * sizeof(struct ga_arena_entry));
     header->clients_offset = place(&end, GA_CLIENT_COUNT * sizeof(struct ga_client_entry));
     header->mcaches_offset = place(&end, GA_MCACHE_COUNT * sizeof(struct ga_mcache_entry));
+    header->rings_offset = place(&end, GA_MCACHE_COUNT * sizeof(struct ga_ring));
     header->roots_offset = place(&end, GA_ROOT_COUNT * sizeof(struct ga_root_entry));
     header->page_table_offset = place(&end, npages * sizeof(ga_page_word));
     header->meta_bytes = end;
@@ -85,6 +86,7 @@ struct ga_view ga_view_of(const void *meta, void *bits)
         .arenas = (const void *)(m + header->arenas_offset),
         .clients = (const void *)(m + header->clients_offset),
         .mcache_entries = (const void *)(m + header->mcaches_offset),
+        .rings = (const void *)(m + header->rings_offset),
         .roots = (const void *)(m + header->roots_offset),
         .page_table = (const void *)(m + header->page_table_offset),
         .mcaches = (void *)(b + header->bits_mcaches_offset),

@@ -20,6 +20,7 @@ struct ga_view {
     const struct ga_arena_entry *arenas;
     const struct ga_client_entry *clients;
     const struct ga_mcache_entry *mcache_entries;
+    const struct ga_ring *rings; /* by mcache id */
     const struct ga_root_entry *roots;
     const ga_page_word *page_table;
     struct ga_mcache *mcaches;

@@ -184,6 +184,23 @@ void ga_handle_lease(struct ga_connection *connection, const Goalloc__V1__Envelo
     ga_reply(connection, message->id, &reply);
 }
 
+/* What there is no memory for is left out: the client asks again, and waits, when it needs it. */
+void ga_handle_lease_ahead(struct ga_connection *connection, const Goalloc__V1__Envelope *message)
+{
+    struct ga_server *server = connection->server;
+    const Goalloc__V1__LeaseAhead *note = message->lease_ahead;
+    sweep_first(server);
+    int r = note->span_class < GA_SPAN_CLASS_COUNT
+                ? ga_heap_lease_ahead(server->heap, connection->attachment->client, note->mcache,
+                                      (ga_span_class)note->span_class, note->count)
+                : -EINVAL;
+    if (r < 0 && r != -ENOMEM && ga_log_limit_allows(&server->bad_notes, ga_world_now_ms()))
+        ga_log(GA_LOG_WARNING,
+               "process %" PRIu32 " asks for %" PRIu32 " spans of class %" PRIu32
+               " for mcache %" PRIu32 ": ignored",
+               connection->peer.pid, note->count, note->span_class, note->mcache);
+}
+
 /* Whether a note keeps to the protocol's limit of pages (proto/README.md). */
 static bool note_is_sound(struct ga_connection *connection, size_t npages)
 {

@@ -46,7 +46,8 @@ static void tables_do_not_overlap(void)
         const struct table meta[] = {
             {0, sizeof(struct ga_meta_header)}, {h.arenas_offset, reserves[i] / GA_ARENA_SIZE * 8},
             {h.clients_offset, 4096 * 64},      {h.mcaches_offset, 65536 * 16},
-            {h.roots_offset, 4096 * 320},       {h.page_table_offset, npages * 8},
+            {h.rings_offset, 65536 * 512},      {h.roots_offset, 4096 * 320},
+            {h.page_table_offset, npages * 8},
         };
         check_tables(meta, COUNT(meta), h.meta_bytes);
         const struct table bits[] = {
@@ -144,7 +145,7 @@ static void every_offset_counts(void)
 {
     size_t from = offsetof(struct ga_meta_header, arenas_offset);
     size_t to = offsetof(struct ga_meta_header, name);
-    CU_ASSERT_EQUAL(to - from, 11 * sizeof(uint64_t));
+    CU_ASSERT_EQUAL(to - from, 12 * sizeof(uint64_t));
     for (size_t i = from; i < to; i++) {
         struct ga_meta_header h = good_header();
         ((unsigned char *)&h)[i] ^= 0x10;
@@ -173,6 +174,7 @@ static void view_points_at_the_tables(void)
     CU_ASSERT_PTR_EQUAL(view.arenas, m + h.arenas_offset);
     CU_ASSERT_PTR_EQUAL(view.clients, m + h.clients_offset);
     CU_ASSERT_PTR_EQUAL(view.mcache_entries, m + h.mcaches_offset);
+    CU_ASSERT_PTR_EQUAL(view.rings, m + h.rings_offset);
     CU_ASSERT_PTR_EQUAL(view.roots, m + h.roots_offset);
     CU_ASSERT_PTR_EQUAL(view.page_table, m + h.page_table_offset);
     CU_ASSERT_PTR_EQUAL(view.mcaches, bits + h.bits_mcaches_offset);
