@@ -78,6 +78,13 @@ static void make_key(void)
     key_error = pthread_key_create(&key, leave_caches);
 }
 
+/* When the library is loaded, so that its key is among the first 32: for a later one glibc calls
+ * the process's malloc in each thread that sets it. */
+static __attribute__((constructor)) void make_key_early(void)
+{
+    pthread_once(&key_once, make_key);
+}
+
 /* Ask the server for one more mcache. */
 static int request_mcache(struct goalloc_heap *heap, ga_mcache_id *ret)
 {
