@@ -19,13 +19,18 @@ static int call(struct goalloc_heap *heap, Goalloc__V1__Envelope *request,
     return r < 0 ? r : ga_channel_call(channel, request, expected, NULL, ret);
 }
 
+static bool is_object(struct goalloc_heap *heap, const void *p)
+{
+    struct ga_slot slot;
+    return ga_lookup_slot(heap, p, &slot) == GA_LOOKUP_SLOT && ga_lookup_in_use(heap, &slot);
+}
+
 int goalloc_publish(struct goalloc_heap *heap, const char *name, void *p)
 {
     int r = check_name(name);
     if (r < 0)
         return r;
-    struct ga_slot slot;
-    if (ga_lookup_slot(heap, p, &slot) != GA_LOOKUP_SLOT || !ga_lookup_in_use(heap, &slot))
+    if (!is_object(heap, p))
         return -EINVAL;
     Goalloc__V1__Publish body = GOALLOC__V1__PUBLISH__INIT;
     body.name = (char *)(uintptr_t)name; /* protobuf-c's fields are not const; it is only read */
@@ -38,6 +43,31 @@ int goalloc_publish(struct goalloc_heap *heap, const char *name, void *p)
     if (r == 0)
         ga_reply_release(reply);
     return r;
+}
+
+int goalloc_replace(struct goalloc_heap *heap, const char *name, void *p, void **ret_old)
+{
+    int r = check_name(name);
+    if (r < 0)
+        return r;
+    if (!is_object(heap, p))
+        return -EINVAL;
+    Goalloc__V1__Replace body = GOALLOC__V1__REPLACE__INIT;
+    body.name = (char *)(uintptr_t)name;
+    body.offset = (uintptr_t)p - heap->base;
+    Goalloc__V1__Envelope request = GOALLOC__V1__ENVELOPE__INIT;
+    request.body_case = GOALLOC__V1__ENVELOPE__BODY_REPLACE;
+    request.replace = &body;
+    struct ga_reply *reply;
+    r = call(heap, &request, GOALLOC__V1__ENVELOPE__BODY_REPLACED, &reply);
+    if (r < 0)
+        return r;
+    uint64_t old_offset = ga_reply_message(reply)->replaced->old_offset;
+    ga_reply_release(reply);
+    if (old_offset >= heap->reserve_bytes)
+        return -EPROTO;
+    *ret_old = old_offset ? (char *)heap->base + old_offset : NULL;
+    return 0;
 }
 
 int goalloc_lookup(struct goalloc_heap *heap, const char *name, void **ret_p)

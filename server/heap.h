@@ -103,6 +103,10 @@ void ga_heap_sweep_pending(struct ga_heap *heap);
  * name is 1..GA_ROOT_NAME_MAX bytes. -EINVAL, -ENAMETOOLONG, -EEXIST, -ENOENT, -ENOSPC, -EPERM,
  * -ENOMEM. */
 int ga_heap_publish(struct ga_heap *heap, ga_client_id client, const char *name, uint64_t offset);
+/* As publish, whether the name is taken or not; *ret_old_offset is what it stood for before, 0 for
+ * nothing. */
+int ga_heap_replace(struct ga_heap *heap, ga_client_id client, const char *name, uint64_t offset,
+                    uint64_t *ret_old_offset);
 int ga_heap_lookup(struct ga_heap *heap, const char *name, uint64_t *ret_offset,
                    uint32_t *ret_client_plus_1);
 int ga_heap_unpublish(struct ga_heap *heap, const char *name);

@@ -61,28 +61,62 @@ static int find_free(struct ga_heap *heap, uint32_t *ret_index)
     return 0;
 }
 
-int ga_heap_publish(struct ga_heap *heap, ga_client_id client, const char *name, uint64_t offset)
+/* Whether client may publish offset under name. */
+static int check_publish(const struct ga_heap *heap, ga_client_id client, const char *name,
+                         uint64_t offset)
 {
     int r = check_name(name);
     if (r < 0)
         return r;
     if (!ga_clients_is_attached(heap, client))
         return -EPERM;
-    if (!is_in_span(heap, offset))
-        return -EINVAL;
-    if (find(heap, name) < heap->root_end)
-        return -EEXIST;
+    return is_in_span(heap, offset) ? 0 : -EINVAL;
+}
+
+static int add(struct ga_heap *heap, ga_client_id client, const char *name, uint64_t offset)
+{
     uint32_t index = 0;
-    r = find_free(heap, &index);
+    int r = find_free(heap, &index);
     if (r < 0)
         return r;
-
     struct ga_root_entry *root = &heap->roots[index];
     root->client = client + 1;
-    root->offset = offset;
+    ga_store_relaxed(&root->offset, offset);
     snprintf(root->name, sizeof(root->name), "%s", name);
+    /* Pairs with who reads meta: a root in use has its name and its object. */
     ga_store_release(&root->used, 1);
     heap->nroots++;
+    return 0;
+}
+
+int ga_heap_publish(struct ga_heap *heap, ga_client_id client, const char *name, uint64_t offset)
+{
+    int r = check_publish(heap, client, name, offset);
+    if (r < 0)
+        return r;
+    if (find(heap, name) < heap->root_end)
+        return -EEXIST;
+    return add(heap, client, name, offset);
+}
+
+int ga_heap_replace(struct ga_heap *heap, ga_client_id client, const char *name, uint64_t offset,
+                    uint64_t *ret_old_offset)
+{
+    int r = check_publish(heap, client, name, offset);
+    if (r < 0)
+        return r;
+    uint32_t index = find(heap, name);
+    if (index == heap->root_end) {
+        r = add(heap, client, name, offset);
+        if (r == 0)
+            *ret_old_offset = 0;
+        return r;
+    }
+    struct ga_root_entry *root = &heap->roots[index];
+    *ret_old_offset = ga_load_relaxed(&root->offset);
+    root->client = client + 1;
+    /* One store: who reads meta finds the old object or the new one, whenever this server ends. */
+    ga_store_release(&root->offset, offset);
     return 0;
 }
 
@@ -95,7 +129,7 @@ int ga_heap_lookup(struct ga_heap *heap, const char *name, uint64_t *ret_offset,
     uint32_t index = find(heap, name);
     if (index == heap->root_end)
         return -ENOENT;
-    *ret_offset = heap->roots[index].offset;
+    *ret_offset = ga_load_relaxed(&heap->roots[index].offset);
     *ret_client_plus_1 = heap->roots[index].client;
     return 0;
 }
@@ -129,7 +163,7 @@ int ga_heap_next_root(struct ga_heap *heap, uint32_t index, struct ga_root_info 
     const struct ga_root_entry *root = &heap->roots[index];
     ret->index = index;
     memcpy(ret->name, root->name, sizeof(ret->name));
-    ret->offset = root->offset;
+    ret->offset = ga_load_relaxed(&root->offset);
     ret->client_plus_1 = root->client;
     return 0;
 }

@@ -137,9 +137,9 @@ struct ga_ring {
 static_assert(sizeof(struct ga_ring) == 512, "layout");
 
 struct ga_root_entry {
-    _Atomic uint32_t used; /* stored last when a root is made, first when it is taken back */
-    uint32_t client;       /* index + 1 of who published it */
-    uint64_t offset;       /* of the object, from the heap's base */
+    _Atomic uint32_t used;   /* stored last when a root is made, first when it is taken back */
+    uint32_t client;         /* index + 1 of who published it */
+    _Atomic uint64_t offset; /* of the object, from the heap's base */
     char name[GA_ROOT_NAME_MAX + 1];
     uint8_t reserved[48];
 };

@@ -59,6 +59,7 @@ static const struct route routes[] = {
     {GOALLOC__V1__ENVELOPE__BODY_LEASE, REQUEST, NEEDS_ATTACH, ga_handle_lease},
     {GOALLOC__V1__ENVELOPE__BODY_LARGE_ALLOC, REQUEST, NEEDS_ATTACH, ga_handle_large_alloc},
     {GOALLOC__V1__ENVELOPE__BODY_PUBLISH, REQUEST, NEEDS_ATTACH, ga_handle_publish},
+    {GOALLOC__V1__ENVELOPE__BODY_REPLACE, REQUEST, NEEDS_ATTACH, ga_handle_replace},
     {GOALLOC__V1__ENVELOPE__BODY_LOOKUP, REQUEST, NEEDS_HELLO, ga_handle_lookup},
     {GOALLOC__V1__ENVELOPE__BODY_UNPUBLISH, REQUEST, NEEDS_ATTACH, ga_handle_unpublish},
     {GOALLOC__V1__ENVELOPE__BODY_GET_STATS, REQUEST, NEEDS_HELLO, ga_handle_get_stats},

@@ -28,12 +28,12 @@ static bool name_is_sound(struct ga_connection *connection, uint64_t id, const c
     return false;
 }
 
-static void fail_publish(struct ga_connection *connection, uint64_t id, int err,
-                         const Goalloc__V1__Publish *wanted)
+static void fail_publish(struct ga_connection *connection, uint64_t id, int err, const char *name,
+                         uint64_t offset)
 {
     switch (err) {
     case -EEXIST:
-        ga_reply_failure(connection, id, err, "a root is already called '%s'", wanted->name);
+        ga_reply_failure(connection, id, err, "a root is already called '%s'", name);
         break;
     case -ENOSPC:
         ga_reply_failure(connection, id, err, "there are %u roots, the most there can be",
@@ -44,7 +44,7 @@ static void fail_publish(struct ga_connection *connection, uint64_t id, int err,
         break;
     default:
         ga_reply_failure(connection, id, err, "offset 0x%" PRIx64 " is in no object of the heap",
-                         wanted->offset);
+                         offset);
     }
 }
 
@@ -58,9 +58,29 @@ void ga_handle_publish(struct ga_connection *connection, const Goalloc__V1__Enve
     int r =
         ga_heap_publish(server->heap, connection->attachment->client, wanted->name, wanted->offset);
     if (r < 0)
-        fail_publish(connection, message->id, r, wanted);
+        fail_publish(connection, message->id, r, wanted->name, wanted->offset);
     else
         ga_reply_done(connection, message->id);
+}
+
+void ga_handle_replace(struct ga_connection *connection, const Goalloc__V1__Envelope *message)
+{
+    struct ga_server *server = connection->server;
+    const Goalloc__V1__Replace *wanted = message->replace;
+    if (!name_is_sound(connection, message->id, wanted->name))
+        return;
+    server->world->refused_memory = false;
+    Goalloc__V1__Replaced body = GOALLOC__V1__REPLACED__INIT;
+    int r = ga_heap_replace(server->heap, connection->attachment->client, wanted->name,
+                            wanted->offset, &body.old_offset);
+    if (r < 0) {
+        fail_publish(connection, message->id, r, wanted->name, wanted->offset);
+        return;
+    }
+    Goalloc__V1__Envelope reply = GOALLOC__V1__ENVELOPE__INIT;
+    reply.body_case = GOALLOC__V1__ENVELOPE__BODY_REPLACED;
+    reply.replaced = &body;
+    ga_reply(connection, message->id, &reply);
 }
 
 static void fail_missing(struct ga_connection *connection, uint64_t id, int err, const char *name)

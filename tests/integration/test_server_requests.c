@@ -36,6 +36,14 @@ static const Goalloc__V1__Envelope *publish(const char *name, uint64_t offset)
     return ask(BODY(PUBLISH), &body);
 }
 
+static const Goalloc__V1__Envelope *replace(const char *name, uint64_t offset)
+{
+    Goalloc__V1__Replace body = GOALLOC__V1__REPLACE__INIT;
+    body.name = (char *)name;
+    body.offset = offset;
+    return ask(BODY(REPLACE), &body);
+}
+
 static const Goalloc__V1__Envelope *lookup(struct ga_wire *wire, const char *name)
 {
     Goalloc__V1__Lookup body = GOALLOC__V1__LOOKUP__INIT;
@@ -102,14 +110,16 @@ static void test_before_attach(void)
     Goalloc__V1__Lease lease_body = GOALLOC__V1__LEASE__INIT;
     Goalloc__V1__LargeAlloc large_body = GOALLOC__V1__LARGE_ALLOC__INIT;
     Goalloc__V1__Publish publish_body = GOALLOC__V1__PUBLISH__INIT;
+    Goalloc__V1__Replace replace_body = GOALLOC__V1__REPLACE__INIT;
     Goalloc__V1__Unpublish unpublish_body = GOALLOC__V1__UNPUBLISH__INIT;
     Goalloc__V1__Detach detach = GOALLOC__V1__DETACH__INIT;
     const struct {
         Goalloc__V1__Envelope__BodyCase body_case;
         void *body;
-    } refused[] = {{BODY(NEW_MCACHE), &new_mcache},  {BODY(LEASE), &lease_body},
-                   {BODY(LARGE_ALLOC), &large_body}, {BODY(PUBLISH), &publish_body},
-                   {BODY(DETACH), &detach},          {BODY(UNPUBLISH), &unpublish_body}};
+    } refused[] = {{BODY(NEW_MCACHE), &new_mcache},   {BODY(LEASE), &lease_body},
+                   {BODY(LARGE_ALLOC), &large_body},  {BODY(PUBLISH), &publish_body},
+                   {BODY(REPLACE), &replace_body},    {BODY(DETACH), &detach},
+                   {BODY(UNPUBLISH), &unpublish_body}};
     for (size_t i = 0; i < sizeof(refused) / sizeof(refused[0]); i++)
         CU_ASSERT(ga_wire_is_failure(ga_wire_ask(&wire, refused[i].body_case, refused[i].body),
                                      -EPERM, detail));
@@ -246,6 +256,27 @@ static void test_names(void)
     CU_ASSERT(is(unpublish(long_name), BODY(DONE)));
 }
 
+static void test_replace(void)
+{
+    static char long_name[301];
+    memset(long_name, 'n', sizeof(long_name) - 1);
+    CU_ASSERT(ga_wire_is_failure(replace("", GA_PAGE_SIZE), -EINVAL, "name is empty"));
+    CU_ASSERT(ga_wire_is_failure(replace(long_name, GA_PAGE_SIZE), -ENAMETOOLONG,
+                                 "name is 300 bytes long, the limit is 255"));
+    CU_ASSERT(
+        ga_wire_is_failure(replace("r", 0), -EINVAL, "offset 0x0 is in no object of the heap"));
+    const Goalloc__V1__Envelope *reply = replace("r", GA_PAGE_SIZE);
+    CU_ASSERT_FATAL(is(reply, BODY(REPLACED)));
+    CU_ASSERT_EQUAL(reply->replaced->old_offset, 0);
+    reply = replace("r", GA_PAGE_SIZE + 8);
+    CU_ASSERT_FATAL(is(reply, BODY(REPLACED)));
+    CU_ASSERT_EQUAL(reply->replaced->old_offset, GA_PAGE_SIZE);
+    reply = lookup(&client, "r");
+    CU_ASSERT_FATAL(is(reply, BODY(ROOT)));
+    CU_ASSERT_EQUAL(reply->root->offset, GA_PAGE_SIZE + 8);
+    CU_ASSERT(is(unpublish("r"), BODY(DONE)));
+}
+
 static void test_list_roots(void)
 {
     enum { ROOTS = 300 };
@@ -345,6 +376,7 @@ int main(void)
         {"lease", test_lease},
         {"large objects", test_large},
         {"names of roots", test_names},
+        {"replace", test_replace},
         {"a list of roots in parts", test_list_roots},
         {"the limit", test_limit},
         {"an object as large as the limit", test_all_of_it},

@@ -112,10 +112,29 @@ GOALLOC_API size_t goalloc_usable_size(struct goalloc_heap *heap, const void *p)
 /* Whether p points into the heap's address range. */
 GOALLOC_API bool goalloc_contains(struct goalloc_heap *heap, const void *p);
 
+/* Turn p, a pointer into the heap (to an object or into one), into a ref: a number that is good
+ * wherever the heap is mapped, and in a file; it stays good as long as the object. p NULL gives 0.
+ * Neither this nor goalloc_from_ref asks the server or looks whether an object is there. Returns 0
+ * and sets *ret_ref; -EINVAL if p does not point into the heap. */
+GOALLOC_API int goalloc_to_ref(struct goalloc_heap *heap, const void *p, uint64_t *ret_ref);
+
+/* The pointer that ref stands for; NULL for 0, and NULL with errno EINVAL for a number that
+ * goalloc_to_ref cannot have given for this heap. errno is untouched otherwise. */
+GOALLOC_API void *goalloc_from_ref(struct goalloc_heap *heap, uint64_t ref);
+
 /* Publish object p under name (1..255 bytes), so that other processes find it.
  * Returns 0, -EEXIST (name taken), -EINVAL (name or p), -ENAMETOOLONG, -ENOSPC (table of roots
  * full), -ETIMEDOUT, -ENOTCONN (server gone). */
 GOALLOC_API int goalloc_publish(struct goalloc_heap *heap, const char *name, void *p);
+
+/* Publish object p under name, whether the name is taken or not, in one step: who looks the name up
+ * finds the old object or the new one. *ret_old is the object that the name stood for, NULL if it
+ * was free. The old object stays; to free it is up to the caller, who must know that nobody uses it
+ * any more. Two callers who replace at once get different old objects.
+ * Returns 0, -EINVAL (name or p), or as goalloc_publish but never -EEXIST. After -ETIMEDOUT the
+ * name may stand for p nevertheless, now or later; the same goes for goalloc_publish. */
+GOALLOC_API int goalloc_replace(struct goalloc_heap *heap, const char *name, void *p,
+                                void **ret_old);
 
 /* Find what was published under name. Returns 0 and sets *ret_p; -ENOENT, or as goalloc_publish. */
 GOALLOC_API int goalloc_lookup(struct goalloc_heap *heap, const char *name, void **ret_p);

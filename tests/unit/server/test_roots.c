@@ -71,6 +71,52 @@ static void publish_lookup_unpublish(void)
     ga_core_close(&core);
 }
 
+static void replacing(void)
+{
+    open_core();
+    ga_client_id other = ga_core_attach(&core);
+    uint64_t old = 7;
+    uint64_t offset = 7;
+    uint32_t by = 7;
+    CU_ASSERT_EQUAL(ga_heap_replace(core.heap, client, "a", at(page), &old), 0);
+    CU_ASSERT(old == 0 && core.heap->nroots == 1);
+    CU_ASSERT_EQUAL(publish("a", at(page)), -EEXIST);
+    CU_ASSERT_EQUAL(publish("b", at(page) + 8), 0);
+    CU_ASSERT_EQUAL(ga_heap_replace(core.heap, other, "a", at(page) + 16, &old), 0);
+    CU_ASSERT(old == at(page) && core.heap->nroots == 2);
+    CU_ASSERT_EQUAL(ga_heap_lookup(core.heap, "a", &offset, &by), 0);
+    CU_ASSERT(offset == at(page) + 16 && by == other + 1);
+    CU_ASSERT_EQUAL(ga_heap_lookup(core.heap, "b", &offset, &by), 0);
+    CU_ASSERT(offset == at(page) + 8 && by == client + 1);
+
+    old = 7;
+    CU_ASSERT_EQUAL(ga_heap_replace(core.heap, client, "", at(page), &old), -EINVAL);
+    CU_ASSERT_EQUAL(ga_heap_replace(core.heap, client, "a", 0, &old), -EINVAL);
+    CU_ASSERT_EQUAL(ga_heap_replace(core.heap, other + 1, "a", at(page), &old), -EPERM);
+    core.fail_commit = 1; /* a name that is taken needs no memory */
+    CU_ASSERT_EQUAL(ga_heap_replace(core.heap, other, "b", at(page), &old), 0);
+    CU_ASSERT_EQUAL(old, at(page) + 8);
+    CU_ASSERT_EQUAL(core.fail_commit, 1);
+    ga_core_close(&core);
+}
+
+/* A name that is free needs an entry, and one that is taken does not. */
+static void replacing_in_full_table(void)
+{
+    open_core();
+    char name[32];
+    for (unsigned i = 0; i < GA_ROOT_COUNT; i++) {
+        snprintf(name, sizeof(name), "root %u", i);
+        CU_ASSERT_EQUAL(publish(name, at(page) + i), 0);
+    }
+    uint64_t old = 7;
+    CU_ASSERT_EQUAL(ga_heap_replace(core.heap, client, "more", at(page), &old), -ENOSPC);
+    CU_ASSERT_EQUAL(old, 7);
+    CU_ASSERT_EQUAL(ga_heap_replace(core.heap, client, "root 9", at(page), &old), 0);
+    CU_ASSERT_EQUAL(old, at(page) + 9);
+    ga_core_close(&core);
+}
+
 static void names(void)
 {
     open_core();
@@ -204,6 +250,8 @@ int main(void)
 {
     static const struct ga_test tests[] = {
         {"publish, lookup, unpublish", publish_lookup_unpublish},
+        {"replacing", replacing},
+        {"replacing in a full table", replacing_in_full_table},
         {"names", names},
         {"offsets", offsets},
         {"clients", clients},

@@ -1,0 +1,189 @@
+/* Roots and refs through the library: what several processes, or several threads, do with one name.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <pthread.h>
+
+#include "goalloc/goalloc.h"
+#include "support/cunit_main.h"
+#include "support/server_fixture.h"
+
+#define MIB (1024 * 1024)
+#define FAR (UINT64_C(1) << 40) /* more than any heap reserves */
+
+static struct ga_test_server server;
+static struct goalloc_heap *heap;
+
+static void *object(size_t size)
+{
+    void *p = goalloc_malloc(heap, size);
+    CU_ASSERT_PTR_NOT_NULL_FATAL(p);
+    return p;
+}
+
+static uint64_t objects_now(void)
+{
+    struct goalloc_memstats stats = {.size = sizeof(stats)};
+    CU_ASSERT_EQUAL_FATAL(goalloc_memstats(heap, &stats), 0);
+    return stats.heap_objects;
+}
+
+/* ---- refs ---- */
+
+static void refs(void)
+{
+    uint64_t ref = 7;
+    CU_ASSERT_EQUAL(goalloc_to_ref(heap, NULL, &ref), 0);
+    CU_ASSERT_EQUAL(ref, 0);
+    errno = 77;
+    CU_ASSERT_PTR_NULL(goalloc_from_ref(heap, 0));
+
+    char *small = object(100);
+    char *large = object(MIB);
+    const char *const inside[] = {small, small + 1, small + 99, large, large + MIB - 1};
+    for (size_t i = 0; i < sizeof(inside) / sizeof(inside[0]); i++) {
+        CU_ASSERT_EQUAL(goalloc_to_ref(heap, inside[i], &ref), 0);
+        CU_ASSERT(ref > 0 && ref < 64 * MIB);
+        CU_ASSERT_PTR_EQUAL(goalloc_from_ref(heap, ref), inside[i]);
+    }
+    CU_ASSERT_EQUAL(errno, 77);
+    goalloc_to_ref(heap, small, &ref);
+    char *base = small - ref;
+    uint64_t next = 0;
+    goalloc_to_ref(heap, small + 1, &next);
+    CU_ASSERT_EQUAL(next, ref + 1);
+
+    ref = 7;
+    int local;
+    const char *const foreign[] = {(char *)&local, base - 1, base, base + FAR, (char *)1};
+    for (size_t i = 0; i < sizeof(foreign) / sizeof(foreign[0]); i++)
+        CU_ASSERT_EQUAL(goalloc_to_ref(heap, foreign[i], &ref), -EINVAL);
+    CU_ASSERT_EQUAL(ref, 7);
+    const uint64_t bad[] = {1, 4096, FAR, UINT64_MAX};
+    for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+        errno = 0;
+        CU_ASSERT_PTR_NULL(goalloc_from_ref(heap, bad[i]));
+        CU_ASSERT_EQUAL(errno, EINVAL);
+    }
+    goalloc_free(heap, small);
+    goalloc_free(heap, large);
+}
+
+/* ---- replace ---- */
+
+static void replacing(void)
+{
+    char *first = object(64);
+    char *second = object(MIB);
+    void *old = &heap;
+    void *found = NULL;
+    CU_ASSERT_EQUAL(goalloc_replace(heap, "name", first, &old), 0);
+    CU_ASSERT_PTR_NULL(old); /* the name was free */
+    CU_ASSERT_EQUAL(goalloc_publish(heap, "name", second), -EEXIST);
+    CU_ASSERT_EQUAL(goalloc_replace(heap, "name", second, &old), 0);
+    CU_ASSERT_PTR_EQUAL(old, first);
+    CU_ASSERT_EQUAL(goalloc_lookup(heap, "name", &found), 0);
+    CU_ASSERT_PTR_EQUAL(found, second);
+    CU_ASSERT_EQUAL(goalloc_replace(heap, "name", second, &old), 0);
+    CU_ASSERT_PTR_EQUAL(old, second); /* by itself */
+
+    old = &heap;
+    char long_name[GOALLOC_NAME_MAX + 2];
+    memset(long_name, 'n', sizeof(long_name) - 1);
+    long_name[GOALLOC_NAME_MAX + 1] = '\0';
+    CU_ASSERT_EQUAL(goalloc_replace(heap, long_name, first, &old), -ENAMETOOLONG);
+    CU_ASSERT_EQUAL(goalloc_replace(heap, "", first, &old), -EINVAL);
+    CU_ASSERT_EQUAL(goalloc_replace(heap, NULL, first, &old), -EINVAL);
+    CU_ASSERT_EQUAL(goalloc_replace(heap, "name", NULL, &old), -EINVAL);
+    CU_ASSERT_EQUAL(goalloc_replace(heap, "name", first + 8, &old), -EINVAL);
+    CU_ASSERT_EQUAL(goalloc_replace(heap, "name", &old, &old), -EINVAL);
+    goalloc_free(heap, first);
+    CU_ASSERT_EQUAL(goalloc_replace(heap, "name", first, &old), -EINVAL);
+    CU_ASSERT_PTR_EQUAL(old, &heap);
+    CU_ASSERT_EQUAL(goalloc_lookup(heap, "name", &found), 0);
+    CU_ASSERT_PTR_EQUAL(found, second);
+    CU_ASSERT_EQUAL(goalloc_unpublish(heap, "name"), 0);
+    goalloc_free(heap, second);
+}
+
+enum { SWAPS = 300, SWAPPERS = 4 };
+
+/* Puts objects of its own under the name and frees what was there: if two got the same old object,
+ * one of them frees twice, and if one got lost, it stays. */
+static void *swap(void *data)
+{
+    int *failures = data;
+    for (int i = 0; i < SWAPS; i++) {
+        void *mine = goalloc_malloc(heap, 48);
+        void *old = NULL;
+        if (!mine || goalloc_replace(heap, "swapped", mine, &old) < 0)
+            ++*failures;
+        goalloc_free(heap, old);
+    }
+    return NULL;
+}
+
+static void swapping_at_once(void)
+{
+    uint64_t before = objects_now();
+    pid_t child = fork();
+    if (child == 0) {
+        int failures = 0;
+        swap(&failures);
+        goalloc_detach(heap);
+        _exit(failures ? 1 : 0);
+    }
+    pthread_t threads[SWAPPERS];
+    int failures[SWAPPERS] = {0};
+    for (int i = 0; i < SWAPPERS; i++)
+        CU_ASSERT_EQUAL_FATAL(pthread_create(&threads[i], NULL, swap, &failures[i]), 0);
+    for (int i = 0; i < SWAPPERS; i++) {
+        pthread_join(threads[i], NULL);
+        CU_ASSERT_EQUAL(failures[i], 0);
+    }
+    int status = -1;
+    waitpid(child, &status, 0);
+    CU_ASSERT_EQUAL(status, 0);
+    void *last = NULL;
+    CU_ASSERT_EQUAL(goalloc_lookup(heap, "swapped", &last), 0);
+    CU_ASSERT_EQUAL(goalloc_unpublish(heap, "swapped"), 0);
+    CU_ASSERT_EQUAL(objects_now(), before + 1);
+    goalloc_free(heap, last);
+}
+
+static int nreports;
+
+static void on_report(enum goalloc_report_kind kind, const char *message, void *data)
+{
+    (void)kind;
+    (void)data;
+    fprintf(stderr, "report: %s\n", message);
+    __atomic_add_fetch(&nreports, 1, __ATOMIC_RELAXED);
+}
+
+static void nothing_reported(void)
+{
+    CU_ASSERT_EQUAL(nreports, 0);
+}
+
+int main(void)
+{
+    static const struct ga_test tests[] = {
+        {"refs", refs},
+        {"replacing", replacing},
+        {"swapping at once", swapping_at_once},
+        {"nothing reported", nothing_reported},
+    };
+    if (!ga_test_server_start("64M", &server))
+        return 2;
+    struct goalloc_options options = {.size = sizeof(options), .report = on_report};
+    if (goalloc_attach(server.socket, &options, &heap) < 0)
+        return 2;
+    int r = ga_test_main("integration.client_roots", tests, sizeof(tests) / sizeof(tests[0]));
+    goalloc_detach(heap);
+    return ga_test_server_stop(&server) ? r : 1;
+}
