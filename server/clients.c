@@ -37,7 +37,7 @@ static int find_entry(struct ga_heap *heap, ga_client_id *ret)
                               sizeof(struct ga_client_entry));
         if (r < 0)
             return r;
-        heap->client_end++;
+        ga_store_release(&heap->meta->client_end, ++heap->client_end);
     }
     *ret = client;
     return 0;
@@ -100,7 +100,7 @@ static int find_mcache(struct ga_heap *heap, ga_mcache_id *ret)
                               sizeof(struct ga_mcache_entry));
     if (r < 0)
         return r;
-    heap->mcache_end++;
+    ga_store_release(&heap->meta->mcache_end, ++heap->mcache_end);
     *ret = id;
     return 0;
 }
@@ -172,6 +172,7 @@ int ga_heap_next_client(struct ga_heap *heap, uint32_t client, struct ga_client_
     struct ga_client_info info = {
         .client = client,
         .pid = entry->pid,
+        .start_time = entry->start_time,
         .uid = entry->uid,
         .mcaches = record->nmcaches,
         .attached_ms = heap->effects.now_ms(heap->effects.data) - record->attached_ms,
@@ -188,4 +189,43 @@ int ga_heap_next_client(struct ga_heap *heap, uint32_t client, struct ga_client_
     }
     *ret = info;
     return 0;
+}
+
+/* When a client of the table has attached, by the effects' clock. */
+static uint64_t attached_ms(const struct ga_heap *heap, const struct ga_client_entry *entry)
+{
+    uint64_t wall_ms = heap->effects.wall_ms(heap->effects.data);
+    uint64_t ago_ms = wall_ms > entry->attached_ms ? wall_ms - entry->attached_ms : 0;
+    return heap->effects.now_ms(heap->effects.data) - ago_ms;
+}
+
+void ga_clients_rebuild(struct ga_heap *heap)
+{
+    heap->client_end = ga_load_relaxed(&heap->meta->client_end);
+    heap->mcache_end = ga_load_relaxed(&heap->meta->mcache_end);
+    for (ga_client_id client = 0; client < heap->client_end; client++) {
+        if (!ga_clients_is_attached(heap, client))
+            continue;
+        heap->client_records[client] = (struct ga_client_record){
+            .attached_ms = attached_ms(heap, &heap->clients[client]),
+        };
+        heap->nclients++;
+    }
+    /* From the end, so that low ids are used first. */
+    for (ga_mcache_id id = heap->mcache_end; --id > 0;) {
+        struct ga_mcache_record *record = &heap->mcaches[id];
+        uint32_t client_plus_1 = ga_load_relaxed(&heap->mcache_entries[id].client);
+        if (client_plus_1 == 0) {
+            record->next = heap->unused_mcache;
+            heap->unused_mcache = id;
+            continue;
+        }
+        struct ga_client_record *owner = &heap->client_records[client_plus_1 - 1];
+        *record =
+            (struct ga_mcache_record){.client_plus_1 = client_plus_1, .next = owner->first_mcache};
+        count(heap, id, &record->mallocs_before, &record->frees_before);
+        owner->first_mcache = id;
+        owner->nmcaches++;
+        heap->nmcaches++;
+    }
 }

@@ -22,7 +22,7 @@ uint64_t ga_heap_bits_bytes(uint64_t reserve_bytes)
     return header.bits_bytes;
 }
 
-static int check_config(const struct ga_heap_config *config)
+int ga_heap_check_config(const struct ga_heap_config *config)
 {
     uint64_t reserve = config->reserve_bytes;
     bool good = ga_heap_name_is_valid(config->name) && reserve > 0 &&
@@ -32,7 +32,6 @@ static int check_config(const struct ga_heap_config *config)
     return good ? 0 : -EINVAL;
 }
 
-/* The books, which lie in private memory; large tables are zero pages until they are touched. */
 static int make_books(struct ga_heap *heap, const struct ga_heap_config *config)
 {
     heap->npages_reserved = config->reserve_bytes / GA_PAGE_SIZE;
@@ -52,6 +51,20 @@ static int make_books(struct ga_heap *heap, const struct ga_heap_config *config)
         r = ga_backing_init(&heap->bits_backing, &heap->effects, GA_OBJECT_BITS,
                             ga_heap_bits_bytes(config->reserve_bytes));
     return r;
+}
+
+void ga_heap_point_into(struct ga_heap *heap, void *meta, void *bits)
+{
+    struct ga_meta_header *header = meta;
+    char *m = meta;
+    heap->meta = header;
+    heap->view = ga_view_of(meta, bits);
+    heap->arenas = (void *)(m + header->arenas_offset);
+    heap->clients = (void *)(m + header->clients_offset);
+    heap->mcache_entries = (void *)(m + header->mcaches_offset);
+    heap->rings = (void *)(m + header->rings_offset);
+    heap->roots = (void *)(m + header->roots_offset);
+    heap->page_table = (void *)(m + header->page_table_offset);
 }
 
 /* Back the headers and the arena table, and write them; the state, which says that all the rest may
@@ -87,35 +100,42 @@ static int make_objects(struct ga_heap *heap, const struct ga_heap_config *confi
     snprintf(header->name, sizeof(header->name), "%s", config->name);
     snprintf(header->server_version, sizeof(header->server_version), "%s", config->server_version);
 
-    heap->meta = header;
-    heap->view = ga_view_of(meta, bits);
-    char *m = meta;
-    heap->arenas = (void *)(m + header->arenas_offset);
-    heap->clients = (void *)(m + header->clients_offset);
-    heap->mcache_entries = (void *)(m + header->mcaches_offset);
-    heap->rings = (void *)(m + header->rings_offset);
-    heap->roots = (void *)(m + header->roots_offset);
-    heap->page_table = (void *)(m + header->page_table_offset);
+    ga_store_relaxed(&header->mcache_end, heap->mcache_end);
+
+    ga_heap_point_into(heap, meta, bits);
     for (uint64_t arena = 0; arena < config->reserve_bytes / GA_ARENA_SIZE; arena++)
         ga_store_relaxed(&heap->arenas[arena].state, GA_ARENA_RESERVED);
     ga_store_release(&header->state, GA_HEAP_LIVE);
     return 0;
 }
 
-int ga_heap_new(const struct ga_heap_config *config, void *meta, void *bits,
-                const struct ga_heap_effects *effects, struct ga_heap **ret)
+int ga_heap_new_books(const struct ga_heap_config *config, const struct ga_heap_effects *effects,
+                      struct ga_heap **ret)
 {
-    int r = check_config(config);
-    if (r < 0)
-        return r;
     struct ga_heap *heap = calloc(1, sizeof(*heap));
     if (!heap)
         return -ENOMEM;
     heap->effects = *effects;
     heap->started_ms = effects->now_ms(effects->data);
-    r = make_books(heap, config);
+    int r = make_books(heap, config);
+    if (r < 0) {
+        ga_heap_free(heap);
+        return r;
+    }
+    *ret = heap;
+    return 0;
+}
+
+int ga_heap_new(const struct ga_heap_config *config, void *meta, void *bits,
+                const struct ga_heap_effects *effects, struct ga_heap **ret)
+{
+    struct ga_heap *heap = NULL;
+    int r = ga_heap_check_config(config);
     if (r == 0)
-        r = make_objects(heap, config, meta, bits);
+        r = ga_heap_new_books(config, effects, &heap);
+    if (r < 0)
+        return r;
+    r = make_objects(heap, config, meta, bits);
     if (r < 0) {
         ga_heap_free(heap);
         return r;

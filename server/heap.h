@@ -54,6 +54,16 @@ uint64_t ga_heap_bits_bytes(uint64_t reserve_bytes);
  * them first. Returns 0, -EINVAL (config), -ENOMEM. */
 int ga_heap_new(const struct ga_heap_config *config, void *meta, void *bits,
                 const struct ga_heap_effects *effects, struct ga_heap **ret);
+/* Take over the heap that another server has left in meta and bits, mapped whole: the books are
+ * made again from what is there. config: as for ga_heap_new, but for heap_id, which is the heap's
+ * own; limit_bytes may be another than before. Every client in it counts as attached; those whose
+ * process has ended are to be reported with ga_heap_client_gone.
+ * Returns 0; or, having changed nothing in meta and bits, -EINVAL (config), -EBADMSG where what is
+ * there does not add up, -ENOMEM. Then ret_why is a clause that says what is wrong. */
+#define GA_ADOPT_WHY_BYTES 160
+int ga_heap_adopt(const struct ga_heap_config *config, void *meta, void *bits,
+                  const struct ga_heap_effects *effects, char ret_why[static GA_ADOPT_WHY_BYTES],
+                  struct ga_heap **ret);
 /* Forget the books; shared memory is left as it is. NULL is allowed. */
 void ga_heap_free(struct ga_heap *heap);
 /* Tell whoever maps meta that the heap has ended. */
@@ -176,10 +186,11 @@ struct ga_client_info {
     ga_client_id client;
     uint32_t pid;
     uint32_t uid;
+    uint64_t start_time; /* of its process, in clock ticks after boot */
     uint32_t mcaches;
     uint64_t spans;
     uint64_t leased_bytes;
-    uint64_t mallocs; /* since it attached */
+    uint64_t mallocs; /* since it attached, or since this server took the heap over */
     uint64_t frees;
     uint64_t attached_ms; /* how long ago */
     char name[32];

@@ -71,6 +71,17 @@ struct ga_heap {
     uint64_t started_ms;
 };
 
+/* heap.c: what making a heap and taking one over have in common. */
+
+/* Whether the configuration makes sense: 0 or -EINVAL. */
+int ga_heap_check_config(const struct ga_heap_config *config);
+/* The books of a heap that has nothing in it yet. They lie in private memory; large tables are zero
+ * pages until they are touched. 0 or -ENOMEM. */
+int ga_heap_new_books(const struct ga_heap_config *config, const struct ga_heap_effects *effects,
+                      struct ga_heap **ret);
+/* Find the tables of the heap in these objects, whose header is right. */
+void ga_heap_point_into(struct ga_heap *heap, void *meta, void *bits);
+
 /* mheap.c: spans out of page runs. */
 
 /* Make a span of npages, all of its slots free. A large span (size class 0) is for client to take.
@@ -85,6 +96,12 @@ int ga_mheap_new_aligned_span(struct ga_heap *heap, bool noscan, uint64_t npages
 void ga_mheap_disown_large(struct ga_heap *heap, ga_page_id page);
 /* Give back a span that nobody leases, that is on no list, and whose slots are all free. */
 void ga_mheap_free_span(struct ga_heap *heap, ga_page_id page);
+/* Back what is kept for each page of [page, page + npages); and, where the class has one, the wide
+ * part of a span's bitmaps. 0 or -ENOMEM. */
+int ga_mheap_back_tables(struct ga_heap *heap, uint64_t page, uint64_t npages);
+int ga_mheap_back_wide(struct ga_heap *heap, uint64_t page, ga_span_class span_class);
+/* Say in the arena table how much of each arena is committed and prepared. */
+void ga_mheap_mark_arenas(struct ga_heap *heap);
 /* How many slots a span has. */
 uint32_t ga_mheap_nslots(ga_span_class span_class);
 /* Store the span's owner in its entry (seq_cst: pairs with who frees and then looks whom to tell).
@@ -99,6 +116,10 @@ int ga_lease_find_span(struct ga_heap *heap, ga_span_class span_class, ga_page_i
 void ga_lease_grant(struct ga_heap *heap, ga_mcache_id mcache, ga_page_id page);
 /* The lease on the span at page has ended, its claimed word given back: take it over. */
 void ga_lease_end(struct ga_heap *heap, ga_page_id page);
+/* A server that takes the heap over finds the small span at page, on its owner's list or on none:
+ * end a lease that is over, tell an owner what the old server may have kept to itself, and find the
+ * place of a span that nobody leases. */
+void ga_lease_take_over(struct ga_heap *heap, ga_page_id page);
 /* What a client that is gone has left of large spans: those with an object stay. */
 void ga_lease_recover_large(struct ga_heap *heap, ga_client_id client);
 /* What a dead or detached client's mcache left: its claimed words, its news, its leases. */
@@ -118,6 +139,8 @@ void ga_ring_adopt(struct ga_heap *heap, ga_mcache_id mcache);
 struct ga_mcache_record *ga_clients_mcache(struct ga_heap *heap, ga_client_id client,
                                            ga_mcache_id mcache);
 bool ga_clients_is_attached(const struct ga_heap *heap, ga_client_id client);
+/* Make the records of clients and mcaches again from their tables, which are backed and right. */
+void ga_clients_rebuild(struct ga_heap *heap);
 
 /* roots.c: what client has published stays, but is nobody's. */
 void ga_roots_client_gone(struct ga_heap *heap, ga_client_id client);

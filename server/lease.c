@@ -72,6 +72,13 @@ static void settle(struct ga_heap *heap, ga_page_id page)
         ga_mcentral_put(&heap->central[span->span_class], heap->mspans, page, used, nslots);
 }
 
+/* Say that nobody holds the span, before its F is read. */
+static void clear_holder(struct ga_heap *heap, ga_page_id page)
+{
+    _Atomic uint64_t *holder = &heap->view.lines[page].holder;
+    ga_xchg_seq_cst(holder, ga_holder_next(ga_load_relaxed(holder), 0, 0));
+}
+
 void ga_lease_end(struct ga_heap *heap, ga_page_id page)
 {
     struct ga_mspan *span = &heap->mspans[page];
@@ -86,9 +93,25 @@ void ga_lease_end(struct ga_heap *heap, ga_page_id page)
     /* In this order: the owner (who frees from now on tells the server), the holder, and only then
      * F is read; seq_cst, so that no free between is missed by both sides. */
     ga_mheap_set_owner(heap, page, 0);
-    _Atomic uint64_t *holder = &heap->view.lines[page].holder;
-    ga_xchg_seq_cst(holder, ga_holder_next(ga_load_relaxed(holder), 0, 0));
+    clear_holder(heap, page);
     settle(heap, page);
+}
+
+void ga_lease_take_over(struct ga_heap *heap, ga_page_id page)
+{
+    ga_mcache_id owner = heap->mspans[page].owner;
+    uint64_t holder = ga_load_acquire(&heap->view.lines[page].holder);
+    if (owner == 0) {
+        /* The old server may have died between the owner and the holder. */
+        if (ga_holder_id(holder) != 0)
+            clear_holder(heap, page);
+        settle(heap, page);
+    } else if (ga_holder_is_returned_by(holder, owner)) {
+        ga_lease_end(heap, page); /* the message has reached nobody */
+    } else {
+        /* The old server may have taken the pending bit, and died before it told the owner. */
+        ga_slot_tell(&heap->view, page);
+    }
 }
 
 int ga_heap_return(struct ga_heap *heap, ga_client_id client, ga_mcache_id mcache, ga_page_id page)

@@ -44,8 +44,7 @@ static int prepare(struct ga_heap *heap, uint64_t narenas)
     return 0;
 }
 
-/* Back what is kept for each page of [page, page + npages). */
-static int commit_tables(struct ga_heap *heap, uint64_t page, uint64_t npages)
+int ga_mheap_back_tables(struct ga_heap *heap, uint64_t page, uint64_t npages)
 {
     const struct ga_meta_header *meta = heap->meta;
     uint64_t end = page + npages;
@@ -63,6 +62,15 @@ static int commit_tables(struct ga_heap *heap, uint64_t page, uint64_t npages)
     return r;
 }
 
+int ga_mheap_back_wide(struct ga_heap *heap, uint64_t page, ga_span_class span_class)
+{
+    if (ga_word_count(ga_mheap_nslots(span_class)) <= GA_LINE_WORDS)
+        return 0;
+    return ga_backing_ensure(&heap->bits_backing,
+                             heap->meta->bits_wide_offset + page * sizeof(struct ga_span_wide),
+                             sizeof(struct ga_span_wide));
+}
+
 /* Back the next npages of the heap, and their tables. The heap pages come first: they are nearly
  * all of it, so when memory is short little else has been taken. On failure all is as before, but
  * for what tables were backed. */
@@ -76,7 +84,7 @@ static int back(struct ga_heap *heap, uint64_t page, uint64_t npages)
     r = heap->effects.commit(heap->effects.data, GA_OBJECT_HEAP, page * GA_PAGE_SIZE,
                              npages * GA_PAGE_SIZE);
     if (r == 0) {
-        r = commit_tables(heap, page, npages);
+        r = ga_mheap_back_tables(heap, page, npages);
         if (r == 0)
             return 0;
         heap->effects.decommit(heap->effects.data, GA_OBJECT_HEAP, page * GA_PAGE_SIZE,
@@ -99,6 +107,18 @@ static void mark_ready(struct ga_heap *heap, uint64_t page, uint64_t end)
         set_arena_state(heap, arena, GA_ARENA_READY);
         page = arena_end;
     }
+}
+
+void ga_mheap_mark_arenas(struct ga_heap *heap)
+{
+    uint64_t narenas = heap->npages_reserved / GA_PAGES_PER_ARENA;
+    uint64_t nready = (heap->npages_committed + GA_PAGES_PER_ARENA - 1) / GA_PAGES_PER_ARENA;
+    for (uint64_t arena = nready; arena < narenas; arena++) {
+        bool prepared = arena < heap->narenas_prepared;
+        set_arena_state(heap, arena, prepared ? GA_ARENA_PREPARED : GA_ARENA_RESERVED);
+        ga_store_release(&heap->arenas[arena].ready_npages, 0);
+    }
+    mark_ready(heap, 0, heap->npages_committed);
 }
 
 /* Commit the next npages of the heap: Prepared -> Ready. */
@@ -227,14 +247,10 @@ static int make_span(struct ga_heap *heap, ga_span_class span_class, uint64_t ru
 {
     bool large = span_class / 2 == 0;
     ga_page_id page = (ga_page_id)run;
-    if (ga_word_count(ga_mheap_nslots(span_class)) > GA_LINE_WORDS) {
-        int r = ga_backing_ensure(&heap->bits_backing,
-                                  heap->meta->bits_wide_offset + run * sizeof(struct ga_span_wide),
-                                  sizeof(struct ga_span_wide));
-        if (r < 0) {
-            ga_page_alloc_free(heap->pages, run, npages);
-            return r;
-        }
+    int r = ga_mheap_back_wide(heap, run, span_class);
+    if (r < 0) {
+        ga_page_alloc_free(heap->pages, run, npages);
+        return r;
     }
 
     init_bits(heap, page, span_class, large);
@@ -253,6 +269,7 @@ static int make_span(struct ga_heap *heap, ga_span_class span_class, uint64_t ru
             ga_span_list_push(&heap->client_records[client_plus_1 - 1].large, heap->mspans, page);
         heap->large_bytes += npages * GA_PAGE_SIZE;
         heap->large_bytes_ever += npages * GA_PAGE_SIZE;
+        ga_store_relaxed(&heap->meta->large_bytes_ever, heap->large_bytes_ever);
     }
     *ret_page = page;
     *ret_needzero = needzero;

@@ -55,7 +55,7 @@ static int find_free(struct ga_heap *heap, uint32_t *ret_index)
                                   sizeof(struct ga_root_entry));
         if (r < 0)
             return r;
-        heap->root_end++;
+        ga_store_release(&heap->meta->root_end, ++heap->root_end);
     }
     *ret_index = index;
     return 0;

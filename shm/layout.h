@@ -81,13 +81,21 @@ struct ga_meta_header {
     uint64_t bits_bytes;
     char name[GA_HEAP_NAME_MAX + 1];
     char server_version[32];
+    /* What a server that takes the heap over could not find out from the tables. */
+    _Atomic uint32_t client_end; /* no entry of the tables from here on was ever used */
+    _Atomic uint32_t mcache_end;
+    _Atomic uint32_t root_end;
+    uint32_t reserved;
+    _Atomic uint64_t large_bytes_ever; /* pages of all large objects there have been, in bytes */
 };
-static_assert(sizeof(struct ga_meta_header) == 280, "layout");
+static_assert(sizeof(struct ga_meta_header) == 304, "layout");
 static_assert(offsetof(struct ga_meta_header, state) == 16, "layout");
 static_assert(offsetof(struct ga_meta_header, base) == 56, "layout");
 static_assert(offsetof(struct ga_meta_header, committed_npages) == 80, "layout");
 static_assert(offsetof(struct ga_meta_header, bits_bytes) == 176, "layout");
 static_assert(offsetof(struct ga_meta_header, name) == 184, "layout");
+static_assert(offsetof(struct ga_meta_header, client_end) == 280, "layout");
+static_assert(offsetof(struct ga_meta_header, large_bytes_ever) == 296, "layout");
 
 /* What is behind an arena's addresses, as Go has it: None (outside the reserve), Reserved (mapped,
  * past the object's end), Prepared (inside the object, a hole), Ready (committed). */

@@ -120,6 +120,18 @@ int ga_core_make(struct ga_core *core)
     return r;
 }
 
+int ga_core_adopt(struct ga_core *core, char ret_why[static GA_ADOPT_WHY_BYTES])
+{
+    ga_heap_free(core->heap);
+    core->heap = NULL;
+    core->backed_bytes = 0;
+    int r = ga_heap_adopt(&core->config, core->objects[GA_OBJECT_META],
+                          core->objects[GA_OBJECT_BITS], &core->effects, ret_why, &core->heap);
+    if (r == 0)
+        core->view = core->heap->view;
+    return r;
+}
+
 void ga_core_open(struct ga_core *core, uint64_t reserve_bytes, uint64_t limit_bytes)
 {
     ga_core_init(core, reserve_bytes, limit_bytes);

@@ -39,6 +39,9 @@ void ga_core_init(struct ga_core *core, uint64_t reserve_bytes, uint64_t limit_b
 int ga_core_make(struct ga_core *core);
 /* Both, where the test cannot do without. */
 void ga_core_open(struct ga_core *core, uint64_t reserve_bytes, uint64_t limit_bytes);
+/* Forget the books and take the heap over, as a server that starts anew does. Returns what
+ * ga_heap_adopt does; on failure there is no heap. */
+int ga_core_adopt(struct ga_core *core, char ret_why[static GA_ADOPT_WHY_BYTES]);
 void ga_core_close(struct ga_core *core);
 
 /* Attach a process; attach one and make an mcache for it. */

@@ -1,0 +1,374 @@
+/* Taking over a heap whose server has ended, or died at any point of its work.
+ *
+ * First everything is checked and nothing changed: what meta says was written by that server alone,
+ * but by another process. Then the books are made again from it: the page table tells of spans,
+ * owners and large objects' clients, and bits of what is in use. What must be backed is known from
+ * what is in use; to back a page again is harmless. Last comes what the old server may have left
+ * half done: a lease whose end it had begun, news that it had taken and not passed on.
+ *
+ * Clients that live go on allocating and freeing all the while: a free in a span of nobody sets its
+ * pending bit, which the next sweep finds. */
+#include "server/heap_internal.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "shm/size_class.h"
+
+struct adoption {
+    const struct ga_heap_config *config;
+    const struct ga_meta_header *meta;
+    struct ga_view view;
+    uint64_t npages_committed;
+    char *why;
+};
+
+__attribute__((format(printf, 2, 3))) static int refuse(const struct adoption *adoption,
+                                                        const char *format, ...)
+{
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(adoption->why, GA_ADOPT_WHY_BYTES, format, arguments);
+    va_end(arguments);
+    return -EBADMSG;
+}
+
+/* ---- checks ---- */
+
+static int check_header(struct adoption *adoption)
+{
+    const struct ga_heap_config *config = adoption->config;
+    const struct ga_meta_header *meta = adoption->meta;
+    if (ga_geometry_check(meta, adoption->why, GA_ADOPT_WHY_BYTES) < 0)
+        return -EBADMSG;
+    uint32_t state = ga_load_acquire(&meta->state);
+    if (state != GA_HEAP_LIVE)
+        return refuse(adoption,
+                      state == GA_HEAP_ENDED ? "it has ended" : "it was not made to its end");
+    if (meta->header_bytes != sizeof(*meta))
+        return refuse(adoption, "its header is damaged: it says that it has %" PRIu32 " bytes",
+                      meta->header_bytes);
+    if (strncmp(meta->name, config->name, sizeof(meta->name)) != 0)
+        return refuse(adoption, "its header is damaged: it is of a heap of another name");
+    if (meta->base != config->base || meta->reserve_bytes != config->reserve_bytes)
+        return refuse(adoption, "it lies at 0x%" PRIx64 " and has a reserve of %" PRIu64 " bytes",
+                      meta->base, meta->reserve_bytes);
+    adoption->npages_committed = ga_load_relaxed(&meta->committed_npages);
+    uint64_t limit = config->limit_bytes ? config->limit_bytes : config->reserve_bytes;
+    if (adoption->npages_committed > limit / GA_PAGE_SIZE)
+        return refuse(adoption, "it has %" PRIu64 " bytes committed, more than the limit",
+                      adoption->npages_committed * GA_PAGE_SIZE);
+    uint32_t mcache_end = ga_load_relaxed(&meta->mcache_end);
+    if (ga_load_relaxed(&meta->client_end) > GA_CLIENT_COUNT || mcache_end == 0 ||
+        mcache_end > GA_MCACHE_COUNT || ga_load_relaxed(&meta->root_end) > GA_ROOT_COUNT)
+        return refuse(adoption, "its header is damaged: the tables' ends are wrong");
+    return 0;
+}
+
+static int check_bits_header(const struct adoption *adoption, const struct ga_bits_header *bits)
+{
+    if (bits->magic != GA_BITS_MAGIC || bits->layout_version != GA_LAYOUT_VERSION)
+        return refuse(adoption, "the header of its bits object is damaged");
+    if (bits->heap_id != adoption->meta->heap_id)
+        return refuse(adoption, "its bits object is another heap's");
+    return 0;
+}
+
+/* Whether client_plus_1 is 0 or stands for a client that is attached. */
+static bool is_client(const struct adoption *adoption, uint32_t client_plus_1)
+{
+    return client_plus_1 <= ga_load_relaxed(&adoption->meta->client_end) &&
+           (client_plus_1 == 0 ||
+            ga_load_relaxed(&adoption->view.clients[client_plus_1 - 1].state) ==
+                GA_CLIENT_ATTACHED);
+}
+
+static int check_clients(const struct adoption *adoption)
+{
+    uint32_t end = ga_load_relaxed(&adoption->meta->client_end);
+    for (uint32_t i = 0; i < end; i++) {
+        const struct ga_client_entry *entry = &adoption->view.clients[i];
+        uint32_t state = ga_load_relaxed(&entry->state);
+        if ((state != GA_CLIENT_FREE && state != GA_CLIENT_ATTACHED) ||
+            !memchr(entry->name, '\0', sizeof(entry->name)))
+            return refuse(adoption, "its entry of client %" PRIu32 " is damaged", i + 1);
+    }
+    end = ga_load_relaxed(&adoption->meta->mcache_end);
+    for (uint32_t id = 1; id < end; id++) {
+        uint32_t client_plus_1 = ga_load_relaxed(&adoption->view.mcache_entries[id].client);
+        if (!is_client(adoption, client_plus_1))
+            return refuse(adoption,
+                          "mcache %" PRIu32 " belongs to client %" PRIu32 ", which is not attached",
+                          id, client_plus_1);
+    }
+    return 0;
+}
+
+static int check_roots(const struct adoption *adoption)
+{
+    uint32_t end = ga_load_relaxed(&adoption->meta->root_end);
+    for (uint32_t i = 0; i < end; i++) {
+        const struct ga_root_entry *root = &adoption->view.roots[i];
+        if (ga_load_acquire(&root->used) == 0)
+            continue;
+        if (root->name[0] == '\0' || !memchr(root->name, '\0', sizeof(root->name)) ||
+            root->offset >= adoption->npages_committed * GA_PAGE_SIZE ||
+            !is_client(adoption, root->client))
+            return refuse(adoption, "its root %" PRIu32 " is damaged", i);
+    }
+    return 0;
+}
+
+static int bad_page(const struct adoption *adoption, uint64_t page, const char *what)
+{
+    return refuse(adoption, "its page table contradicts itself: page %" PRIu64 " %s", page, what);
+}
+
+static bool length_is_sound(ga_span_class span_class, uint64_t npages)
+{
+    uint32_t size_class = span_class / 2u;
+    return size_class == 0 ? npages >= GA_LARGE_NPAGES_MIN
+                           : npages == ga_size_classes[size_class].npages;
+}
+
+static int check_span(const struct adoption *adoption, uint64_t page, uint64_t entry)
+{
+    ga_span_class span_class = ga_entry_span_class(entry);
+    uint64_t npages = ga_entry_npages(entry);
+    bool large = span_class < 2;
+    if (span_class >= GA_SPAN_CLASS_COUNT || large != ((entry & GA_ENTRY_LARGE) != 0))
+        return bad_page(adoption, page, "has a class that does not exist");
+    if (!length_is_sound(span_class, npages) || npages > adoption->npages_committed - page)
+        return bad_page(adoption, page, "begins a span of a length that cannot be");
+    for (uint64_t i = 1; i < npages; i++) {
+        uint64_t inner = ga_view_entry(&adoption->view, page + i);
+        if ((inner & (GA_ENTRY_INUSE | GA_ENTRY_FIRST)) != GA_ENTRY_INUSE ||
+            ga_entry_distance(inner) != i || ga_entry_span_class(inner) != span_class)
+            return bad_page(adoption, page + i, "does not belong to the span that it lies in");
+    }
+    ga_mcache_id owner = ga_entry_owner(entry);
+    if (owner != 0 && (large || owner >= ga_load_relaxed(&adoption->meta->mcache_end) ||
+                       ga_load_relaxed(&adoption->view.mcache_entries[owner].client) == 0))
+        return bad_page(adoption, page, "is leased to an mcache of nobody");
+    if (large && !is_client(adoption, ga_entry_owner(ga_view_entry(&adoption->view, page + 1))))
+        return bad_page(adoption, page + 1, "names a client that is not attached");
+    return 0;
+}
+
+static int check_page_table(const struct adoption *adoption)
+{
+    uint64_t end = adoption->npages_committed;
+    if (end > 0 && ga_view_entry(&adoption->view, 0) != 0)
+        return bad_page(adoption, 0, "is in use");
+    for (uint64_t page = 1; page < end;) {
+        uint64_t entry = ga_view_entry(&adoption->view, page);
+        if (!ga_entry_is_span(entry)) {
+            page++;
+            continue;
+        }
+        int r = check_span(adoption, page, entry);
+        if (r < 0)
+            return r;
+        page += ga_entry_npages(entry);
+    }
+    return 0;
+}
+
+static int check(struct adoption *adoption, void *bits)
+{
+    int r = check_header(adoption);
+    if (r == 0)
+        r = check_bits_header(adoption, bits);
+    if (r < 0)
+        return r;
+    adoption->view =
+        ga_view_of(adoption->meta, bits); /* where the tables are is known to be right */
+    r = check_clients(adoption);
+    if (r == 0)
+        r = check_roots(adoption);
+    if (r == 0)
+        r = check_page_table(adoption);
+    return r;
+}
+
+/* ---- books ---- */
+
+/* Back once more what was backed of a table: its first count entries. */
+static int back_table(struct ga_backing *backing, uint64_t offset, uint64_t count,
+                      uint64_t entry_bytes)
+{
+    return ga_backing_ensure(backing, offset, count * entry_bytes);
+}
+
+static int back(struct ga_heap *heap)
+{
+    const struct ga_meta_header *meta = heap->meta;
+    uint32_t mcache_end = ga_load_relaxed(&meta->mcache_end);
+    struct ga_backing *of_meta = &heap->meta_backing;
+    struct ga_backing *of_bits = &heap->bits_backing;
+    int r = ga_backing_ensure(of_meta, 0, meta->clients_offset);
+    if (r == 0)
+        r = ga_backing_ensure(of_bits, 0, sizeof(struct ga_bits_header));
+    if (r == 0)
+        r = back_table(of_meta, meta->clients_offset, ga_load_relaxed(&meta->client_end),
+                       sizeof(struct ga_client_entry));
+    if (r == 0 && mcache_end > 1)
+        r = back_table(of_meta, meta->mcaches_offset, mcache_end, sizeof(struct ga_mcache_entry));
+    if (r == 0)
+        r = back_table(of_meta, meta->rings_offset + sizeof(struct ga_ring), mcache_end - 1,
+                       sizeof(struct ga_ring));
+    if (r == 0)
+        r = back_table(of_bits, meta->bits_mcaches_offset + sizeof(struct ga_mcache),
+                       mcache_end - 1, sizeof(struct ga_mcache));
+    if (r == 0)
+        r = back_table(of_meta, meta->roots_offset, ga_load_relaxed(&meta->root_end),
+                       sizeof(struct ga_root_entry));
+    if (r == 0 && heap->npages_committed > 0)
+        r = ga_mheap_back_tables(heap, 0, heap->npages_committed);
+    return r;
+}
+
+/* Enter the span at page in the books, on its owner's or its client's list. */
+static int enter_span(struct ga_heap *heap, ga_page_id page, uint64_t entry)
+{
+    ga_span_class span_class = ga_entry_span_class(entry);
+    uint64_t npages = ga_entry_npages(entry);
+    ga_mcache_id owner = ga_entry_owner(entry);
+    bool large = span_class < 2;
+    int r = ga_mheap_back_wide(heap, page, span_class);
+    if (r < 0)
+        return r;
+    ga_page_alloc_take(heap->pages, page, npages);
+    struct ga_mspan *span = &heap->mspans[page];
+    *span = (struct ga_mspan){.npages = (uint32_t)npages, .owner = owner, .span_class = span_class};
+    heap->nspans++;
+    heap->spans_by_class[span_class / 2]++;
+    heap->npages_inuse += npages;
+    if (large) {
+        span->place = GA_SPAN_LARGE;
+        span->client_plus_1 = ga_entry_owner(ga_load_relaxed(&heap->page_table[page + 1]));
+        heap->large_bytes += npages * GA_PAGE_SIZE;
+        if (span->client_plus_1)
+            ga_span_list_push(&heap->client_records[span->client_plus_1 - 1].large, heap->mspans,
+                              page);
+    } else if (owner) {
+        struct ga_mcache_record *record = &heap->mcaches[owner];
+        span->place = GA_SPAN_LEASED;
+        ga_span_list_push(&record->leased, heap->mspans, page);
+        record->leased_bytes += npages * GA_PAGE_SIZE;
+        heap->nspans_leased++;
+    }
+    return 0;
+}
+
+static int enter_spans(struct ga_heap *heap)
+{
+    uint64_t end = heap->npages_committed;
+    if (end > 1)
+        ga_page_alloc_grow(heap->pages, 1, end - 1);
+    for (uint64_t page = 1; page < end;) {
+        uint64_t entry = ga_load_relaxed(&heap->page_table[page]);
+        if (!ga_entry_is_span(entry)) {
+            page++;
+            continue;
+        }
+        int r = enter_span(heap, (ga_page_id)page, entry);
+        if (r < 0)
+            return r;
+        page += ga_entry_npages(entry);
+    }
+    return 0;
+}
+
+/* The heap object ends where its last prepared arena does; the old server may have died between
+ * making it longer and saying so. */
+static int find_end(struct ga_heap *heap)
+{
+    uint64_t narenas = heap->npages_reserved / GA_PAGES_PER_ARENA;
+    uint64_t n = (heap->npages_committed + GA_PAGES_PER_ARENA - 1) / GA_PAGES_PER_ARENA;
+    while (n < narenas && ga_load_relaxed(&heap->arenas[n].state) >= GA_ARENA_PREPARED)
+        n++;
+    heap->narenas_prepared = n;
+    return heap->effects.resize(heap->effects.data, GA_OBJECT_HEAP, n * GA_ARENA_SIZE);
+}
+
+static int rebuild(struct ga_heap *heap)
+{
+    heap->npages_committed = ga_load_relaxed(&heap->meta->committed_npages);
+    heap->zeroed_from = heap->npages_committed; /* nobody has written down how far it was used */
+    heap->large_bytes_ever = ga_load_relaxed(&heap->meta->large_bytes_ever);
+    heap->root_end = ga_load_relaxed(&heap->meta->root_end);
+    for (uint32_t i = 0; i < heap->root_end; i++)
+        heap->nroots += ga_load_relaxed(&heap->roots[i].used) != 0;
+    int r = back(heap);
+    if (r < 0)
+        return r;
+    ga_clients_rebuild(heap);
+    r = enter_spans(heap);
+    return r < 0 ? r : find_end(heap);
+}
+
+/* ---- the takeover ---- */
+
+static void sign_header(struct ga_heap *heap, const struct ga_heap_config *config)
+{
+    struct ga_meta_header *header = heap->meta;
+    header->server_pid = config->server_pid;
+    header->server_start_time = config->server_start_time;
+    header->generation++;
+    header->limit_bytes = heap->npages_limit * GA_PAGE_SIZE;
+    snprintf(header->server_version, sizeof(header->server_version), "%s", config->server_version);
+}
+
+static void take_over(struct ga_heap *heap)
+{
+    ga_mheap_mark_arenas(heap);
+    for (ga_mcache_id id = 1; id < heap->mcache_end; id++) {
+        ga_ring_adopt(heap, id);
+        ga_store_relaxed(&heap->mcache_entries[id].nspans, heap->mcaches[id].leased.count);
+        ga_store_relaxed(&heap->mcache_entries[id].leased_bytes, heap->mcaches[id].leased_bytes);
+    }
+    for (uint64_t page = 1; page < heap->npages_committed;) {
+        struct ga_mspan *span = &heap->mspans[page];
+        uint64_t npages = span->npages ? span->npages : 1;
+        if (span->npages != 0 && span->place != GA_SPAN_LARGE)
+            ga_lease_take_over(heap, (ga_page_id)page);
+        else if (span->npages != 0 && ga_slot_large_is_freed(&heap->view, (ga_page_id)page))
+            ga_mheap_free_span(heap, (ga_page_id)page);
+        page += npages;
+    }
+    ga_heap_sweep_pending(heap);
+}
+
+int ga_heap_adopt(const struct ga_heap_config *config, void *meta, void *bits,
+                  const struct ga_heap_effects *effects, char ret_why[static GA_ADOPT_WHY_BYTES],
+                  struct ga_heap **ret)
+{
+    struct adoption adoption = {.config = config, .meta = meta, .why = ret_why};
+    int r = ga_heap_check_config(config);
+    if (r < 0) {
+        snprintf(ret_why, GA_ADOPT_WHY_BYTES, "it cannot be served as it is asked for");
+        return r;
+    }
+    r = check(&adoption, bits);
+    if (r < 0)
+        return r;
+    struct ga_heap *heap = NULL;
+    r = ga_heap_new_books(config, effects, &heap);
+    if (r == 0) {
+        ga_heap_point_into(heap, meta, bits);
+        r = rebuild(heap);
+    }
+    if (r < 0) {
+        snprintf(ret_why, GA_ADOPT_WHY_BYTES, "there is not enough memory");
+        ga_heap_free(heap);
+        return r;
+    }
+    sign_header(heap, config);
+    take_over(heap);
+    *ret = heap;
+    return 0;
+}

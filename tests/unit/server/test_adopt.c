@@ -1,0 +1,565 @@
+/* Adoption: a heap whose books are forgotten is taken over from what lies in shared memory, at any
+ * point at which its server may have been killed; and what does not add up is refused, untouched.
+ */
+#include "support/core_fixture.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "shm/size_class.h"
+#include "support/cunit_main.h"
+
+#define COUNT(a) (sizeof(a) / sizeof(*(a)))
+#define RESERVE  (2 * GA_ARENA_SIZE)
+#define CLASS    20 /* 176 bytes, scan: 46 slots */
+
+static struct ga_core core;
+static char why[GA_ADOPT_WHY_BYTES];
+
+static void check_sound(void)
+{
+    const char *wrong = ga_core_audit(&core);
+    if (wrong)
+        printf("not true: %s\n", wrong);
+    CU_ASSERT_PTR_NULL(wrong);
+}
+
+static void adopt(void)
+{
+    int r = ga_core_adopt(&core, why);
+    if (r < 0)
+        printf("refused: %s\n", why);
+    CU_ASSERT_EQUAL_FATAL(r, 0);
+    check_sound();
+}
+
+/* ---- a heap with everything in it ---- */
+
+#define SLOTS_MAX 6000
+
+struct population {
+    ga_client_id clients[3];
+    ga_mcache_id mcaches[3];
+    struct ga_slot slots[SLOTS_MAX];
+    uint32_t nslots;
+};
+
+static struct population population;
+
+static bool holds(ga_mcache_id mcache, ga_page_id page)
+{
+    return ga_holder_is_leased_by(ga_load_relaxed(&core.view.lines[page].holder), mcache);
+}
+
+static void allocate(ga_client_id client, ga_mcache_id mcache, ga_span_class span_class)
+{
+    struct population *p = &population;
+    if (p->nslots == SLOTS_MAX)
+        return;
+    struct ga_slot *slot = &p->slots[p->nslots];
+    for (int i = 0; i < 3; i++) {
+        if (ga_core_malloc(&core, mcache, span_class, slot) == 0) {
+            p->nslots++;
+            return;
+        }
+        uint64_t where = ga_load_relaxed(&core.view.mcaches[mcache].where[span_class]);
+        ga_page_id page = ga_where_page(where);
+        if (page && holds(mcache, page) && core.heap->mspans[page].span_class == span_class &&
+            ga_core_claim(&core, mcache, page))
+            continue;
+        page = ga_core_lease(&core, client, mcache, span_class);
+        if (page)
+            ga_core_claim(&core, mcache, page);
+    }
+}
+
+static void free_one(uint64_t *seed)
+{
+    struct population *p = &population;
+    if (p->nslots == 0)
+        return;
+    uint32_t i = (uint32_t)(ga_test_random(seed) % p->nslots);
+    struct ga_slot slot = p->slots[i];
+    p->slots[i] = p->slots[--p->nslots];
+    ga_mcache_id me = p->mcaches[ga_test_random(seed) % 3];
+    slot.entry = ga_view_entry(&core.view, slot.page);
+    if (holds(me, slot.page))
+        CU_ASSERT(ga_core_free_own(&core, me, &slot))
+    else
+        CU_ASSERT(ga_core_free_other(&core, me, &slot))
+}
+
+/* Give a span back; half of the messages reach nobody. */
+static void return_one(uint64_t *seed, uint32_t who)
+{
+    ga_mcache_id mcache = population.mcaches[who];
+    ga_page_id page = core.heap->mcaches[mcache].leased.first;
+    if (page == 0 || !holds(mcache, page))
+        return;
+    if (ga_test_random(seed) % 2)
+        CU_ASSERT_EQUAL(ga_core_return(&core, population.clients[who], mcache, page), 0)
+    else
+        ga_core_end_lease(&core, mcache, page);
+}
+
+static void allocate_large(uint64_t *seed, uint32_t who)
+{
+    struct population *p = &population;
+    ga_page_id page;
+    bool zeroed;
+    uint64_t bytes = GA_SMALL_MAX + 1 + ga_test_random(seed) % 300000;
+    if (p->nslots == SLOTS_MAX || ga_core_large_alloc(&core, p->clients[who], p->mcaches[who],
+                                                      bytes, who % 2 == 0, &page, &zeroed) < 0)
+        return;
+    p->slots[p->nslots++] = ga_core_slot(&core, page, 0);
+}
+
+static void live_on(uint64_t *seed, uint32_t steps)
+{
+    static const ga_span_class classes[] = {2, 3, CLASS, CLASS + 1, 60, 134};
+    struct population *p = &population;
+    for (uint32_t i = 0; i < steps; i++) {
+        uint32_t who = (uint32_t)(ga_test_random(seed) % 3);
+        uint64_t what = ga_test_random(seed) % 100;
+        if (what < 55)
+            allocate(p->clients[who], p->mcaches[who],
+                     classes[ga_test_random(seed) % COUNT(classes)]);
+        else if (what < 93)
+            free_one(seed);
+        else if (what < 96)
+            return_one(seed, who);
+        else if (what < 98)
+            allocate_large(seed, who);
+        else
+            ga_heap_sweep_pending(core.heap);
+    }
+}
+
+static void populate(uint64_t *seed, uint32_t steps)
+{
+    population.nslots = 0;
+    for (int i = 0; i < 3; i++) {
+        population.clients[i] = ga_core_attach(&core);
+        population.mcaches[i] = ga_core_mcache(&core, population.clients[i]);
+    }
+    live_on(seed, steps);
+}
+
+/* ---- tests ---- */
+
+static void empty_heap(void)
+{
+    ga_core_open(&core, RESERVE, 0);
+    core.config.server_pid = 78;
+    core.config.server_start_time = 4712;
+    adopt();
+    const struct ga_meta_header *meta = core.view.meta;
+    CU_ASSERT_EQUAL(meta->generation, 2);
+    CU_ASSERT_EQUAL(meta->server_pid, 78);
+    CU_ASSERT_EQUAL(meta->server_start_time, 4712);
+    CU_ASSERT_EQUAL(meta->heap_id, 0x1234);
+    CU_ASSERT_EQUAL(meta->created_ms, 5000000);
+    ga_client_id client = ga_core_attach(&core);
+    CU_ASSERT_EQUAL(client, 0);
+    CU_ASSERT_EQUAL(ga_core_mcache(&core, client), 1);
+    check_sound();
+    ga_core_close(&core);
+}
+
+/* Everything that can be counted is as it was, and all objects can be freed. */
+static void whole_heap(void)
+{
+    uint64_t seed = ga_test_seed();
+    ga_core_open(&core, RESERVE, 0);
+    populate(&seed, 4000);
+    for (int round = 0; round < 8; round++) {
+        uint64_t objects;
+        uint64_t bytes;
+        uint64_t objects_after;
+        uint64_t bytes_after;
+        struct ga_heap_stats before;
+        struct ga_heap_stats after;
+        ga_heap_get_stats(core.heap, &before);
+        ga_core_recount(&core, &objects, &bytes);
+        adopt();
+        ga_heap_get_stats(core.heap, &after);
+        ga_core_recount(&core, &objects_after, &bytes_after);
+        CU_ASSERT_EQUAL(objects_after, objects);
+        CU_ASSERT_EQUAL(bytes_after, bytes);
+        CU_ASSERT_EQUAL(objects, population.nslots);
+        CU_ASSERT_EQUAL(after.mallocs, before.mallocs);
+        CU_ASSERT_EQUAL(after.frees, before.frees);
+        CU_ASSERT_EQUAL(after.alloc_bytes, before.alloc_bytes);
+        CU_ASSERT_EQUAL(after.total_alloc_bytes, before.total_alloc_bytes);
+        CU_ASSERT_EQUAL(after.heap_sys_bytes, before.heap_sys_bytes);
+        CU_ASSERT_EQUAL(core.view.meta->generation, (uint64_t)round + 2);
+        live_on(&seed, 1000);
+        check_sound();
+    }
+    while (population.nslots)
+        free_one(&seed);
+    adopt();
+    for (int i = 0; i < 3; i++)
+        ga_heap_client_gone(core.heap, population.clients[i]);
+    ga_heap_sweep_pending(core.heap);
+    check_sound();
+    CU_ASSERT_EQUAL(core.heap->nspans, 0);
+    CU_ASSERT_EQUAL(core.heap->nclients, 0);
+    ga_core_close(&core);
+}
+
+/* A client's leases stay its own: it goes on allocating from what it has claimed, and what is freed
+ * in its spans is told to it. */
+static void leases_stay(void)
+{
+    ga_core_open(&core, RESERVE, 0);
+    ga_client_id client = ga_core_attach(&core);
+    ga_mcache_id mcache = ga_core_mcache(&core, client);
+    ga_page_id page = ga_core_lease(&core, client, mcache, CLASS);
+    struct ga_slot slot;
+    CU_ASSERT(ga_core_claim(&core, mcache, page));
+    CU_ASSERT_EQUAL(ga_core_malloc(&core, mcache, CLASS, &slot), 0);
+    core.now_ms += 500;
+    core.wall_ms += 500;
+    adopt();
+    CU_ASSERT_EQUAL(core.heap->mspans[page].owner, mcache);
+    CU_ASSERT_EQUAL(ga_core_malloc(&core, mcache, CLASS, &slot), 0);
+    CU_ASSERT_EQUAL(slot.page, page);
+    CU_ASSERT(ga_core_is_in_inbox(&core, mcache, CLASS, page));
+    struct ga_client_info info;
+    CU_ASSERT_EQUAL(ga_heap_next_client(core.heap, 0, &info), 0);
+    CU_ASSERT_EQUAL(info.pid, 100);
+    CU_ASSERT_EQUAL(info.start_time, 3);
+    CU_ASSERT_EQUAL(info.mcaches, 1);
+    CU_ASSERT_EQUAL(info.spans, 1);
+    CU_ASSERT_EQUAL(info.mallocs, 1);
+    CU_ASSERT_EQUAL(info.attached_ms, 500);
+    CU_ASSERT_EQUAL(ga_core_return(&core, client, mcache, page), 0);
+    CU_ASSERT_EQUAL(core.heap->mspans[page].place, GA_SPAN_PARTIAL);
+    check_sound();
+    ga_core_close(&core);
+}
+
+/* The server was killed between the owner and the holder, and between reading pending bits and
+ * acting on them. */
+static void half_done(void)
+{
+    ga_core_open(&core, RESERVE, 0);
+    ga_client_id client = ga_core_attach(&core);
+    ga_mcache_id mcache = ga_core_mcache(&core, client);
+    ga_page_id page = ga_core_lease(&core, client, mcache, CLASS);
+    ga_page_id large;
+    bool zeroed;
+    struct ga_slot slot;
+    CU_ASSERT(ga_core_claim(&core, mcache, page));
+    CU_ASSERT_EQUAL(ga_core_malloc(&core, mcache, CLASS, &slot), 0);
+    CU_ASSERT_EQUAL(ga_core_large_alloc(&core, client, mcache, 100000, false, &large, &zeroed), 0);
+    struct ga_slot large_slot = ga_core_slot(&core, large, 0);
+    CU_ASSERT(ga_core_free_other(&core, mcache, &large_slot));
+    CU_ASSERT(ga_core_is_pending(&core, large));
+    ga_store_relaxed(&core.view.pending[large / 64], 0);
+    ga_core_end_lease(&core, mcache, page);
+    ga_mheap_set_owner(core.heap, page, 0);
+    adopt();
+    CU_ASSERT_EQUAL(ga_holder_id(ga_load_relaxed(&core.view.lines[page].holder)), 0);
+    CU_ASSERT_EQUAL(core.heap->mspans[page].place, GA_SPAN_PARTIAL);
+    CU_ASSERT_EQUAL(core.heap->mspans[large].npages, 0);
+    CU_ASSERT(ga_core_in_use(&core, &slot));
+
+    /* The arena table was behind, and so was the object's length. */
+    core.heap_end += GA_ARENA_SIZE;
+    ga_store_relaxed(&core.heap->arenas[0].ready_npages, GA_PAGES_PER_ARENA);
+    adopt();
+    CU_ASSERT_EQUAL(core.heap_end, GA_ARENA_SIZE);
+    ga_core_close(&core);
+}
+
+/* The ring goes on where it was, also that of an id which nobody has. */
+static void rings_stay(void)
+{
+    ga_core_open(&core, RESERVE, 0);
+    ga_client_id client = ga_core_attach(&core);
+    ga_client_id gone = ga_core_attach(&core);
+    ga_mcache_id mcache = ga_core_mcache(&core, client);
+    ga_mcache_id left = ga_core_mcache(&core, gone);
+    CU_ASSERT_EQUAL(ga_heap_lease_ahead(core.heap, client, mcache, CLASS, 3), 0);
+    CU_ASSERT_EQUAL(ga_heap_lease_ahead(core.heap, gone, left, CLASS, 5), 0);
+    ga_heap_client_gone(core.heap, gone);
+    adopt();
+    CU_ASSERT_EQUAL(core.heap->mcaches[mcache].ring_head, 3);
+    CU_ASSERT_EQUAL(core.heap->mcaches[left].ring_head, 5);
+    CU_ASSERT_EQUAL(core.heap->mcaches[mcache].leased.count, 3);
+    CU_ASSERT_EQUAL(ga_core_mcache(&core, client), left);
+    check_sound();
+    ga_core_close(&core);
+}
+
+static void roots_stay(void)
+{
+    ga_core_open(&core, RESERVE, 0);
+    ga_client_id client = ga_core_attach(&core);
+    ga_mcache_id mcache = ga_core_mcache(&core, client);
+    uint64_t offset = (uint64_t)ga_core_lease(&core, client, mcache, CLASS) * GA_PAGE_SIZE;
+    CU_ASSERT_EQUAL(ga_heap_publish(core.heap, client, "one", offset), 0);
+    CU_ASSERT_EQUAL(ga_heap_publish(core.heap, client, "two", offset + 176), 0);
+    CU_ASSERT_EQUAL(ga_heap_unpublish(core.heap, "one"), 0);
+    adopt();
+    uint64_t found = 0;
+    uint32_t publisher = 0;
+    CU_ASSERT_EQUAL(ga_heap_lookup(core.heap, "one", &found, &publisher), -ENOENT);
+    CU_ASSERT_EQUAL(ga_heap_lookup(core.heap, "two", &found, &publisher), 0);
+    CU_ASSERT(found == offset + 176 && publisher == client + 1);
+    struct ga_heap_status status;
+    ga_heap_get_status(core.heap, &status);
+    CU_ASSERT_EQUAL(status.roots, 1);
+    ga_heap_client_gone(core.heap, client);
+    CU_ASSERT_EQUAL(ga_heap_lookup(core.heap, "two", &found, &publisher), 0);
+    CU_ASSERT_EQUAL(publisher, 0);
+    ga_core_close(&core);
+}
+
+/* ---- refusals ---- */
+
+struct damaged {
+    struct ga_meta_header *meta;
+    struct ga_bits_header *bits;
+    struct ga_heap *tables; /* for its pointers into the objects */
+    ga_page_id small;
+    ga_page_id large;
+};
+
+static void set_entry(struct damaged *d, uint64_t page, uint64_t entry)
+{
+    ga_store_relaxed(&d->tables->page_table[page], entry);
+}
+static uint64_t entry_of(struct damaged *d, uint64_t page)
+{
+    return ga_load_relaxed(&d->tables->page_table[page]);
+}
+
+static void d_magic(struct damaged *d)
+{
+    d->meta->magic++;
+}
+static void d_version(struct damaged *d)
+{
+    d->meta->layout_version++;
+}
+static void d_ended(struct damaged *d)
+{
+    d->meta->state = GA_HEAP_ENDED;
+}
+static void d_making(struct damaged *d)
+{
+    d->meta->state = GA_HEAP_IN_MAKING;
+}
+static void d_name(struct damaged *d)
+{
+    d->meta->name[0]++;
+}
+static void d_base(struct damaged *d)
+{
+    d->meta->base += GA_ARENA_SIZE;
+}
+static void d_offsets(struct damaged *d)
+{
+    d->meta->roots_offset += GA_OS_PAGE_SIZE;
+}
+static void d_header_bytes(struct damaged *d)
+{
+    d->meta->header_bytes = 8;
+}
+static void d_committed(struct damaged *d)
+{
+    d->meta->committed_npages = RESERVE / GA_PAGE_SIZE + 1;
+}
+static void d_mcache_end(struct damaged *d)
+{
+    d->meta->mcache_end = GA_MCACHE_COUNT + 1;
+}
+static void d_bits_magic(struct damaged *d)
+{
+    d->bits->magic++;
+}
+static void d_heap_id(struct damaged *d)
+{
+    d->bits->heap_id++;
+}
+static void d_client(struct damaged *d)
+{
+    d->tables->clients[0].state = 7;
+}
+static void d_client_gone(struct damaged *d)
+{
+    d->tables->clients[0].state = GA_CLIENT_FREE;
+}
+static void d_root(struct damaged *d)
+{
+    d->tables->roots[0].offset = UINT64_C(1) << 40;
+}
+static void d_class(struct damaged *d)
+{
+    set_entry(d, d->small, (entry_of(d, d->small) & ~UINT64_C(0xff)) | 200);
+}
+static void d_length(struct damaged *d)
+{
+    set_entry(d, d->small, entry_of(d, d->small) + (UINT64_C(1) << GA_ENTRY_SPAN_SHIFT));
+}
+static void d_too_long(struct damaged *d)
+{
+    set_entry(d, d->large, entry_of(d, d->large) + (UINT64_C(1000) << GA_ENTRY_SPAN_SHIFT));
+}
+static void d_inner(struct damaged *d)
+{
+    set_entry(d, d->large + 2, entry_of(d, d->large + 2) + (UINT64_C(1) << GA_ENTRY_SPAN_SHIFT));
+}
+static void d_overlap(struct damaged *d)
+{
+    set_entry(d, d->large + 2, entry_of(d, d->small));
+}
+static void d_owner(struct damaged *d)
+{
+    set_entry(d, d->small, ga_entry_with_owner(entry_of(d, d->small), 9));
+}
+static void d_large_client(struct damaged *d)
+{
+    set_entry(d, d->large + 1, ga_entry_with_owner(entry_of(d, d->large + 1), 9));
+}
+static void d_page_0(struct damaged *d)
+{
+    set_entry(d, 0, entry_of(d, d->small));
+}
+
+static const struct {
+    void (*damage)(struct damaged *damaged);
+    const char *why; /* a part of it */
+} damages[] = {
+    {d_magic, "no goalloc heap"},
+    {d_version, "layout version is 2, known here is 1"},
+    {d_ended, "it has ended"},
+    {d_making, "not made to its end"},
+    {d_name, "of another name"},
+    {d_base, "it lies at 0x550004000000"},
+    {d_offsets, "offsets are wrong"},
+    {d_header_bytes, "says that it has 8 bytes"},
+    {d_committed, "more is committed than allowed"},
+    {d_mcache_end, "ends are wrong"},
+    {d_bits_magic, "bits object is damaged"},
+    {d_heap_id, "bits object is another heap's"},
+    {d_client, "entry of client 1 is damaged"},
+    {d_client_gone, "client 1, which is not attached"},
+    {d_root, "root 0 is damaged"},
+    {d_class, "a class that does not exist"},
+    {d_length, "a length that cannot be"},
+    {d_too_long, "a length that cannot be"},
+    {d_inner, "does not belong to the span that it lies in"},
+    {d_overlap, "does not belong to the span that it lies in"},
+    {d_owner, "leased to an mcache of nobody"},
+    {d_large_client, "names a client that is not attached"},
+    {d_page_0, "page 0 is in use"},
+};
+
+/* A copy of what is committed of meta and of the headers of bits, to see that it stays. */
+static uint64_t checksum(void)
+{
+    const unsigned char *meta = (const void *)core.objects[GA_OBJECT_META];
+    const struct ga_meta_header *header = (const void *)meta;
+    uint64_t sum = 0;
+    for (uint64_t i = 0; i < 2 * GA_OS_PAGE_SIZE; i++)
+        sum = sum * 31 + meta[i];
+    for (uint64_t i = 0; i < 128 * sizeof(ga_page_word); i++)
+        sum = sum * 31 + meta[core.view.meta == header ? core.view.meta->page_table_offset + i : 0];
+    return sum;
+}
+
+static void damage_is_refused(void)
+{
+    for (size_t i = 0; i < COUNT(damages); i++) {
+        ga_core_open(&core, RESERVE, 0);
+        ga_client_id client = ga_core_attach(&core);
+        ga_mcache_id mcache = ga_core_mcache(&core, client);
+        bool zeroed;
+        struct damaged damaged = {.meta = (void *)core.objects[GA_OBJECT_META],
+                                  .bits = (void *)core.objects[GA_OBJECT_BITS]};
+        damaged.small = ga_core_lease(&core, client, mcache, CLASS);
+        CU_ASSERT_EQUAL(
+            ga_core_large_alloc(&core, client, mcache, 100000, false, &damaged.large, &zeroed), 0);
+        CU_ASSERT_EQUAL(ga_heap_publish(core.heap, client, "root", GA_PAGE_SIZE), 0);
+        struct ga_heap tables = *core.heap;
+        damaged.tables = &tables;
+        damages[i].damage(&damaged);
+        uint64_t before = checksum();
+        uint64_t nextends = core.nextends;
+        why[0] = '\0';
+        CU_ASSERT_EQUAL(ga_core_adopt(&core, why), -EBADMSG);
+        CU_ASSERT_PTR_NOT_NULL(strstr(why, damages[i].why));
+        if (!strstr(why, damages[i].why))
+            printf("%zu: said '%s', expected '%s'\n", i, why, damages[i].why);
+        CU_ASSERT_EQUAL(checksum(), before);
+        CU_ASSERT_EQUAL(core.nextends, nextends);
+        CU_ASSERT_PTR_NULL(core.heap);
+        core.backed_bytes = 0;
+        ga_core_close(&core);
+    }
+}
+
+/* No memory at any point: refused, untouched; and a moment later it is taken over. */
+static void no_memory(void)
+{
+    uint64_t seed = ga_test_seed();
+    ga_core_open(&core, RESERVE, 0);
+    populate(&seed, 500);
+    int r;
+    uint64_t n = 0;
+    do {
+        core.fail_commit = ++n;
+        uint64_t before = checksum();
+        r = ga_core_adopt(&core, why);
+        if (r < 0)
+            CU_ASSERT(r == -ENOMEM && strstr(why, "memory") && checksum() == before)
+    } while (r < 0 && n < 1000);
+    CU_ASSERT(n > 5);
+    core.fail_commit = 0;
+    adopt();
+    ga_core_close(&core);
+}
+
+static void limits(void)
+{
+    ga_core_open(&core, RESERVE, 8 * GA_CORE_MIB);
+    ga_client_id client = ga_core_attach(&core);
+    ga_mcache_id mcache = ga_core_mcache(&core, client);
+    ga_page_id page;
+    bool zeroed;
+    CU_ASSERT_EQUAL(
+        ga_core_large_alloc(&core, client, mcache, 4 * GA_CORE_MIB, true, &page, &zeroed), 0);
+    core.config.limit_bytes = GA_CORE_MIB;
+    CU_ASSERT_EQUAL(ga_core_adopt(&core, why), -EBADMSG);
+    CU_ASSERT_PTR_NOT_NULL(strstr(why, "more than the limit"));
+    core.config.limit_bytes = 16 * GA_CORE_MIB;
+    adopt();
+    CU_ASSERT_EQUAL(core.view.meta->limit_bytes, 16 * GA_CORE_MIB);
+    CU_ASSERT_EQUAL(
+        ga_core_large_alloc(&core, client, mcache, 9 * GA_CORE_MIB, true, &page, &zeroed), 0);
+    core.config.base = 1;
+    CU_ASSERT_EQUAL(ga_core_adopt(&core, why), -EINVAL);
+    ga_core_close(&core);
+}
+
+int main(void)
+{
+    static const struct ga_test tests[] = {
+        {"an empty heap", empty_heap},
+        {"a whole heap, again and again", whole_heap},
+        {"leases stay", leases_stay},
+        {"what the old server left half done", half_done},
+        {"rings stay", rings_stay},
+        {"roots stay", roots_stay},
+        {"damage is refused", damage_is_refused},
+        {"no memory", no_memory},
+        {"another limit", limits},
+    };
+    return ga_test_main("adopt", tests, COUNT(tests));
+}
