@@ -177,10 +177,10 @@ static int send_message(struct ga_channel *ch, const Goalloc__V1__Envelope *mess
     return r;
 }
 
-static int send_and_wait(struct ga_channel *ch, Goalloc__V1__Envelope *request,
+static int send_and_wait(struct ga_channel *ch, Goalloc__V1__Envelope *request, uint32_t timeout_ms,
                          struct ga_reply **ret_reply)
 {
-    struct timespec deadline = ga_deadline_in(ch->timeout_ms);
+    struct timespec deadline = ga_deadline_in(timeout_ms);
     struct ga_pending_call call;
     int r = ga_calls_begin(&ch->calls, &call);
     if (r < 0)
@@ -191,18 +191,26 @@ static int send_and_wait(struct ga_channel *ch, Goalloc__V1__Envelope *request,
         ga_calls_cancel(&ch->calls, &call);
         return r;
     }
-    return ga_calls_wait(&ch->calls, &call, &deadline, ret_reply);
+    return ga_calls_wait(&ch->calls, &call, timeout_ms == GA_CHANNEL_FOR_EVER ? NULL : &deadline,
+                         ret_reply);
 }
 
 int ga_channel_call(struct ga_channel *ch, Goalloc__V1__Envelope *request,
                     Goalloc__V1__Envelope__BodyCase expected, char *ret_detail,
                     struct ga_reply **ret_reply)
 {
+    return ga_channel_call_within(ch, request, ch->timeout_ms, expected, ret_detail, ret_reply);
+}
+
+int ga_channel_call_within(struct ga_channel *ch, Goalloc__V1__Envelope *request,
+                           uint32_t timeout_ms, Goalloc__V1__Envelope__BodyCase expected,
+                           char *ret_detail, struct ga_reply **ret_reply)
+{
     struct ga_reply *reply = NULL;
     /* A thread that is cancelled must take neither a lock with it nor a call that is waited for. */
     int cancel_state;
     pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancel_state);
-    int r = send_and_wait(ch, request, &reply);
+    int r = send_and_wait(ch, request, timeout_ms, &reply);
     pthread_setcancelstate(cancel_state, NULL);
     if (r == 0 && reply->message->body_case == expected) {
         *ret_reply = reply;

@@ -57,6 +57,14 @@ int ga_channel_call(struct ga_channel *ch, Goalloc__V1__Envelope *request,
                     Goalloc__V1__Envelope__BodyCase expected, char *ret_detail,
                     struct ga_reply **ret_reply);
 
+/* The same for a request that may take its time: waits for timeout_ms, however long a call may take
+ * otherwise; GA_CHANNEL_FOR_EVER: until the reply comes or the connection ends. After -ETIMEDOUT
+ * the request's id is still filled in, so that the server can be told. */
+#define GA_CHANNEL_FOR_EVER UINT32_MAX
+int ga_channel_call_within(struct ga_channel *ch, Goalloc__V1__Envelope *request,
+                           uint32_t timeout_ms, Goalloc__V1__Envelope__BodyCase expected,
+                           char *ret_detail, struct ga_reply **ret_reply);
+
 const Goalloc__V1__Envelope *ga_reply_message(const struct ga_reply *reply);
 void ga_reply_release(struct ga_reply *reply); /* NULL is allowed */
 

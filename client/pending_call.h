@@ -35,9 +35,9 @@ void ga_calls_fini(struct ga_calls *calls);
 /* Enter call and give it its id. Returns 0, or -ENOTCONN after ga_calls_end. Thread-safe. */
 int ga_calls_begin(struct ga_calls *calls, struct ga_pending_call *call);
 
-/* Wait until call is completed or deadline (CLOCK_MONOTONIC) is over. Returns 0 and the reply,
- * which is now the caller's; the error it was completed with; or -ETIMEDOUT. In any case call is
- * no longer entered. Thread-safe. */
+/* Wait until call is completed or deadline (CLOCK_MONOTONIC; NULL = never) is over. Returns 0 and
+ * the reply, which is now the caller's; the error it was completed with; or -ETIMEDOUT. In any case
+ * call is no longer entered. Thread-safe. */
 int ga_calls_wait(struct ga_calls *calls, struct ga_pending_call *call,
                   const struct timespec *deadline, struct ga_reply **ret_reply);
 

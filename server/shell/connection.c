@@ -51,6 +51,7 @@ void ga_connection_close(struct ga_connection *connection)
     if (connection->closing)
         return;
     connection->closing = true;
+    ga_waiters_forget_all(&connection->server->waiters, connection);
     if (connection->attachment)
         connection->attachment->connection = NULL;
     connection->attachment = NULL;

@@ -30,6 +30,7 @@ struct ga_connection {
     uint64_t turn;                    /* of the loop, in which it was last served, */
     unsigned handled_in_turn;         /* and how many messages then */
     struct ga_attachment *attachment; /* NULL = not attached */
+    uint32_t nwaits;                  /* for roots (waiters.h) */
     size_t queued_bytes;              /* of output, with what keeping it costs */
     char client_name[GA_CLIENT_NAME_BYTES];
     struct ga_frame_reader reader;

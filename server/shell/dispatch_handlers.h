@@ -18,7 +18,7 @@ ga_handler ga_handle_attach, ga_handle_detach, ga_handle_new_mcache, ga_handle_l
 
 /* dispatch_roots.c */
 ga_handler ga_handle_publish, ga_handle_replace, ga_handle_lookup, ga_handle_unpublish,
-    ga_handle_list_roots;
+    ga_handle_wait, ga_handle_stop_waiting, ga_handle_list_roots;
 
 /* dispatch_inspect.c */
 ga_handler ga_handle_get_stats, ga_handle_get_status, ga_handle_list_spans, ga_handle_list_clients;

@@ -48,6 +48,15 @@ static void fail_publish(struct ga_connection *connection, uint64_t id, int err,
     }
 }
 
+/* Tell those who wait what name stands for now. */
+static void answer_waiters(struct ga_server *server, const char *name)
+{
+    uint64_t offset;
+    uint32_t client_plus_1;
+    if (ga_heap_lookup(server->heap, name, &offset, &client_plus_1) == 0)
+        ga_waiters_answer(&server->waiters, name, offset, client_plus_1);
+}
+
 void ga_handle_publish(struct ga_connection *connection, const Goalloc__V1__Envelope *message)
 {
     struct ga_server *server = connection->server;
@@ -57,10 +66,12 @@ void ga_handle_publish(struct ga_connection *connection, const Goalloc__V1__Enve
     server->world->refused_memory = false;
     int r =
         ga_heap_publish(server->heap, connection->attachment->client, wanted->name, wanted->offset);
-    if (r < 0)
+    if (r < 0) {
         fail_publish(connection, message->id, r, wanted->name, wanted->offset);
-    else
-        ga_reply_done(connection, message->id);
+        return;
+    }
+    ga_reply_done(connection, message->id);
+    answer_waiters(server, wanted->name);
 }
 
 void ga_handle_replace(struct ga_connection *connection, const Goalloc__V1__Envelope *message)
@@ -81,6 +92,7 @@ void ga_handle_replace(struct ga_connection *connection, const Goalloc__V1__Enve
     reply.body_case = GOALLOC__V1__ENVELOPE__BODY_REPLACED;
     reply.replaced = &body;
     ga_reply(connection, message->id, &reply);
+    answer_waiters(server, wanted->name);
 }
 
 static void fail_missing(struct ga_connection *connection, uint64_t id, int err, const char *name)
@@ -96,18 +108,37 @@ void ga_handle_lookup(struct ga_connection *connection, const Goalloc__V1__Envel
     uint64_t offset;
     uint32_t client_plus_1;
     int r = ga_heap_lookup(connection->server->heap, name, &offset, &client_plus_1);
-    if (r < 0) {
+    if (r < 0)
         fail_missing(connection, message->id, r, name);
+    else
+        ga_reply_root(connection, message->id, name, offset, client_plus_1);
+}
+
+void ga_handle_wait(struct ga_connection *connection, const Goalloc__V1__Envelope *message)
+{
+    struct ga_server *server = connection->server;
+    const char *name = message->wait->name;
+    if (!name_is_sound(connection, message->id, name))
+        return;
+    uint64_t offset;
+    uint32_t client_plus_1;
+    if (ga_heap_lookup(server->heap, name, &offset, &client_plus_1) == 0) {
+        ga_reply_root(connection, message->id, name, offset, client_plus_1);
         return;
     }
-    Goalloc__V1__Root body = GOALLOC__V1__ROOT__INIT;
-    body.name = (char *)name;
-    body.offset = offset;
-    body.client = client_plus_1;
-    Goalloc__V1__Envelope reply = GOALLOC__V1__ENVELOPE__INIT;
-    reply.body_case = GOALLOC__V1__ENVELOPE__BODY_ROOT;
-    reply.root = &body;
-    ga_reply(connection, message->id, &reply);
+    int r = ga_waiters_add(&server->waiters, connection, message->id, name);
+    if (r == -EAGAIN)
+        ga_reply_failure(connection, message->id, r,
+                         "the connection waits for %u roots already, the most it may",
+                         GA_CONNECTION_WAITS_MAX);
+    else if (r < 0)
+        ga_reply_failure(connection, message->id, r,
+                         "the server has no memory for one more who waits for a root");
+}
+
+void ga_handle_stop_waiting(struct ga_connection *connection, const Goalloc__V1__Envelope *message)
+{
+    ga_waiters_forget(&connection->server->waiters, connection, message->stop_waiting->id);
 }
 
 void ga_handle_unpublish(struct ga_connection *connection, const Goalloc__V1__Envelope *message)

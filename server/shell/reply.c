@@ -26,6 +26,19 @@ void ga_reply_done(struct ga_connection *connection, uint64_t id)
     ga_reply(connection, id, &reply);
 }
 
+void ga_reply_root(struct ga_connection *connection, uint64_t id, const char *name, uint64_t offset,
+                   uint32_t client_plus_1)
+{
+    Goalloc__V1__Root body = GOALLOC__V1__ROOT__INIT;
+    body.name = (char *)name;
+    body.offset = offset;
+    body.client = client_plus_1;
+    Goalloc__V1__Envelope reply = GOALLOC__V1__ENVELOPE__INIT;
+    reply.body_case = GOALLOC__V1__ENVELOPE__BODY_ROOT;
+    reply.root = &body;
+    ga_reply(connection, id, &reply);
+}
+
 void ga_reply_failure(struct ga_connection *connection, uint64_t id, int err, const char *format,
                       ...)
 {

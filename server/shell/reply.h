@@ -14,6 +14,10 @@ void ga_reply(struct ga_connection *connection, uint64_t id, Goalloc__V1__Envelo
 /* Answer Done. */
 void ga_reply_done(struct ga_connection *connection, uint64_t id);
 
+/* Answer Root: who published it is client_plus_1 - 1, 0 = one who is gone. */
+void ga_reply_root(struct ga_connection *connection, uint64_t id, const char *name, uint64_t offset,
+                   uint32_t client_plus_1);
+
 /* Answer that request id failed with err, a negative errno; the detail says what was wrong. */
 void ga_reply_failure(struct ga_connection *connection, uint64_t id, int err, const char *format,
                       ...) __attribute__((format(printf, 4, 5)));

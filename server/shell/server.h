@@ -13,6 +13,7 @@
 #include "server/shell/log.h"
 #include "server/shell/refusal.h"
 #include "server/shell/signals.h"
+#include "server/shell/waiters.h"
 #include "server/shell/world.h"
 
 struct ga_connection;
@@ -33,6 +34,7 @@ struct ga_server {
     struct ga_refusal refusal;
     struct ga_connection *connections; /* a list, those that are closing included */
     struct ga_attachment *attachments; /* likewise */
+    struct ga_waiters waiters;         /* for roots */
     bool sweep_wanted;                 /* somebody freed a large object: once, after reading */
     bool ending;
     bool damaged; /* the bits object was truncated: that is why it ends */

@@ -1,6 +1,7 @@
 /* Roots and refs through the library: what several processes, or several threads, do with one name.
  */
 #include <errno.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/wait.h>
@@ -155,6 +156,120 @@ static void swapping_at_once(void)
     goalloc_free(heap, last);
 }
 
+/* ---- wait ---- */
+
+static void waiting_alone(void)
+{
+    char *p = object(64);
+    void *found = &heap;
+    CU_ASSERT_EQUAL(goalloc_wait(heap, "late", 0, &found), -ENOENT);
+    CU_ASSERT_EQUAL(goalloc_wait(heap, "late", 1, &found), -ETIMEDOUT);
+    CU_ASSERT_EQUAL(goalloc_wait(heap, "", 1, &found), -EINVAL);
+    CU_ASSERT_EQUAL(goalloc_wait(heap, NULL, 1, &found), -EINVAL);
+    char long_name[GOALLOC_NAME_MAX + 2];
+    memset(long_name, 'n', sizeof(long_name) - 1);
+    long_name[GOALLOC_NAME_MAX + 1] = '\0';
+    CU_ASSERT_EQUAL(goalloc_wait(heap, long_name, 1, &found), -ENAMETOOLONG);
+    CU_ASSERT_PTR_EQUAL(found, &heap);
+    /* The answer to a wait that was given up disturbs nobody. */
+    CU_ASSERT_EQUAL(goalloc_publish(heap, "late", p), 0);
+    CU_ASSERT_EQUAL(goalloc_wait(heap, "late", 0, &found), 0);
+    CU_ASSERT_PTR_EQUAL(found, p);
+    found = NULL;
+    CU_ASSERT_EQUAL(goalloc_wait(heap, "late", GOALLOC_FOR_EVER, &found), 0);
+    CU_ASSERT_PTR_EQUAL(found, p);
+    CU_ASSERT_EQUAL(goalloc_unpublish(heap, "late"), 0);
+    goalloc_free(heap, p);
+}
+
+enum { WAITERS = 20, PROCESSES = 3 };
+
+struct wait {
+    const char *name;
+    uint32_t timeout_ms;
+    int result;
+    void *found;
+};
+
+static void *wait_for(void *data)
+{
+    struct wait *wait = data;
+    wait->result = goalloc_wait(heap, wait->name, wait->timeout_ms, &wait->found);
+    return NULL;
+}
+
+/* Threads and processes wait for two names, one of which comes by replace. Whoever comes after the
+ * publishing finds it at once, so the test needs to know nothing of the order. */
+static void many_waiting(void)
+{
+    pthread_t threads[WAITERS];
+    struct wait waits[WAITERS];
+    pid_t children[PROCESSES];
+    char *p = object(64);
+    char *q = object(64);
+    memcpy(q, "q", 2);
+    for (int i = 0; i < PROCESSES; i++) {
+        children[i] = fork();
+        if (children[i] == 0) {
+            void *found = NULL;
+            int r = goalloc_wait(heap, "awaited q", GOALLOC_FOR_EVER, &found);
+            bool good = r == 0 && strcmp(found, "q") == 0;
+            goalloc_detach(heap);
+            _exit(good ? 0 : 1);
+        }
+    }
+    for (int i = 0; i < WAITERS; i++) {
+        waits[i] = (struct wait){.name = i % 2 ? "awaited p" : "awaited q",
+                                 .timeout_ms = i % 3 ? GOALLOC_FOR_EVER : 60000,
+                                 .result = 1};
+        CU_ASSERT_EQUAL_FATAL(pthread_create(&threads[i], NULL, wait_for, &waits[i]), 0);
+    }
+    struct wait in_vain = {.name = "nobody's", .timeout_ms = 20};
+    wait_for(&in_vain);
+    CU_ASSERT_EQUAL(in_vain.result, -ETIMEDOUT);
+    CU_ASSERT_EQUAL(goalloc_publish(heap, "awaited p", p), 0);
+    void *old = &old;
+    CU_ASSERT_EQUAL(goalloc_replace(heap, "awaited q", q, &old), 0);
+    CU_ASSERT_PTR_NULL(old);
+    for (int i = 0; i < WAITERS; i++) {
+        pthread_join(threads[i], NULL);
+        CU_ASSERT_EQUAL(waits[i].result, 0);
+        CU_ASSERT_PTR_EQUAL(waits[i].found, i % 2 ? p : q);
+    }
+    for (int i = 0; i < PROCESSES; i++) {
+        int status = -1;
+        waitpid(children[i], &status, 0);
+        CU_ASSERT_EQUAL(status, 0);
+    }
+    CU_ASSERT_EQUAL(goalloc_unpublish(heap, "awaited p"), 0);
+    CU_ASSERT_EQUAL(goalloc_unpublish(heap, "awaited q"), 0);
+    goalloc_free(heap, p);
+    goalloc_free(heap, q);
+}
+
+/* A process that is killed while it waits is forgotten, and the others are not. */
+static void killed_while_waiting(void)
+{
+    pid_t child = fork();
+    if (child == 0) {
+        void *found;
+        goalloc_wait(heap, "for the living", GOALLOC_FOR_EVER, &found);
+        _exit(1);
+    }
+    struct wait wait = {.name = "for the living", .timeout_ms = GOALLOC_FOR_EVER, .result = 1};
+    pthread_t thread;
+    CU_ASSERT_EQUAL_FATAL(pthread_create(&thread, NULL, wait_for, &wait), 0);
+    kill(child, SIGKILL);
+    waitpid(child, NULL, 0);
+    char *p = object(64);
+    CU_ASSERT_EQUAL(goalloc_publish(heap, "for the living", p), 0);
+    pthread_join(thread, NULL);
+    CU_ASSERT_EQUAL(wait.result, 0);
+    CU_ASSERT_PTR_EQUAL(wait.found, p);
+    CU_ASSERT_EQUAL(goalloc_unpublish(heap, "for the living"), 0);
+    goalloc_free(heap, p);
+}
+
 static int nreports;
 
 static void on_report(enum goalloc_report_kind kind, const char *message, void *data)
@@ -176,6 +291,9 @@ int main(void)
         {"refs", refs},
         {"replacing", replacing},
         {"swapping at once", swapping_at_once},
+        {"waiting alone", waiting_alone},
+        {"many waiting", many_waiting},
+        {"killed while waiting", killed_while_waiting},
         {"nothing reported", nothing_reported},
     };
     if (!ga_test_server_start("64M", &server))

@@ -277,6 +277,105 @@ static void test_replace(void)
     CU_ASSERT(is(unpublish("r"), BODY(DONE)));
 }
 
+/* Send a Wait and do not receive. */
+static void begin_wait(struct ga_wire *wire, uint64_t id, const char *name)
+{
+    Goalloc__V1__Wait body = GOALLOC__V1__WAIT__INIT;
+    body.name = (char *)name;
+    Goalloc__V1__Envelope message = GOALLOC__V1__ENVELOPE__INIT;
+    message.id = id;
+    message.body_case = BODY(WAIT);
+    message.wait = &body;
+    CU_ASSERT_FATAL(ga_wire_send(wire, &message));
+}
+
+static void stop_waiting(struct ga_wire *wire, uint64_t id)
+{
+    Goalloc__V1__StopWaiting body = GOALLOC__V1__STOP_WAITING__INIT;
+    body.id = id;
+    Goalloc__V1__Envelope message = GOALLOC__V1__ENVELOPE__INIT;
+    message.body_case = BODY(STOP_WAITING);
+    message.stop_waiting = &body;
+    CU_ASSERT_FATAL(ga_wire_send(wire, &message));
+}
+
+/* Returns once all that wire sent before has been handled; nothing was sent to it meanwhile. */
+static bool is_silent(struct ga_wire *wire, uint64_t id)
+{
+    Goalloc__V1__Sync sync = GOALLOC__V1__SYNC__INIT;
+    Goalloc__V1__Envelope message = GOALLOC__V1__ENVELOPE__INIT;
+    message.id = id;
+    message.body_case = BODY(SYNC);
+    message.sync = &sync;
+    const Goalloc__V1__Envelope *reply =
+        ga_wire_send(wire, &message) ? ga_wire_receive(wire) : NULL;
+    return is(reply, BODY(DONE)) && reply->id == id;
+}
+
+static bool is_answer(const Goalloc__V1__Envelope *reply, uint64_t id, const char *name,
+                      uint64_t offset)
+{
+    return is(reply, BODY(ROOT)) && reply->id == id && strcmp(reply->root->name, name) == 0 &&
+           reply->root->offset == offset;
+}
+
+/* One who looks (and need not be attached) waits with several requests; each is answered once, in
+ * its turn, and not those that were given up. */
+static void test_wait(void)
+{
+    struct ga_wire wire;
+    CU_ASSERT_FATAL(ga_wire_open_greeted(&wire, socket_path));
+    static const char *const names[] = {"w", "v", "w", "w", "ww"};
+    for (uint64_t id = 101; id <= 105; id++)
+        begin_wait(&wire, id, names[id - 101]);
+    stop_waiting(&wire, 103);
+    stop_waiting(&wire, 99);
+    stop_waiting(&wire, 0);
+    CU_ASSERT(is_silent(&wire, 200));
+    stop_waiting(&client, 101); /* the number of somebody else's request */
+    CU_ASSERT(is(publish("w", GA_PAGE_SIZE), BODY(DONE)));
+    CU_ASSERT(is_answer(ga_wire_receive(&wire), 101, "w", GA_PAGE_SIZE));
+    CU_ASSERT(is_answer(ga_wire_receive(&wire), 104, "w", GA_PAGE_SIZE));
+    CU_ASSERT(is_silent(&wire, 201));
+    CU_ASSERT(is(replace("w", GA_PAGE_SIZE + 8), BODY(REPLACED)));
+    CU_ASSERT(is_silent(&wire, 202)); /* told once */
+    CU_ASSERT(is(replace("v", GA_PAGE_SIZE + 16), BODY(REPLACED)));
+    CU_ASSERT(is_answer(ga_wire_receive(&wire), 102, "v", GA_PAGE_SIZE + 16));
+    begin_wait(&wire, 106, "w");
+    CU_ASSERT(is_answer(ga_wire_receive(&wire), 106, "w", GA_PAGE_SIZE + 8));
+    begin_wait(&wire, 107, "");
+    CU_ASSERT(ga_wire_is_failure(ga_wire_receive(&wire), -EINVAL, "name is empty"));
+    ga_wire_close(&wire); /* with 105 still waiting */
+    CU_ASSERT(is(publish("ww", GA_PAGE_SIZE), BODY(DONE)));
+    CU_ASSERT(is(unpublish("w"), BODY(DONE)));
+    CU_ASSERT(is(unpublish("v"), BODY(DONE)));
+    CU_ASSERT(is(unpublish("ww"), BODY(DONE)));
+}
+
+static void test_waits_at_most(void)
+{
+    enum { MOST = 4096 };
+    struct ga_wire wire;
+    CU_ASSERT_FATAL(ga_wire_open_greeted(&wire, socket_path));
+    for (uint64_t id = 1001; id <= 1001 + MOST; id++)
+        begin_wait(&wire, id, "crowd");
+    const Goalloc__V1__Envelope *reply = ga_wire_receive(&wire);
+    CU_ASSERT(ga_wire_is_failure(reply, -EAGAIN,
+                                 "the connection waits for 4096 roots already, the most it may"));
+    CU_ASSERT_EQUAL(reply->id, 1001 + MOST);
+    stop_waiting(&wire, 1001); /* makes room for one */
+    begin_wait(&wire, 9000, "crowd");
+    CU_ASSERT(is_silent(&wire, 9001));
+    CU_ASSERT(is(publish("crowd", GA_PAGE_SIZE), BODY(DONE)));
+    bool in_order = true;
+    for (uint64_t id = 1002; id < 1001 + MOST; id++)
+        in_order = in_order && is_answer(ga_wire_receive(&wire), id, "crowd", GA_PAGE_SIZE);
+    CU_ASSERT(in_order);
+    CU_ASSERT(is_answer(ga_wire_receive(&wire), 9000, "crowd", GA_PAGE_SIZE));
+    CU_ASSERT(is(unpublish("crowd"), BODY(DONE)));
+    ga_wire_close(&wire);
+}
+
 static void test_list_roots(void)
 {
     enum { ROOTS = 300 };
@@ -377,6 +476,8 @@ int main(void)
         {"large objects", test_large},
         {"names of roots", test_names},
         {"replace", test_replace},
+        {"wait", test_wait},
+        {"the most that wait", test_waits_at_most},
         {"a list of roots in parts", test_list_roots},
         {"the limit", test_limit},
         {"an object as large as the limit", test_all_of_it},

@@ -139,6 +139,17 @@ GOALLOC_API int goalloc_replace(struct goalloc_heap *heap, const char *name, voi
 /* Find what was published under name. Returns 0 and sets *ret_p; -ENOENT, or as goalloc_publish. */
 GOALLOC_API int goalloc_lookup(struct goalloc_heap *heap, const char *name, void **ret_p);
 
+/* Wait until an object is published under name, and find it: at once if it is already. timeout_ms
+ * is how long; GOALLOC_FOR_EVER waits until the server is gone, and 0 is goalloc_lookup. Any number
+ * of threads and processes may wait; all are told. Nothing polls. Like every call, it is no
+ * cancellation point and goes on after a signal. The name may have been taken back, or stand for
+ * another object, by the time the caller looks.
+ * Returns 0 and sets *ret_p; -ETIMEDOUT; -EAGAIN (4096 threads of this process wait already);
+ * -ENOENT only with a timeout of 0; or as goalloc_lookup. */
+#define GOALLOC_FOR_EVER UINT32_MAX
+GOALLOC_API int goalloc_wait(struct goalloc_heap *heap, const char *name, uint32_t timeout_ms,
+                             void **ret_p);
+
 /* Take name back; the object stays. Returns 0, -ENOENT, or as goalloc_publish. */
 GOALLOC_API int goalloc_unpublish(struct goalloc_heap *heap, const char *name);
 
