@@ -1,0 +1,35 @@
+# What of this room is installed, and how other builds find it there: goalloc.pc for pkg-config,
+# goalloc-config.cmake for find_package. Both look from where they lie, so that a prefix may be
+# chosen at the installation, and the installed tree moved.
+foreach(folder LIBDIR INCLUDEDIR)
+  if(IS_ABSOLUTE "${CMAKE_INSTALL_${folder}}")
+    message(FATAL_ERROR "CMAKE_INSTALL_${folder} must be relative to the prefix")
+  endif()
+endforeach()
+
+set(package_dir ${CMAKE_INSTALL_LIBDIR}/cmake/goalloc)
+install(TARGETS goalloc_client goalloc_client_archive EXPORT goalloc)
+install(TARGETS goallocctl)
+install(FILES include/goalloc/goalloc.h DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/goalloc)
+install(FILES goalloc.3 DESTINATION ${CMAKE_INSTALL_MANDIR}/man3)
+install(FILES ctl/goallocctl.1 DESTINATION ${CMAKE_INSTALL_MANDIR}/man1)
+install(FILES examples/README.md examples/word_index.c
+        DESTINATION ${CMAKE_INSTALL_DOCDIR}/client/examples)
+
+install(EXPORT goalloc NAMESPACE goalloc:: FILE goalloc-targets.cmake DESTINATION ${package_dir})
+configure_package_config_file(goalloc-config.cmake.in goalloc-config.cmake
+  INSTALL_DESTINATION ${package_dir} NO_SET_AND_CHECK_MACRO)
+# Before 1.0 every minor version may break programs.
+write_basic_package_version_file(goalloc-config-version.cmake COMPATIBILITY SameMinorVersion)
+install(FILES ${CMAKE_CURRENT_BINARY_DIR}/goalloc-config.cmake
+              ${CMAKE_CURRENT_BINARY_DIR}/goalloc-config-version.cmake
+        DESTINATION ${package_dir})
+
+file(RELATIVE_PATH pc_to_prefix /${CMAKE_INSTALL_LIBDIR}/pkgconfig /)
+string(REGEX REPLACE "/$" "" pc_to_prefix "${pc_to_prefix}")
+list(JOIN UV_STATIC_LDFLAGS " " uv)
+list(JOIN PROTOBUF_C_STATIC_LDFLAGS " " protobuf_c)
+set(pc_private "${uv} ${protobuf_c}")
+configure_file(goalloc.pc.in goalloc.pc @ONLY)
+install(FILES ${CMAKE_CURRENT_BINARY_DIR}/goalloc.pc
+        DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)

@@ -1,0 +1,131 @@
+#!/usr/bin/env bash
+# Installs the build into a folder of its own and uses it from there: programs are compiled in four
+# ways against what was installed, and run with the goallocd that was installed.
+#
+#   test_install.sh SOURCE_DIR BUILD_DIR C_COMPILER [C++_COMPILER]
+set -euo pipefail
+export LC_ALL=C
+
+source_dir=${1:?usage: test_install.sh SOURCE_DIR BUILD_DIR C_COMPILER [C++_COMPILER]}
+build_dir=${2:?}
+cc=${3:?}
+cxx=${4:-$(command -v c++ || true)}
+consumer=$source_dir/tests/package/consumer
+
+# Not below the build, whose path the search must not find.
+dir=$(mktemp -d)
+prefix=$dir/prefix
+name=package.$$
+manifest=$build_dir/install_manifest.txt
+server=
+
+cleanup() {
+    local status=$?
+    trap - EXIT
+    [ -z "$server" ] || { kill -KILL "$server" && wait "$server"; } 2>/dev/null || true
+    rm -f -- "$manifest"
+    [ ! -e "$manifest.$name" ] || mv -f "$manifest.$name" "$manifest"
+    rm -rf -- "$dir" /dev/shm/goalloc."$name".*
+    exit "$status"
+}
+trap cleanup EXIT
+trap 'exit 1' HUP INT TERM
+
+fail() {
+    echo "FAILED: $*" >&2
+    exit 1
+}
+# Run a command, and show what it said only if it fails.
+quietly() {
+    "$@" >"$dir/said" 2>&1 || { cat "$dir/said" >&2 && fail "$*"; }
+}
+
+# ---- what is there ----
+
+# The list that cmake leaves of a true installation is kept, whoever made it.
+[ ! -e "$manifest" ] || mv "$manifest" "$manifest.$name"
+quietly cmake --install "$build_dir" --strip --prefix "$prefix"
+libdir=$(dirname "$(find "$prefix" -name libgoalloc-client.a)")
+for file in bin/goallocd bin/goallocctl include/goalloc/goalloc.h share/man/man1/goallocctl.1 \
+    share/man/man3/goalloc.3 share/man/man8/goallocd.8 share/doc/goalloc/LICENSE \
+    share/doc/goalloc/README.md share/doc/goalloc/CHANGELOG.md; do
+    [ -s "$prefix/$file" ] || fail "$file is not installed"
+done
+quietly env DESTDIR="$dir/staged" cmake --install "$build_dir" --strip --prefix "$prefix"
+strip -g "$libdir/libgoalloc-client.a" "$dir/staged$libdir/libgoalloc-client.a"
+diff -r "$prefix" "$dir/staged$prefix" >&2 || fail "with DESTDIR something else is installed"
+
+! grep -r -l -F -e "$source_dir" -e "$build_dir" "$prefix" >&2 ||
+    fail "installed files name the folders they were built from"
+
+shared=$libdir/libgoalloc-client.so
+[ "$(readelf -d "$shared" | sed -n 's/.*(SONAME).*\[\(.*\)\]/\1/p')" = libgoalloc-client.so.0 ] ||
+    fail "the SONAME is wrong"
+[ -e "$libdir/libgoalloc-client.so.0" ] || fail "there is no file of the SONAME's name"
+for file in "$shared" "$prefix/bin/goallocd" "$prefix/bin/goallocctl"; do
+    ! readelf -d "$file" | grep -E 'R(UN)?PATH' >&2 || fail "$file looks for libraries elsewhere"
+done
+! ldd "$prefix/bin/goallocd" "$prefix/bin/goallocctl" | grep 'not found' >&2 ||
+    fail "the programs do not find their libraries"
+
+for page in "$prefix"/share/man/man*/*; do
+    ! command -v groff >/dev/null || [ -z "$(groff -mandoc -Tutf8 -ww "$page" 2>&1 >"$dir/page")" ] ||
+        fail "groff has complaints about $page"
+done
+
+# ---- programs built against it ----
+
+export PKG_CONFIG_PATH=$libdir/pkgconfig
+[ "$(pkg-config --modversion goalloc)" = "$("$prefix/bin/goallocctl" --version | cut -d ' ' -f 2)" ] ||
+    fail "pkg-config has another version"
+strict=(-Wall -Wextra -pedantic -Werror)
+read -r -a cflags <<<"$(pkg-config --cflags goalloc)"
+read -r -a libs <<<"$(pkg-config --libs goalloc)"
+# The linker prefers a shared library where both are there, unless it is told the file.
+read -r -a static_libs <<<"$(pkg-config --static --libs goalloc |
+    sed 's/-lgoalloc-client/-l:libgoalloc-client.a/')"
+mkdir "$dir/programs"
+quietly "$cc" -std=c99 "${strict[@]}" "${cflags[@]}" "$consumer/consumer.c" "${libs[@]}" \
+    -o "$dir/programs/pkg_config_shared"
+quietly "$cc" -std=c99 "${strict[@]}" "${cflags[@]}" "$consumer/consumer.c" "${static_libs[@]}" \
+    -o "$dir/programs/pkg_config_static"
+
+quietly cmake -S "$consumer" -B "$dir/cmake" -DCMAKE_C_COMPILER="$cc" -DCMAKE_PREFIX_PATH="$prefix"
+quietly cmake --build "$dir/cmake"
+cp "$dir/cmake/with_client" "$dir/programs/cmake_shared"
+cp "$dir/cmake/with_client_static" "$dir/programs/cmake_static"
+
+if [ -n "$cxx" ]; then
+    printf '#include <goalloc/goalloc.h>\nint main() { goalloc_detach(nullptr); }\n' >"$dir/cxx.cc"
+    quietly "$cxx" -std=c++11 "${strict[@]}" "${cflags[@]}" "$dir/cxx.cc" "${libs[@]}" \
+        -o "$dir/programs_cxx"
+    LD_LIBRARY_PATH=$libdir quietly "$dir/programs_cxx"
+fi
+
+# ---- and run ----
+
+export GOALLOC_SOCKET=$dir/socket
+mkfifo "$dir/ready"
+"$prefix/bin/goallocd" --name "$name" --limit 64M --ready-fd 4 4>"$dir/ready" 2>"$dir/log" &
+server=$!
+ready=
+read -r -t 60 ready <"$dir/ready" || true
+[ "$ready" = READY ] || fail "goallocd did not become ready: $(cat "$dir/log")"
+
+# What one leaves, the next takes.
+for program in pkg_config_shared pkg_config_static cmake_static cmake_shared; do
+    needs=$(readelf -d "$dir/programs/$program" | grep -c 'NEEDED.*libgoalloc-client\.so\.0' || true)
+    case $program in
+    *_shared) [ "$needs" = 1 ] || fail "$program does not use the shared library" ;;
+    *_static) [ "$needs" = 0 ] || fail "$program does not use the static library" ;;
+    esac
+    LD_LIBRARY_PATH=$libdir quietly "$dir/programs/$program" text
+done
+quietly "$prefix/bin/goallocctl" stats --json
+for count in '"mallocs": 2,' '"frees": 2,'; do
+    grep -qF "$count" "$dir/said" || fail "there is no $count in: $(cat "$dir/said")"
+done
+
+kill -TERM "$server"
+wait "$server" || fail "the installed goallocd exited with $?"
+server=
