@@ -1,12 +1,14 @@
 #!/usr/bin/env bash
-# What every program owes its caller: a help that fits a terminal, and no success when the answer
-# did not arrive. And where goallocd listens when it is not told.
+# What every program owes its caller: a help that fits a terminal, a manual page with the same
+# options, and no success when the answer did not arrive. And where goallocd listens when it is not
+# told.
 #
 #   test_command_lines.sh BIN_DIR
 set -euo pipefail
 export LC_ALL=C
 
 bin=${1:?usage: test_command_lines.sh BIN_DIR}
+source_dir=$(dirname "$(readlink -f "$0")")/../..
 dir=$(mktemp -d)
 trap 'rm -rf -- "$dir"' EXIT
 trap 'exit 1' HUP INT TERM
@@ -25,6 +27,15 @@ for program in goallocd goallocctl word_index bench_run; do
     grep -qi '^usage:' "$dir/help" || wrong "$program --help shows no usage"
     wide=$(grep -E '^.{81}' "$dir/help" || true)
     [ -z "$wide" ] || wrong "$program --help is wider than 80 columns: $wide"
+done
+
+for page in server/goallocd.8 client/ctl/goallocctl.1; do
+    program=$(basename "${page%.*}")
+    "$bin/$program" --help | sed -n 's/^  --\([a-z-]*\).*/\1/p' | sort >"$dir/help"
+    sed -n 's/^\.It Fl -\([a-z-]*\).*/\1/p' "$source_dir/$page" | sort >"$dir/manual"
+    [ -s "$dir/help" ] || wrong "$program --help shows no options"
+    diff "$dir/help" "$dir/manual" >"$dir/diff" ||
+        wrong "$page (>) has other options than --help (<): $(cat "$dir/diff")"
 done
 
 for program in goallocd goallocctl; do
