@@ -346,6 +346,10 @@ static void test_wait(void)
     begin_wait(&wire, 107, "");
     CU_ASSERT(ga_wire_is_failure(ga_wire_receive(&wire), -EINVAL, "name is empty"));
     ga_wire_close(&wire); /* with 105 still waiting */
+    /* By the second answer a turn of the loop has passed in which the hanging up was there to be
+     * seen. */
+    CU_ASSERT(is_silent(&client, ++client.last_id));
+    CU_ASSERT(is_silent(&client, ++client.last_id));
     CU_ASSERT(is(publish("ww", GA_PAGE_SIZE), BODY(DONE)));
     CU_ASSERT(is(unpublish("w"), BODY(DONE)));
     CU_ASSERT(is(unpublish("v"), BODY(DONE)));
