@@ -172,7 +172,7 @@ static void destroy(struct goalloc_heap *heap)
     pthread_mutex_destroy(&heap->lock);
     free(heap->client_name);
     free(heap->address);
-    free(heap);
+    ga_registry_free_heap(heap);
 }
 
 static int make_heap(const char *address, const struct goalloc_options *options,
@@ -183,7 +183,7 @@ static int make_heap(const char *address, const struct goalloc_options *options,
     if (r < 0)
         return fail(r, "'%s' cannot be the path of a socket: %s", address ? address : "",
                     ga_error_text(r));
-    struct goalloc_heap *heap = calloc(1, sizeof(*heap));
+    struct goalloc_heap *heap = ga_registry_new_heap();
     if (!heap)
         return fail(-ENOMEM, "out of memory");
     for (int i = 0; i < GA_OBJECT_COUNT; i++)
@@ -267,6 +267,7 @@ int ga_attach_after_fork(struct goalloc_heap *heap)
 
 int ga_attach_channel(struct goalloc_heap *heap, struct ga_channel **ret)
 {
+    ga_registry_meet_copy(heap);
     pthread_mutex_lock(&heap->lock);
     int r = ga_attach_after_fork(heap);
     struct ga_channel *channel = heap->channel;
@@ -282,6 +283,7 @@ void goalloc_detach(struct goalloc_heap *heap)
 {
     if (!heap)
         return;
+    ga_registry_meet_copy(heap);
     pthread_mutex_lock(&heap->lock);
     heap->detaching = true;
     pthread_mutex_unlock(&heap->lock);

@@ -11,7 +11,8 @@
 #include "shm/size_class.h"
 #include "shm/slot.h"
 
-#define GA_HEAPS_MAX 8u /* heaps attached at once in one process */
+#define GA_HEAPS_MAX  8u                 /* heaps attached at once in one process */
+#define GA_TLS_PLACES (GA_HEAPS_MAX + 1) /* of a thread's caches; place 0 is always empty */
 
 /* The spans leased for one class, by first page. */
 struct ga_page_vector {
@@ -54,11 +55,18 @@ struct ga_thread_cache {
 };
 
 struct goalloc_heap {
+    /* Where a thread finds its cache, in an OS page of its own that the kernel wipes in every copy
+     * of this process (MADV_WIPEONFORK). Then it is 0, the place that is always empty: a child that
+     * no fork handler has seen does not allocate from its parent's mcache, and falls through to the
+     * slow path, which sees that it is one. Writer: attach, and the child. */
+    _Atomic uint32_t tls_index;
+    uint8_t wiped[GA_OS_PAGE_SIZE - sizeof(uint32_t)];
+
+    uint32_t place; /* what tls_index is when it is not wiped */
     uintptr_t base;
     uint64_t reserve_bytes;
     _Atomic uint64_t npages_known; /* committed, when last looked at */
     struct ga_view view;
-    uint32_t tls_index;
     struct ga_channel *channel;
     struct ga_mapping objects[GA_OBJECT_COUNT];
     goalloc_report_fn *report;
@@ -76,7 +84,7 @@ struct goalloc_heap {
 };
 
 /* Each thread's caches, by the heap's tls_index. initial-exec: one load from the thread pointer. */
-extern _Thread_local struct ga_thread_cache *ga_tls_caches[GA_HEAPS_MAX]
+extern _Thread_local struct ga_thread_cache *ga_tls_caches[GA_TLS_PLACES]
     __attribute__((tls_model("initial-exec")));
 
 /* An id that no holder word carries: of a cache whose heap is detached. */
@@ -91,7 +99,7 @@ struct ga_thread_cache *ga_thread_cache_get(struct goalloc_heap *heap);
  * to give, so the slow path finds out. */
 static inline struct ga_thread_cache *ga_thread_cache_peek(const struct goalloc_heap *heap)
 {
-    return ga_tls_caches[heap->tls_index];
+    return ga_tls_caches[ga_load_relaxed(&heap->tls_index)];
 }
 
 /* Call when done with what ga_thread_cache_get gave: a thread that has all but exited does not keep
@@ -110,12 +118,24 @@ void ga_thread_cache_lock_links(void);
 void ga_thread_cache_unlock_links(void);
 /* In the child: the parent's caches of heap are the parent's. */
 void ga_thread_cache_drop_all(struct goalloc_heap *heap);
+/* The same in a copy of the process whose lists may be in any state: what they hold is left alone.
+ */
+void ga_thread_cache_abandon_all(struct goalloc_heap *heap);
+/* In such a copy: nobody holds the lock. */
+void ga_thread_cache_reset_links(void);
 
 /* ---- registry.c: the heaps of this process ---- */
 
+/* Memory for a heap, all zero, its first OS page wiped in copies of this process; NULL if there is
+ * none. */
+struct goalloc_heap *ga_registry_new_heap(void);
+void ga_registry_free_heap(struct goalloc_heap *heap);
 /* Give heap a place (tls_index). 0 or -EMFILE. */
 int ga_registry_add(struct goalloc_heap *heap);
 void ga_registry_remove(struct goalloc_heap *heap);
+/* Call on the way to the server: if this process is a copy that no fork handler has seen, it
+ * becomes what the child of a fork is. */
+void ga_registry_meet_copy(struct goalloc_heap *heap);
 /* How often this process has come out of a fork as the child. */
 uint32_t ga_fork_count(void);
 

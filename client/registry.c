@@ -1,29 +1,44 @@
 /* The heaps of this process, and what a fork does to them: the child finds every heap still mapped,
- * but holds no mcache and no connection; it attaches as itself at its first call that needs one. */
+ * but holds no mcache and no connection; it attaches as itself at its first call that needs one.
+ *
+ * A child of clone(2) without CLONE_VM is such a copy as well, but no fork handler runs in it. It
+ * is known by the first OS page of each heap, which the kernel has wiped: see heap.h. Until its
+ * first call has noticed that, it must have one thread, as fork leaves it. */
+#include <assert.h>
 #include <errno.h>
+#include <stddef.h>
+#include <sys/mman.h>
 
 #include "client/heap.h"
 
 static pthread_mutex_t registry_lock = PTHREAD_MUTEX_INITIALIZER;
-static struct goalloc_heap *heaps[GA_HEAPS_MAX];
+static struct goalloc_heap *heaps[GA_TLS_PLACES]; /* by place; 0 is nobody's */
 static _Atomic uint32_t fork_count;
 
 static void before_fork(void)
 {
     pthread_mutex_lock(&registry_lock);
     ga_thread_cache_lock_links();
-    for (unsigned i = 0; i < GA_HEAPS_MAX; i++)
+    for (unsigned i = 1; i < GA_TLS_PLACES; i++)
         if (heaps[i])
             pthread_mutex_lock(&heaps[i]->lock);
 }
 
 static void unlock_all(void)
 {
-    for (unsigned i = GA_HEAPS_MAX; i-- > 0;)
+    for (unsigned i = GA_TLS_PLACES; i-- > 1;)
         if (heaps[i])
             pthread_mutex_unlock(&heaps[i]->lock);
     ga_thread_cache_unlock_links();
     pthread_mutex_unlock(&registry_lock);
+}
+
+/* In a child: heap's connection is the parent's; and threads may have caches of their own. */
+static void leave_parent(struct goalloc_heap *heap)
+{
+    ga_channel_abandon(heap->channel);
+    heap->channel = NULL;
+    ga_store_relaxed(&heap->tls_index, heap->place);
 }
 
 static void in_child(void)
@@ -31,14 +46,31 @@ static void in_child(void)
     atomic_fetch_add(&fork_count, 1);
     /* The parent's mcaches are the parent's, and so are its connections: their descriptors are
      * closed now, before the child can give their numbers another meaning. */
-    for (unsigned i = 0; i < GA_HEAPS_MAX; i++) {
+    for (unsigned i = 1; i < GA_TLS_PLACES; i++) {
         if (!heaps[i])
             continue;
         ga_thread_cache_drop_all(heaps[i]);
-        ga_channel_abandon(heaps[i]->channel);
-        heaps[i]->channel = NULL;
+        leave_parent(heaps[i]);
     }
     unlock_all();
+}
+
+void ga_registry_meet_copy(struct goalloc_heap *heap)
+{
+    if (ga_load_relaxed(&heap->tls_index) != 0)
+        return;
+    atomic_fetch_add(&fork_count, 1);
+    /* The copy may have been made while another thread was anywhere: its locks are nobody's here,
+     * and its lists are not walked. */
+    pthread_mutex_init(&registry_lock, NULL);
+    ga_thread_cache_reset_links();
+    for (unsigned i = 1; i < GA_TLS_PLACES; i++) {
+        if (!heaps[i])
+            continue;
+        pthread_mutex_init(&heaps[i]->lock, NULL);
+        ga_thread_cache_abandon_all(heaps[i]);
+        leave_parent(heaps[i]);
+    }
 }
 
 uint32_t ga_fork_count(void)
@@ -51,16 +83,34 @@ static void install_fork_handlers(void)
     pthread_atfork(before_fork, unlock_all, in_child);
 }
 
+struct goalloc_heap *ga_registry_new_heap(void)
+{
+    static_assert(offsetof(struct goalloc_heap, place) == GA_OS_PAGE_SIZE, "a page of its own");
+    struct goalloc_heap *heap =
+        mmap(NULL, sizeof(*heap), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (heap == MAP_FAILED)
+        return NULL;
+    /* A kernel that cannot (before 4.14) leaves fork as it is, and clone(2) uncaught. */
+    (void)madvise(heap, GA_OS_PAGE_SIZE, MADV_WIPEONFORK);
+    return heap;
+}
+
+void ga_registry_free_heap(struct goalloc_heap *heap)
+{
+    munmap(heap, sizeof(*heap));
+}
+
 int ga_registry_add(struct goalloc_heap *heap)
 {
     static pthread_once_t once = PTHREAD_ONCE_INIT;
     pthread_once(&once, install_fork_handlers);
     int r = -EMFILE;
     pthread_mutex_lock(&registry_lock);
-    for (uint32_t i = 0; i < GA_HEAPS_MAX && r < 0; i++) {
+    for (uint32_t i = 1; i < GA_TLS_PLACES && r < 0; i++) {
         if (!heaps[i]) {
             heaps[i] = heap;
-            heap->tls_index = i;
+            heap->place = i;
+            ga_store_relaxed(&heap->tls_index, i);
             r = 0;
         }
     }
@@ -71,6 +121,6 @@ int ga_registry_add(struct goalloc_heap *heap)
 void ga_registry_remove(struct goalloc_heap *heap)
 {
     pthread_mutex_lock(&registry_lock);
-    heaps[heap->tls_index] = NULL;
+    heaps[heap->place] = NULL;
     pthread_mutex_unlock(&registry_lock);
 }

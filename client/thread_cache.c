@@ -12,7 +12,7 @@
 #include "client/heap.h"
 #include "client/mcache.h"
 
-_Thread_local struct ga_thread_cache *ga_tls_caches[GA_HEAPS_MAX]
+_Thread_local struct ga_thread_cache *ga_tls_caches[GA_TLS_PLACES]
     __attribute__((tls_model("initial-exec")));
 
 static pthread_once_t key_once = PTHREAD_ONCE_INIT;
@@ -59,7 +59,7 @@ static void leave_caches(void *unused)
 {
     (void)unused;
     exit_rounds++;
-    for (unsigned i = 0; i < GA_HEAPS_MAX; i++) {
+    for (unsigned i = 1; i < GA_TLS_PLACES; i++) {
         struct ga_thread_cache *cache = ga_tls_caches[i];
         ga_tls_caches[i] = NULL;
         if (cache)
@@ -156,8 +156,9 @@ struct ga_thread_cache *ga_thread_cache_get(struct goalloc_heap *heap)
     struct ga_thread_cache *cache = ga_thread_cache_peek(heap);
     if (cache && cache->heap == heap)
         return cache;
+    ga_registry_meet_copy(heap);
     if (cache) { /* of a heap that was detached and had the same place */
-        ga_tls_caches[heap->tls_index] = NULL;
+        ga_tls_caches[heap->place] = NULL;
         free_cache(cache);
     }
 
@@ -174,13 +175,13 @@ struct ga_thread_cache *ga_thread_cache_get(struct goalloc_heap *heap)
     if (is_last_round())
         return cache;                /* lent for this call */
     pthread_setspecific(key, cache); /* any value but NULL: it makes the destructor run */
-    ga_tls_caches[heap->tls_index] = cache;
+    ga_tls_caches[heap->place] = cache;
     return cache;
 }
 
 void ga_thread_cache_put(struct ga_thread_cache *cache)
 {
-    if (is_last_round() && ga_tls_caches[cache->heap->tls_index] != cache)
+    if (is_last_round() && ga_tls_caches[cache->heap->place] != cache)
         leave(cache);
 }
 
@@ -204,9 +205,21 @@ void ga_thread_cache_unlock_links(void)
     pthread_mutex_unlock(&link_lock);
 }
 
+void ga_thread_cache_reset_links(void)
+{
+    pthread_mutex_init(&link_lock, NULL);
+}
+
+void ga_thread_cache_abandon_all(struct goalloc_heap *heap)
+{
+    ga_tls_caches[heap->place] = NULL;
+    heap->caches = NULL;
+    heap->idle = NULL;
+}
+
 void ga_thread_cache_drop_all(struct goalloc_heap *heap)
 {
-    ga_tls_caches[heap->tls_index] = NULL;
+    ga_tls_caches[heap->place] = NULL;
     struct ga_thread_cache *next;
     for (struct ga_thread_cache *c = heap->caches; c; c = next) {
         next = c->next_of_heap;
@@ -233,7 +246,7 @@ void ga_thread_cache_forget_heap(struct goalloc_heap *heap)
     }
     if (mine)
         free_cache(mine);
-    ga_tls_caches[heap->tls_index] = NULL;
+    ga_tls_caches[heap->place] = NULL;
     heap->caches = NULL;
     pthread_mutex_unlock(&heap->lock);
     pthread_mutex_unlock(&link_lock);
