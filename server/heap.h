@@ -147,8 +147,8 @@ struct ga_heap_stats {
     uint64_t leased_bytes;
     uint64_t mspan_inuse_bytes;         /* entries, lines and wide lines of the spans in use */
     uint64_t mspan_sys_bytes;           /* committed of page table, span lines and wide plane */
-    uint64_t mcache_inuse_bytes;        /* mcaches and their entries that clients have */
-    uint64_t mcache_sys_bytes;          /* committed for mcaches and their entries */
+    uint64_t mcache_inuse_bytes;        /* mcaches that clients have, entries and rings included */
+    uint64_t mcache_sys_bytes;          /* committed for those */
     uint64_t other_sys_bytes;           /* committed for all the rest of meta and bits */
     struct ga_class_stats by_class[68]; /* by size class, 0 = large */
 };
@@ -169,6 +169,10 @@ struct ga_heap_status {
     uint32_t arenas_reserved;
 };
 void ga_heap_get_status(struct ga_heap *heap, struct ga_heap_status *ret);
+
+/* The arenas at index and on, as ga_arenas_next tells; -ENOENT past the last. */
+struct ga_arena_info;
+int ga_heap_next_arenas(struct ga_heap *heap, uint64_t index, struct ga_arena_info *ret);
 
 struct ga_span_info {
     ga_page_id page;

@@ -4,6 +4,7 @@
 
 #include <errno.h>
 
+#include "shm/arenas.h"
 #include "shm/size_class.h"
 
 static void add_counters(struct ga_heap *heap, struct ga_heap_stats *stats)
@@ -43,8 +44,8 @@ static uint64_t mspan_inuse(const struct ga_heap *heap)
     return bytes;
 }
 
-/* What of meta and bits is committed, by what it is for. The tables lie in the order of their
- * offsets (view.c), so one ends where the next begins. */
+/* What of meta and bits is committed, by what it is for. The tables lie in the order that view.c
+ * tells, so one ends where the next begins; the mcaches' entries and rings are neighbours. */
 static void add_metadata(const struct ga_heap *heap, struct ga_heap_stats *stats)
 {
     const struct ga_meta_header *h = heap->meta;
@@ -56,7 +57,8 @@ static void add_metadata(const struct ga_heap *heap, struct ga_heap_stats *stats
                              ga_backing_bytes_in(&heap->bits_backing, h->bits_lines_offset,
                                                  h->bits_bytes - h->bits_lines_offset);
     stats->mcache_inuse_bytes =
-        heap->nmcaches * (sizeof(struct ga_mcache) + sizeof(struct ga_mcache_entry));
+        heap->nmcaches *
+        (sizeof(struct ga_mcache) + sizeof(struct ga_mcache_entry) + sizeof(struct ga_ring));
     stats->mcache_sys_bytes = ga_backing_bytes_in(&heap->meta_backing, h->mcaches_offset,
                                                   h->roots_offset - h->mcaches_offset) +
                               ga_backing_bytes_in(&heap->bits_backing, h->bits_mcaches_offset,
@@ -111,6 +113,11 @@ void ga_heap_get_status(struct ga_heap *heap, struct ga_heap_status *ret)
         .arenas_prepared = (uint32_t)(heap->narenas_prepared - nready),
         .arenas_reserved = (uint32_t)(narenas - heap->narenas_prepared),
     };
+}
+
+int ga_heap_next_arenas(struct ga_heap *heap, uint64_t index, struct ga_arena_info *ret)
+{
+    return ga_arenas_next(&heap->view, index, ret);
 }
 
 int ga_heap_next_span(struct ga_heap *heap, uint64_t page, struct ga_span_info *ret)

@@ -32,8 +32,14 @@ static void count_span(const struct ga_view *view, ga_page_id page, uint64_t ent
     count->objects += objects;
     count->objects_by_class[size_class] += objects;
     count->alloc_bytes += objects * bytes;
+    count->bytes_by_class[size_class] += objects * bytes;
     count->spans++;
+    count->spans_by_class[size_class]++;
     count->inuse_npages += ga_entry_npages(entry);
+    if (ga_entry_owner(entry)) {
+        count->spans_leased++;
+        count->leased_bytes += ga_entry_npages(entry) * GA_PAGE_SIZE;
+    }
 }
 
 static bool is_sound(uint64_t entry, uint64_t page, uint64_t end)
@@ -45,22 +51,35 @@ static bool is_sound(uint64_t entry, uint64_t page, uint64_t end)
     return size_class == 0 || npages == ga_size_classes[size_class].npages;
 }
 
+int ga_recount_next_span(const struct ga_view *view, uint64_t *page, uint64_t *ret_entry)
+{
+    uint64_t end = ga_load_acquire(&view->meta->committed_npages);
+    for (uint64_t next = *page == 0 ? 1 : *page; next < end; next++) {
+        uint64_t entry = ga_view_entry(view, next);
+        if (!ga_entry_is_span(entry))
+            continue;
+        *page = next;
+        if (!is_sound(entry, next, end))
+            return -EBADMSG;
+        *ret_entry = entry;
+        return 0;
+    }
+    return -ENOENT;
+}
+
 int ga_recount(const struct ga_view *view, struct ga_recount *ret, uint64_t *ret_bad_page)
 {
     struct ga_recount count = {0};
-    uint64_t end = ga_load_acquire(&view->meta->committed_npages);
-    for (uint64_t page = 1; page < end;) {
-        uint64_t entry = ga_view_entry(view, page);
-        if (!ga_entry_is_span(entry)) {
-            page++;
-            continue;
-        }
-        if (!is_sound(entry, page, end)) {
-            *ret_bad_page = page;
-            return -EBADMSG;
-        }
+    uint64_t page = 1;
+    uint64_t entry;
+    int r;
+    while ((r = ga_recount_next_span(view, &page, &entry)) == 0) {
         count_span(view, (ga_page_id)page, entry, &count);
         page += ga_entry_npages(entry);
+    }
+    if (r == -EBADMSG) {
+        *ret_bad_page = page;
+        return r;
     }
     *ret = count;
     return 0;

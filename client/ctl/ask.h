@@ -1,29 +1,25 @@
-/* Questions to the server: single ones, and lists that come in parts. What fails is told on stderr
- * with the socket's name, so the commands only pass the error on. */
+/* Questions to the source: single ones, and lists that come in parts. What fails is told on stderr,
+ * so the commands only pass the error on. */
 #ifndef GA_CTL_ASK_H
 #define GA_CTL_ASK_H
 
 #include <stddef.h>
 
-#include "client/channel.h"
 #include "client/ctl/command.h"
 
-/* Send request and wait for a reply of body case expected. Returns 0 and *ret_reply, for the
- * caller to release, or a negative errno. */
-int ga_ask(const struct ga_ctl *ctl, Goalloc__V1__Envelope *request,
-           Goalloc__V1__Envelope__BodyCase expected, struct ga_reply **ret_reply);
+/* Return 0 and the answer, for the caller to give to ga_answer_fini, or a negative errno. */
+int ga_ask_status(const struct ga_ctl *ctl, struct ga_answer *ret_answer);
+int ga_ask_stats(const struct ga_ctl *ctl, struct ga_answer *ret_answer);
 
-int ga_ask_status(const struct ga_ctl *ctl, struct ga_reply **ret_reply);
-int ga_ask_stats(const struct ga_ctl *ctl, struct ga_reply **ret_reply);
-
-/* The replies that make up one list, in their order. */
+/* The answers that make up one list, in their order. */
 struct ga_parts {
-    struct ga_reply **replies;
+    struct ga_answer *answers;
     size_t count;
 };
 
 /* Fetch a whole list. The list is no snapshot: what changes between two parts may be in it or not.
  * Returns 0 and the parts, for the caller to give to ga_parts_fini, or a negative errno. */
+int ga_ask_arenas(const struct ga_ctl *ctl, struct ga_parts *ret_parts);
 int ga_ask_spans(const struct ga_ctl *ctl, struct ga_parts *ret_parts);
 int ga_ask_clients(const struct ga_ctl *ctl, struct ga_parts *ret_parts);
 int ga_ask_roots(const struct ga_ctl *ctl, struct ga_parts *ret_parts);

@@ -32,7 +32,7 @@ static void print_json(const struct ga_parts *parts)
     ga_json_begin_object(&json, NULL);
     ga_json_begin_list(&json, "clients");
     for (size_t i = 0; i < parts->count; i++) {
-        const Goalloc__V1__ClientList *list = ga_reply_message(parts->replies[i])->client_list;
+        const Goalloc__V1__ClientList *list = parts->answers[i].message->client_list;
         for (size_t k = 0; k < list->n_clients; k++)
             json_client(&json, list->clients[k]);
     }
@@ -72,7 +72,7 @@ static int print_clients(const struct ga_parts *parts)
     };
     struct ga_table *table = ga_table_new(columns, sizeof(columns) / sizeof(columns[0]));
     for (size_t i = 0; i < parts->count; i++) {
-        const Goalloc__V1__ClientList *list = ga_reply_message(parts->replies[i])->client_list;
+        const Goalloc__V1__ClientList *list = parts->answers[i].message->client_list;
         for (size_t k = 0; k < list->n_clients; k++)
             table_client(table, list->clients[k]);
     }

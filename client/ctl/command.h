@@ -4,20 +4,35 @@
 #define GA_CTL_COMMAND_H
 
 #include <stdbool.h>
+#include <stdint.h>
 
-struct ga_channel;
+#include "client/ctl/source.h"
 
-struct ga_ctl {
-    const char *socket; /* for messages */
-    struct ga_channel *channel;
-    bool json;
-    bool all; /* show also what there is none of */
+/* Which spans are shown: those that all conditions hold for. */
+struct ga_span_filter {
+    int64_t size_class; /* -1 = any */
+    uint64_t owner;     /* mcache, 0 = any */
+    uint64_t pid;       /* 0 = any */
+    uint64_t limit;     /* how many at most, 0 = all */
+    bool partial;       /* some slots used, some not */
+    bool full;
+    bool large;
+    bool leased;
 };
 
-/* Ask the server and print the answer to stdout. Return 0, or a negative errno after the reason
- * has been told on stderr. */
+struct ga_ctl {
+    struct ga_source source;
+    bool json;
+    bool all; /* show also what there is none of */
+    struct ga_span_filter filter;
+};
+
+/* Fetch the answer and print it to stdout. Return 0, or a negative errno after the reason has been
+ * told on stderr. */
 int ga_ctl_status(const struct ga_ctl *ctl);
 int ga_ctl_stats(const struct ga_ctl *ctl);
+int ga_ctl_classes(const struct ga_ctl *ctl);
+int ga_ctl_arenas(const struct ga_ctl *ctl);
 int ga_ctl_spans(const struct ga_ctl *ctl);
 int ga_ctl_clients(const struct ga_ctl *ctl);
 int ga_ctl_roots(const struct ga_ctl *ctl);

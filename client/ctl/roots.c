@@ -31,7 +31,7 @@ static void print_json(const struct ga_ctl_view *view)
     ga_json_address(&json, "base", view->base);
     ga_json_begin_list(&json, "roots");
     for (size_t i = 0; i < view->parts.count; i++) {
-        const Goalloc__V1__RootList *list = ga_reply_message(view->parts.replies[i])->root_list;
+        const Goalloc__V1__RootList *list = view->parts.answers[i].message->root_list;
         for (size_t k = 0; k < list->n_roots; k++)
             json_root(&json, view, list->roots[k]);
     }
@@ -48,7 +48,7 @@ static int print_roots(const struct ga_ctl_view *view)
     };
     struct ga_table *table = ga_table_new(columns, sizeof(columns) / sizeof(columns[0]));
     for (size_t i = 0; i < view->parts.count; i++) {
-        const Goalloc__V1__RootList *list = ga_reply_message(view->parts.replies[i])->root_list;
+        const Goalloc__V1__RootList *list = view->parts.answers[i].message->root_list;
         for (size_t k = 0; k < list->n_roots; k++) {
             const Goalloc__V1__Root *root = list->roots[k];
             const Goalloc__V1__ClientInfo *client = ga_ctl_view_client(view, root->client);

@@ -38,6 +38,52 @@ static const Goalloc__V1__ClientInfo *owner_of(const struct ga_ctl_view *view,
     return ga_ctl_view_client(view, span->client);
 }
 
+/* Whether the span is one that was asked for. */
+static bool is_wanted(const struct ga_span_filter *filter, const struct ga_ctl_view *view,
+                      const Goalloc__V1__SpanInfo *span)
+{
+    uint32_t size_class = span->span_class / 2;
+    if (filter->size_class >= 0 && size_class != (uint64_t)filter->size_class)
+        return false;
+    if ((filter->large && size_class != 0) || (filter->leased && span->owner == 0))
+        return false;
+    if (filter->owner && span->owner != filter->owner)
+        return false;
+    if ((filter->partial && (span->used == 0 || span->used == span->slots)) ||
+        (filter->full && span->used != span->slots))
+        return false;
+    if (filter->pid == 0)
+        return true;
+    const Goalloc__V1__ClientInfo *client = owner_of(view, span);
+    return client && client->pid == filter->pid;
+}
+
+/* Where a walk over the wanted spans of a list is. */
+struct walk {
+    size_t part;
+    size_t index;
+    uint64_t count;
+};
+
+/* The next span that is wanted, NULL behind the last and at the filter's limit. */
+static const Goalloc__V1__SpanInfo *next_span(const struct ga_span_filter *filter,
+                                              const struct ga_ctl_view *view, struct walk *walk)
+{
+    if (filter->limit && walk->count == filter->limit)
+        return NULL;
+    for (; walk->part < view->parts.count; walk->part++, walk->index = 0) {
+        const Goalloc__V1__SpanList *list = view->parts.answers[walk->part].message->span_list;
+        while (walk->index < list->n_spans) {
+            const Goalloc__V1__SpanInfo *span = list->spans[walk->index++];
+            if (is_wanted(filter, view, span)) {
+                walk->count++;
+                return span;
+            }
+        }
+    }
+    return NULL;
+}
+
 static void json_span(struct ga_json *json, const struct ga_ctl_view *view,
                       const Goalloc__V1__SpanInfo *span)
 {
@@ -56,18 +102,17 @@ static void json_span(struct ga_json *json, const struct ga_ctl_view *view,
     ga_json_end(json);
 }
 
-static void print_json(const struct ga_ctl_view *view)
+static void print_json(const struct ga_ctl *ctl, const struct ga_ctl_view *view)
 {
     struct ga_json json;
     ga_json_init(&json, stdout);
     ga_json_begin_object(&json, NULL);
     ga_json_address(&json, "base", view->base);
     ga_json_begin_list(&json, "spans");
-    for (size_t i = 0; i < view->parts.count; i++) {
-        const Goalloc__V1__SpanList *list = ga_reply_message(view->parts.replies[i])->span_list;
-        for (size_t k = 0; k < list->n_spans; k++)
-            json_span(&json, view, list->spans[k]);
-    }
+    struct walk walk = {0};
+    const Goalloc__V1__SpanInfo *span;
+    while ((span = next_span(&ctl->filter, view, &walk)))
+        json_span(&json, view, span);
     ga_json_end(&json);
     ga_json_end(&json);
 }
@@ -98,7 +143,7 @@ static void table_span(struct ga_table *table, const struct ga_ctl_view *view,
         ga_table_cell(table, "-");
 }
 
-static int print_spans(const struct ga_ctl_view *view)
+static int print_spans(const struct ga_ctl *ctl, const struct ga_ctl_view *view)
 {
     static const struct ga_table_column columns[] = {
         {.title = "ADDRESS", .align = GA_TABLE_LEFT}, {.title = "PAGES", .align = GA_TABLE_RIGHT},
@@ -108,19 +153,16 @@ static int print_spans(const struct ga_ctl_view *view)
         {.title = "PID", .align = GA_TABLE_RIGHT},
     };
     struct ga_table *table = ga_table_new(columns, sizeof(columns) / sizeof(columns[0]));
-    uint64_t nspans = 0;
     uint64_t bytes = 0;
     uint64_t slots = 0;
     uint64_t used = 0;
-    for (size_t i = 0; i < view->parts.count; i++) {
-        const Goalloc__V1__SpanList *list = ga_reply_message(view->parts.replies[i])->span_list;
-        for (size_t k = 0; k < list->n_spans; k++) {
-            table_span(table, view, list->spans[k]);
-            bytes += bytes_of(list->spans[k]);
-            slots += list->spans[k]->slots;
-            used += list->spans[k]->used;
-        }
-        nspans += list->n_spans;
+    struct walk walk = {0};
+    const Goalloc__V1__SpanInfo *span;
+    while ((span = next_span(&ctl->filter, view, &walk))) {
+        table_span(table, view, span);
+        bytes += bytes_of(span);
+        slots += span->slots;
+        used += span->used;
     }
     int err = ga_print_table(table);
     if (err < 0)
@@ -132,7 +174,7 @@ static int print_spans(const struct ga_ctl_view *view)
     ga_units_share(used, slots, share);
     printf("\n%" PRIu64 " span%s, %" PRIu64 " page%s (%s), %" PRIu64 " of %" PRIu64
            " slots used (%s)\n",
-           nspans, ga_print_plural(nspans), bytes >> GA_PAGE_SHIFT,
+           walk.count, ga_print_plural(walk.count), bytes >> GA_PAGE_SHIFT,
            ga_print_plural(bytes >> GA_PAGE_SHIFT), size, used, slots, share);
     return 0;
 }
@@ -144,9 +186,9 @@ int ga_ctl_spans(const struct ga_ctl *ctl)
     if (err < 0)
         return err;
     if (ctl->json)
-        print_json(&view);
+        print_json(ctl, &view);
     else
-        err = print_spans(&view);
+        err = print_spans(ctl, &view);
     ga_ctl_view_fini(&view);
     return err;
 }

@@ -1,53 +1,22 @@
-/* goallocctl stats: what was allocated and freed, in all and by size class. The counters are read
- * while the clients go on, so live objects are what the mallocs exceed the frees by, and never
- * less than none. */
+/* goallocctl stats: what was allocated and freed, in all and by size class. */
 #include "client/ctl/command.h"
 
 #include <inttypes.h>
 
 #include "client/ctl/ask.h"
+#include "client/ctl/class_rows.h"
 #include "client/ctl/json.h"
 #include "client/ctl/print.h"
 #include "client/ctl/table.h"
 #include "client/ctl/units.h"
-#include "shm/size_class.h"
 
-/* The counts of every class, in the order of the classes, whichever of them the server sent. */
-struct class_rows {
-    struct {
-        uint64_t mallocs;
-        uint64_t frees;
-        uint64_t spans;
-        uint64_t alloc_bytes;
-    } row[GA_SIZE_CLASS_COUNT];
-};
-
-static void collect(const Goalloc__V1__Stats *stats, struct class_rows *ret)
-{
-    *ret = (struct class_rows){0};
-    for (size_t i = 0; i < stats->n_by_class; i++) {
-        const Goalloc__V1__ClassStats *from = stats->by_class[i];
-        if (from->size_class >= GA_SIZE_CLASS_COUNT)
-            continue;
-        ret->row[from->size_class].mallocs = from->mallocs;
-        ret->row[from->size_class].frees = from->frees;
-        ret->row[from->size_class].spans = from->spans;
-        ret->row[from->size_class].alloc_bytes = from->alloc_bytes;
-    }
-}
-
-static bool is_shown(const struct ga_ctl *ctl, const struct class_rows *rows, uint32_t class)
+static bool is_shown(const struct ga_ctl *ctl, const struct ga_class_rows *rows, uint32_t class)
 {
     return ctl->all || rows->row[class].mallocs > 0 || rows->row[class].spans > 0;
 }
 
-static uint64_t live(uint64_t mallocs, uint64_t frees)
-{
-    return mallocs > frees ? mallocs - frees : 0;
-}
-
 static void print_json(const struct ga_ctl *ctl, const Goalloc__V1__Stats *stats,
-                       const struct class_rows *rows)
+                       const struct ga_class_rows *rows)
 {
     struct ga_json json;
     ga_json_init(&json, stdout);
@@ -63,8 +32,14 @@ static void print_json(const struct ga_ctl *ctl, const Goalloc__V1__Stats *stats
     ga_json_number(&json, "heap_inuse_bytes", stats->heap_inuse_bytes);
     ga_json_number(&json, "meta_bytes", stats->meta_bytes);
     ga_json_number(&json, "bits_bytes", stats->bits_bytes);
+    ga_json_number(&json, "mspan_inuse_bytes", stats->mspan_inuse_bytes);
+    ga_json_number(&json, "mspan_sys_bytes", stats->mspan_sys_bytes);
+    ga_json_number(&json, "mcache_inuse_bytes", stats->mcache_inuse_bytes);
+    ga_json_number(&json, "mcache_sys_bytes", stats->mcache_sys_bytes);
+    ga_json_number(&json, "other_sys_bytes", stats->other_sys_bytes);
     ga_json_number(&json, "spans_inuse", stats->spans_inuse);
     ga_json_number(&json, "spans_leased", stats->spans_leased);
+    ga_json_number(&json, "leased_bytes", stats->leased_bytes);
     ga_json_begin_list(&json, "by_class");
     for (uint32_t c = 0; c < GA_SIZE_CLASS_COUNT; c++) {
         if (!is_shown(ctl, rows, c))
@@ -74,7 +49,7 @@ static void print_json(const struct ga_ctl *ctl, const Goalloc__V1__Stats *stats
         ga_json_number(&json, "size_bytes", ga_size_classes[c].size);
         ga_json_number(&json, "mallocs", rows->row[c].mallocs);
         ga_json_number(&json, "frees", rows->row[c].frees);
-        ga_json_number(&json, "live_objects", live(rows->row[c].mallocs, rows->row[c].frees));
+        ga_json_number(&json, "live_objects", rows->row[c].live);
         ga_json_number(&json, "live_bytes", rows->row[c].alloc_bytes);
         ga_json_number(&json, "spans", rows->row[c].spans);
         ga_json_end(&json);
@@ -100,8 +75,9 @@ static int print_totals(const Goalloc__V1__Stats *stats)
                   ga_print_plural(stats->mallocs), stats->frees, ga_print_plural(stats->frees));
 
     ga_table_cell(card, "spans");
-    ga_table_cell(card, "%" PRIu64 " in use, %" PRIu64 " of them leased", stats->spans_inuse,
-                  stats->spans_leased);
+    ga_units_size(stats->leased_bytes, size[0]);
+    ga_table_cell(card, "%" PRIu64 " in use, %" PRIu64 " of them leased (%s)", stats->spans_inuse,
+                  stats->spans_leased, size[0]);
 
     ga_units_size(stats->sys_bytes, size[0]);
     ga_units_size(stats->heap_sys_bytes, size[1]);
@@ -117,7 +93,7 @@ static int print_totals(const Goalloc__V1__Stats *stats)
     return ga_print_table(card);
 }
 
-static int print_classes(const struct ga_ctl *ctl, const struct class_rows *rows)
+static int print_classes(const struct ga_ctl *ctl, const struct ga_class_rows *rows)
 {
     static const struct ga_table_column columns[] = {
         {.title = "CLASS", .align = GA_TABLE_RIGHT},   {.title = "SIZE", .align = GA_TABLE_RIGHT},
@@ -140,7 +116,7 @@ static int print_classes(const struct ga_ctl *ctl, const struct class_rows *rows
         }
         ga_table_number(table, rows->row[c].mallocs);
         ga_table_number(table, rows->row[c].frees);
-        ga_table_number(table, live(rows->row[c].mallocs, rows->row[c].frees));
+        ga_table_number(table, rows->row[c].live);
         ga_table_size(table, rows->row[c].alloc_bytes);
         ga_table_number(table, rows->row[c].spans);
     }
@@ -149,13 +125,13 @@ static int print_classes(const struct ga_ctl *ctl, const struct class_rows *rows
 
 int ga_ctl_stats(const struct ga_ctl *ctl)
 {
-    struct ga_reply *reply;
-    int err = ga_ask_stats(ctl, &reply);
+    struct ga_answer answer;
+    int err = ga_ask_stats(ctl, &answer);
     if (err < 0)
         return err;
-    const Goalloc__V1__Stats *stats = ga_reply_message(reply)->stats;
-    struct class_rows rows;
-    collect(stats, &rows);
+    const Goalloc__V1__Stats *stats = answer.message->stats;
+    struct ga_class_rows rows;
+    ga_class_rows_collect(stats, &rows);
     if (ctl->json) {
         print_json(ctl, stats, &rows);
     } else {
@@ -165,6 +141,6 @@ int ga_ctl_stats(const struct ga_ctl *ctl)
             err = print_classes(ctl, &rows);
         }
     }
-    ga_reply_release(reply);
+    ga_answer_fini(&answer);
     return err;
 }

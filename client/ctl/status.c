@@ -94,15 +94,15 @@ static int print_card(const Goalloc__V1__Status *status)
 
 int ga_ctl_status(const struct ga_ctl *ctl)
 {
-    struct ga_reply *reply;
-    int err = ga_ask_status(ctl, &reply);
+    struct ga_answer answer;
+    int err = ga_ask_status(ctl, &answer);
     if (err < 0)
         return err;
-    const Goalloc__V1__Status *status = ga_reply_message(reply)->status;
+    const Goalloc__V1__Status *status = answer.message->status;
     if (ctl->json)
         print_json(status);
     else
         err = print_card(status);
-    ga_reply_release(reply);
+    ga_answer_fini(&answer);
     return err;
 }

@@ -10,12 +10,12 @@
 
 static int fetch_base(const struct ga_ctl *ctl, struct ga_ctl_view *view)
 {
-    struct ga_reply *reply;
-    int err = ga_ask_status(ctl, &reply);
+    struct ga_answer answer;
+    int err = ga_ask_status(ctl, &answer);
     if (err < 0)
         return err;
-    view->base = ga_reply_message(reply)->status->heap_base;
-    ga_reply_release(reply);
+    view->base = answer.message->status->heap_base;
+    ga_answer_fini(&answer);
     return 0;
 }
 
@@ -30,8 +30,7 @@ static int fetch_clients(const struct ga_ctl *ctl, struct ga_ctl_view *view)
         return -ENOMEM;
     }
     for (size_t i = 0; i < view->clients.count; i++) {
-        const Goalloc__V1__ClientList *list =
-            ga_reply_message(view->clients.replies[i])->client_list;
+        const Goalloc__V1__ClientList *list = view->clients.answers[i].message->client_list;
         for (size_t k = 0; k < list->n_clients; k++)
             if (list->clients[k]->client <= GA_CLIENT_COUNT)
                 view->by_number[list->clients[k]->client] = list->clients[k];

@@ -68,6 +68,7 @@ static const struct route routes[] = {
     {GOALLOC__V1__ENVELOPE__BODY_LIST_SPANS, REQUEST, NEEDS_HELLO, ga_handle_list_spans},
     {GOALLOC__V1__ENVELOPE__BODY_LIST_CLIENTS, REQUEST, NEEDS_HELLO, ga_handle_list_clients},
     {GOALLOC__V1__ENVELOPE__BODY_LIST_ROOTS, REQUEST, NEEDS_HELLO, ga_handle_list_roots},
+    {GOALLOC__V1__ENVELOPE__BODY_LIST_ARENAS, REQUEST, NEEDS_HELLO, ga_handle_list_arenas},
     {GOALLOC__V1__ENVELOPE__BODY_SYNC, REQUEST, NEEDS_HELLO, ga_handle_sync},
     {GOALLOC__V1__ENVELOPE__BODY_STOP_WAITING, NOTE, NEEDS_HELLO, ga_handle_stop_waiting},
     {GOALLOC__V1__ENVELOPE__BODY_RETURN_SPANS, NOTE, NEEDS_ATTACH, ga_handle_return},

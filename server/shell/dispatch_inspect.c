@@ -10,12 +10,15 @@
 #include "server/shell/connection.h"
 #include "server/shell/reply.h"
 #include "server/shell/server.h"
+#include "shm/arenas.h"
 #include "shm/size_class.h"
 
 /* Encoded, each entry has a tag and a length of 3 bytes together, each number a tag and at most 5
  * bytes (32 bits) or 10 (64 bits), a short text a tag and a length. */
 #define SPAN_MAX_BYTES   (3 + 7 * 6)
 #define CLIENT_MAX_BYTES (3 + 4 * 6 + (2 + 31) + 5 * 11)
+#define ARENA_MAX_BYTES  (3 + 5 * 6)
+#define LIST_ARENAS      ((GA_LIST_MAX_BYTES - 64) / ARENA_MAX_BYTES)
 #define LIST_SPANS       ((GA_LIST_MAX_BYTES - 64) / SPAN_MAX_BYTES)
 #define LIST_CLIENTS     ((GA_LIST_MAX_BYTES - 64) / CLIENT_MAX_BYTES)
 
@@ -190,5 +193,34 @@ void ga_handle_list_clients(struct ga_connection *connection, const Goalloc__V1_
     Goalloc__V1__Envelope reply = GOALLOC__V1__ENVELOPE__INIT;
     reply.body_case = GOALLOC__V1__ENVELOPE__BODY_CLIENT_LIST;
     reply.client_list = &body;
+    ga_reply(connection, message->id, &reply);
+}
+
+void ga_handle_list_arenas(struct ga_connection *connection, const Goalloc__V1__Envelope *message)
+{
+    Goalloc__V1__ArenaInfo arenas[LIST_ARENAS];
+    Goalloc__V1__ArenaInfo *list[LIST_ARENAS];
+    Goalloc__V1__ArenaList body = GOALLOC__V1__ARENA_LIST__INIT;
+    body.arenas = list;
+    uint64_t cursor = message->list_arenas->cursor;
+    struct ga_arena_info info;
+    while (ga_heap_next_arenas(connection->server->heap, cursor, &info) == 0) {
+        if (body.n_arenas == LIST_ARENAS) {
+            body.next = info.index;
+            break;
+        }
+        size_t i = body.n_arenas++;
+        goalloc__v1__arena_info__init(&arenas[i]);
+        arenas[i].index = (uint32_t)info.index;
+        arenas[i].count = (uint32_t)info.count;
+        arenas[i].state = info.state;
+        arenas[i].ready_npages = (uint32_t)info.ready_npages;
+        arenas[i].inuse_npages = (uint32_t)info.inuse_npages;
+        list[i] = &arenas[i];
+        cursor = info.index + info.count;
+    }
+    Goalloc__V1__Envelope reply = GOALLOC__V1__ENVELOPE__INIT;
+    reply.body_case = GOALLOC__V1__ENVELOPE__BODY_ARENA_LIST;
+    reply.arena_list = &body;
     ga_reply(connection, message->id, &reply);
 }

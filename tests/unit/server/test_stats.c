@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "shm/arenas.h"
 #include "shm/recount.h"
 #include "shm/size_class.h"
 #include "support/cunit_main.h"
@@ -78,6 +79,25 @@ static const char *check_recount(uint64_t nobjects)
     if (other.objects != objects || other.alloc_bytes != bytes || other.spans != s.spans_inuse ||
         other.inuse_npages * GA_PAGE_SIZE != s.heap_inuse_bytes)
         return "both recounts agree";
+    if (other.spans_leased != s.spans_leased || other.leased_bytes != s.leased_bytes)
+        return "leases are counted alike";
+    for (size_t i = 0; i < COUNT(s.by_class); i++)
+        if (other.objects_by_class[i] != s.by_class[i].mallocs - s.by_class[i].frees ||
+            other.bytes_by_class[i] != s.by_class[i].alloc_bytes ||
+            other.spans_by_class[i] != s.by_class[i].spans)
+            return "each class is counted alike";
+    uint64_t inuse = 0;
+    uint64_t ready = 0;
+    uint64_t arena = 0;
+    struct ga_arena_info info;
+    while (ga_arenas_next(&core.view, arena, &info) == 0) {
+        inuse += info.inuse_npages;
+        ready += info.ready_npages;
+        arena += info.count;
+    }
+    if (arena != RESERVE / GA_ARENA_SIZE || inuse * GA_PAGE_SIZE != s.heap_inuse_bytes ||
+        ready * GA_PAGE_SIZE != s.heap_sys_bytes)
+        return "the arenas add up to the heap";
     return NULL;
 }
 

@@ -1,0 +1,31 @@
+/* What the command line of goallocctl says. It is read against two tables, of commands and of
+ * options, so that help, checks and messages cannot disagree. */
+#ifndef GA_CTL_COMMAND_LINE_H
+#define GA_CTL_COMMAND_LINE_H
+
+#include "client/ctl/command.h"
+
+struct ga_command {
+    const char *name;
+    const char *summary;
+    int (*run)(const struct ga_ctl *ctl); /* NULL: help, which needs no source */
+};
+
+struct ga_request {
+    const struct ga_command *command; /* NULL with --help and --version */
+    const char *socket;               /* NULL = the default */
+    bool json;
+    bool all;
+    struct ga_span_filter filter;
+    bool help;
+    bool version;
+};
+
+/* Read the words. Returns 0; -EINVAL after what is wrong, and what is allowed, has been told on
+ * stderr. */
+int ga_command_line_read(int argc, char **argv, struct ga_request *ret);
+
+/* Print the help to stdout. */
+void ga_command_line_help(void);
+
+#endif

@@ -1,0 +1,51 @@
+/* The two kinds of sources behind one face. */
+#include "client/ctl/source.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "client/channel.h"
+#include "proto/error.h"
+
+int ga_source_open_socket(const char *socket, struct ga_source *ret)
+{
+    struct ga_channel_options options = {.client_name = "goallocctl"};
+    char reason[GA_CHANNEL_ERROR_BYTES];
+    struct ga_source source = {.kind = "socket", .server_alive = true, .socket = socket};
+    int err = ga_channel_open(socket, &options, reason, &source.channel);
+    if (err < 0) {
+        fprintf(stderr, "goallocctl: %s\n", reason);
+        return err;
+    }
+    *ret = source;
+    return 0;
+}
+
+void ga_source_close(struct ga_source *source)
+{
+    ga_channel_close(source->channel);
+    *source = (struct ga_source){0};
+}
+
+int ga_source_ask(const struct ga_source *source, Goalloc__V1__Envelope *request,
+                  Goalloc__V1__Envelope__BodyCase expected, struct ga_answer *ret_answer)
+{
+    char detail[GA_CHANNEL_ERROR_BYTES] = "";
+    struct ga_answer answer = {0};
+    int err = ga_channel_call(source->channel, request, expected, detail, &answer.reply);
+    if (err < 0) {
+        const char *more = detail[0] ? detail : ga_error_text(err);
+        fprintf(stderr, "goallocctl: the server at %s did not answer: %s\n", source->socket, more);
+        return err;
+    }
+    answer.message = ga_reply_message(answer.reply);
+    *ret_answer = answer;
+    return 0;
+}
+
+void ga_answer_fini(struct ga_answer *answer)
+{
+    ga_reply_release(answer->reply);
+    free(answer->memory);
+    *answer = (struct ga_answer){0};
+}

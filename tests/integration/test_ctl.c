@@ -1,0 +1,247 @@
+/* goallocctl against a real server: every command in both forms, the filters of spans, and exit
+ * codes. What it prints as JSON must be JSON, and must say what this process did to the heap. */
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "goalloc/goalloc.h"
+#include "integration/json_check.h"
+#include "integration/run.h"
+#include "shm/size_class.h"
+#include "support/cunit_main.h"
+#include "support/server_fixture.h"
+
+#define COUNT(a) (sizeof(a) / sizeof(*(a)))
+#define OBJECTS  500
+#define SIZE     1000u /* of each, class 1024 */
+#define LARGE    100000u
+
+static struct ga_test_server server;
+static struct goalloc_heap *heap;
+static void *objects[OBJECTS];
+static void *large;
+static struct ga_run run;
+
+/* Run goallocctl with words (up to a NULL) after --socket. */
+static int ctl(const char *const *words)
+{
+    const char *arguments[16] = {"--socket", server.socket};
+    for (size_t i = 0; words[i]; i++)
+        arguments[2 + i] = words[i];
+    CU_ASSERT_FATAL(ga_run(&run, GOALLOCCTL_PATH, arguments));
+    return run.code;
+}
+#define CTL(...) ctl((const char *const[]){__VA_ARGS__, NULL})
+
+/* The same with --json: done, silent on stderr, and a document. */
+static void check_json(const char *const *words)
+{
+    const char *arguments[12] = {"--json"};
+    for (size_t i = 0; words[i]; i++)
+        arguments[1 + i] = words[i];
+    CU_ASSERT_EQUAL(ctl(arguments), 0);
+    CU_ASSERT_STRING_EQUAL(run.err, "");
+    CU_ASSERT(ga_json_is_valid(run.out));
+}
+#define JSON(...) check_json((const char *const[]){__VA_ARGS__, NULL})
+
+static uint64_t number(const char *key)
+{
+    return ga_json_number_of(run.out, key);
+}
+
+static uint64_t nspans(void)
+{
+    return ga_json_count(run.out, "owner_mcache");
+}
+
+static void every_command_prints(void)
+{
+    static const char *const commands[] = {"status", "stats",   "classes", "arenas",
+                                           "spans",  "clients", "roots"};
+    for (size_t i = 0; i < COUNT(commands); i++) {
+        CU_ASSERT_EQUAL(CTL(commands[i]), 0);
+        CU_ASSERT_STRING_EQUAL(run.err, "");
+        CU_ASSERT(strlen(run.out) > 20);
+        JSON(commands[i]);
+    }
+    JSON("roots");
+    CU_ASSERT_PTR_NOT_NULL(strstr(run.out, "\"name\": \"the root\""));
+    JSON("clients");
+    CU_ASSERT_EQUAL(number("pid"), (uint64_t)getpid());
+    CU_ASSERT_EQUAL(CTL("help"), 0);
+    CU_ASSERT_EQUAL(CTL("--version"), 0);
+}
+
+static void stats_and_classes(void)
+{
+    uint32_t class = ga_size_class_for_malloc(SIZE);
+    JSON("stats");
+    CU_ASSERT_EQUAL(number("heap_objects"), OBJECTS + 1);
+    CU_ASSERT_EQUAL(number("mallocs"), OBJECTS + 1);
+    uint64_t bytes = OBJECTS * ga_size_classes[class].size + 13 * GA_PAGE_SIZE;
+    CU_ASSERT_EQUAL(number("alloc_bytes"), bytes);
+    CU_ASSERT_EQUAL(number("sys_bytes"), number("heap_sys_bytes") + number("mspan_sys_bytes") +
+                                             number("mcache_sys_bytes") +
+                                             number("other_sys_bytes"));
+    CU_ASSERT_EQUAL(ga_json_count(run.out, "size_class"), 2);
+    JSON("stats", "--all");
+    CU_ASSERT_EQUAL(ga_json_count(run.out, "size_class"), GA_SIZE_CLASS_COUNT);
+
+    JSON("classes");
+    CU_ASSERT_EQUAL(ga_json_count(run.out, "size_class"), GA_SIZE_CLASS_COUNT);
+    char line[64];
+    snprintf(line, sizeof(line), "\"size_class\": %u,", class);
+    const char *row = strstr(run.out, line);
+    CU_ASSERT_PTR_NOT_NULL_FATAL(row);
+    CU_ASSERT_EQUAL(ga_json_number_of(row, "live_objects"), OBJECTS);
+    CU_ASSERT_EQUAL(ga_json_number_of(row, "slots"), ga_size_classes[class].nslots);
+    CU_ASSERT_EQUAL(ga_json_number_of(row, "free_slots"),
+                    ga_json_number_of(row, "spans") * ga_size_classes[class].nslots - OBJECTS);
+    /* Go's figures for its class 7, 80 bytes: one page, 102 slots, 32 bytes behind them, 19.07%. */
+    row = strstr(run.out, "\"size_bytes\": 80,");
+    CU_ASSERT_PTR_NOT_NULL_FATAL(row);
+    CU_ASSERT(ga_json_number_of(row, "slots") == 102 &&
+              ga_json_number_of(row, "tail_waste_bytes") == 32 &&
+              ga_json_number_of(row, "worst_waste_bytes") == 1562);
+}
+
+static void arenas_add_up(void)
+{
+    JSON("status");
+    uint64_t committed = number("committed_bytes");
+    uint64_t inuse = number("inuse_bytes");
+    uint64_t reserve = number("reserve_bytes");
+    JSON("arenas");
+    CU_ASSERT_EQUAL(number("ready_npages") * GA_PAGE_SIZE, committed);
+    CU_ASSERT_EQUAL(number("inuse_npages") * GA_PAGE_SIZE, inuse);
+    CU_ASSERT_EQUAL(number("free_npages"), number("ready_npages") - number("inuse_npages"));
+    CU_ASSERT_EQUAL(ga_json_count(run.out, "state"), 2); /* one Ready, the others in one line */
+    const char *reserved = strstr(run.out, "\"index\": 1,");
+    CU_ASSERT_PTR_NOT_NULL_FATAL(reserved);
+    CU_ASSERT_EQUAL(ga_json_number_of(reserved, "count"), reserve / GA_ARENA_SIZE - 1);
+    CU_ASSERT_PTR_NOT_NULL(strstr(reserved, "\"state\": \"Reserved\""));
+}
+
+static void filters_of_spans(void)
+{
+    char class[16];
+    char pid[16];
+    snprintf(class, sizeof(class), "%u", ga_size_class_for_malloc(SIZE));
+    snprintf(pid, sizeof(pid), "%d", (int)getpid());
+    JSON("spans");
+    uint64_t all = nspans();
+    char owner[16];
+    snprintf(owner, sizeof(owner), "%d", (int)number("owner_mcache"));
+    JSON("spans", "--class", class);
+    CU_ASSERT_EQUAL(nspans(), all - 1);
+    JSON("spans", "--size=1000");
+    CU_ASSERT_EQUAL(nspans(), all - 1);
+    JSON("spans", "--size", "999999", "--class=0");
+    CU_ASSERT(nspans() == 1 && number("used") == 1 && number("npages") == 13);
+    JSON("spans", "--large");
+    CU_ASSERT_EQUAL(nspans(), 1);
+    JSON("spans", "--leased");
+    CU_ASSERT_EQUAL(nspans(), all - 1);
+    JSON("spans", "--owner", owner);
+    CU_ASSERT_EQUAL(nspans(), all - 1);
+    JSON("spans", "--owner", "60000");
+    CU_ASSERT_EQUAL(nspans(), 0);
+    JSON("spans", "--pid", pid);
+    CU_ASSERT_EQUAL(nspans(), all);
+    JSON("spans", "--pid", "1", "--leased");
+    CU_ASSERT_EQUAL(nspans(), 0);
+    JSON("spans", "--limit", "3");
+    CU_ASSERT_EQUAL(nspans(), 3);
+
+    JSON("spans", "--full");
+    uint64_t full = nspans();
+    CU_ASSERT(full > OBJECTS / 8 / 2 && full <= all);
+    CU_ASSERT_EQUAL(number("used"), number("slots"));
+    goalloc_free(heap, objects[0]); /* its span has other objects, and is not allocated from */
+    JSON("spans", "--full", "--class", class);
+    CU_ASSERT_EQUAL(nspans(), full - 2); /* without that one, and the large one */
+    JSON("spans", "--partial");
+    CU_ASSERT(nspans() >= 1 && number("used") > 0 && number("used") < number("slots"));
+    objects[0] = goalloc_malloc(heap, SIZE);
+}
+
+static void wrong_usage(void)
+{
+    static const char *const wrong[][6] = {
+        {"stat"},
+        {"stats", "spans"},
+        {"--jsn", "stats"},
+        {"--json=1", "stats"},
+        {"--json"},
+        {"--all", "spans"},
+        {"--leased", "stats"},
+        {"--leased", "--all", "spans"},
+        {"spans", "--class"},
+        {"spans", "--class="},
+        {"spans", "--class", "68"},
+        {"spans", "--class", "-1"},
+        {"spans", "--class", "1x"},
+        {"spans", "--class", "5", "--size", "8"},
+        {"spans", "--owner", "0"},
+        {"spans", "--owner", "99999999999999999999"},
+        {"spans", "--limit", "0"},
+        {"spans", "--partial", "--full"},
+        {"spans", "--large", "--leased"},
+    };
+    for (size_t i = 0; i < COUNT(wrong); i++) {
+        CU_ASSERT_EQUAL(ctl(wrong[i]), 2);
+        CU_ASSERT_STRING_EQUAL(run.out, "");
+        CU_ASSERT_EQUAL(strncmp(run.err, "goallocctl: ", 12), 0);
+    }
+}
+
+static void no_server(void)
+{
+    static const char *const arguments[] = {"status", "--socket", "/nonexistent/sock", NULL};
+    CU_ASSERT_FATAL(ga_run(&run, GOALLOCCTL_PATH, arguments));
+    CU_ASSERT_EQUAL(run.code, 1);
+    CU_ASSERT_STRING_EQUAL(run.out, "");
+    CU_ASSERT_PTR_NOT_NULL(strstr(run.err, "/nonexistent/sock"));
+}
+
+static void json_checker(void)
+{
+    static const char *const good[] = {"{}", " [1, -2.5e+7, \"\\u00e4\\n\", null, {\"a\": true}] "};
+    static const char *const bad[] = {"",       "{",  "[1,]",  "{\"a\"}",
+                                      "{a: 1}", "01", "[1] 2", "\"\n\""};
+    for (size_t i = 0; i < COUNT(good); i++)
+        CU_ASSERT(ga_json_is_valid(good[i]));
+    for (size_t i = 0; i < COUNT(bad); i++)
+        CU_ASSERT_FALSE(ga_json_is_valid(bad[i]));
+}
+
+static bool fill_heap(void)
+{
+    if (goalloc_attach(server.socket, NULL, &heap) < 0)
+        return false;
+    bool good = true;
+    for (int i = 0; i < OBJECTS; i++)
+        good = (objects[i] = goalloc_malloc(heap, SIZE)) && good;
+    large = goalloc_malloc(heap, LARGE);
+    return good && large && goalloc_publish(heap, "the root", large) == 0;
+}
+
+int main(void)
+{
+    static const struct ga_test tests[] = {
+        {"the checker of JSON", json_checker},
+        {"every command prints", every_command_prints},
+        {"stats and classes", stats_and_classes},
+        {"arenas add up", arenas_add_up},
+        {"filters of spans", filters_of_spans},
+        {"wrong usage", wrong_usage},
+        {"no server", no_server},
+    };
+    if (!ga_test_server_start("1G", &server) || !fill_heap())
+        return 1;
+    int code = ga_test_main("integration.ctl", tests, COUNT(tests));
+    goalloc_detach(heap);
+    ga_run_fini(&run);
+    return ga_test_server_stop(&server) ? code : 1;
+}
