@@ -82,12 +82,11 @@ static int inspect(int fd, int64_t owner_uid, uint64_t *ret_bytes)
     return 0;
 }
 
-int ga_mapping_open(const char *name, enum ga_object object, bool read_only, int64_t owner_uid,
-                    uint64_t address, uint64_t bytes, struct ga_mapping *ret)
+static int open_object(const char *name, enum ga_object object, bool read_only, int64_t owner_uid,
+                       uint64_t address, uint64_t bytes, struct ga_mapping *ret)
 {
     char path[GA_OBJECT_NAME_BYTES];
     ga_object_name(name, object, path);
-    read_only = read_only || object == GA_OBJECT_META;
     /* Not blocking: somebody may have put a FIFO there. */
     int fd = shm_open(path, (read_only ? O_RDONLY : O_RDWR) | O_CLOEXEC | O_NONBLOCK, 0);
     if (fd < 0)
@@ -113,6 +112,19 @@ int ga_mapping_open(const char *name, enum ga_object object, bool read_only, int
     }
     *ret = (struct ga_mapping){.fd = fd, .address = got, .bytes = bytes};
     return 0;
+}
+
+int ga_mapping_open(const char *name, enum ga_object object, bool read_only, int64_t owner_uid,
+                    uint64_t address, uint64_t bytes, struct ga_mapping *ret)
+{
+    return open_object(name, object, read_only || object == GA_OBJECT_META, owner_uid, address,
+                       bytes, ret);
+}
+
+int ga_mapping_adopt(const char *name, enum ga_object object, int64_t owner_uid, uint64_t address,
+                     uint64_t bytes, struct ga_mapping *ret)
+{
+    return open_object(name, object, false, owner_uid, address, bytes, ret);
 }
 
 void ga_mapping_close(struct ga_mapping *m)

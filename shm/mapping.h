@@ -46,6 +46,10 @@ int ga_mapping_create(const char *name, enum ga_object object, unsigned mode, ui
 int ga_mapping_open(const char *name, enum ga_object object, bool read_only, int64_t owner_uid,
                     uint64_t address, uint64_t bytes, struct ga_mapping *ret);
 
+/* As ga_mapping_open, for a server that takes the heap over: meta too is mapped to be written. */
+int ga_mapping_adopt(const char *name, enum ga_object object, int64_t owner_uid, uint64_t address,
+                     uint64_t bytes, struct ga_mapping *ret);
+
 /* Unmap and close; a mapping that is GA_MAPPING_NONE is left alone. */
 void ga_mapping_close(struct ga_mapping *m);
 

@@ -125,7 +125,7 @@ printf '%sgoalloc: one heap, many processes%s\n' "$bold" "$plain"
 
 step "A server sets up a heap"
 mkfifo "$dir/ready"
-"$bin/goallocd" --name "$name" --socket "$GOALLOC_SOCKET" --limit 256M --ready-fd 4 \
+"$bin/goallocd" --name "$name" --socket "$GOALLOC_SOCKET" --limit 256M --ephemeral --ready-fd 4 \
     4>"$dir/ready" 2>"$dir/log" &
 server=$!
 ready=

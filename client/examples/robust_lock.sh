@@ -20,7 +20,7 @@ cleanup() {
 trap cleanup EXIT
 trap 'exit 130' INT TERM
 
-"$bin/goallocd" --name "$name" --socket "$GOALLOC_SOCKET" --limit 64M --log-level warning &
+"$bin/goallocd" --name "$name" --socket "$GOALLOC_SOCKET" --limit 64M --ephemeral --log-level warning &
 server=$!
 for _ in {1..100}; do
     ! "$bin/goallocctl" status >/dev/null 2>&1 || break

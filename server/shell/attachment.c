@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "server/shell/connection.h"
@@ -64,9 +65,8 @@ static void link_to(struct ga_attachment *attachment, struct ga_server *server)
 }
 
 /* Begin to watch pidfd, which is the attachment's from then on. */
-static int watch(struct ga_connection *connection, int pidfd, struct ga_attachment **ret)
+static int watch(struct ga_server *server, uint32_t pid, int pidfd, struct ga_attachment **ret)
 {
-    struct ga_server *server = connection->server;
     struct ga_attachment *attachment = calloc(1, sizeof(*attachment));
     if (!attachment)
         return -ENOMEM;
@@ -77,7 +77,7 @@ static int watch(struct ga_connection *connection, int pidfd, struct ga_attachme
     }
     attachment->watch.data = attachment;
     attachment->pidfd = pidfd;
-    attachment->pid = connection->peer.pid;
+    attachment->pid = pid;
     attachment->server = server;
     link_to(attachment, server);
     *ret = attachment;
@@ -106,7 +106,7 @@ int ga_attachment_new(struct ga_connection *connection, struct ga_attachment **r
     if (r < 0)
         return r;
     struct ga_attachment *attachment = NULL;
-    r = watch(connection, pidfd, &attachment);
+    r = watch(server, peer->pid, pidfd, &attachment);
     if (r < 0) {
         close(pidfd);
         return r;
@@ -124,4 +124,50 @@ int ga_attachment_new(struct ga_connection *connection, struct ga_attachment **r
     connection->was_attached = true;
     *ret = attachment;
     return 0;
+}
+
+/* Watch a client that the heap has from its former server. -ESRCH where its process has ended. */
+static int adopt(struct ga_server *server, const struct ga_client_info *client)
+{
+    int pidfd = -1;
+    int r = ga_process_watch_pid(client->pid, client->start_time, &pidfd);
+    if (r < 0)
+        return r;
+    struct ga_attachment *attachment = NULL;
+    r = watch(server, client->pid, pidfd, &attachment);
+    if (r < 0) {
+        close(pidfd);
+        return r;
+    }
+    r = uv_poll_start(&attachment->watch, UV_READABLE, on_process_event);
+    if (r < 0) {
+        ga_attachment_abandon(attachment);
+        return r;
+    }
+    attachment->client = client->client;
+    attachment->nmcaches = client->mcaches;
+    return 0;
+}
+
+void ga_attachment_adopt_all(struct ga_server *server)
+{
+    struct ga_client_info info;
+    uint32_t alive = 0;
+    uint32_t gone = 0;
+    for (uint32_t i = 0; ga_heap_next_client(server->heap, i, &info) == 0; i = info.client + 1) {
+        int r = adopt(server, &info);
+        if (r == -ESRCH) {
+            ga_heap_client_gone(server->heap, info.client);
+            gone++;
+            continue;
+        }
+        alive++;
+        if (r < 0)
+            ga_log(GA_LOG_WARNING,
+                   "process %" PRIu32 " cannot be watched, and keeps what it holds: %s", info.pid,
+                   strerror(-r));
+    }
+    ga_log(GA_LOG_INFO,
+           "took heap '%s' over: %" PRIu32 " of its clients live, %" PRIu32 " have ended",
+           server->world->name, alive, gone);
 }

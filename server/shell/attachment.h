@@ -39,6 +39,11 @@ struct ga_attachment {
  * be seen; what ga_heap_attach returns; or another negative errno. */
 int ga_attachment_new(struct ga_connection *connection, struct ga_attachment **ret);
 
+/* The clients of a heap that was taken over: watch those whose process lives; what the others hold,
+ * the heap takes back. Those that live have no connection any more, and keep what they hold until
+ * they end. */
+void ga_attachment_adopt_all(struct ga_server *server);
+
 /* How many attachments process pid has. */
 uint32_t ga_attachment_count(const struct ga_server *server, uint32_t pid);
 

@@ -21,21 +21,6 @@ static int refuse_served(const struct ga_neighbour *old)
     return -EEXIST;
 }
 
-static int refuse_dead(const struct ga_neighbour *old)
-{
-    if (old->server_pid != 0)
-        ga_log(GA_LOG_ERROR,
-               "heap '%s' is there already: its server, process %" PRIu32 ", died without removing "
-               "it; 'goallocd --name %s --replace' removes the old heap and starts anew",
-               old->name, old->server_pid, old->name);
-    else
-        ga_log(GA_LOG_ERROR,
-               "heap '%s' is there already, not made to its end: its server died before; "
-               "'goallocd --name %s --replace' removes the old heap and starts anew",
-               old->name, old->name);
-    return -EEXIST;
-}
-
 static int remove_old(const struct ga_neighbour *old)
 {
     for (int object = GA_OBJECT_COUNT - 1; object >= 0; object--) {
@@ -51,12 +36,33 @@ static int remove_old(const struct ga_neighbour *old)
     return 0;
 }
 
-int ga_claim_name(const struct ga_options *options)
+/* What to do with a heap whose server is gone. One that was never finished, or had ended, holds
+ * nothing that anybody could have used: it is removed without asking. */
+static int decide(const struct ga_options *options, const struct ga_neighbour *old,
+                  struct ga_neighbour *ret_old)
+{
+    bool known = old->layout_version == GA_LAYOUT_VERSION;
+    if (options->replace || old->blank || (known && old->state != GA_HEAP_LIVE)) {
+        int r = remove_old(old);
+        return r < 0 ? r : GA_CLAIM_NEW;
+    }
+    if (!known) {
+        ga_log(GA_LOG_ERROR,
+               "the name '%s' is taken: /dev/shm/goalloc.%s.meta is no heap; 'goallocd --name %s "
+               "--replace' removes it and starts anew",
+               old->name, old->name, old->name);
+        return -EEXIST;
+    }
+    *ret_old = *old;
+    return GA_CLAIM_ADOPT;
+}
+
+int ga_claim_name(const struct ga_options *options, struct ga_neighbour *ret_old)
 {
     struct ga_neighbour old;
     int r = ga_neighbour_read(options->name, &old);
     if (r == -ENOENT)
-        return 0;
+        return GA_CLAIM_NEW;
     if (r == -EPERM) {
         ga_log(GA_LOG_ERROR,
                "the name '%s' is taken: /dev/shm/goalloc.%s.meta is another user's, or no heap at "
@@ -78,7 +84,7 @@ int ga_claim_name(const struct ga_options *options)
                old.name, old.layout_version, GA_LAYOUT_VERSION);
         return -EEXIST;
     }
-    return options->replace ? remove_old(&old) : refuse_dead(&old);
+    return decide(options, &old, ret_old);
 }
 
 /* The first address a heap could have after neighbour, whose header may say anything. */

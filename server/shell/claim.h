@@ -4,11 +4,18 @@
 
 #include <stdint.h>
 
+#include "server/shell/neighbours.h"
 #include "server/shell/options.h"
 
-/* Make sure that no heap has the name; with options->replace, remove one that a dead server left.
- * 0; or a negative errno, what stands in the way having been logged. */
-int ga_claim_name(const struct ga_options *options);
+enum ga_claim_outcome {
+    GA_CLAIM_NEW = 0,   /* no heap has the name, or has it any longer */
+    GA_CLAIM_ADOPT = 1, /* a heap has it whose server has ended */
+};
+
+/* See who has the name; with options->replace, remove a heap that a dead server left. Returns an
+ * outcome, and for GA_CLAIM_ADOPT what the heap says of itself; or a negative errno, what stands in
+ * the way having been logged. */
+int ga_claim_name(const struct ga_options *options, struct ga_neighbour *ret_old);
 
 /* Find where the heap is to lie: at options->base, or in the first window of the layout that is
  * free here and that no other heap uses. 0; or -EADDRINUSE, logged. */

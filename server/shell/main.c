@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "server/heap.h"
+#include "server/shell/attachment.h"
 #include "server/shell/listener.h"
 #include "server/shell/log.h"
 #include "server/shell/options.h"
@@ -52,6 +53,8 @@ static int serve(const struct ga_options *options)
     if (r < 0)
         goto close_world;
     r = ga_server_new(&world, heap, options->socket_path, &server);
+    if (r == 0 && world.adopted)
+        ga_attachment_adopt_all(server);
     if (r == 0)
         r = ga_server_listen(server, &listener);
     if (r < 0) {
@@ -60,16 +63,21 @@ static int serve(const struct ga_options *options)
     }
     tell_ready(options, &world);
     r = ga_server_run(server);
+    /* A heap that was damaged is of no use to the next server. */
+    world.keep = r == 0 && !options->ephemeral;
 
 close_listener:
     ga_listener_close(&listener);
 close_world:
-    ga_heap_end(heap);
+    if (!world.keep)
+        ga_heap_end(heap);
     ga_server_free(server);
     ga_heap_free(heap);
     ga_world_close(&world);
     if (r == 0)
-        ga_log(GA_LOG_INFO, "heap '%s' has ended", options->name);
+        ga_log(GA_LOG_INFO,
+               world.keep ? "heap '%s' is kept for the next start" : "heap '%s' has ended",
+               options->name);
     return r;
 }
 

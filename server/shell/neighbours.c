@@ -53,7 +53,7 @@ int ga_neighbour_read(const char *name, struct ga_neighbour *ret)
     int fd = open_meta(name);
     if (fd < 0)
         return fd;
-    struct ga_meta_header header;
+    struct ga_meta_header header = {0};
     ssize_t n = pread(fd, &header, sizeof(header), 0);
     int r = n < 0 ? -errno : 0;
     bool locked = flock(fd, LOCK_SH | LOCK_NB) < 0 && errno == EWOULDBLOCK;
@@ -61,12 +61,14 @@ int ga_neighbour_read(const char *name, struct ga_neighbour *ret)
     if (r < 0)
         return r;
 
-    struct ga_neighbour neighbour = {.locked = locked};
+    struct ga_neighbour neighbour = {.locked = locked, .blank = header.magic == 0};
     snprintf(neighbour.name, sizeof(neighbour.name), "%s", name);
     /* Magic and version are where every layout has them. */
     if ((size_t)n == sizeof(header) && header.magic == GA_META_MAGIC)
         neighbour.layout_version = header.layout_version;
     if (neighbour.layout_version == GA_LAYOUT_VERSION) {
+        neighbour.state = header.state;
+        neighbour.limit_bytes = header.limit_bytes;
         neighbour.server_pid = header.server_pid;
         neighbour.server_start_time = header.server_start_time;
         if (header.base < ADDRESS_END && header.reserve_bytes <= GA_RESERVE_MAX) {

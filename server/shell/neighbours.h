@@ -14,10 +14,13 @@ struct ga_neighbour {
     bool locked; /* somebody who is alive says that it serves it */
     uint32_t
         layout_version; /* 0: it has no header as yet; of others than ours, what follows is 0 */
+    bool blank;         /* nothing was written to it yet */
+    uint32_t state;     /* GA_HEAP_... */
     uint32_t server_pid;
     uint64_t server_start_time;
     uint64_t base;
     uint64_t reserve_bytes;
+    uint64_t limit_bytes;
 };
 
 /* Look at the header of the heap called name. 0; -ENOENT where there is none; -EACCES where it is

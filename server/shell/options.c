@@ -31,7 +31,9 @@ static const char usage[] =
     "                     (64G)\n"
     "  --base ADDRESS     where the heap lies in every process, a multiple of 64 MiB\n"
     "                     (the first window from 0x550000000000 on that no heap uses)\n"
-    "  --replace          remove the heap of this name that a dead server left, and\n"
+    "  --ephemeral        remove the heap at the end; else it stays, and the next\n"
+    "                     server of this name takes it over\n"
+    "  --replace          remove the heap of this name that another server left, and\n"
     "                     start anew\n"
     "  --ready-fd FD      write \"READY\" and a newline to FD once the socket accepts\n"
     "  --log-level LEVEL  error, warning, info or debug (info)\n"
@@ -47,6 +49,7 @@ enum option_id {
     OPTION_LIMIT,
     OPTION_RESERVE,
     OPTION_BASE,
+    OPTION_EPHEMERAL,
     OPTION_REPLACE,
     OPTION_READY_FD,
     OPTION_LOG_LEVEL,
@@ -60,6 +63,7 @@ static const struct option long_options[] = {
     {"limit", required_argument, NULL, OPTION_LIMIT},
     {"reserve", required_argument, NULL, OPTION_RESERVE},
     {"base", required_argument, NULL, OPTION_BASE},
+    {"ephemeral", no_argument, NULL, OPTION_EPHEMERAL},
     {"replace", no_argument, NULL, OPTION_REPLACE},
     {"ready-fd", required_argument, NULL, OPTION_READY_FD},
     {"log-level", required_argument, NULL, OPTION_LOG_LEVEL},
@@ -123,6 +127,7 @@ static int set_reserve(const char *value, struct ga_options *options)
         bytes % GA_ARENA_SIZE != 0)
         return bad("reserve", value, "a multiple of 64M up to 320G");
     options->reserve_bytes = bytes;
+    options->reserve_given = true;
     return 0;
 }
 
@@ -177,6 +182,9 @@ static int set_option(int id, const char *value, struct ga_options *options)
         return set_reserve(value, options);
     case OPTION_BASE:
         return set_base(value, options);
+    case OPTION_EPHEMERAL:
+        options->ephemeral = true;
+        return 0;
     case OPTION_REPLACE:
         options->replace = true;
         return 0;

@@ -19,8 +19,10 @@ struct ga_options {
     uint64_t limit_bytes; /* 0 = as much as the reserve */
     uint64_t reserve_bytes;
     uint64_t base; /* 0 = the first window that is free */
-    bool replace;  /* remove the heap of this name that a dead server left */
-    int ready_fd;  /* told when the socket accepts; -1 = nobody */
+    bool reserve_given;
+    bool replace;   /* remove the heap of this name that a dead server left */
+    bool ephemeral; /* remove the heap at the end */
+    int ready_fd;   /* told when the socket accepts; -1 = nobody */
 };
 
 /* What the command line asks for, if not to serve a heap. */

@@ -98,6 +98,22 @@ bool ga_process_is_alive(uint32_t pid, uint64_t start_time)
     return r == 0 && ticks == start_time && state != 'Z' && state != 'X';
 }
 
+/* Whether the process of pidfd has ended. */
+static bool has_ended(int pidfd)
+{
+    struct pollfd ended = {.fd = pidfd, .events = POLLIN};
+    return poll(&ended, 1, 0) > 0;
+}
+
+static int open_pidfd_of(uint32_t pid, int *ret_pidfd)
+{
+    int pidfd = (int)syscall(SYS_pidfd_open, (pid_t)pid, 0);
+    if (pidfd < 0)
+        return -errno;
+    *ret_pidfd = pidfd;
+    return 0;
+}
+
 static int open_pidfd(int fd, const struct ga_peer *peer, int *ret_pidfd)
 {
     int pidfd;
@@ -106,9 +122,23 @@ static int open_pidfd(int fd, const struct ga_peer *peer, int *ret_pidfd)
         *ret_pidfd = pidfd;
         return 0;
     }
-    pidfd = (int)syscall(SYS_pidfd_open, (pid_t)peer->pid, 0);
-    if (pidfd < 0)
-        return -errno;
+    return open_pidfd_of(peer->pid, ret_pidfd);
+}
+
+int ga_process_watch_pid(uint32_t pid, uint64_t start_time, int *ret_pidfd)
+{
+    int pidfd = -1;
+    int r = pid == 0 ? -ESRCH : open_pidfd_of(pid, &pidfd);
+    if (r < 0)
+        return r;
+    uint64_t ticks = 0;
+    r = ga_process_start_time(pid, &ticks);
+    if (r == 0 && (ticks != start_time || has_ended(pidfd)))
+        r = -ESRCH;
+    if (r < 0) {
+        close(pidfd);
+        return r;
+    }
     *ret_pidfd = pidfd;
     return 0;
 }
@@ -124,8 +154,7 @@ int ga_process_watch_fd(int fd, const struct ga_peer *peer, int *ret_pidfd,
         return r;
     uint64_t start_time = 0;
     r = ga_process_start_time(peer->pid, &start_time);
-    struct pollfd ended = {.fd = pidfd, .events = POLLIN};
-    if (r == 0 && poll(&ended, 1, 0) > 0)
+    if (r == 0 && has_ended(pidfd))
         r = -ESRCH;
     if (r < 0) {
         close(pidfd);

@@ -28,4 +28,7 @@ bool ga_process_is_alive(uint32_t pid, uint64_t start_time);
 int ga_process_watch_fd(int fd, const struct ga_peer *peer, int *ret_pidfd,
                         uint64_t *ret_start_time);
 
+/* The same for the process that had this pid and start time. */
+int ga_process_watch_pid(uint32_t pid, uint64_t start_time, int *ret_pidfd);
+
 #endif

@@ -22,6 +22,7 @@
 #include "server/shell/log.h"
 #include "server/shell/neighbours.h"
 #include "server/shell/process.h"
+#include "server/shell/takeover.h"
 
 /* A commit of this much first looks at how much is free. */
 #define LARGE_COMMIT_BYTES (UINT64_C(16) << 20)
@@ -135,7 +136,7 @@ void ga_world_close(struct ga_world *world)
         struct ga_mapping *mapping = &world->mappings[object];
         if (mapping->fd < 0)
             continue;
-        if (is_still_ours(world, (enum ga_object)object))
+        if (!world->keep && is_still_ours(world, (enum ga_object)object))
             ga_object_unlink(world->name, (enum ga_object)object);
         ga_mapping_close(mapping);
     }
@@ -174,7 +175,7 @@ static int make_objects(struct ga_world *world)
     return make_object(world, GA_OBJECT_HEAP, world->base, world->reserve_bytes);
 }
 
-static int guard_bits(const struct ga_world *world)
+int ga_world_guard(const struct ga_world *world)
 {
     const struct ga_mapping *bits = &world->mappings[GA_OBJECT_BITS];
     int r = ga_guard_start(bits->address, bits->bytes);
@@ -183,11 +184,8 @@ static int guard_bits(const struct ga_world *world)
     return r;
 }
 
-static int make_heap(struct ga_world *world, struct ga_heap **ret)
+int ga_world_configure(const struct ga_world *world, struct ga_heap_config *ret)
 {
-    uint64_t heap_id;
-    if (getrandom(&heap_id, sizeof(heap_id), 0) != (ssize_t)sizeof(heap_id))
-        return -EIO;
     uint32_t pid = (uint32_t)getpid();
     uint64_t start_time = 0;
     int r = ga_process_start_time(pid, &start_time);
@@ -195,29 +193,54 @@ static int make_heap(struct ga_world *world, struct ga_heap **ret)
         ga_log(GA_LOG_ERROR, "/proc does not say when this process began: is it mounted?");
         return r;
     }
-    struct ga_heap_config config = {
+    *ret = (struct ga_heap_config){
         .name = world->name,
         .base = world->base,
         .reserve_bytes = world->reserve_bytes,
         .limit_bytes = world->limit_bytes,
-        .heap_id = heap_id,
         .server_pid = pid,
         .server_start_time = start_time,
         .server_version = GOALLOC_VERSION,
     };
-    struct ga_heap_effects effects = {.resize = resize,
-                                      .commit = commit,
-                                      .decommit = decommit,
-                                      .reclaim = reclaim,
-                                      .now_ms = now_ms,
-                                      .wall_ms = wall_ms,
-                                      .data = world};
+    return 0;
+}
+
+struct ga_heap_effects ga_world_effects(struct ga_world *world)
+{
+    return (struct ga_heap_effects){.resize = resize,
+                                    .commit = commit,
+                                    .decommit = decommit,
+                                    .reclaim = reclaim,
+                                    .now_ms = now_ms,
+                                    .wall_ms = wall_ms,
+                                    .data = world};
+}
+
+static int make_heap(struct ga_world *world, struct ga_heap **ret)
+{
+    struct ga_heap_config config;
+    int r = ga_world_configure(world, &config);
+    if (r < 0)
+        return r;
+    if (getrandom(&config.heap_id, sizeof(config.heap_id), 0) != (ssize_t)sizeof(config.heap_id))
+        return -EIO;
+    struct ga_heap_effects effects = ga_world_effects(world);
     r = ga_heap_new(&config, world->mappings[GA_OBJECT_META].address,
                     world->mappings[GA_OBJECT_BITS].address, &effects, ret);
     if (r < 0)
         ga_log(GA_LOG_ERROR, "the heap cannot be made: %s",
                world->refused_memory ? "no memory is left in /dev/shm" : strerror(-r));
     return r;
+}
+
+static int make(struct ga_world *world, const struct ga_options *options, struct ga_heap **ret)
+{
+    int r = ga_claim_base(options, &world->base);
+    if (r == 0)
+        r = make_objects(world);
+    if (r == 0)
+        r = ga_world_guard(world);
+    return r < 0 ? r : make_heap(world, ret);
 }
 
 int ga_world_open(struct ga_world *world, const struct ga_options *options,
@@ -231,15 +254,12 @@ int ga_world_open(struct ga_world *world, const struct ga_options *options,
     };
     /* Of two servers that start at once, the second is to see what the first has taken. */
     int lock = ga_dirlock_take("/dev/shm");
-    int r = ga_claim_name(options);
-    if (r == 0)
-        r = ga_claim_base(options, &world->base);
-    if (r == 0)
-        r = make_objects(world);
-    if (r == 0)
-        r = guard_bits(world);
-    if (r == 0)
-        r = make_heap(world, ret_heap);
+    struct ga_neighbour old;
+    int r = ga_claim_name(options, &old);
+    if (r == GA_CLAIM_ADOPT)
+        r = ga_takeover(world, options, &old, ret_heap);
+    else if (r == GA_CLAIM_NEW)
+        r = make(world, options, ret_heap);
     if (r < 0)
         ga_world_close(world);
     ga_dirlock_release(lock);

@@ -16,18 +16,29 @@ struct ga_world {
     uint64_t base;
     uint64_t reserve_bytes;
     uint64_t limit_bytes; /* never 0 */
+    bool adopted;         /* the heap was there already */
+    bool keep;            /* the objects, when the world closes */
     bool refused_memory;  /* by the system, since the flag was last cleared */
     bool reclaim_wanted;  /* by the core, since the flag was last cleared */
 };
 
-/* Make the objects of the heap that options describe, and the heap in them. What stands in the way
- * is logged. Returns 0 or a negative errno, and then leaves no object behind. world must not move
+/* Make the objects of the heap that options describe, and the heap in them; or take over the heap
+ * of that name that another server has left. What stands in the way is logged. Returns 0 or a
+ * negative errno, and then leaves no object behind that was not there. world must not move
  * from then on, and closes after the heap was freed. */
 int ga_world_open(struct ga_world *world, const struct ga_options *options,
                   struct ga_heap **ret_heap);
 
-/* Remove the objects' names, as far as they are still ours, and unmap them. */
+/* Unmap the objects, and remove their names, as far as they are still ours, if they are not to be
+ * kept. */
 void ga_world_close(struct ga_world *world);
+
+/* What making a heap and taking one over have in common: what the core is told of the heap and of
+ * this server, but for heap_id; what it can have done; and the guard over the bits object. 0 or a
+ * negative errno, which has been logged. */
+int ga_world_configure(const struct ga_world *world, struct ga_heap_config *ret);
+struct ga_heap_effects ga_world_effects(struct ga_world *world);
+int ga_world_guard(const struct ga_world *world);
 
 /* The header of the heap, once it is made. */
 const struct ga_meta_header *ga_world_header(const struct ga_world *world);

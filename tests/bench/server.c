@@ -57,8 +57,9 @@ static int start_process(const char *path, struct ga_bench_server *server, int r
         return -errno;
     char fd_text[16];
     snprintf(fd_text, sizeof fd_text, "%d", ready_fd);
-    const char *argv[] = {path,      "--name",   server->heap, "--socket", server->socket,
-                          "--limit", HEAP_LIMIT, "--ready-fd", fd_text,    NULL};
+    const char *argv[] = {path,         "--ephemeral",  "--name",  server->heap,
+                          "--socket",   server->socket, "--limit", HEAP_LIMIT,
+                          "--ready-fd", fd_text,        NULL};
     struct ga_bench_command command = {
         .argv = argv, .out_fd = log_fd, .err_fd = log_fd, .kept_fd = ready_fd};
     int err = ga_bench_process_start(&command, &server->process);

@@ -69,10 +69,12 @@ static void become(const struct ga_daemon_setup *setup, const int log[2], const 
     static char ready_number[2];
     int ready_fd = setup->ready_fd ? setup->ready_fd : READY_FD;
     ready_number[0] = (char)('0' + ready_fd);
-    char *argv[ARGUMENTS_MAX + 4] = {"goallocd"};
+    char *argv[ARGUMENTS_MAX + 5] = {"goallocd"};
     size_t n = 1;
     while (*arguments && n <= ARGUMENTS_MAX)
         argv[n++] = (char *)*arguments++;
+    if (!setup->keep)
+        argv[n++] = "--ephemeral";
     argv[n++] = "--ready-fd";
     argv[n] = ready_number;
     int program = open(GOALLOCD_PATH, O_RDONLY | O_CLOEXEC);

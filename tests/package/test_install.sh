@@ -106,7 +106,7 @@ fi
 
 export GOALLOC_SOCKET=$dir/socket
 mkfifo "$dir/ready"
-"$prefix/bin/goallocd" --name "$name" --limit 64M --ready-fd 4 4>"$dir/ready" 2>"$dir/log" &
+"$prefix/bin/goallocd" --name "$name" --limit 64M --ephemeral --ready-fd 4 4>"$dir/ready" 2>"$dir/log" &
 server=$!
 ready=
 read -r -t 60 ready <"$dir/ready" || true

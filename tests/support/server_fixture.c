@@ -72,7 +72,8 @@ static void run_server(const struct ga_test_server *server, const char *limit, i
     char fd[16];
     snprintf(fd, sizeof(fd), "%d", ready_fd);
     execl(GOALLOCD_PATH, "goallocd", "--name", server->heap_name, "--socket", server->socket,
-          "--limit", limit, "--ready-fd", fd, "--log-level", "warning", (char *)NULL);
+          "--ephemeral", "--limit", limit, "--ready-fd", fd, "--log-level", "warning",
+          (char *)NULL);
     fprintf(stderr, "cannot start %s: %s\n", GOALLOCD_PATH, strerror(errno));
     _exit(127);
 }

@@ -1,0 +1,118 @@
+/* The objects are opened without O_CREAT, must be the server's user's, and must be as long as their
+ * heap says. What they hold is checked by the core before it changes anything; whatever is refused
+ * here is left as it is. */
+#include "server/shell/takeover.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "server/shell/log.h"
+#include "server/shell/size_text.h"
+#include "shm/atomic.h"
+
+static int cannot_adopt(const struct ga_world *world, int err, const char *why)
+{
+    ga_log(GA_LOG_ERROR,
+           "heap '%s' cannot be taken over: %s; 'goallocd --name %s --replace' removes it and "
+           "starts anew",
+           world->name, why, world->name);
+    return err;
+}
+
+/* The heap has the address and the reserve that it has, whatever is asked for now. */
+static int check_wishes(struct ga_world *world, const struct ga_options *options,
+                        const struct ga_neighbour *old)
+{
+    char text[GA_SIZE_TEXT_BYTES];
+    char why[128];
+    if (options->base != 0 && options->base != old->base) {
+        snprintf(why, sizeof(why), "it lies at 0x%" PRIx64 ", and not where --base says",
+                 old->base);
+        return cannot_adopt(world, -EINVAL, why);
+    }
+    if (options->reserve_given && options->reserve_bytes != old->reserve_bytes) {
+        snprintf(why, sizeof(why), "its reserve is %s, and not what --reserve says",
+                 ga_size_format(old->reserve_bytes, text));
+        return cannot_adopt(world, -EINVAL, why);
+    }
+    if (options->limit_bytes > old->reserve_bytes) {
+        snprintf(why, sizeof(why), "its reserve is %s, less than --limit",
+                 ga_size_format(old->reserve_bytes, text));
+        return cannot_adopt(world, -EINVAL, why);
+    }
+    world->base = old->base;
+    world->reserve_bytes = old->reserve_bytes;
+    world->limit_bytes = options->limit_bytes ? options->limit_bytes : old->limit_bytes;
+    return 0;
+}
+
+static int adopt_object(struct ga_world *world, enum ga_object object, uint64_t address,
+                        uint64_t bytes)
+{
+    struct ga_mapping *mapping = &world->mappings[object];
+    int r = ga_mapping_adopt(world->name, object, (int64_t)geteuid(), address, bytes, mapping);
+    if (r == 0)
+        return 0;
+    char path[GA_OBJECT_NAME_BYTES];
+    char why[128];
+    ga_object_name(world->name, object, path);
+    if (r == -EADDRINUSE)
+        snprintf(why, sizeof(why), "the addresses from 0x%" PRIx64 " on are taken in this process",
+                 address);
+    else if (r == -EPERM)
+        snprintf(why, sizeof(why), "%s is another user's", path);
+    else if (r == -EPROTO)
+        snprintf(why, sizeof(why), "%s is shorter than it was", path);
+    else
+        snprintf(why, sizeof(why), "%s cannot be opened: %s", path, strerror(-r));
+    return cannot_adopt(world, r, why);
+}
+
+static int adopt_objects(struct ga_world *world)
+{
+    int r = adopt_object(world, GA_OBJECT_META, 0, ga_heap_meta_bytes(world->reserve_bytes));
+    if (r < 0)
+        return r;
+    ga_neighbour_announce(world->mappings[GA_OBJECT_META].fd);
+    r = adopt_object(world, GA_OBJECT_BITS, 0, ga_heap_bits_bytes(world->reserve_bytes));
+    if (r == 0)
+        r = adopt_object(world, GA_OBJECT_HEAP, world->base, world->reserve_bytes);
+    if (r < 0)
+        return r;
+    struct stat st;
+    const struct ga_meta_header *header = ga_world_header(world);
+    uint64_t committed = ga_load_acquire(&header->committed_npages) * GA_PAGE_SIZE;
+    if (fstat(world->mappings[GA_OBJECT_HEAP].fd, &st) < 0 || (uint64_t)st.st_size < committed)
+        return cannot_adopt(world, -EBADMSG, "its heap object was truncated");
+    return 0;
+}
+
+static int adopt_heap(struct ga_world *world, struct ga_heap **ret)
+{
+    struct ga_heap_config config;
+    char why[GA_ADOPT_WHY_BYTES];
+    int r = ga_world_configure(world, &config);
+    if (r < 0)
+        return r;
+    struct ga_heap_effects effects = ga_world_effects(world);
+    r = ga_heap_adopt(&config, world->mappings[GA_OBJECT_META].address,
+                      world->mappings[GA_OBJECT_BITS].address, &effects, why, ret);
+    return r < 0 ? cannot_adopt(world, r, why) : 0;
+}
+
+int ga_takeover(struct ga_world *world, const struct ga_options *options,
+                const struct ga_neighbour *old, struct ga_heap **ret)
+{
+    world->adopted = true;
+    world->keep = true;
+    int r = check_wishes(world, options, old);
+    if (r == 0)
+        r = adopt_objects(world);
+    if (r == 0)
+        r = ga_world_guard(world);
+    return r < 0 ? r : adopt_heap(world, ret);
+}
