@@ -50,6 +50,7 @@ struct ga_thread_cache {
     uint64_t ring_taken;          /* the sequence of the last entry taken from the ring */
     uint32_t reclaim_seen;        /* the heap's reclaim count that was last obeyed */
     struct ga_thread_cache *next; /* on the heap's list of idle caches */
+    bool trimmed;                 /* on that list, and holds nothing that it could give back */
     struct ga_thread_cache *next_of_heap;
     struct ga_class_cache classes[GA_SPAN_CLASS_COUNT];
 };

@@ -238,6 +238,18 @@ static int get_spans(struct ga_thread_cache *cache, ga_span_class span_class)
     return class->partial ? 0 : lease(cache, span_class);
 }
 
+void ga_mcache_settle(struct ga_thread_cache *cache)
+{
+    bool asked = false;
+    for (uint32_t c = 2; c < GA_SPAN_CLASS_COUNT; c++) {
+        asked = asked || cache->classes[c].asked;
+        cache->classes[c].asked = false;
+    }
+    if (asked)
+        await_ahead(cache);
+    ga_mcache_take_ring(cache);
+}
+
 int ga_mcache_refill(struct ga_thread_cache *cache, ga_span_class span_class)
 {
     struct ga_class_cache *class = &cache->classes[span_class];

@@ -60,6 +60,10 @@ bool ga_mcache_take_news(struct ga_thread_cache *cache, ga_span_class span_class
 /* Take the spans that have come ahead of need, of whatever class. */
 void ga_mcache_take_ring(struct ga_thread_cache *cache);
 
+/* Wait for the spans that were asked for ahead and have not come, if there are any, and take them:
+ * a cache that nobody uses would not learn of them. Not on the library's thread. */
+void ga_mcache_settle(struct ga_thread_cache *cache);
+
 /* Claim a word with free slots for span_class, leasing spans if need be. 0 or negative errno. */
 int ga_mcache_refill(struct ga_thread_cache *cache, ga_span_class span_class);
 

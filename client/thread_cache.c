@@ -39,15 +39,30 @@ static void free_cache(struct ga_thread_cache *cache)
     munmap(cache, sizeof(*cache));
 }
 
+/* The cache left last keeps its empty spans, for a thread that comes soon will take it; those left
+ * before it have been passed over once, and give theirs back. Called with the heap's lock held. */
+static void trim_older(struct goalloc_heap *heap)
+{
+    for (struct ga_thread_cache *c = heap->idle->next; c && !c->trimmed; c = c->next) {
+        ga_mcache_trim(c);
+        c->trimmed = true;
+    }
+}
+
 /* Leave cache to the next thread that needs one, or free it if its heap is gone. */
 static void leave(struct ga_thread_cache *cache)
 {
+    if (cache->heap)
+        ga_mcache_settle(cache);
     pthread_mutex_lock(&link_lock);
     struct goalloc_heap *heap = cache->heap;
     if (heap) {
         pthread_mutex_lock(&heap->lock);
         cache->next = heap->idle;
         heap->idle = cache;
+        cache->trimmed = false;
+        if (!heap->detaching)
+            trim_older(heap);
         pthread_mutex_unlock(&heap->lock);
     }
     pthread_mutex_unlock(&link_lock);

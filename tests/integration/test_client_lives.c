@@ -62,6 +62,35 @@ static void freed_by_others(void)
     CU_ASSERT_EQUAL(stats_now().alloc, 0);
 }
 
+static pthread_barrier_t all_here;
+
+static void *hold_and_free(void *argument)
+{
+    void **held = argument;
+    for (int i = 0; i < 2000; i++)
+        held[i] = goalloc_malloc(heap, KIB);
+    pthread_barrier_wait(&all_here); /* so that each thread has a cache of its own */
+    for (int i = 0; i < 2000; i++)
+        goalloc_free(heap, held[i]);
+    return NULL;
+}
+
+/* Eight threads at once leave eight caches with 2 MiB of empty spans each; one may keep them. */
+static void idle_caches(void)
+{
+    pthread_t threads[8];
+    pthread_barrier_init(&all_here, NULL, 8);
+    for (int i = 0; i < 8; i++)
+        CU_ASSERT_EQUAL_FATAL(pthread_create(&threads[i], NULL, hold_and_free, &objects[i * 2000]),
+                              0);
+    for (int i = 0; i < 8; i++)
+        pthread_join(threads[i], NULL);
+    pthread_barrier_destroy(&all_here);
+    struct goalloc_memstats stats = stats_now();
+    CU_ASSERT_EQUAL(stats.alloc, 0);
+    CU_ASSERT(stats.heap_inuse < 2 * 2500 * KIB);
+}
+
 static pthread_key_t late_key;
 
 /* Runs in every round of destructors, and allocates and frees in each. */
@@ -204,6 +233,7 @@ int main(void)
 {
     static const struct ga_test tests[] = {
         {"freed by others", freed_by_others},
+        {"idle caches", idle_caches},
         {"late frees", late_frees},
         {"forks among threads", forks_among_threads},
         {"no ghosts", no_ghosts},
