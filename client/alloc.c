@@ -6,6 +6,7 @@
 
 #include "client/heap.h"
 #include "client/mcache.h"
+#include "client/tiny.h"
 
 /* How long a request that found no memory waits for what the others give back when asked: at its
  * second and third attempt. */
@@ -39,9 +40,10 @@ static bool relieve(struct ga_thread_cache *cache, unsigned attempt)
     return true;
 }
 
-static __attribute__((noinline)) void *alloc_small_slowly(struct goalloc_heap *heap,
-                                                          ga_span_class span_class)
+__attribute__((noinline)) void *ga_alloc_slowly(struct goalloc_heap *heap, ga_span_class span_class,
+                                                size_t size, uint32_t alignment)
 {
+    bool tiny = span_class == GA_SPAN_CLASS_TINY;
     int saved_errno = errno;
     struct ga_thread_cache *cache = ga_thread_cache_get(heap);
     if (!cache) {
@@ -50,7 +52,7 @@ static __attribute__((noinline)) void *alloc_small_slowly(struct goalloc_heap *h
     }
     void *p;
     for (unsigned attempt = 0;; attempt++) {
-        p = take_slot(cache, span_class);
+        p = tiny ? ga_tiny_take(cache, size, alignment) : take_slot(cache, span_class);
         if (p)
             break;
         int r = ga_mcache_refill(cache, span_class);
@@ -66,7 +68,7 @@ void *ga_alloc_small(struct goalloc_heap *heap, ga_span_class span_class)
 {
     struct ga_thread_cache *cache = ga_thread_cache_peek(heap);
     void *p = cache ? take_slot(cache, span_class) : NULL;
-    return p ? p : alloc_small_slowly(heap, span_class);
+    return p ? p : ga_alloc_slowly(heap, span_class, 0, 0);
 }
 
 static int request_large(struct ga_thread_cache *cache, size_t size, size_t alignment, bool noscan,
@@ -153,9 +155,14 @@ void *goalloc_alloc(struct goalloc_heap *heap, size_t size, size_t alignment, un
     }
     bool noscan = flags & GOALLOC_NOSCAN;
     bool zeroed = false;
-    uint32_t size_class = small_class(size, alignment);
-    void *p = size_class ? ga_alloc_small(heap, (ga_span_class)(size_class * 2 + noscan))
-                         : ga_alloc_large(heap, size, alignment, noscan, &zeroed);
+    void *p;
+    if (noscan && size <= GA_TINY_SIZE_MAX && alignment <= GA_TINY_ALIGN_MAX) {
+        p = ga_alloc_tiny(heap, size, alignment);
+    } else {
+        uint32_t size_class = small_class(size, alignment);
+        p = size_class ? ga_alloc_small(heap, (ga_span_class)(size_class * 2 + noscan))
+                       : ga_alloc_large(heap, size, alignment, noscan, &zeroed);
+    }
     if (p && (flags & GOALLOC_ZERO) && !zeroed)
         memset(p, 0, size);
     return p;

@@ -5,10 +5,13 @@
 
 #include "client/heap.h"
 #include "client/mcache.h"
+#include "client/tiny.h"
 
 /* Free a slot of a span that this mcache holds. False if the slot is not in use. */
 static inline bool free_by_holder(struct ga_thread_cache *cache, const struct ga_slot *slot)
 {
+    if (slot->entry & GA_ENTRY_TINY)
+        return ga_tiny_free_by_holder(cache, slot);
     const struct ga_view *view = &cache->heap->view;
     ga_span_class span_class = ga_entry_span_class(slot->entry);
     uint32_t word = slot->index / 64;

@@ -152,6 +152,10 @@ int ga_attach_channel(struct goalloc_heap *heap, struct ga_channel **ret);
 
 /* Allocate a slot of a small span class, or NULL with errno. */
 void *ga_alloc_small(struct goalloc_heap *heap, ga_span_class span_class);
+/* The same when the claimed word is used up; of the tiny class, when its block has no room for size
+ * bytes at alignment, which the other classes do not look at. */
+void *ga_alloc_slowly(struct goalloc_heap *heap, ga_span_class span_class, size_t size,
+                      uint32_t alignment);
 /* Allocate a large object, or one of any size with an alignment of more than a page; whether its
  * memory is known to be zero. alignment: a power of two, or 0. NULL with errno. */
 void *ga_alloc_large(struct goalloc_heap *heap, size_t size, size_t alignment, bool noscan,
@@ -160,16 +164,17 @@ void *ga_alloc_large(struct goalloc_heap *heap, size_t size, size_t alignment, b
 /* ---- lookup.c: from a pointer to its slot ---- */
 
 enum ga_lookup {
-    GA_LOOKUP_SLOT = 0,    /* the start of a slot; whether it is in use is not said */
-    GA_LOOKUP_OUTSIDE,     /* not in the heap's address range */
+    GA_LOOKUP_SLOT = 0, /* the start of a slot, or where a tiny object may start; whether it is in
+                           use is not said */
+    GA_LOOKUP_OUTSIDE,  /* not in the heap's address range */
     GA_LOOKUP_UNCOMMITTED, /* past the end of the committed heap */
     GA_LOOKUP_NO_SPAN,     /* no object was ever here, or its span is freed */
     GA_LOOKUP_INTERIOR,    /* inside a slot, not at its start */
 };
 
 enum ga_lookup ga_lookup_slot(struct goalloc_heap *heap, const void *p, struct ga_slot *ret);
-/* Bytes of the slot. */
-size_t ga_lookup_bytes(const struct ga_slot *slot);
+/* Bytes of the slot; of a tiny object, up to what else is in use in its block. */
+size_t ga_lookup_bytes(const struct goalloc_heap *heap, const struct ga_slot *slot);
 /* Whether the slot is in use, seen from this thread. */
 bool ga_lookup_in_use(struct goalloc_heap *heap, const struct ga_slot *slot);
 /* Report that function was called with p, which is no object in use. */

@@ -1,6 +1,7 @@
 /* From a pointer to its slot: the checks of a free. One load of the page table entry (two, if the
  * page is not the span's first) tells the geometry; the index comes by multiplication. */
 #include "client/heap.h"
+#include "shm/tiny.h"
 
 /* The committed end as known here, looked up anew when page lies past it. An entry is loaded only
  * below the end: to read a hole would allocate it. */
@@ -40,16 +41,22 @@ enum ga_lookup ga_lookup_slot(struct goalloc_heap *heap, const void *p, struct g
     ret->entry = entry;
     ret->index = 0;
     uint64_t in_span = offset - (page << GA_PAGE_SHIFT);
-    uint32_t size_class = ga_entry_span_class(entry) / 2u;
-    if (size_class == 0)
+    if (entry & GA_ENTRY_LARGE)
         return in_span == 0 ? GA_LOOKUP_SLOT : GA_LOOKUP_INTERIOR;
+    if (entry & GA_ENTRY_TINY) {
+        ret->index = (uint32_t)in_span / GA_TINY_UNIT_BYTES;
+        return in_span % GA_TINY_UNIT_BYTES == 0 ? GA_LOOKUP_SLOT : GA_LOOKUP_INTERIOR;
+    }
+    uint32_t size_class = ga_entry_span_class(entry) / 2u;
     const struct ga_size_class *c = &ga_size_classes[size_class];
     ret->index = ga_slot_index(c, (uint32_t)in_span);
     return ga_slot_is_start(c, (uint32_t)in_span, ret->index) ? GA_LOOKUP_SLOT : GA_LOOKUP_INTERIOR;
 }
 
-size_t ga_lookup_bytes(const struct ga_slot *slot)
+size_t ga_lookup_bytes(const struct goalloc_heap *heap, const struct ga_slot *slot)
 {
+    if (slot->entry & GA_ENTRY_TINY)
+        return ga_tiny_bytes(&heap->view, slot);
     uint32_t size_class = ga_entry_span_class(slot->entry) / 2u;
     return size_class ? ga_size_classes[size_class].size
                       : ga_entry_npages(slot->entry) * GA_PAGE_SIZE;

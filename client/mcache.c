@@ -14,6 +14,7 @@
 #include <errno.h>
 
 #include "client/spans.h"
+#include "client/tiny.h"
 #include "shm/ring.h"
 
 #define BATCH_BYTES_MAX (UINT64_C(1) << 20)
@@ -27,6 +28,8 @@
 /* Claim a word of the span at page, if one has free slots, and make it the class's. */
 static bool claim_from(struct ga_thread_cache *cache, ga_span_class span_class, ga_page_id page)
 {
+    if (span_class == GA_SPAN_CLASS_TINY)
+        return ga_tiny_claim(cache, page);
     struct ga_class_cache *class = &cache->classes[span_class];
     const struct ga_view *view = &cache->heap->view;
     uint32_t nslots = ga_mcache_nslots(span_class);

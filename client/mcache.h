@@ -19,9 +19,11 @@ static inline uint64_t ga_mcache_span_bytes(ga_span_class span_class)
     return ga_size_classes[span_class / 2].npages * GA_PAGE_SIZE;
 }
 
+/* Slots of a span; of the tiny class, blocks. */
 static inline uint32_t ga_mcache_nslots(ga_span_class span_class)
 {
-    return ga_size_classes[span_class / 2].nslots;
+    return span_class == GA_SPAN_CLASS_TINY ? GA_TINY_NBLOCKS
+                                            : ga_size_classes[span_class / 2].nslots;
 }
 
 /* Whether the span's holder word still says that this mcache leases it. */
@@ -31,14 +33,30 @@ static inline bool ga_mcache_is_mine(const struct ga_thread_cache *cache, ga_pag
     return ga_holder_is_leased_by(holder, cache->id);
 }
 
+/* Words of bits that a span has. */
+static inline uint32_t ga_mcache_nwords(ga_span_class span_class)
+{
+    return span_class == GA_SPAN_CLASS_TINY ? GA_TINY_WORDS
+                                            : ga_word_count(ga_mcache_nslots(span_class));
+}
+
+/* Whether no slot of the word is in use or claimed. */
+static inline bool ga_mcache_word_is_free(const struct ga_thread_cache *cache,
+                                          ga_span_class span_class, ga_page_id page, uint32_t word)
+{
+    const struct ga_view *view = &cache->heap->view;
+    uint32_t nslots = ga_mcache_nslots(span_class);
+    if (span_class == GA_SPAN_CLASS_TINY)
+        return ga_load_seq_cst(&view->tiny[page].live[word]) == 0;
+    return ga_free_bits(view, page, word, nslots) == ga_valid_mask(nslots, word);
+}
+
 /* Whether no slot of the span is in use or claimed. */
 static inline bool ga_mcache_is_empty(const struct ga_thread_cache *cache, ga_span_class span_class,
                                       ga_page_id page)
 {
-    const struct ga_view *view = &cache->heap->view;
-    uint32_t nslots = ga_mcache_nslots(span_class);
-    for (uint32_t word = 0; word < ga_word_count(nslots); word++)
-        if (ga_free_bits(view, page, word, nslots) != ga_valid_mask(nslots, word))
+    for (uint32_t word = 0; word < ga_mcache_nwords(span_class); word++)
+        if (!ga_mcache_word_is_free(cache, span_class, page, word))
             return false;
     return true;
 }

@@ -7,6 +7,7 @@
  * become empty, so that the looking is cheap. */
 #include "client/mcache.h"
 #include "client/spans.h"
+#include "client/tiny.h"
 
 #define LOOK_BYTES (UINT64_C(1) << 20)
 #define RETURN_MAX 256u /* pages in one note */
@@ -66,9 +67,13 @@ static void let_go(struct ga_thread_cache *cache, ga_span_class span_class)
     if (class->page == 0)
         return;
     uint64_t where = ga_load_relaxed(&cache->shared->where[span_class]);
-    if (!ga_where_is(where, class->page, class->word))
+    if (span_class == GA_SPAN_CLASS_TINY)
+        ga_tiny_let_go(cache);
+    else if (ga_where_is(where, class->page, class->word))
+        ga_slot_unclaim(&cache->heap->view, cache->id, span_class, where,
+                        ga_mcache_nslots(span_class));
+    else
         return; /* overwritten: what it names is not ours to touch */
-    ga_slot_unclaim(&cache->heap->view, cache->id, span_class, where, ga_mcache_nslots(span_class));
     ga_spans_push(cache, class, class->page);
     class->page = 0;
 }
@@ -119,8 +124,7 @@ void ga_mcache_freed(struct ga_thread_cache *cache, ga_span_class span_class, ga
         return; /* looked at before any other when its claimed word is used up */
     if (!ga_spans_is_on_list(cache, page))
         ga_spans_push(cache, class, page);
-    uint32_t nslots = ga_mcache_nslots(span_class);
-    if (ga_free_bits(&cache->heap->view, page, word, nslots) == ga_valid_mask(nslots, word) &&
+    if (ga_mcache_word_is_free(cache, span_class, page, word) &&
         ga_mcache_is_empty(cache, span_class, page))
         count_empty(cache, span_class);
 }

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "client/heap.h"
+#include "shm/tiny.h"
 
 static bool find_in_use(struct goalloc_heap *heap, const char *function, const void *p,
                         struct ga_slot *ret)
@@ -15,12 +16,14 @@ static bool find_in_use(struct goalloc_heap *heap, const char *function, const v
     return false;
 }
 
-/* Whether an object of old_bytes serves for size: it holds it, and a new one would be no smaller,
- * or not by half. */
-static bool fits_in_place(const struct ga_slot *slot, size_t old_bytes, size_t size)
+/* Whether the object p of old_bytes serves for size: it holds it, and a new one would be no
+ * smaller, or not by half. A tiny one has what size asks for of alignment, too. */
+static bool fits_in_place(const void *p, const struct ga_slot *slot, size_t old_bytes, size_t size)
 {
     if (size > old_bytes)
         return false;
+    if (slot->entry & GA_ENTRY_TINY)
+        return (uintptr_t)p % ga_tiny_alignment(size) == 0;
     uint32_t old_class = ga_entry_span_class(slot->entry) / 2u;
     return size > old_bytes / 2 || (old_class && ga_size_class_for_malloc(size) == old_class);
 }
@@ -38,8 +41,8 @@ void *goalloc_realloc(struct goalloc_heap *heap, void *p, size_t size)
         goalloc_free(heap, p);
         return NULL;
     }
-    size_t old_bytes = ga_lookup_bytes(&slot);
-    if (fits_in_place(&slot, old_bytes, size))
+    size_t old_bytes = ga_lookup_bytes(heap, &slot);
+    if (fits_in_place(p, &slot, old_bytes, size))
         return p;
     unsigned flags = ga_entry_span_class(slot.entry) & 1 ? GOALLOC_NOSCAN : 0;
     int saved_errno = errno;
@@ -60,7 +63,7 @@ size_t goalloc_usable_size(struct goalloc_heap *heap, const void *p)
     struct ga_slot slot;
     if (!p || !find_in_use(heap, "goalloc_usable_size", p, &slot))
         return 0;
-    return ga_lookup_bytes(&slot);
+    return ga_lookup_bytes(heap, &slot);
 }
 
 bool goalloc_contains(struct goalloc_heap *heap, const void *p)

@@ -25,7 +25,13 @@ void ga_report(struct goalloc_heap *heap, enum goalloc_report_kind kind, const c
 static void describe_slot(char *ret, size_t bytes, const struct goalloc_heap *heap,
                           enum ga_lookup why, const void *p, const struct ga_slot *slot)
 {
-    uint64_t size = ga_lookup_bytes(slot);
+    if (slot->entry & GA_ENTRY_TINY) {
+        snprintf(ret, bytes,
+                 "no tiny object in use begins there: a double free, inside an object, or never "
+                 "allocated");
+        return;
+    }
+    uint64_t size = ga_lookup_bytes(heap, slot);
     uint64_t start = heap->base + ((uint64_t)slot->page << GA_PAGE_SHIFT) + slot->index * size;
     if (why == GA_LOOKUP_SLOT)
         snprintf(ret, bytes,

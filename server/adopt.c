@@ -139,7 +139,9 @@ static int check_span(const struct adoption *adoption, uint64_t page, uint64_t e
     ga_span_class span_class = ga_entry_span_class(entry);
     uint64_t npages = ga_entry_npages(entry);
     bool large = span_class < 2;
-    if (span_class >= GA_SPAN_CLASS_COUNT || large != ((entry & GA_ENTRY_LARGE) != 0))
+    bool tiny = span_class == GA_SPAN_CLASS_TINY;
+    if (span_class >= GA_SPAN_CLASS_COUNT || large != ((entry & GA_ENTRY_LARGE) != 0) ||
+        tiny != ((entry & GA_ENTRY_TINY) != 0))
         return bad_page(adoption, page, "has a class that does not exist");
     if (!length_is_sound(span_class, npages) || npages > adoption->npages_committed - page)
         return bad_page(adoption, page, "begins a span of a length that cannot be");
@@ -238,7 +240,7 @@ static int enter_span(struct ga_heap *heap, ga_page_id page, uint64_t entry)
     uint64_t npages = ga_entry_npages(entry);
     ga_mcache_id owner = ga_entry_owner(entry);
     bool large = span_class < 2;
-    int r = ga_mheap_back_wide(heap, page, span_class);
+    int r = ga_mheap_back_bits(heap, page, span_class);
     if (r < 0)
         return r;
     ga_page_alloc_take(heap->pages, page, npages);
@@ -246,6 +248,7 @@ static int enter_span(struct ga_heap *heap, ga_page_id page, uint64_t entry)
     *span = (struct ga_mspan){.npages = (uint32_t)npages, .owner = owner, .span_class = span_class};
     heap->nspans++;
     heap->spans_by_class[span_class / 2]++;
+    heap->nspans_tiny += span_class == GA_SPAN_CLASS_TINY;
     heap->npages_inuse += npages;
     if (large) {
         span->place = GA_SPAN_LARGE;

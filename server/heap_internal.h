@@ -52,6 +52,7 @@ struct ga_heap {
     struct ga_mspan *mspans;   /* by first page */
     uint64_t nspans;
     uint64_t nspans_leased;
+    uint64_t nspans_tiny;
     uint64_t spans_by_class[68];
     uint64_t large_bytes;
     uint64_t large_bytes_ever;
@@ -96,13 +97,13 @@ int ga_mheap_new_aligned_span(struct ga_heap *heap, bool noscan, uint64_t npages
 void ga_mheap_disown_large(struct ga_heap *heap, ga_page_id page);
 /* Give back a span that nobody leases, that is on no list, and whose slots are all free. */
 void ga_mheap_free_span(struct ga_heap *heap, ga_page_id page);
-/* Back what is kept for each page of [page, page + npages); and, where the class has one, the wide
- * part of a span's bitmaps. 0 or -ENOMEM. */
+/* Back what is kept for each page of [page, page + npages); and what a span of the class at page
+ * has beside its line: the wide part of the bitmaps, or tiny bits. 0 or -ENOMEM. */
 int ga_mheap_back_tables(struct ga_heap *heap, uint64_t page, uint64_t npages);
-int ga_mheap_back_wide(struct ga_heap *heap, uint64_t page, ga_span_class span_class);
+int ga_mheap_back_bits(struct ga_heap *heap, uint64_t page, ga_span_class span_class);
 /* Say in the arena table how much of each arena is committed and prepared. */
 void ga_mheap_mark_arenas(struct ga_heap *heap);
-/* How many slots a span has. */
+/* How many slots a span has, blocks if it is tiny. */
 uint32_t ga_mheap_nslots(ga_span_class span_class);
 /* Store the span's owner in its entry (seq_cst: pairs with who frees and then looks whom to tell).
  */

@@ -6,6 +6,7 @@
 #include <errno.h>
 
 #include "shm/size_class.h"
+#include "shm/tiny.h"
 
 void ga_lease_grant(struct ga_heap *heap, ga_mcache_id mcache, ga_page_id page)
 {
@@ -128,10 +129,26 @@ int ga_heap_return(struct ga_heap *heap, ga_client_id client, ga_mcache_id mcach
     return 0;
 }
 
+/* Leave the tiny block that the mcache carved from, if it is in a span that is leased to it. */
+static void leave_tiny(struct ga_heap *heap, ga_mcache_id mcache)
+{
+    uint64_t tiny = ga_load_relaxed(&heap->view.mcaches[mcache].tiny);
+    ga_page_id page = ga_tiny_page(tiny);
+    const struct ga_mspan *span = &heap->mspans[page < heap->npages_committed ? page : 0];
+    bool is_its_own = span->place == GA_SPAN_LEASED && span->owner == mcache &&
+                      span->span_class == GA_SPAN_CLASS_TINY;
+    /* What names another's block is forgotten. */
+    ga_tiny_leave(&heap->view, mcache, is_its_own ? tiny : tiny & ~GA_TINY_PAGE_MASK);
+}
+
 /* Give back the claimed word of one class, if where names a span that is leased to this mcache:
  * what the words say is believed only as far as the server's own books agree. */
 static void unclaim(struct ga_heap *heap, ga_mcache_id mcache, ga_span_class span_class)
 {
+    if (span_class == GA_SPAN_CLASS_TINY) {
+        leave_tiny(heap, mcache);
+        return;
+    }
     uint64_t where = ga_load_relaxed(&heap->view.mcaches[mcache].where[span_class]);
     ga_page_id page = ga_where_page(where);
     if (page == 0 || page >= heap->npages_committed)

@@ -19,6 +19,8 @@
 uint32_t ga_mheap_nslots(ga_span_class span_class)
 {
     uint32_t size_class = span_class / 2;
+    if (span_class == GA_SPAN_CLASS_TINY)
+        return GA_TINY_NBLOCKS;
     return size_class == 0 ? 1 : ga_size_classes[size_class].nslots;
 }
 
@@ -62,12 +64,17 @@ int ga_mheap_back_tables(struct ga_heap *heap, uint64_t page, uint64_t npages)
     return r;
 }
 
-int ga_mheap_back_wide(struct ga_heap *heap, uint64_t page, ga_span_class span_class)
+int ga_mheap_back_bits(struct ga_heap *heap, uint64_t page, ga_span_class span_class)
 {
+    const struct ga_meta_header *meta = heap->meta;
+    if (span_class == GA_SPAN_CLASS_TINY)
+        return ga_backing_ensure(&heap->bits_backing,
+                                 meta->bits_tiny_offset + page * sizeof(struct ga_tiny_bits),
+                                 sizeof(struct ga_tiny_bits));
     if (ga_word_count(ga_mheap_nslots(span_class)) <= GA_LINE_WORDS)
         return 0;
     return ga_backing_ensure(&heap->bits_backing,
-                             heap->meta->bits_wide_offset + page * sizeof(struct ga_span_wide),
+                             meta->bits_wide_offset + page * sizeof(struct ga_span_wide),
                              sizeof(struct ga_span_wide));
 }
 
@@ -216,7 +223,10 @@ static bool run_needs_zero(struct ga_heap *heap, uint64_t page, uint64_t npages)
 static void init_bits(struct ga_heap *heap, ga_page_id page, ga_span_class span_class, bool large)
 {
     struct ga_span_line *line = &heap->view.lines[page];
-    uint32_t nwords = ga_word_count(ga_mheap_nslots(span_class));
+    bool tiny = span_class == GA_SPAN_CLASS_TINY;
+    uint32_t nwords = tiny ? 0 : ga_word_count(ga_mheap_nslots(span_class));
+    for (uint32_t word = 0; tiny && word < GA_TINY_WORDS; word++)
+        ga_store_relaxed(&heap->view.tiny[page].live[word], 0);
     if (large)
         ga_store_relaxed(&line->f[0], 0);
     for (uint32_t word = 0; word < nwords; word++) {
@@ -232,6 +242,7 @@ static void write_entries(struct ga_heap *heap, ga_page_id page, uint64_t npages
 {
     bool large = span_class / 2 == 0;
     flags |= GA_ENTRY_INUSE | (large ? GA_ENTRY_LARGE : 0);
+    flags |= span_class == GA_SPAN_CLASS_TINY ? GA_ENTRY_TINY : 0;
     for (uint64_t i = 1; i < npages; i++) {
         uint32_t field = large && i == 1 ? client_plus_1 : 0;
         ga_store_relaxed(&heap->page_table[page + i], ga_entry_make(span_class, i, field, flags));
@@ -247,7 +258,7 @@ static int make_span(struct ga_heap *heap, ga_span_class span_class, uint64_t ru
 {
     bool large = span_class / 2 == 0;
     ga_page_id page = (ga_page_id)run;
-    int r = ga_mheap_back_wide(heap, run, span_class);
+    int r = ga_mheap_back_bits(heap, run, span_class);
     if (r < 0) {
         ga_page_alloc_free(heap->pages, run, npages);
         return r;
@@ -263,6 +274,7 @@ static int make_span(struct ga_heap *heap, ga_span_class span_class, uint64_t ru
 
     heap->nspans++;
     heap->spans_by_class[span_class / 2]++;
+    heap->nspans_tiny += span_class == GA_SPAN_CLASS_TINY;
     heap->npages_inuse += npages;
     if (large) {
         if (client_plus_1)
@@ -316,6 +328,7 @@ void ga_mheap_free_span(struct ga_heap *heap, ga_page_id page)
 
     heap->nspans--;
     heap->spans_by_class[span->span_class / 2]--;
+    heap->nspans_tiny -= span->span_class == GA_SPAN_CLASS_TINY;
     heap->npages_inuse -= span->npages;
     if (span->place == GA_SPAN_LARGE) {
         heap->large_bytes -= span->npages * GA_PAGE_SIZE;

@@ -33,11 +33,12 @@ static uint64_t leased_bytes(const struct ga_heap *heap)
     return bytes;
 }
 
-/* Entries, lines and wide lines of the spans in use. */
+/* Entries, lines, wide lines and tiny bits of the spans in use. */
 static uint64_t mspan_inuse(const struct ga_heap *heap)
 {
     uint64_t bytes =
         heap->npages_inuse * sizeof(ga_page_word) + heap->nspans * sizeof(struct ga_span_line);
+    bytes += heap->nspans_tiny * (sizeof(struct ga_tiny_bits) - sizeof(struct ga_span_wide));
     for (uint32_t c = 1; c < GA_SIZE_CLASS_COUNT; c++)
         if (ga_size_class_nwords(&ga_size_classes[c]) > GA_LINE_WORDS)
             bytes += heap->spans_by_class[c] * sizeof(struct ga_span_wide);
@@ -77,6 +78,9 @@ void ga_heap_get_stats(struct ga_heap *heap, struct ga_heap_stats *ret)
         uint64_t size = ga_size_classes[c].size;
         class->spans = heap->spans_by_class[c];
         class->alloc_bytes = c == 0 ? heap->large_bytes : live(class->mallocs, class->frees) * size;
+        /* Tiny objects are counted here and not sized: each as 8 bytes, all as what holds them. */
+        if (c == GA_SPAN_CLASS_TINY / 2 && class->alloc_bytes > class->spans * GA_PAGE_SIZE)
+            class->alloc_bytes = class->spans * GA_PAGE_SIZE;
         stats.mallocs += class->mallocs;
         stats.frees += class->frees;
         stats.alloc_bytes += class->alloc_bytes;

@@ -78,6 +78,7 @@ struct ga_meta_header {
     uint64_t bits_pending_offset;
     uint64_t bits_lines_offset;
     uint64_t bits_wide_offset;
+    uint64_t bits_tiny_offset;
     uint64_t bits_bytes;
     char name[GA_HEAP_NAME_MAX + 1];
     char server_version[32];
@@ -88,14 +89,14 @@ struct ga_meta_header {
     uint32_t reserved;
     _Atomic uint64_t large_bytes_ever; /* pages of all large objects there have been, in bytes */
 };
-static_assert(sizeof(struct ga_meta_header) == 304, "layout");
+static_assert(sizeof(struct ga_meta_header) == 312, "layout");
 static_assert(offsetof(struct ga_meta_header, state) == 16, "layout");
 static_assert(offsetof(struct ga_meta_header, base) == 56, "layout");
 static_assert(offsetof(struct ga_meta_header, committed_npages) == 80, "layout");
-static_assert(offsetof(struct ga_meta_header, bits_bytes) == 176, "layout");
-static_assert(offsetof(struct ga_meta_header, name) == 184, "layout");
-static_assert(offsetof(struct ga_meta_header, client_end) == 280, "layout");
-static_assert(offsetof(struct ga_meta_header, large_bytes_ever) == 296, "layout");
+static_assert(offsetof(struct ga_meta_header, bits_bytes) == 184, "layout");
+static_assert(offsetof(struct ga_meta_header, name) == 192, "layout");
+static_assert(offsetof(struct ga_meta_header, client_end) == 288, "layout");
+static_assert(offsetof(struct ga_meta_header, large_bytes_ever) == 304, "layout");
 
 /* What is behind an arena's addresses, as Go has it: None (outside the reserve), Reserved (mapped,
  * past the object's end), Prepared (inside the object, a hole), Ready (committed). */
@@ -196,12 +197,15 @@ struct ga_mcache {
     /* where[c] = {span, word, sequence} of the word that classes[c].cache is about (where.h).
      * Apart from cache: others read where at each of their frees, cache seldom. */
     _Atomic uint64_t where[GA_SPAN_CLASS_COUNT];
-    uint8_t where_reserved[64];
+    _Atomic uint64_t tiny; /* the tiny block it carves from, and what is handed out (tiny.h). On a
+                              line of its own, as where. Writer: the mcache's thread */
+    uint8_t tiny_reserved[56];
     struct ga_mcache_class classes[GA_SPAN_CLASS_COUNT];
     struct ga_mcache_inbox inbox[GA_SPAN_CLASS_COUNT];
     uint8_t reserved[2368];
 };
 static_assert(offsetof(struct ga_mcache, where) == 64, "layout");
+static_assert(offsetof(struct ga_mcache, tiny) == 1152, "layout");
 static_assert(offsetof(struct ga_mcache, classes) == 1216, "layout");
 static_assert(offsetof(struct ga_mcache, inbox) == 5568, "layout");
 static_assert(sizeof(struct ga_mcache) == 12288, "three OS pages");
@@ -229,5 +233,20 @@ struct ga_span_wide {
     uint64_t reserved[4];
 };
 static_assert(sizeof(struct ga_span_wide) == 256, "layout");
+
+/* The span class of tiny objects. Its number is that of 8-byte noscan slots, which therefore there
+ * are not: what small noscan objects there are is tiny. */
+#define GA_SPAN_CLASS_TINY  3u
+#define GA_TINY_BLOCK_BYTES 16u
+#define GA_TINY_NBLOCKS     512u /* a span, which is one page */
+#define GA_TINY_WORDS       64u
+
+/* Of a tiny span, in place of A and F: a byte a block, a bit for each place an object may start at.
+ * Written by everybody (tiny.h). Committed where needed. */
+struct ga_tiny_bits {
+    _Atomic uint64_t live[GA_TINY_WORDS];
+};
+static_assert(sizeof(struct ga_tiny_bits) == 512, "layout");
+static_assert(GA_TINY_NBLOCKS * GA_TINY_BLOCK_BYTES == GA_PAGE_SIZE, "the blocks fill the page");
 
 #endif

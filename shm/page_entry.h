@@ -66,6 +66,12 @@ static inline uint64_t ga_entry_with_owner(uint64_t entry, ga_mcache_id owner)
                                                                           << GA_ENTRY_OWNER_SHIFT;
 }
 
+/* Whether two readings of a first page's entry speak of one span; its owner may have changed. */
+static inline bool ga_entry_is_same_span(uint64_t before, uint64_t now)
+{
+    return ga_entry_with_owner(before, 0) == ga_entry_with_owner(now, 0);
+}
+
 /* Whether entry is the first page's of a span in use. */
 static inline bool ga_entry_is_span(uint64_t entry)
 {

@@ -3,6 +3,7 @@
 #include <errno.h>
 
 #include "shm/slot.h"
+#include "shm/tiny.h"
 
 /* The slots of a word in use: by A and F, and not in the holder's cache word. */
 static uint64_t used_bits(const struct ga_view *view, ga_page_id page, ga_span_class span_class,
@@ -26,8 +27,9 @@ static void count_span(const struct ga_view *view, ga_page_id page, uint64_t ent
     uint32_t nslots = size_class ? ga_size_classes[size_class].nslots : 1;
     uint64_t bytes =
         size_class ? ga_size_classes[size_class].size : ga_entry_npages(entry) * GA_PAGE_SIZE;
-    uint64_t objects = 0;
-    for (uint32_t word = 0; word < ga_word_count(nslots); word++)
+    bool tiny = entry & GA_ENTRY_TINY;
+    uint64_t objects = tiny ? ga_tiny_count_objects(view, page) : 0;
+    for (uint32_t word = 0; word < ga_word_count(nslots) && !tiny; word++)
         objects += (uint64_t)__builtin_popcountll(used_bits(view, page, span_class, word, nslots));
     count->objects += objects;
     count->objects_by_class[size_class] += objects;

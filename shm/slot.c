@@ -1,5 +1,7 @@
 #include "shm/slot.h"
 
+#include "shm/tiny.h"
+
 void ga_slot_begin_lease(const struct ga_view *view, ga_mcache_id me, ga_page_id page)
 {
     _Atomic uint64_t *holder = &view->lines[page].holder;
@@ -61,14 +63,12 @@ bool ga_slot_large_is_freed(const struct ga_view *view, ga_page_id page)
            (ga_load_seq_cst(ga_view_f(view, page, 0)) & 1);
 }
 
-/* Whether two readings of a first page's entry speak of one span; its owner may have changed. */
-static bool is_same_span(uint64_t before, uint64_t now)
-{
-    return ga_entry_with_owner(before, 0) == ga_entry_with_owner(now, 0);
-}
-
 bool ga_slot_in_use(const struct ga_view *view, const struct ga_slot *slot, uint64_t *ret_a)
 {
+    if (slot->entry & GA_ENTRY_TINY) {
+        *ret_a = 0;
+        return ga_tiny_in_use(view, slot);
+    }
     ga_span_class span_class = ga_entry_span_class(slot->entry);
     uint32_t word = slot->index / 64;
     uint64_t bit = UINT64_C(1) << (slot->index % 64);
@@ -96,13 +96,25 @@ bool ga_slot_in_use(const struct ga_view *view, const struct ga_slot *slot, uint
             continue;
         /* A new span at this page has raised holder's sequence, so what is found here still held
          * when holder is read for the last time. */
-        if (!is_same_span(slot->entry, ga_view_entry(view, slot->page)))
+        if (!ga_entry_is_same_span(slot->entry, ga_view_entry(view, slot->page)))
             return false;
         if (ga_load_acquire(holder_word) != holder)
             continue;
         *ret_a = a & bit;
         return ((a ^ f) & ~cache & bit) != 0;
     }
+}
+
+/* Make F's bit A's. False if it was already. */
+static bool free_in_f(const struct ga_view *view, const struct ga_slot *slot, uint64_t a)
+{
+    _Atomic uint64_t *f = ga_view_f(view, slot->page, slot->index / 64);
+    uint64_t bit = UINT64_C(1) << (slot->index % 64);
+    /* Two frees that race cannot cancel each other, and the old bit tells the second. seq_cst:
+     * pairs with who takes the span over, and with who clears an inbox or pending bit, before
+     * reading F. */
+    return a ? (ga_fetch_or_seq_cst(f, bit) & bit) == 0
+             : (ga_fetch_and_seq_cst(f, ~bit) & bit) != 0;
 }
 
 bool ga_slot_free_by_other(const struct ga_view *view, ga_mcache_id me, const struct ga_slot *slot)
@@ -112,15 +124,11 @@ bool ga_slot_free_by_other(const struct ga_view *view, ga_mcache_id me, const st
         return false;
 
     _Atomic uint64_t *telling = &view->mcaches[me].telling;
-    _Atomic uint64_t *f = ga_view_f(view, slot->page, slot->index / 64);
-    uint64_t bit = UINT64_C(1) << (slot->index % 64);
     ga_store_release(telling, slot->page);
-    /* F's bit becomes A's. Two frees that race cannot cancel each other, and the old bit tells the
-     * second. seq_cst: pairs with who takes the span over, and with who clears an inbox or pending
-     * bit, before reading F. */
-    bool freed =
-        a ? (ga_fetch_or_seq_cst(f, bit) & bit) == 0 : (ga_fetch_and_seq_cst(f, ~bit) & bit) != 0;
-    if (freed)
+    bool tiny = slot->entry & GA_ENTRY_TINY;
+    bool tell = true;
+    bool freed = tiny ? ga_tiny_free(view, slot, &tell) : free_in_f(view, slot, a);
+    if (freed && tell)
         ga_slot_tell(view, slot->page);
     ga_store_release(telling, 0);
     return freed;
@@ -148,6 +156,8 @@ void ga_slot_tell(const struct ga_view *view, ga_page_id page)
 
 uint32_t ga_slot_count_used(const struct ga_view *view, ga_page_id page, uint32_t nslots)
 {
+    if (ga_view_entry(view, page) & GA_ENTRY_TINY)
+        return ga_tiny_count_blocks(view, page);
     uint32_t used = 0;
     for (uint32_t word = 0; word < ga_word_count(nslots); word++) {
         uint64_t free_bits = ga_free_bits(view, page, word, nslots);

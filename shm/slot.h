@@ -12,7 +12,8 @@
 #include "shm/page_entry.h"
 #include "shm/view.h"
 
-/* One slot, found and checked: the span's first page, its entry, and the slot's index. */
+/* One slot, found and checked: the span's first page, its entry, and the slot's index; in a tiny
+ * span the unit of 2 bytes that the object starts at. */
 struct ga_slot {
     ga_page_id page;
     uint32_t index;
@@ -73,7 +74,8 @@ void ga_slot_take_large(const struct ga_view *view, ga_page_id page);
 bool ga_slot_large_is_freed(const struct ga_view *view, ga_page_id page);
 
 /* Whether the slot is in use, as one snapshot of all the words that say so. *ret_a: its bit in A
- * (as a mask, 0 or the bit). Safe against everything the holder does meanwhile. */
+ * (as a mask, 0 or the bit; 0 of a tiny object). Safe against everything the holder does meanwhile.
+ */
 bool ga_slot_in_use(const struct ga_view *view, const struct ga_slot *slot, uint64_t *ret_a);
 
 /* Free a slot that this mcache does not hold: checks, changes F, tells the owner. me: the caller's
@@ -85,7 +87,8 @@ bool ga_slot_free_by_other(const struct ga_view *view, ga_mcache_id me, const st
  * where nobody leases it. May be repeated. page must be below the committed end. */
 void ga_slot_tell(const struct ga_view *view, ga_page_id page);
 
-/* How many of the span's slots are in use by A and F; slots claimed by a holder count as used. */
+/* How many of the span's slots are in use by A and F; slots claimed by a holder count as used. Of a
+ * tiny span: its blocks. */
 uint32_t ga_slot_count_used(const struct ga_view *view, ga_page_id page, uint32_t nslots);
 
 #endif

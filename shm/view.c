@@ -2,7 +2,7 @@
  * committed by itself.
  *
  *   meta   header | arenas | clients | mcache entries | rings | roots | page table
- *   bits   header | mcaches | pending bits | span lines | wide plane
+ *   bits   header | mcaches | pending bits | span lines | wide plane | tiny plane
  */
 #include "shm/view.h"
 
@@ -39,6 +39,7 @@ void ga_geometry_init(struct ga_meta_header *header, uint64_t reserve_bytes)
     header->bits_pending_offset = place(&end, npages / 8);
     header->bits_lines_offset = place(&end, npages * sizeof(struct ga_span_line));
     header->bits_wide_offset = place(&end, npages * sizeof(struct ga_span_wide));
+    header->bits_tiny_offset = place(&end, npages * sizeof(struct ga_tiny_bits));
     header->bits_bytes = end;
 }
 
@@ -93,5 +94,6 @@ struct ga_view ga_view_of(const void *meta, void *bits)
         .pending = (void *)(b + header->bits_pending_offset),
         .lines = (void *)(b + header->bits_lines_offset),
         .wide = (void *)(b + header->bits_wide_offset),
+        .tiny = (void *)(b + header->bits_tiny_offset),
     };
 }

@@ -28,6 +28,7 @@ struct ga_view {
                                   who frees sets, the server clears */
     struct ga_span_line *lines;
     struct ga_span_wide *wide;
+    struct ga_tiny_bits *tiny; /* by page, of tiny spans */
 };
 
 /* The view of a heap whose meta and bits objects lie at these addresses. */

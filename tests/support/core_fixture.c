@@ -9,6 +9,7 @@
 #include <sys/mman.h>
 
 #include "shm/size_class.h"
+#include "shm/tiny.h"
 #include "support/cunit_main.h"
 
 /* ---- effects ---- */
@@ -188,6 +189,11 @@ ga_page_id ga_core_lease(struct ga_core *core, ga_client_id client, ga_mcache_id
 bool ga_core_claim(struct ga_core *core, ga_mcache_id mcache, ga_page_id page)
 {
     ga_span_class span_class = ga_entry_span_class(ga_view_entry(&core->view, page));
+    if (span_class == GA_SPAN_CLASS_TINY) {
+        uint32_t block;
+        ga_tiny_leave(&core->view, mcache, ga_load_relaxed(&core->view.mcaches[mcache].tiny));
+        return ga_tiny_adopt(&core->view, mcache, page, 0, &block);
+    }
     uint32_t nslots = ga_mheap_nslots(span_class);
     for (uint32_t word = 0; word < ga_word_count(nslots); word++)
         if (ga_free_bits(&core->view, page, word, nslots) != 0 &&
@@ -196,9 +202,27 @@ bool ga_core_claim(struct ga_core *core, ga_mcache_id mcache, ga_page_id page)
     return false;
 }
 
+/* A tiny object of the next of all sizes in turn. */
+static int carve_tiny(struct ga_core *core, ga_mcache_id mcache, struct ga_slot *ret)
+{
+    struct ga_mcache_class *class = class_of(core, mcache, GA_SPAN_CLASS_TINY);
+    _Atomic uint64_t *tiny = &core->view.mcaches[mcache].tiny;
+    size_t size = ga_load_relaxed(&class->nmalloc) % GA_TINY_SIZE_MAX + 1;
+    uint64_t next;
+    uint32_t unit;
+    if (!ga_tiny_carve(ga_load_relaxed(tiny), size, ga_tiny_alignment(size), &next, &unit))
+        return -ENOENT;
+    ga_store_release(tiny, next);
+    count_one(&class->nmalloc);
+    *ret = ga_core_slot(core, ga_tiny_page(next), ga_tiny_block(next) * GA_TINY_UNITS + unit);
+    return 0;
+}
+
 int ga_core_malloc(struct ga_core *core, ga_mcache_id mcache, ga_span_class span_class,
                    struct ga_slot *ret)
 {
+    if (span_class == GA_SPAN_CLASS_TINY)
+        return carve_tiny(core, mcache, ret);
     struct ga_mcache_class *class = class_of(core, mcache, span_class);
     uint64_t slots = ga_load_relaxed(&class->cache);
     if (slots == 0)
@@ -215,6 +239,13 @@ bool ga_core_free_own(struct ga_core *core, ga_mcache_id mcache, const struct ga
 {
     ga_span_class span_class = ga_entry_span_class(slot->entry);
     struct ga_mcache_class *class = class_of(core, mcache, span_class);
+    bool emptied;
+    if (span_class == GA_SPAN_CLASS_TINY) {
+        bool freed = ga_tiny_free(&core->view, slot, &emptied);
+        if (freed)
+            count_one(&class->nfree);
+        return freed;
+    }
     uint32_t word = slot->index / 64;
     uint64_t bit = UINT64_C(1) << slot->index % 64;
     uint64_t where = ga_load_relaxed(&core->view.mcaches[mcache].where[span_class]);
@@ -254,6 +285,9 @@ void ga_core_end_lease(struct ga_core *core, ga_mcache_id mcache, ga_page_id pag
 {
     ga_span_class span_class = ga_entry_span_class(ga_view_entry(&core->view, page));
     uint64_t where = ga_load_relaxed(&core->view.mcaches[mcache].where[span_class]);
+    uint64_t tiny = ga_load_relaxed(&core->view.mcaches[mcache].tiny);
+    if (ga_tiny_page(tiny) == page)
+        ga_tiny_leave(&core->view, mcache, tiny);
     if (ga_where_page(where) == page)
         ga_slot_unclaim(&core->view, mcache, span_class, where, ga_mheap_nslots(span_class));
     ga_slot_end_lease(&core->view, mcache, page);
@@ -298,7 +332,9 @@ void ga_core_recount(struct ga_core *core, uint64_t *ret_objects, uint64_t *ret_
     struct ga_span_info info;
     for (uint64_t page = 0; ga_heap_next_span(core->heap, page, &info) == 0; page = info.page + 1) {
         uint64_t used = info.used;
-        if (info.owner) {
+        if (info.span_class == GA_SPAN_CLASS_TINY) {
+            used = ga_tiny_count_objects(&core->view, info.page);
+        } else if (info.owner) {
             /* A claimed slot counts as used by A and F; those still in the cache word are not. */
             uint64_t where =
                 ga_load_relaxed(&core->view.mcaches[info.owner].where[info.span_class]);
@@ -332,6 +368,7 @@ static const char *audit_span(const struct ga_core *core, ga_page_id page)
     REQUIRE((span->place == GA_SPAN_LEASED) == (span->owner != 0));
     REQUIRE((span->place == GA_SPAN_LARGE) == (span->span_class < 2));
     REQUIRE(((entry & GA_ENTRY_LARGE) != 0) == (span->span_class < 2));
+    REQUIRE(((entry & GA_ENTRY_TINY) != 0) == (span->span_class == GA_SPAN_CLASS_TINY));
     REQUIRE(span->place != GA_SPAN_UNUSED);
     REQUIRE(span->span_class < 2 || span->npages == ga_size_classes[span->span_class / 2].npages);
     for (uint32_t i = 0; i < span->npages; i++) {

@@ -88,10 +88,12 @@ GOALLOC_API void *goalloc_realloc(struct goalloc_heap *heap, void *p, size_t siz
 #define GOALLOC_NOSCAN (1u << 0) /* the object never holds pointers into the heap */
 #define GOALLOC_ZERO   (1u << 1) /* zeroed */
 
-/* Allocate size bytes; alignment is 0 (as goalloc_malloc), or a power of two up to 1 GiB. Above
- * 8192 the object has pages of its own, at least two, and costs a request to the server. NULL with
- * errno EINVAL for other alignments or unknown flags, ENOMEM as above, or where the heap has no run
- * of free pages that holds size and what alignment may leave out before it. */
+/* Allocate size bytes; alignment is 0 (as goalloc_malloc), or a power of two up to 1 GiB. A noscan
+ * object below 16 bytes is tiny: it shares a block of 16 bytes with others, and without an
+ * alignment asked for it has that of its size: 8 bytes for 8, 4 for 4 and 12, 2 for other even
+ * sizes. Above 8192 the object has pages of its own, at least two, and costs a request to the
+ * server. NULL with errno EINVAL for other alignments or unknown flags, ENOMEM as above, or where
+ * the heap has no run of free pages that holds size and what alignment may leave out before it. */
 GOALLOC_API void *goalloc_alloc(struct goalloc_heap *heap, size_t size, size_t alignment,
                                 unsigned flags) __attribute__((warn_unused_result));
 
@@ -218,7 +220,8 @@ struct goalloc_memstats {
  * others go on, so between two of them an object may come or go; at rest they are exact, with one
  * exception: a process killed between an allocation or free and its counting leaves the counts of
  * that class wrong by one, for each thread, from then on. alloc, total_alloc, heap_objects,
- * mallocs, frees and by_size are from those counts, all else is not. Thread-safe. Returns 0;
+ * mallocs, frees and by_size are from those counts, all else is not. A tiny object counts as 8
+ * bytes, with the 8-byte class. Thread-safe. Returns 0;
  * -EINVAL (size), -ETIMEDOUT, -ENOTCONN (server gone), -EPROTO, and then *stats is untouched. */
 GOALLOC_API int goalloc_memstats(struct goalloc_heap *heap, struct goalloc_memstats *stats);
 

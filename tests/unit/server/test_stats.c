@@ -9,6 +9,7 @@
 #include "shm/arenas.h"
 #include "shm/recount.h"
 #include "shm/size_class.h"
+#include "shm/tiny.h"
 #include "support/cunit_main.h"
 
 #define COUNT(a)    (sizeof(a) / sizeof(*(a)))
@@ -341,6 +342,24 @@ static void return_some(const struct model_client *client, ga_mcache_id mcache)
     }
 }
 
+/* What a death leaves of a change from one tiny block to another, after so many stores. */
+static void kill_in_adoption(struct ga_mcache *shared, ga_mcache_id mcache, ga_page_id page,
+                             uint32_t stores)
+{
+    uint64_t tiny = ga_load_relaxed(&shared->tiny);
+    uint32_t block;
+    if (stores >= 1)
+        ga_tiny_leave(&core.view, mcache, tiny);
+    if (stores == 1)
+        ga_store_release(&shared->tiny, tiny); /* left, and still named */
+    if (stores == 2 && ga_tiny_adopt(&core.view, mcache, page, 0, &block))
+        ga_store_relaxed(&core.view.tiny[page].live[block / 8], /* named, and not adopted as yet */
+                         ga_load_relaxed(&core.view.tiny[page].live[block / 8]) &
+                             ~(UINT64_C(0xff) << block % 8 * 8));
+    if (stores == 3)
+        (void)ga_tiny_adopt(&core.view, mcache, page, 0, &block);
+}
+
 /* A client is killed; as like as not in the middle of a claim, a return or a free's news. */
 static void kill_client(struct model_client *client, ga_mcache_id mcache)
 {
@@ -348,7 +367,9 @@ static void kill_client(struct model_client *client, ga_mcache_id mcache)
     uint32_t page = core.heap->mcaches[mcache].leased.first;
     ga_span_class class = page ? core.heap->mspans[page].span_class : 0;
     uint32_t stores = pick(4);
-    if (page && ga_load_relaxed(&shared->classes[class].cache) == 0) {
+    if (class == GA_SPAN_CLASS_TINY) {
+        kill_in_adoption(shared, mcache, page, stores);
+    } else if (page && ga_load_relaxed(&shared->classes[class].cache) == 0) {
         _Atomic uint64_t *where = &shared->where[class];
         uint64_t slots = ga_free_bits(&core.view, page, 0, ga_mheap_nslots(class));
         if (stores >= 1)

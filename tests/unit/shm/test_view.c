@@ -53,7 +53,7 @@ static void tables_do_not_overlap(void)
         const struct table bits[] = {
             {0, sizeof(struct ga_bits_header)},  {h.bits_mcaches_offset, UINT64_C(65536) * 12288},
             {h.bits_pending_offset, npages / 8}, {h.bits_lines_offset, npages * 64},
-            {h.bits_wide_offset, npages * 256},
+            {h.bits_wide_offset, npages * 256},  {h.bits_tiny_offset, npages * 512},
         };
         check_tables(bits, COUNT(bits), h.bits_bytes);
     }
@@ -145,7 +145,7 @@ static void every_offset_counts(void)
 {
     size_t from = offsetof(struct ga_meta_header, arenas_offset);
     size_t to = offsetof(struct ga_meta_header, name);
-    CU_ASSERT_EQUAL(to - from, 12 * sizeof(uint64_t));
+    CU_ASSERT_EQUAL(to - from, 13 * sizeof(uint64_t));
     for (size_t i = from; i < to; i++) {
         struct ga_meta_header h = good_header();
         ((unsigned char *)&h)[i] ^= 0x10;
@@ -181,6 +181,7 @@ static void view_points_at_the_tables(void)
     CU_ASSERT_PTR_EQUAL(view.pending, bits + h.bits_pending_offset);
     CU_ASSERT_PTR_EQUAL(view.lines, bits + h.bits_lines_offset);
     CU_ASSERT_PTR_EQUAL(view.wide, bits + h.bits_wide_offset);
+    CU_ASSERT_PTR_EQUAL(view.tiny, bits + h.bits_tiny_offset);
 }
 
 /* The words of a span's bitmaps: two in its line, fourteen in its part of the wide plane, A and F
