@@ -105,6 +105,7 @@ bool ga_test_server_start(const char *limit, struct ga_test_server *ret)
     signal(SIGTERM, clean_up_on_signal);
     signal(SIGABRT, clean_up_on_signal);
     signal(SIGSEGV, clean_up_on_signal);
+    signal(SIGBUS, clean_up_on_signal);
     signal(SIGALRM, clean_up_on_signal);
 
     char answer[8] = "";

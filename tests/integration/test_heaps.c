@@ -1,0 +1,159 @@
+/* Several heaps in one process: as many as there are windows for. Each knows its own objects and no
+ * other's, and goes on when another's server has gone. On a /dev/shm of the test's own, so that
+ * nobody else's heap has one of the windows. */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <pthread.h>
+
+#include "goalloc/goalloc.h"
+#include "support/cunit_main.h"
+#include "support/private_shm.h"
+#include "support/server_fixture.h"
+
+enum { HEAPS = 5, OBJECTS = 2000 };
+
+static struct ga_test_server servers[HEAPS];
+static struct goalloc_heap *heaps[HEAPS];
+static uint64_t *objects[HEAPS][OBJECTS];
+static unsigned nreports[HEAPS]; /* of bad frees, by heap */
+
+static void count_report(enum goalloc_report_kind kind, const char *message, void *data)
+{
+    (void)message;
+    if (kind == GOALLOC_REPORT_BAD_FREE)
+        ++*(unsigned *)data;
+}
+
+static void open_heaps(int count)
+{
+    for (int h = 0; h < count; h++) {
+        struct goalloc_options options = {
+            .size = sizeof(options), .report = count_report, .report_data = &nreports[h]};
+        nreports[h] = 0;
+        CU_ASSERT_FATAL(ga_test_server_start("64M", &servers[h]));
+        CU_ASSERT_EQUAL_FATAL(goalloc_attach(servers[h].socket, &options, &heaps[h]), 0);
+    }
+}
+
+static void allocate_in_turn(int count)
+{
+    for (int i = 0; i < OBJECTS; i++)
+        for (int h = 0; h < count; h++) {
+            objects[h][i] = goalloc_malloc(heaps[h], sizeof(uint64_t) * (1 + (size_t)i % 500));
+            CU_ASSERT_PTR_NOT_NULL_FATAL(objects[h][i]);
+            *objects[h][i] = (uint64_t)h * OBJECTS + (uint64_t)i;
+        }
+}
+
+/* Each object is in its own heap alone, and no other heap frees it. */
+static void check_apart(int count)
+{
+    for (int h = 0; h < count; h++)
+        for (int other = 0; other < count; other++) {
+            CU_ASSERT_EQUAL(goalloc_contains(heaps[other], objects[h][0]), h == other);
+            CU_ASSERT_EQUAL(goalloc_contains(heaps[other], objects[h][OBJECTS - 1]), h == other);
+            if (h == other)
+                continue;
+            unsigned before = nreports[other];
+            goalloc_free(heaps[other], objects[h][7]);
+            CU_ASSERT_EQUAL(nreports[other], before + 1);
+            CU_ASSERT_EQUAL(goalloc_publish(heaps[other], "x", objects[h][7]), -EINVAL);
+        }
+}
+
+static void free_all_of(int h)
+{
+    unsigned before = nreports[h];
+    int wrong = 0;
+    for (int i = 0; i < OBJECTS; i++) {
+        wrong += *objects[h][i] != (uint64_t)h * OBJECTS + (uint64_t)i;
+        goalloc_free(heaps[h], objects[h][i]);
+    }
+    CU_ASSERT_EQUAL(wrong, 0);
+    CU_ASSERT_EQUAL(nreports[h], before);
+}
+
+static void *free_by_thread(void *argument)
+{
+    free_all_of(*(int *)argument);
+    return NULL;
+}
+
+static void close_heap(int h)
+{
+    struct goalloc_memstats stats = {.size = sizeof(stats)};
+    CU_ASSERT_EQUAL(goalloc_memstats(heaps[h], &stats), 0);
+    CU_ASSERT_EQUAL(stats.heap_objects, 0);
+    goalloc_detach(heaps[h]);
+    CU_ASSERT(ga_test_server_stop(&servers[h]));
+}
+
+static void apart(int count)
+{
+    open_heaps(count);
+    allocate_in_turn(count);
+    check_apart(count);
+    for (int h = 0; h < count; h++) {
+        pthread_t thread;
+        CU_ASSERT_EQUAL_FATAL(pthread_create(&thread, NULL, free_by_thread, &h), 0);
+        pthread_join(thread, NULL);
+        close_heap(h);
+    }
+}
+
+static void two(void)
+{
+    apart(2);
+}
+
+static void five(void)
+{
+    apart(HEAPS);
+}
+
+/* One server stops: its heap can still be read and freed in, and the others do not notice. */
+static void one_server_stops(void)
+{
+    open_heaps(3);
+    allocate_in_turn(3);
+    CU_ASSERT(ga_test_server_stop(&servers[1]));
+    void *found;
+    CU_ASSERT(goalloc_lookup(heaps[1], "x", &found) < 0);
+    free_all_of(1);
+    goalloc_detach(heaps[1]);
+    for (int h = 0; h < 3; h += 2) {
+        void *large = goalloc_malloc(heaps[h], 1 << 20);
+        CU_ASSERT_PTR_NOT_NULL(large);
+        goalloc_free(heaps[h], large);
+        free_all_of(h);
+        close_heap(h);
+    }
+}
+
+/* A place that a heap has left is another's: nothing of the old one is found through it. */
+static void places_are_used_again(void)
+{
+    for (int round = 0; round < 20; round++) {
+        open_heaps(1);
+        void *p = goalloc_malloc(heaps[0], 100);
+        CU_ASSERT_PTR_NOT_NULL(p);
+        goalloc_free(heaps[0], p);
+        CU_ASSERT_EQUAL(nreports[0], 0);
+        close_heap(0);
+    }
+}
+
+int main(void)
+{
+    static const struct ga_test tests[] = {
+        {"two heaps", two},
+        {"five heaps", five},
+        {"one server stops", one_server_stops},
+        {"places are used again", places_are_used_again},
+    };
+    if (ga_private_shm_enter("1g") < 0)
+        return 77;
+    return ga_test_main("integration.heaps", tests, sizeof(tests) / sizeof(tests[0]));
+}
