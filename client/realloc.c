@@ -28,6 +28,34 @@ static bool fits_in_place(const void *p, const struct ga_slot *slot, size_t old_
     return size > old_bytes / 2 || (old_class && ga_size_class_for_malloc(size) == old_class);
 }
 
+/* Ask the server to make a large object longer or shorter where it lies. */
+static bool resize_large(struct goalloc_heap *heap, const struct ga_slot *slot, size_t size)
+{
+    int saved_errno = errno;
+    Goalloc__V1__LargeResize body = GOALLOC__V1__LARGE_RESIZE__INIT;
+    body.page = slot->page;
+    body.size_bytes = size;
+    Goalloc__V1__Envelope request = GOALLOC__V1__ENVELOPE__INIT;
+    request.body_case = GOALLOC__V1__ENVELOPE__BODY_LARGE_RESIZE;
+    request.large_resize = &body;
+    struct ga_channel *channel;
+    struct ga_reply *reply;
+    int r = ga_attach_channel(heap, &channel);
+    if (r == 0)
+        r = ga_channel_call(channel, &request, GOALLOC__V1__ENVELOPE__BODY_DONE, NULL, &reply);
+    if (r == 0)
+        ga_reply_release(reply);
+    errno = saved_errno;
+    return r == 0;
+}
+
+/* Whether it is worth a request to give the end of a large object back: an eighth of it. */
+static bool is_worth_shrinking(size_t old_bytes, size_t size)
+{
+    return size < old_bytes && old_bytes - size >= old_bytes / 8 &&
+           old_bytes - size >= GA_PAGE_SIZE;
+}
+
 void *goalloc_realloc(struct goalloc_heap *heap, void *p, size_t size)
 {
     if (!p)
@@ -42,6 +70,10 @@ void *goalloc_realloc(struct goalloc_heap *heap, void *p, size_t size)
         return NULL;
     }
     size_t old_bytes = ga_lookup_bytes(heap, &slot);
+    bool stays_large = (slot.entry & GA_ENTRY_LARGE) && size > GA_SMALL_MAX;
+    if (stays_large && (size > old_bytes || is_worth_shrinking(old_bytes, size)) &&
+        resize_large(heap, &slot, size))
+        return p;
     if (fits_in_place(p, &slot, old_bytes, size))
         return p;
     unsigned flags = ga_entry_span_class(slot.entry) & 1 ? GOALLOC_NOSCAN : 0;

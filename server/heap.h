@@ -106,6 +106,12 @@ int ga_heap_large_alloc(struct ga_heap *heap, ga_client_id client, ga_mcache_id 
                         uint64_t size_bytes, uint64_t alignment, bool noscan, ga_page_id *ret_page,
                         bool *ret_zeroed);
 
+/* Make the large object at page hold size_bytes > 32768 where it lies, with pages that follow it or
+ * without its last ones. 0, -EINVAL (no such object), -EPERM, -ENOMEM (the pages that follow are
+ * not free). */
+int ga_heap_large_resize(struct ga_heap *heap, ga_client_id client, ga_page_id page,
+                         uint64_t size_bytes);
+
 /* Somebody has freed slots of spans that nobody leases: look at all pending bits. */
 void ga_heap_sweep_pending(struct ga_heap *heap);
 

@@ -58,6 +58,7 @@ static const struct route routes[] = {
     {GOALLOC__V1__ENVELOPE__BODY_NEW_MCACHE, REQUEST, NEEDS_ATTACH, ga_handle_new_mcache},
     {GOALLOC__V1__ENVELOPE__BODY_LEASE, REQUEST, NEEDS_ATTACH, ga_handle_lease},
     {GOALLOC__V1__ENVELOPE__BODY_LARGE_ALLOC, REQUEST, NEEDS_ATTACH, ga_handle_large_alloc},
+    {GOALLOC__V1__ENVELOPE__BODY_LARGE_RESIZE, REQUEST, NEEDS_ATTACH, ga_handle_large_resize},
     {GOALLOC__V1__ENVELOPE__BODY_PUBLISH, REQUEST, NEEDS_ATTACH, ga_handle_publish},
     {GOALLOC__V1__ENVELOPE__BODY_REPLACE, REQUEST, NEEDS_ATTACH, ga_handle_replace},
     {GOALLOC__V1__ENVELOPE__BODY_LOOKUP, REQUEST, NEEDS_HELLO, ga_handle_lookup},

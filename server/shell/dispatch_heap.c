@@ -304,6 +304,25 @@ void ga_handle_large_alloc(struct ga_connection *connection, const Goalloc__V1__
     ga_reply(connection, message->id, &reply);
 }
 
+void ga_handle_large_resize(struct ga_connection *connection, const Goalloc__V1__Envelope *message)
+{
+    struct ga_server *server = connection->server;
+    const Goalloc__V1__LargeResize *wanted = message->large_resize;
+    sweep_first(server);
+    int r = ga_heap_large_resize(server->heap, connection->attachment->client, wanted->page,
+                                 wanted->size_bytes);
+    if (r == 0)
+        ga_reply_done(connection, message->id);
+    else if (r == -ENOMEM)
+        ga_reply_failure(connection, message->id, r,
+                         "the pages that follow page %" PRIu32 " are not free", wanted->page);
+    else
+        ga_reply_failure(connection, message->id, r,
+                         "no large object in use begins at page %" PRIu32 ", or %" PRIu64
+                         " bytes are none",
+                         wanted->page, wanted->size_bytes);
+}
+
 /* The pages are not looked at: the free itself has set the pending bits, and those decide. */
 void ga_handle_large_free(struct ga_connection *connection, const Goalloc__V1__Envelope *message)
 {

@@ -170,6 +170,32 @@ static void resizing(void)
     CU_ASSERT_EQUAL(nreports, 0);
 }
 
+/* Large objects grow into free pages behind them and give their tail back, without moving. */
+static void resizing_large(void)
+{
+    char *p = goalloc_malloc(heap, 20 << 20);
+    CU_ASSERT_PTR_NOT_NULL_FATAL(p);
+    uint64_t inuse = stats_now().heap_inuse;
+    memset(p, 'x', 20 << 20);
+    char *q = goalloc_realloc(heap, p, 5 << 20);
+    CU_ASSERT_PTR_EQUAL_FATAL(q, p);
+    CU_ASSERT_EQUAL(goalloc_usable_size(heap, p), 5 << 20);
+    CU_ASSERT_EQUAL(inuse - stats_now().heap_inuse, 15 << 20);
+    q = goalloc_realloc(heap, p, (12 << 20) + 1);
+    CU_ASSERT_PTR_EQUAL_FATAL(q, p);
+    CU_ASSERT_EQUAL(goalloc_usable_size(heap, p), (12 << 20) + 8192);
+    CU_ASSERT(p[0] == 'x' && p[(5 << 20) - 1] == 'x');
+    memset(p, 'y', (12 << 20) + 1);
+    char *next = goalloc_malloc(heap, 1 << 20); /* in the way, or before */
+    q = goalloc_realloc(heap, p, 25 << 20);
+    CU_ASSERT_PTR_NOT_NULL_FATAL(q);
+    CU_ASSERT(q[0] == 'y' && q[12 << 20] == 'y');
+    goalloc_free(heap, next);
+    goalloc_free(heap, q);
+    CU_ASSERT_EQUAL(stats_now().heap_objects, 0);
+    CU_ASSERT_EQUAL(nreports, 0);
+}
+
 /* The report that a misuse of p by function must give; %p stands for the pointer. */
 static void expect_report(const char *function, const void *p, const char *rest)
 {
@@ -478,6 +504,7 @@ int main(void)
         {"large alignments", large_alignments},
         {"zeroed memory", zeroed_memory},
         {"resizing", resizing},
+        {"resizing large", resizing_large},
         {"bad frees", bad_frees},
         {"roots", roots},
         {"threads come and go", threads_come_and_go},

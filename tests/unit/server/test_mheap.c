@@ -286,6 +286,48 @@ static void pending_bits_are_backed(void)
     ga_core_close(&core);
 }
 
+/* A large span gives its tail back, and takes it again; not past what is in use or committed. */
+static void resized_spans(void)
+{
+    ga_core_open(&core, RESERVE, 64 * GA_CORE_MIB);
+    ga_client_id client = ga_core_attach(&core);
+    ga_mcache_id mcache = ga_core_mcache(&core, client);
+    ga_page_id page = 0;
+    ga_page_id next = 0;
+    CU_ASSERT_EQUAL(alloc_large(client, mcache, 100 * GA_PAGE_SIZE, &page), 0);
+    CU_ASSERT_EQUAL(alloc_large(client, mcache, 8 * GA_PAGE_SIZE, &next), 0);
+    CU_ASSERT_EQUAL(next, page + 100);
+    uint64_t nfree = ga_page_alloc_nfree(core.heap->pages);
+    CU_ASSERT_EQUAL(ga_heap_large_resize(core.heap, client, page, 10 * GA_PAGE_SIZE - 1), 0);
+    CU_ASSERT_EQUAL(ga_page_alloc_nfree(core.heap->pages), nfree + 90);
+    CU_ASSERT_EQUAL(ga_entry_npages(ga_view_entry(&core.view, page)), 10);
+    check_sound();
+    CU_ASSERT_EQUAL(ga_heap_large_resize(core.heap, client, page, 101 * GA_PAGE_SIZE), -ENOMEM);
+    CU_ASSERT_EQUAL(ga_heap_large_resize(core.heap, client, page, 90 * GA_PAGE_SIZE + 1), 0);
+    CU_ASSERT_EQUAL(ga_entry_npages(ga_view_entry(&core.view, page)), 91);
+    check_sound();
+    CU_ASSERT_EQUAL(ga_core_lease(&core, client, mcache, 20), page + 91);
+    CU_ASSERT_EQUAL(ga_heap_large_resize(core.heap, client, page, 92 * GA_PAGE_SIZE), -ENOMEM);
+    /* Up to the committed end, and no further. */
+    uint64_t end = core.heap->npages_committed;
+    CU_ASSERT_EQUAL(ga_heap_large_resize(core.heap, client, next, (end - next + 1) * GA_PAGE_SIZE),
+                    -ENOMEM);
+    CU_ASSERT_EQUAL(ga_heap_large_resize(core.heap, client, next, (end - next) * GA_PAGE_SIZE), 0);
+    CU_ASSERT_EQUAL(core.heap->zeroed_from, end);
+    check_sound();
+    CU_ASSERT_EQUAL(ga_heap_large_resize(core.heap, client, next, UINT64_MAX), -ENOMEM);
+    CU_ASSERT_EQUAL(ga_heap_large_resize(core.heap, client, next, GA_SMALL_MAX), -EINVAL);
+    CU_ASSERT_EQUAL(ga_heap_large_resize(core.heap, client, page + 1, 50000), -EINVAL);
+    CU_ASSERT_EQUAL(ga_heap_large_resize(core.heap, client, page + 91, 50000), -EINVAL);
+    CU_ASSERT_EQUAL(ga_heap_large_resize(core.heap, client, UINT32_MAX, 50000), -EINVAL);
+    CU_ASSERT_EQUAL(ga_heap_large_resize(core.heap, client + 1, page, 50000), -EPERM);
+    free_large(mcache, next);
+    CU_ASSERT_EQUAL(ga_heap_large_resize(core.heap, client, next, 50000), -EINVAL);
+    ga_heap_sweep_pending(core.heap);
+    check_sound();
+    ga_core_close(&core);
+}
+
 /* Every alignment there is: the address is a multiple of it, and what is not needed is free again.
  */
 static void aligned_spans(void)
@@ -529,6 +571,7 @@ int main(void)
         {"pending bits are backed", pending_bits_are_backed},
         {"zeroed memory", zeroed_memory},
         {"large objects", large_objects},
+        {"resized spans", resized_spans},
         {"aligned spans", aligned_spans},
         {"aligned near the limit", aligned_near_the_limit},
         {"large grants of the gone", large_grants_of_the_gone},

@@ -1,0 +1,78 @@
+/* Large spans made shorter or longer where they lie: the tail goes back to the page allocator, or
+ * free pages that follow are taken. Either way the store of the first page's entry, which has the
+ * length, is the commit; what entries behind the end say is believed by nobody. */
+#include "server/heap_internal.h"
+
+#include <errno.h>
+
+#include "shm/size_class.h"
+
+static void store_length(struct ga_heap *heap, ga_page_id page, uint64_t npages, uint64_t flags)
+{
+    uint64_t entry = ga_load_relaxed(&heap->page_table[page]);
+    flags |= entry & (GA_ENTRY_INUSE | GA_ENTRY_FIRST | GA_ENTRY_LARGE | GA_ENTRY_NEEDZERO);
+    /* Pairs with the acquire load of a free: the inner entries are there before the length. */
+    ga_store_release(&heap->page_table[page],
+                     ga_entry_make(ga_entry_span_class(entry), npages, 0, flags));
+}
+
+static bool are_free(const struct ga_heap *heap, uint64_t page, uint64_t npages)
+{
+    if (page > heap->npages_committed || npages > heap->npages_committed - page)
+        return false;
+    for (uint64_t i = 0; i < npages; i++)
+        if (!ga_page_alloc_is_free(heap->pages, page + i))
+            return false;
+    return true;
+}
+
+static void shrink(struct ga_heap *heap, ga_page_id page, uint64_t npages)
+{
+    struct ga_mspan *span = &heap->mspans[page];
+    uint64_t rest = span->npages - npages;
+    store_length(heap, page, npages, 0);
+    span->npages = (uint32_t)npages;
+    heap->npages_inuse -= rest;
+    heap->large_bytes -= rest * GA_PAGE_SIZE;
+    ga_page_alloc_free(heap->pages, page + npages, rest);
+}
+
+static int extend(struct ga_heap *heap, ga_page_id page, uint64_t npages)
+{
+    struct ga_mspan *span = &heap->mspans[page];
+    uint64_t more = npages - span->npages;
+    uint64_t end = (uint64_t)page + npages;
+    if (!are_free(heap, page + span->npages, more))
+        return -ENOMEM;
+    ga_page_alloc_take(heap->pages, page + span->npages, more);
+    bool needzero = page + span->npages < heap->zeroed_from;
+    heap->zeroed_from = end > heap->zeroed_from ? end : heap->zeroed_from;
+    for (uint64_t i = span->npages; i < npages; i++)
+        ga_store_relaxed(&heap->page_table[page + i],
+                         ga_entry_make(span->span_class, i, 0, GA_ENTRY_INUSE | GA_ENTRY_LARGE));
+    store_length(heap, page, npages, needzero ? GA_ENTRY_NEEDZERO : 0);
+    span->npages = (uint32_t)npages;
+    heap->npages_inuse += more;
+    heap->large_bytes += more * GA_PAGE_SIZE;
+    heap->large_bytes_ever += more * GA_PAGE_SIZE;
+    ga_store_relaxed(&heap->meta->large_bytes_ever, heap->large_bytes_ever);
+    return 0;
+}
+
+int ga_heap_large_resize(struct ga_heap *heap, ga_client_id client, ga_page_id page,
+                         uint64_t size_bytes)
+{
+    if (!ga_clients_is_attached(heap, client))
+        return -EPERM;
+    if (size_bytes <= GA_SMALL_MAX || page >= heap->npages_committed ||
+        heap->mspans[page].place != GA_SPAN_LARGE || ga_slot_count_used(&heap->view, page, 1) == 0)
+        return -EINVAL;
+    if (size_bytes > heap->npages_limit * GA_PAGE_SIZE)
+        return -ENOMEM;
+    uint64_t npages = (size_bytes + GA_PAGE_SIZE - 1) / GA_PAGE_SIZE;
+    if (npages > heap->mspans[page].npages)
+        return extend(heap, page, npages);
+    if (npages < heap->mspans[page].npages)
+        shrink(heap, page, npages);
+    return 0;
+}
