@@ -7,7 +7,9 @@
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <sys/un.h>
+#include <unistd.h>
 
 static_assert(sizeof(((struct sockaddr_un *)0)->sun_path) == GA_ADDRESS_BYTES,
               "the room for a socket's path");
@@ -20,15 +22,51 @@ static const char *variable(const char *name)
     return value && value[0] != '\0' ? value : NULL;
 }
 
+static const char *runtime_folder(void)
+{
+    const char *folder = variable("XDG_RUNTIME_DIR");
+    return folder && folder[0] == '/' ? folder : NULL;
+}
+
+/* Where there is no runtime folder, as in a cron job: one that we make ourselves. */
+static void name_own_folder(char ret_folder[static GA_ADDRESS_BYTES])
+{
+    snprintf(ret_folder, GA_ADDRESS_BYTES, "/tmp/goalloc-%u", (unsigned)geteuid());
+}
+
+bool ga_address_is_default(const char *given)
+{
+    return !given && !variable("GOALLOC_SOCKET");
+}
+
+int ga_address_check_folder(const char *given, bool make)
+{
+    char folder[GA_ADDRESS_BYTES];
+    struct stat st;
+    if (!ga_address_is_default(given) || runtime_folder())
+        return 0;
+    name_own_folder(folder);
+    if (make && mkdir(folder, 0700) < 0 && errno != EEXIST)
+        return -errno;
+    if (lstat(folder, &st) < 0)
+        return -errno;
+    bool ours = S_ISDIR(st.st_mode) && st.st_uid == geteuid() && (st.st_mode & 0077) == 0;
+    return ours ? 0 : -EACCES;
+}
+
 int ga_address_resolve(const char *given, char ret_path[static GA_ADDRESS_BYTES])
 {
+    char own_folder[GA_ADDRESS_BYTES];
     const char *folder = "";
     const char *path = given;
     if (!path)
         path = variable("GOALLOC_SOCKET");
     if (!path) {
-        const char *runtime = variable("XDG_RUNTIME_DIR");
-        folder = runtime && runtime[0] == '/' ? runtime : "/run/goalloc";
+        folder = runtime_folder();
+        if (!folder) {
+            name_own_folder(own_folder);
+            folder = own_folder;
+        }
         path = "/goalloc.sock";
     }
     if (path[0] == '\0')

@@ -2,15 +2,27 @@
 #ifndef GA_CLIENT_ADDRESS_H
 #define GA_CLIENT_ADDRESS_H
 
+#include <stdbool.h>
+
 /* The room for a Unix socket's path, its zero included: what sockaddr_un has. */
 #define GA_ADDRESS_BYTES 108
 
 /* Find the path of the server's socket: given where it is not NULL, else $GOALLOC_SOCKET, else
- * $XDG_RUNTIME_DIR/goalloc.sock, else /run/goalloc/goalloc.sock. An empty variable counts as unset,
- * and so does an XDG_RUNTIME_DIR that is not absolute; a program that runs with more rights than
- * its caller reads neither. Nothing is looked up in the file system.
- * Returns 0 and the path; -EINVAL where given is empty; -ENAMETOOLONG where the path does not fit
- * in a socket's address. Thread-safe as long as nobody changes the environment. */
+ * $XDG_RUNTIME_DIR/goalloc.sock, else /tmp/goalloc-UID/goalloc.sock, where UID is the user who runs
+ * this program. An empty variable counts as unset, and so does an XDG_RUNTIME_DIR that is not
+ * absolute; a program that runs with more rights than its caller reads neither. Nothing is looked
+ * up in the file system. Returns 0 and the path; -EINVAL where given is empty; -ENAMETOOLONG where
+ * the path does not fit in a socket's address. Thread-safe as long as nobody changes the
+ * environment. */
 int ga_address_resolve(const char *given, char ret_path[static GA_ADDRESS_BYTES]);
+
+/* Whether that is the user's default socket: nothing says which one it is to be. */
+bool ga_address_is_default(const char *given);
+
+/* Where the path is in /tmp, which is everybody's: whether its folder is the user's alone, so that
+ * who listens there is, too. make: make the folder if it is not there. Returns 0, also where the
+ * path is another; -ENOENT; -EACCES where the folder is not the user's alone; or another negative
+ * errno. */
+int ga_address_check_folder(const char *given, bool make);
 
 #endif

@@ -12,7 +12,10 @@
 #include "client/address.h"
 #include "client/heap.h"
 #include "client/mcache.h"
+#include "client/private_server.h"
 #include "proto/error.h"
+
+#define PRIVATE_SERVERS_TRIED 5
 
 static _Thread_local char attach_error[GA_CHANNEL_ERROR_BYTES + 64];
 
@@ -203,6 +206,37 @@ static int make_heap(const char *address, const struct goalloc_options *options,
     return 0;
 }
 
+/* Connect and attach. may_start: where nobody serves, start the user's private server. It may be
+ * about to end just now, and then it is another that attaches us. */
+static int connect_and_attach(struct goalloc_heap *heap, bool may_start, struct ga_reply **ret)
+{
+    for (int tries = 0;; tries++) {
+        int r = open_channel(heap);
+        if (r == 0)
+            r = request_attach(heap, ret);
+        bool nobody =
+            r == -ENOENT || r == -ECONNREFUSED || r == -ENOTCONN || r == -ECONNRESET || r == -EPIPE;
+        if (!nobody || !may_start || tries == PRIVATE_SERVERS_TRIED)
+            return r;
+        ga_channel_close(heap->channel);
+        heap->channel = NULL;
+        r = ga_private_server_start(heap->address, attach_error);
+        if (r < 0)
+            return r;
+    }
+}
+
+/* Whether a private server may be started at address, its folder being there. */
+static int prepare_private(const char *address, bool *ret_may_start)
+{
+    bool may_start = ga_address_is_default(address) && ga_private_server_is_allowed();
+    int r = ga_address_check_folder(address, may_start);
+    if (r == -EACCES)
+        return fail(r, "the folder of the default socket, in /tmp, is not this user's alone");
+    *ret_may_start = may_start && r == 0;
+    return 0;
+}
+
 int goalloc_attach(const char *address, const struct goalloc_options *options,
                    struct goalloc_heap **ret_heap)
 {
@@ -218,9 +252,10 @@ int goalloc_attach(const char *address, const struct goalloc_options *options,
 
     assert(heap);
     struct ga_reply *reply = NULL;
-    r = open_channel(heap);
+    bool may_start = false;
+    r = prepare_private(address, &may_start);
     if (r == 0)
-        r = request_attach(heap, &reply);
+        r = connect_and_attach(heap, may_start, &reply);
     bool attached = r == 0;
     if (r == 0)
         r = map_heap(heap, ga_reply_message(reply)->attached);

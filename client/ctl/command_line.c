@@ -48,8 +48,8 @@ static const struct option {
 } options[NOPTIONS] = {
     [OPTION_SOCKET] = {"--socket", "PATH", NULL,
                        "the server's socket; default: $GOALLOC_SOCKET, else\n"
-                       "                   $XDG_RUNTIME_DIR/goalloc.sock, else "
-                       "/run/goalloc/goalloc.sock"},
+                       "                   $XDG_RUNTIME_DIR/goalloc.sock, else\n"
+                       "                   /tmp/goalloc-UID/goalloc.sock"},
     [OPTION_JSON] = {"--json", NULL, NULL, "print one JSON document, with raw numbers"},
     [OPTION_ALL] = {"--all", NULL, "stats", "also the size classes that were never used"},
     [OPTION_CLASS] = {"--class", "N", "spans", "those of size class N, 0 to 67; 0 is large"},

@@ -1,4 +1,5 @@
 /* goallocctl: looks inside a heap. */
+#include <errno.h>
 #include <locale.h>
 #include <stdio.h>
 
@@ -19,6 +20,10 @@ static int run(const struct ga_request *request)
     if (err < 0) {
         fprintf(stderr, "goallocctl: the path of the socket, from %s, cannot be used: %s\n",
                 request->socket ? request->socket : "the environment", ga_error_text(err));
+        return EXIT_FAILED;
+    }
+    if (ga_address_check_folder(request->socket, false) == -EACCES) {
+        fprintf(stderr, "goallocctl: %s: the folder is not this user's alone\n", socket);
         return EXIT_FAILED;
     }
     struct ga_ctl ctl = {.json = request->json, .all = request->all, .filter = request->filter};

@@ -22,8 +22,10 @@ static void on_closed(uv_handle_t *handle)
         attachment->server->attachments = attachment->next;
     if (attachment->next)
         attachment->next->previous = attachment->previous;
+    struct ga_server *server = attachment->server;
     close(attachment->pidfd);
     free(attachment);
+    ga_server_left(server);
 }
 
 void ga_attachment_abandon(struct ga_attachment *attachment)

@@ -6,11 +6,15 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <string.h>
+#include <time.h>
 
 #include "server/shell/log.h"
 #include "server/shell/neighbours.h"
 #include "server/shell/size_text.h"
 #include "shm/mapping.h"
+
+#define WAIT_TRIES 500
+#define WAIT_NS    10000000L
 
 static int refuse_served(const struct ga_neighbour *old)
 {
@@ -85,6 +89,15 @@ int ga_claim_name(const struct ga_options *options, struct ga_neighbour *ret_old
         return -EEXIST;
     }
     return decide(options, &old, ret_old);
+}
+
+void ga_claim_wait(const struct ga_options *options)
+{
+    struct ga_neighbour old;
+    for (int i = 0; i < WAIT_TRIES && ga_neighbour_read(options->name, &old) == 0 &&
+                    ga_neighbour_is_served(&old);
+         i++)
+        nanosleep(&(struct timespec){.tv_nsec = WAIT_NS}, NULL);
 }
 
 /* The first address a heap could have after neighbour, whose header may say anything. */

@@ -17,6 +17,9 @@ enum ga_claim_outcome {
  * the way having been logged. */
 int ga_claim_name(const struct ga_options *options, struct ga_neighbour *ret_old);
 
+/* Wait, for some seconds at most, while a living server has the name. */
+void ga_claim_wait(const struct ga_options *options);
+
 /* Find where the heap is to lie: at options->base, or in the first window of the layout that is
  * free here and that no other heap uses. 0; or -EADDRINUSE, logged. */
 int ga_claim_base(const struct ga_options *options, uint64_t *ret_base);

@@ -44,6 +44,7 @@ static void on_closed(uv_handle_t *handle)
     if (connection->next)
         connection->next->previous = connection->previous;
     free(connection);
+    ga_server_left(server);
 }
 
 void ga_connection_close(struct ga_connection *connection)

@@ -57,6 +57,8 @@ static int serve(const struct ga_options *options)
         ga_attachment_adopt_all(server);
     if (r == 0)
         r = ga_server_listen(server, &listener);
+    if (r == 0 && options->is_private)
+        r = ga_server_make_private(server);
     if (r < 0) {
         ga_log(GA_LOG_ERROR, "the server cannot listen: %s", strerror(-r));
         goto close_listener;

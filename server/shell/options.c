@@ -9,10 +9,15 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "server/shell/log.h"
 #include "server/shell/size_text.h"
 #include "shm/mapping.h"
+
+/* Room for "user-" and a number. */
+#define USER_NAME_BYTES 32
 
 /* The first address that user space does not have. */
 #define ADDRESS_END UINT64_C(0x7ffffffff000)
@@ -25,7 +30,7 @@ static const char usage[] =
     "                     (default)\n"
     "  --socket PATH      listen at PATH ($GOALLOC_SOCKET, else\n"
     "                     $XDG_RUNTIME_DIR/goalloc.sock, else\n"
-    "                     /run/goalloc/goalloc.sock)\n"
+    "                     /tmp/goalloc-UID/goalloc.sock)\n"
     "  --limit SIZE       memory the heap may take (as much as the reserve)\n"
     "  --reserve SIZE     address space to set aside, a multiple of 64M up to 320G\n"
     "                     (64G)\n"
@@ -33,6 +38,8 @@ static const char usage[] =
     "                     (the first window from 0x550000000000 on that no heap uses)\n"
     "  --ephemeral        remove the heap at the end; else it stays, and the next\n"
     "                     server of this name takes it over\n"
+    "  --private          end, and remove the heap, a second after the last client\n"
+    "                     has gone; the name is user-UID if none is given\n"
     "  --replace          remove the heap of this name that another server left, and\n"
     "                     start anew\n"
     "  --ready-fd FD      write \"READY\" and a newline to FD once the socket accepts\n"
@@ -50,6 +57,7 @@ enum option_id {
     OPTION_RESERVE,
     OPTION_BASE,
     OPTION_EPHEMERAL,
+    OPTION_PRIVATE,
     OPTION_REPLACE,
     OPTION_READY_FD,
     OPTION_LOG_LEVEL,
@@ -64,6 +72,7 @@ static const struct option long_options[] = {
     {"reserve", required_argument, NULL, OPTION_RESERVE},
     {"base", required_argument, NULL, OPTION_BASE},
     {"ephemeral", no_argument, NULL, OPTION_EPHEMERAL},
+    {"private", no_argument, NULL, OPTION_PRIVATE},
     {"replace", no_argument, NULL, OPTION_REPLACE},
     {"ready-fd", required_argument, NULL, OPTION_READY_FD},
     {"log-level", required_argument, NULL, OPTION_LOG_LEVEL},
@@ -92,6 +101,24 @@ static int set_socket(const char *option, const char *value, struct ga_options *
     return 0;
 }
 
+/* In a folder in /tmp that must be ours alone: made here, or before. */
+static int set_own_socket(struct ga_options *options)
+{
+    char folder[64];
+    struct stat st;
+    snprintf(folder, sizeof(folder), "/tmp/goalloc-%u", (unsigned)geteuid());
+    bool made = mkdir(folder, 0700) == 0 || errno == EEXIST;
+    if (!made || lstat(folder, &st) < 0 || !S_ISDIR(st.st_mode) || st.st_uid != geteuid() ||
+        (st.st_mode & 0077) != 0) {
+        ga_log(GA_LOG_ERROR,
+               "%s cannot be made, or is not a folder of this user alone: give --socket PATH",
+               folder);
+        return -EACCES;
+    }
+    snprintf(options->socket_path, GA_SOCKET_PATH_BYTES, "%s/goalloc.sock", folder);
+    return 0;
+}
+
 /* Where clients look when they are told nothing; a variable that is empty, or a directory that is
  * not absolute, counts as unset, as it does for them. */
 static int set_default_socket(struct ga_options *options)
@@ -101,7 +128,7 @@ static int set_default_socket(struct ga_options *options)
         return set_socket("socket", path, options);
     const char *directory = secure_getenv("XDG_RUNTIME_DIR");
     if (!directory || directory[0] != '/')
-        return set_socket("socket", "/run/goalloc/goalloc.sock", options);
+        return set_own_socket(options);
     int n = snprintf(options->socket_path, GA_SOCKET_PATH_BYTES, "%s/goalloc.sock", directory);
     if (n < 0 || (size_t)n >= GA_SOCKET_PATH_BYTES) {
         ga_log(GA_LOG_ERROR, "$XDG_RUNTIME_DIR, '%s', is too long for a socket: give --socket PATH",
@@ -185,6 +212,10 @@ static int set_option(int id, const char *value, struct ga_options *options)
     case OPTION_EPHEMERAL:
         options->ephemeral = true;
         return 0;
+    case OPTION_PRIVATE:
+        options->is_private = true;
+        options->ephemeral = true;
+        return 0;
     case OPTION_REPLACE:
         options->replace = true;
         return 0;
@@ -201,8 +232,19 @@ static int set_option(int id, const char *value, struct ga_options *options)
     }
 }
 
+static const char *default_name(const struct ga_options *options)
+{
+    static char user_name[USER_NAME_BYTES];
+    if (!options->is_private)
+        return "default";
+    snprintf(user_name, sizeof(user_name), "user-%u", (unsigned)geteuid());
+    return user_name;
+}
+
 static int check_together(struct ga_options *options)
 {
+    if (!options->name)
+        options->name = default_name(options);
     char reserve[GA_SIZE_TEXT_BYTES];
     char limit[GA_SIZE_TEXT_BYTES];
     ga_size_format(options->reserve_bytes, reserve);
@@ -234,8 +276,7 @@ static int not_understood(int answer, char *argument)
 
 int ga_options_parse(int argc, char *argv[], struct ga_options *ret)
 {
-    struct ga_options options = {
-        .name = "default", .reserve_bytes = GA_WINDOW_SIZE, .ready_fd = -1};
+    struct ga_options options = {.reserve_bytes = GA_WINDOW_SIZE, .ready_fd = -1};
     for (;;) {
         int at = optind;
         int id = getopt_long(argc, argv, "+:", long_options, NULL);

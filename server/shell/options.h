@@ -20,9 +20,10 @@ struct ga_options {
     uint64_t reserve_bytes;
     uint64_t base; /* 0 = the first window that is free */
     bool reserve_given;
-    bool replace;   /* remove the heap of this name that a dead server left */
-    bool ephemeral; /* remove the heap at the end */
-    int ready_fd;   /* told when the socket accepts; -1 = nobody */
+    bool replace;    /* remove the heap of this name that a dead server left */
+    bool ephemeral;  /* remove the heap at the end */
+    bool is_private; /* end when the last client has gone */
+    int ready_fd;    /* told when the socket accepts; -1 = nobody */
 };
 
 /* What the command line asks for, if not to serve a heap. */

@@ -8,6 +8,7 @@
 #include "server/shell/server.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <sys/resource.h>
 
@@ -17,6 +18,8 @@
 
 #define SWEEP_INTERVAL_MS   1000u
 #define RECLAIM_INTERVAL_MS 100u
+#define FIRST_CLIENT_MS     10000u
+#define LAST_CLIENT_MS      1000u
 #define BACKLOG             1024
 
 static void end(struct ga_server *server)
@@ -32,6 +35,7 @@ static void end(struct ga_server *server)
     for (int i = 0; i < GA_ENDING_SIGNALS; i++)
         uv_close((uv_handle_t *)&server->signals[i], NULL);
     uv_close((uv_handle_t *)&server->sweep_timer, NULL);
+    uv_close((uv_handle_t *)&server->private_timer, NULL);
     uv_close((uv_handle_t *)&server->after_reading, NULL);
     uv_close((uv_handle_t *)&server->catching_up, NULL);
     for (struct ga_attachment *a = server->attachments; a; a = a->next)
@@ -120,6 +124,39 @@ static void on_connection(uv_stream_t *listening, int status)
         ga_log(GA_LOG_WARNING, "a connection was not accepted: %s", uv_strerror(r));
 }
 
+/* ---- a private server ---- */
+
+/* Whether somebody has connected whom the loop has not seen yet. */
+static bool somebody_waits(struct ga_server *server)
+{
+    uv_os_fd_t fd;
+    if (uv_fileno((uv_handle_t *)&server->listening, &fd) < 0)
+        return false;
+    struct pollfd waiting = {.fd = fd, .events = POLLIN};
+    return poll(&waiting, 1, 0) > 0;
+}
+
+static void on_private_timer(uv_timer_t *timer)
+{
+    struct ga_server *server = timer->data;
+    if (server->connections || server->attachments || somebody_waits(server))
+        return; /* who leaves starts the timer again */
+    ga_log(GA_LOG_INFO, "ending, since the last client has gone");
+    end(server);
+}
+
+int ga_server_make_private(struct ga_server *server)
+{
+    server->is_private = true;
+    return uv_timer_start(&server->private_timer, on_private_timer, FIRST_CLIENT_MS, 0);
+}
+
+void ga_server_left(struct ga_server *server)
+{
+    if (server->is_private && !server->ending && !server->connections && !server->attachments)
+        uv_timer_start(&server->private_timer, on_private_timer, LAST_CLIENT_MS, 0);
+}
+
 /* Each client costs two descriptors: its connection and its pidfd. */
 static void raise_descriptor_limit(void)
 {
@@ -135,11 +172,14 @@ static int init_handles(struct ga_server *server)
 {
     server->listening.data = server;
     server->sweep_timer.data = server;
+    server->private_timer.data = server;
     server->after_reading.data = server;
     server->catching_up.data = server;
     int r = uv_pipe_init(&server->loop, &server->listening, 0);
     if (r == 0)
         r = uv_timer_init(&server->loop, &server->sweep_timer);
+    if (r == 0)
+        r = uv_timer_init(&server->loop, &server->private_timer);
     if (r == 0)
         r = uv_check_init(&server->loop, &server->after_reading);
     if (r == 0)

@@ -28,6 +28,7 @@ struct ga_server {
     uv_pipe_t listening;
     uv_signal_t signals[GA_ENDING_SIGNALS];
     uv_timer_t sweep_timer;
+    uv_timer_t private_timer; /* runs where the server is private and nobody is there */
     uv_check_t after_reading;
     uv_idle_t catching_up; /* runs while a connection has more than a turn's messages */
     uint64_t turn;         /* of the loop */
@@ -35,6 +36,7 @@ struct ga_server {
     struct ga_connection *connections; /* a list, those that are closing included */
     struct ga_attachment *attachments; /* likewise */
     struct ga_waiters waiters;         /* for roots */
+    bool is_private;                   /* it ends when nobody is there */
     bool sweep_wanted;                 /* somebody freed a large object: once, after reading */
     bool ending;
     bool damaged; /* the bits object was truncated: that is why it ends */
@@ -56,6 +58,12 @@ void ga_server_free(struct ga_server *server);
  * removes when it ends; the listener must outlive it. From then on signals end the server. 0 or a
  * negative errno. */
 int ga_server_listen(struct ga_server *server, struct ga_listener *listener);
+
+/* From now on end once nobody is connected and no client is left; if nobody ever comes, after 10 s.
+ * After ga_server_listen. 0 or a negative errno. */
+int ga_server_make_private(struct ga_server *server);
+/* A connection or an attachment has gone. */
+void ga_server_left(struct ga_server *server);
 
 /* Have ga_connection_go_on called for every connection in the next turn of the loop. */
 void ga_server_catch_up(struct ga_server *server);

@@ -252,6 +252,9 @@ int ga_world_open(struct ga_world *world, const struct ga_options *options,
         .reserve_bytes = options->reserve_bytes,
         .limit_bytes = options->limit_bytes ? options->limit_bytes : options->reserve_bytes,
     };
+    /* One that ends makes room in a moment, and whoever started us waits. */
+    if (options->is_private)
+        ga_claim_wait(options);
     /* Of two servers that start at once, the second is to see what the first has taken. */
     int lock = ga_dirlock_take("/dev/shm");
     struct ga_neighbour old;

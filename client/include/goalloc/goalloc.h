@@ -52,7 +52,10 @@ struct goalloc_options {
 
 /* Attach this process to the heap served at address, the path of a Unix socket.
  * address: NULL means $GOALLOC_SOCKET, else $XDG_RUNTIME_DIR/goalloc.sock, else
- * /run/goalloc/goalloc.sock. options: may be NULL.
+ * /tmp/goalloc-UID/goalloc.sock. Where neither address nor $GOALLOC_SOCKET is given and nobody
+ * listens there, a private server is started for the user, which ends a second after its last
+ * client and removes the heap (never by a program that runs with more rights than its caller). It
+ * is $GOALLOC_SERVER, else the installed goallocd. options: may be NULL.
  * Returns 0 and sets *ret_heap; or -ENOENT or -ECONNREFUSED (nobody listens there), -EACCES (no
  * right to the socket or the heap), -EPROTO (the other side speaks no protocol or layout known
  * here), -EADDRINUSE (the heap's address range is taken in this process), -EMFILE (too many heaps

@@ -1,9 +1,12 @@
-/* The rule for the server's socket: what is given, then each variable, then the system's socket. */
+/* The rule for the server's socket: what is given, then each variable, then the user's own folder.
+ */
 #include "client/address.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "support/cunit_main.h"
 
@@ -21,20 +24,42 @@ static void check(const char *given, const char *socket, const char *runtime, co
     CU_ASSERT_STRING_EQUAL(path, expected);
 }
 
+/* The folder in /tmp that is ours. */
+static const char *own(void)
+{
+    static char path[64];
+    snprintf(path, sizeof(path), "/tmp/goalloc-%u/goalloc.sock", (unsigned)geteuid());
+    return path;
+}
+
 static void test_order(void)
 {
     check("/a/given", "/a/variable", "/a/runtime", "/a/given");
     check(NULL, "/a/variable", "/a/runtime", "/a/variable");
     check(NULL, NULL, "/a/runtime", "/a/runtime/goalloc.sock");
-    check(NULL, NULL, NULL, "/run/goalloc/goalloc.sock");
+    check(NULL, NULL, NULL, own());
     check("relative", NULL, NULL, "relative");
 }
 
 static void test_what_counts_as_unset(void)
 {
     check(NULL, "", "/a/runtime", "/a/runtime/goalloc.sock");
-    check(NULL, "", "", "/run/goalloc/goalloc.sock");
-    check(NULL, NULL, "not/absolute", "/run/goalloc/goalloc.sock");
+    check(NULL, "", "", own());
+    check(NULL, NULL, "not/absolute", own());
+}
+
+static void test_default(void)
+{
+    set("GOALLOC_SOCKET", NULL);
+    CU_ASSERT(ga_address_is_default(NULL));
+    CU_ASSERT_FALSE(ga_address_is_default("/a/given"));
+    set("GOALLOC_SOCKET", "/a/variable");
+    CU_ASSERT_FALSE(ga_address_is_default(NULL));
+    CU_ASSERT_EQUAL(ga_address_check_folder(NULL, false), 0);
+    set("GOALLOC_SOCKET", "");
+    CU_ASSERT(ga_address_is_default(NULL));
+    set("XDG_RUNTIME_DIR", "/a/runtime");
+    CU_ASSERT_EQUAL(ga_address_check_folder(NULL, false), 0);
 }
 
 static void test_refused(void)
@@ -62,9 +87,10 @@ static void test_refused(void)
 int main(void)
 {
     static const struct ga_test tests[] = {
-        {"what is given, the variables, the system's socket, in this order", test_order},
+        {"what is given, the variables, the user's own folder, in this order", test_order},
         {"an empty variable and a relative runtime folder count as unset",
          test_what_counts_as_unset},
+        {"what is the default", test_default},
         {"a path that is empty or too long is refused", test_refused},
     };
     return ga_test_main("client.address", tests, sizeof(tests) / sizeof(tests[0]));
