@@ -1,4 +1,5 @@
-/* Each option has one reader, which on a bad value logs the option, the value and what is allowed.
+/* Each option has one reader, for the command line and the file of options, which on a bad value
+ * logs the option, the value and what is allowed. The file is read first, so the command line wins.
  * What depends on two options is checked at the end, when all of them are known. */
 #include "server/shell/options.h"
 
@@ -12,6 +13,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "server/shell/config_file.h"
 #include "server/shell/log.h"
 #include "server/shell/size_text.h"
 #include "shm/mapping.h"
@@ -42,6 +44,8 @@ static const char usage[] =
     "                     has gone; the name is user-UID if none is given\n"
     "  --replace          remove the heap of this name that another server left, and\n"
     "                     start anew\n"
+    "  --config FILE      read options from FILE first: lines such as limit = 512M;\n"
+    "                     for those without a value, yes or no\n"
     "  --ready-fd FD      write \"READY\" and a newline to FD once the socket accepts\n"
     "  --log-level LEVEL  error, warning, info or debug (info)\n"
     "  --help             show this and exit\n"
@@ -59,6 +63,7 @@ enum option_id {
     OPTION_EPHEMERAL,
     OPTION_PRIVATE,
     OPTION_REPLACE,
+    OPTION_CONFIG,
     OPTION_READY_FD,
     OPTION_LOG_LEVEL,
     OPTION_HELP,
@@ -74,6 +79,7 @@ static const struct option long_options[] = {
     {"ephemeral", no_argument, NULL, OPTION_EPHEMERAL},
     {"private", no_argument, NULL, OPTION_PRIVATE},
     {"replace", no_argument, NULL, OPTION_REPLACE},
+    {"config", required_argument, NULL, OPTION_CONFIG},
     {"ready-fd", required_argument, NULL, OPTION_READY_FD},
     {"log-level", required_argument, NULL, OPTION_LOG_LEVEL},
     {"help", no_argument, NULL, OPTION_HELP},
@@ -81,9 +87,12 @@ static const struct option long_options[] = {
     {NULL, 0, NULL, 0},
 };
 
+/* What stands before an option's name in messages: where it was read. */
+static const char *origin = "--";
+
 static int bad(const char *option, const char *value, const char *allowed)
 {
-    ga_log(GA_LOG_ERROR, "--%s: '%s' is not allowed: give %s", option, value, allowed);
+    ga_log(GA_LOG_ERROR, "%s%s: '%s' is not allowed: give %s", origin, option, value, allowed);
     return -EINVAL;
 }
 
@@ -93,8 +102,8 @@ static int set_socket(const char *option, const char *value, struct ga_options *
     if (length == 0)
         return bad(option, value, "the path of a socket");
     if (length >= GA_SOCKET_PATH_BYTES) {
-        ga_log(GA_LOG_ERROR, "--%s: '%s' is %zu bytes long: a socket's path has at most %zu",
-               option, value, length, GA_SOCKET_PATH_BYTES - 1);
+        ga_log(GA_LOG_ERROR, "%s%s: '%s' is %zu bytes long: a socket's path has at most %zu",
+               origin, option, value, length, GA_SOCKET_PATH_BYTES - 1);
         return -EINVAL;
     }
     memcpy(options->socket_path, value, length + 1);
@@ -219,6 +228,8 @@ static int set_option(int id, const char *value, struct ga_options *options)
     case OPTION_REPLACE:
         options->replace = true;
         return 0;
+    case OPTION_CONFIG:
+        return 0; /* it was read before */
     case OPTION_READY_FD:
         return set_ready_fd(value, options);
     case OPTION_LOG_LEVEL:
@@ -274,16 +285,85 @@ static int not_understood(int answer, char *argument)
     return -EINVAL;
 }
 
+/* ---- the file of options ---- */
+
+/* What a file may say: what --replace does should not happen at each start, and the rest is about
+ * one start. */
+static const struct config_key {
+    const char *key;
+    enum option_id id;
+    bool takes_value;
+} config_keys[] = {
+    {"name", OPTION_NAME, true},        {"socket", OPTION_SOCKET, true},
+    {"limit", OPTION_LIMIT, true},      {"reserve", OPTION_RESERVE, true},
+    {"base", OPTION_BASE, true},        {"ephemeral", OPTION_EPHEMERAL, false},
+    {"private", OPTION_PRIVATE, false}, {"log-level", OPTION_LOG_LEVEL, true},
+};
+#define NCONFIG_KEYS (sizeof(config_keys) / sizeof(config_keys[0]))
+
+static int set_from_file(const struct config_key *key, const char *value,
+                         struct ga_options *options)
+{
+    /* The options point to the name, and the line is gone in a moment. */
+    static char name[GA_HEAP_NAME_MAX + 2];
+    if (key->id == OPTION_NAME && ga_heap_name_is_valid(value)) {
+        snprintf(name, sizeof(name), "%s", value);
+        value = name;
+    }
+    if (!key->takes_value && strcmp(value, "no") == 0)
+        return 0;
+    if (!key->takes_value && strcmp(value, "yes") != 0)
+        return bad(key->key, value, "yes or no");
+    return set_option((int)key->id, value, options);
+}
+
+static int read_config_line(const char *where, const char *key, const char *value, void *data)
+{
+    int r = -ENOENT;
+    origin = where;
+    for (size_t i = 0; i < NCONFIG_KEYS && r == -ENOENT; i++)
+        if (strcmp(config_keys[i].key, key) == 0)
+            r = set_from_file(&config_keys[i], value, data);
+    origin = "--";
+    if (r != -ENOENT)
+        return r;
+    char keys[128] = "";
+    for (size_t i = 0; i < NCONFIG_KEYS; i++)
+        snprintf(keys + strlen(keys), sizeof(keys) - strlen(keys), "%s%s",
+                 i == 0                  ? ""
+                 : i + 1 == NCONFIG_KEYS ? " or "
+                                         : ", ",
+                 config_keys[i].key);
+    ga_log(GA_LOG_ERROR, "%s'%s' is not known: give %s", where, key, keys);
+    return -EINVAL;
+}
+
+/* Read the file that the command line names, if any. What is wrong with the command line is said
+ * when it is read itself. */
+static int read_config_file(int argc, char *argv[], struct ga_options *options)
+{
+    const char *path = NULL;
+    int id;
+    while ((id = getopt_long(argc, argv, "+:", long_options, NULL)) != -1 && id != ':' && id != '?')
+        if (id == OPTION_CONFIG)
+            path = optarg;
+    optind = 0; /* getopt begins anew */
+    return path ? ga_config_file_read(path, read_config_line, options) : 0;
+}
+
 int ga_options_parse(int argc, char *argv[], struct ga_options *ret)
 {
     struct ga_options options = {.reserve_bytes = GA_WINDOW_SIZE, .ready_fd = -1};
+    int r = read_config_file(argc, argv, &options);
+    if (r < 0)
+        return r;
     for (;;) {
-        int at = optind;
+        int at = optind > 0 ? optind : 1;
         int id = getopt_long(argc, argv, "+:", long_options, NULL);
         if (id == -1)
             break;
-        int r = id == ':' || id == '?' ? not_understood(id, argv[at])
-                                       : set_option(id, optarg, &options);
+        r = id == ':' || id == '?' ? not_understood(id, argv[at])
+                                   : set_option(id, optarg, &options);
         if (r != 0)
             return r;
     }
@@ -291,7 +371,7 @@ int ga_options_parse(int argc, char *argv[], struct ga_options *ret)
         ga_log(GA_LOG_ERROR, "unexpected argument '%s'; see goallocd --help", argv[optind]);
         return -EINVAL;
     }
-    int r = check_together(&options);
+    r = check_together(&options);
     if (r < 0)
         return r;
     *ret = options;

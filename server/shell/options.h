@@ -1,4 +1,4 @@
-/* The command line of goallocd. */
+/* The command line of goallocd, and the file of options that it may name. */
 #ifndef GA_SERVER_SHELL_OPTIONS_H
 #define GA_SERVER_SHELL_OPTIONS_H
 

@@ -93,6 +93,59 @@ static void test_bad_options(void)
                    "--ready-fd: '77' is not allowed: give the number of an open file descriptor");
 }
 
+static const char *write_config(const char *text)
+{
+    const char *path = ga_daemon_path("config");
+    FILE *file = fopen(path, "w");
+    CU_ASSERT_PTR_NOT_NULL_FATAL(file);
+    fputs(text, file);
+    fclose(file);
+    return path;
+}
+
+/* why: what follows the file's name. */
+static void refuse_config(const char *text, const char *why)
+{
+    char sentence[400];
+    const char *path = write_config(text);
+    snprintf(sentence, sizeof(sentence), "%s%s", path, why);
+    refuse_option("--config", path, sentence);
+}
+
+static void test_config_file(void)
+{
+    struct ga_daemon daemon;
+    char text[600];
+    const char *heap = ga_daemon_heap("config");
+    const char *path = ga_daemon_path("sock");
+    snprintf(text, sizeof(text),
+             "# a heap\n\n  name=%s\nsocket = %s\n\treserve = 64M\nlimit = 32M\n"
+             "ephemeral = no\nprivate = no\nlog-level = info",
+             heap, path);
+    const char *arguments[] = {"--limit", "16M", "--config", write_config(text), NULL};
+    CU_ASSERT_FATAL(ga_daemon_start(&daemon, 0, arguments));
+    CU_ASSERT(ga_daemon_said(&daemon, ", reserve 64 MiB, limit 16 MiB\n"));
+    CU_ASSERT(ga_daemon_said(&daemon, heap));
+    CU_ASSERT_EQUAL(ga_daemon_end(&daemon, SIGTERM), 0);
+    CU_ASSERT_FALSE(ga_daemon_left_objects(heap));
+
+    refuse_config("limit = 1M\nlimits = 2M\n",
+                  ":2: 'limits' is not known: give name, socket, limit, reserve, base, ephemeral, "
+                  "private or log-level");
+    refuse_config("\n\nlimit = 12Q\n",
+                  ":3: limit: '12Q' is not allowed: give a multiple of 8K from 1M up to the "
+                  "reserve, such as 512M");
+    refuse_config("replace = yes\n",
+                  ":1: 'replace' is not known: give name, socket, limit, reserve, base, ephemeral, "
+                  "private or log-level");
+    refuse_config("ephemeral = maybe\n", ":1: ephemeral: 'maybe' is not allowed: give yes or no");
+    refuse_config("ephemeral\n",
+                  ":1: 'ephemeral' is not allowed: give key = value, or # and a comment");
+    refuse_option("--config", "/nonexistent",
+                  "--config: /nonexistent cannot be read: No such file or directory");
+    unlink(ga_daemon_path("config"));
+}
+
 static void test_answers(void)
 {
     struct ga_daemon daemon;
@@ -453,6 +506,7 @@ int main(void)
 {
     static const struct ga_test tests[] = {
         {"options that are wrong", test_bad_options},
+        {"a file of options", test_config_file},
         {"--help and --version", test_answers},
         {"a life in order", test_life},
         {"signals while it starts", test_signal_at_the_start},
