@@ -15,17 +15,22 @@
 #include "shm/size_class.h"
 #include "support/cunit_main.h"
 
-#define COUNT(a)    (sizeof(a) / sizeof(*(a)))
-#define CLIENTS     12u
-#define MCACHES     3u /* of a client */
-#define MESSAGES    400u
-#define OBJECTS     1500u
-#define STEPS       3000u
-#define DELAY_MS    200u
-#define LEASE_MOST  4u
-#define LOOK_EVERY  50u /* steps between two looks at every object */
-#define RUNS_SHORT  40u
-#define RUNS_LONG   1500u
+#define COUNT(a)   (sizeof(a) / sizeof(*(a)))
+#define CLIENTS    12u
+#define MCACHES    3u /* of a client */
+#define MESSAGES   400u
+#define OBJECTS    1500u
+#define STEPS      3000u
+#define DELAY_MS   200u
+#define LEASE_MOST 4u
+#define LOOK_EVERY 50u     /* steps between two looks at every object */
+#ifdef __SANITIZE_THREAD__ /* slow, and there is one thread */
+#define RUNS_SHORT 2u
+#define RUNS_LONG  2u
+#else
+#define RUNS_SHORT 40u
+#define RUNS_LONG  400u
+#endif
 #define LARGE_BYTES 40000u
 
 enum kind { ASK_LEASE, ASK_LARGE, RETURN, LARGE_FREED, LEASES, LARGE_SPAN };
