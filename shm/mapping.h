@@ -1,5 +1,4 @@
-/* The three shared memory objects of a heap: making, opening, mapping and removing them. The only
- * file of this room that makes system calls. */
+/* The three shared memory objects of a heap: making, opening, mapping and removing them. */
 #ifndef GA_SHM_MAPPING_H
 #define GA_SHM_MAPPING_H
 

@@ -33,11 +33,10 @@ static uint32_t free_npages(const Goalloc__V1__ArenaInfo *arena)
                                                      : 0;
 }
 
-static void print_json(uint64_t base, const struct ga_parts *parts)
+static void print_json(const struct ga_ctl *ctl, uint64_t base, const struct ga_parts *parts)
 {
     struct ga_json json;
-    ga_json_init(&json, stdout);
-    ga_json_begin_object(&json, NULL);
+    ga_print_begin_json(ctl, &json);
     ga_json_address(&json, "base", base);
     ga_json_number(&json, "arena_bytes", GA_ARENA_SIZE);
     ga_json_number(&json, "page_bytes", GA_PAGE_SIZE);
@@ -127,7 +126,7 @@ int ga_ctl_arenas(const struct ga_ctl *ctl)
     if (err < 0)
         return err;
     if (ctl->json)
-        print_json(base, &parts);
+        print_json(ctl, base, &parts);
     else
         err = print_arenas(base, &parts);
     ga_parts_fini(&parts);

@@ -39,11 +39,10 @@ static uint64_t free_slots(const struct geometry *g, const struct ga_class_row *
     return slots > row->live ? slots - row->live : 0;
 }
 
-static void print_json(const struct ga_class_rows *rows)
+static void print_json(const struct ga_ctl *ctl, const struct ga_class_rows *rows)
 {
     struct ga_json json;
-    ga_json_init(&json, stdout);
-    ga_json_begin_object(&json, NULL);
+    ga_print_begin_json(ctl, &json);
     ga_json_begin_list(&json, "classes");
     for (uint32_t c = 0; c < GA_SIZE_CLASS_COUNT; c++) {
         struct geometry g = geometry_of(c);
@@ -115,7 +114,7 @@ int ga_ctl_classes(const struct ga_ctl *ctl)
     ga_class_rows_collect(answer.message->stats, &rows);
     ga_answer_fini(&answer);
     if (ctl->json)
-        print_json(&rows);
+        print_json(ctl, &rows);
     else
         err = print_classes(&rows);
     return err;

@@ -9,7 +9,14 @@
 #include "client/ctl/table.h"
 #include "client/ctl/units.h"
 
-static void json_client(struct ga_json *json, const Goalloc__V1__ClientInfo *client)
+/* What a client did since it attached, and when that was, only its server knows. */
+static bool knows_deeds(const struct ga_ctl *ctl)
+{
+    return ctl->source.socket != NULL;
+}
+
+static void json_client(const struct ga_ctl *ctl, struct ga_json *json,
+                        const Goalloc__V1__ClientInfo *client)
 {
     ga_json_begin_object(json, NULL);
     ga_json_number(json, "client", client->client);
@@ -19,31 +26,35 @@ static void json_client(struct ga_json *json, const Goalloc__V1__ClientInfo *cli
     ga_json_number(json, "mcaches", client->mcaches);
     ga_json_number(json, "spans", client->spans);
     ga_json_number(json, "leased_bytes", client->leased_bytes);
-    ga_json_number(json, "mallocs", client->mallocs);
-    ga_json_number(json, "frees", client->frees);
-    ga_json_number(json, "attached_ms", client->attached_ms);
+    if (knows_deeds(ctl)) {
+        ga_json_number(json, "mallocs", client->mallocs);
+        ga_json_number(json, "frees", client->frees);
+        ga_json_number(json, "attached_ms", client->attached_ms);
+    } else {
+        ga_json_null(json, "mallocs");
+        ga_json_null(json, "frees");
+        ga_json_null(json, "attached_ms");
+    }
     ga_json_end(json);
 }
 
-static void print_json(const struct ga_parts *parts)
+static void print_json(const struct ga_ctl *ctl, const struct ga_parts *parts)
 {
     struct ga_json json;
-    ga_json_init(&json, stdout);
-    ga_json_begin_object(&json, NULL);
+    ga_print_begin_json(ctl, &json);
     ga_json_begin_list(&json, "clients");
     for (size_t i = 0; i < parts->count; i++) {
         const Goalloc__V1__ClientList *list = parts->answers[i].message->client_list;
         for (size_t k = 0; k < list->n_clients; k++)
-            json_client(&json, list->clients[k]);
+            json_client(ctl, &json, list->clients[k]);
     }
     ga_json_end(&json);
     ga_json_end(&json);
 }
 
-static void table_client(struct ga_table *table, const Goalloc__V1__ClientInfo *client)
+static void table_client(const struct ga_ctl *ctl, struct ga_table *table,
+                         const Goalloc__V1__ClientInfo *client)
 {
-    char attached[GA_UNITS_BYTES];
-    ga_units_duration(client->attached_ms, attached);
     ga_table_number(table, client->client);
     ga_table_number(table, client->pid);
     ga_table_cell(table, "%s", client->name);
@@ -51,12 +62,19 @@ static void table_client(struct ga_table *table, const Goalloc__V1__ClientInfo *
     ga_table_number(table, client->mcaches);
     ga_table_number(table, client->spans);
     ga_table_size(table, client->leased_bytes);
+    if (!knows_deeds(ctl)) {
+        for (int i = 0; i < 3; i++)
+            ga_table_cell(table, "-");
+        return;
+    }
+    char attached[GA_UNITS_BYTES];
+    ga_units_duration(client->attached_ms, attached);
     ga_table_number(table, client->mallocs);
     ga_table_number(table, client->frees);
     ga_table_cell(table, "%s", attached);
 }
 
-static int print_clients(const struct ga_parts *parts)
+static int print_clients(const struct ga_ctl *ctl, const struct ga_parts *parts)
 {
     static const struct ga_table_column columns[] = {
         {.title = "ID", .align = GA_TABLE_RIGHT},
@@ -74,7 +92,7 @@ static int print_clients(const struct ga_parts *parts)
     for (size_t i = 0; i < parts->count; i++) {
         const Goalloc__V1__ClientList *list = parts->answers[i].message->client_list;
         for (size_t k = 0; k < list->n_clients; k++)
-            table_client(table, list->clients[k]);
+            table_client(ctl, table, list->clients[k]);
     }
     return ga_print_table(table);
 }
@@ -86,9 +104,9 @@ int ga_ctl_clients(const struct ga_ctl *ctl)
     if (err < 0)
         return err;
     if (ctl->json)
-        print_json(&parts);
+        print_json(ctl, &parts);
     else
-        err = print_clients(&parts);
+        err = print_clients(ctl, &parts);
     ga_parts_fini(&parts);
     return err;
 }

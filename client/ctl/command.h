@@ -23,7 +23,8 @@ struct ga_span_filter {
 struct ga_ctl {
     struct ga_source source;
     bool json;
-    bool all; /* show also what there is none of */
+    bool all;     /* show also what there is none of */
+    bool recount; /* count the objects themselves too */
     struct ga_span_filter filter;
 };
 

@@ -8,24 +8,30 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "client/ctl/destroy.h"
+#include "shm/mapping.h"
 #include "shm/size_class.h"
 
 static const struct ga_command commands[] = {
-    {"status", "the heap at a glance: server, addresses, memory, who uses it", ga_ctl_status},
-    {"stats", "what was allocated and freed, in all and by size class", ga_ctl_stats},
-    {"classes", "the size classes: slots, what they waste, how they are used", ga_ctl_classes},
-    {"arenas", "the heap's address space, 64 MiB by 64 MiB", ga_ctl_arenas},
-    {"spans", "every span in use: where, what size, how full, whose", ga_ctl_spans},
-    {"clients", "the attached processes, what they hold and what they did", ga_ctl_clients},
-    {"roots", "the objects published under a name", ga_ctl_roots},
-    {"help", "this text", NULL},
+    {"status", "the heap at a glance: server, addresses, memory, who uses it", ga_ctl_status, NULL},
+    {"stats", "what was allocated and freed, in all and by size class", ga_ctl_stats, NULL},
+    {"classes", "the size classes: slots, what they waste, how they are used", ga_ctl_classes,
+     NULL},
+    {"arenas", "the heap's address space, 64 MiB by 64 MiB", ga_ctl_arenas, NULL},
+    {"spans", "every span in use: where, what size, how full, whose", ga_ctl_spans, NULL},
+    {"clients", "the attached processes, what they hold and what they did", ga_ctl_clients, NULL},
+    {"roots", "the objects published under a name", ga_ctl_roots, NULL},
+    {"destroy", "NAME: remove a heap whose server is dead", NULL, ga_ctl_destroy},
+    {"help", "this text", NULL, NULL},
 };
 #define NCOMMANDS (sizeof(commands) / sizeof(commands[0]))
 
 enum option_id {
     OPTION_SOCKET,
+    OPTION_SHM,
     OPTION_JSON,
     OPTION_ALL,
+    OPTION_RECOUNT,
     OPTION_CLASS,
     OPTION_SIZE,
     OPTION_OWNER,
@@ -50,8 +56,12 @@ static const struct option {
                        "the server's socket; default: $GOALLOC_SOCKET, else\n"
                        "                   $XDG_RUNTIME_DIR/goalloc.sock, else\n"
                        "                   /tmp/goalloc-UID/goalloc.sock"},
+    [OPTION_SHM] = {"--shm", "NAME", NULL,
+                    "read the heap's shared memory, also when its server is dead"},
     [OPTION_JSON] = {"--json", NULL, NULL, "print one JSON document, with raw numbers"},
     [OPTION_ALL] = {"--all", NULL, "stats", "also the size classes that were never used"},
+    [OPTION_RECOUNT] = {"--recount", NULL, "stats",
+                        "also count the objects themselves, from the bitmaps"},
     [OPTION_CLASS] = {"--class", "N", "spans", "those of size class N, 0 to 67; 0 is large"},
     [OPTION_SIZE] = {"--size", "BYTES", "spans", "those that malloc(BYTES) would take a slot of"},
     [OPTION_OWNER] = {"--owner", "MCACHE", "spans", "those leased to this mcache"},
@@ -75,8 +85,8 @@ static void print_option(const struct option *option)
 
 void ga_command_line_help(void)
 {
-    fputs("goallocctl looks inside a goalloc heap through the goallocd that serves it.\n\n"
-          "usage: goallocctl [OPTION...] COMMAND\n\ncommands:\n",
+    fputs("goallocctl looks inside a goalloc heap: asks its server, or reads its shared\n"
+          "memory.\n\nusage: goallocctl [OPTION...] COMMAND\n\ncommands:\n",
           stdout);
     for (size_t i = 0; i < NCOMMANDS; i++)
         printf("  %-15s  %s\n", commands[i].name, commands[i].summary);
@@ -95,7 +105,8 @@ void ga_command_line_help(void)
             print_option(&options[i]);
         }
     }
-    fputs("\nexit status: 0 done, 1 the server cannot be reached or failed, 2 wrong usage\n",
+    fputs("\nexit status: 0 done, 1 the heap cannot be reached or read, or the server failed,\n"
+          "2 wrong usage, 3 not destroyed because a server lives\n",
           stdout);
 }
 
@@ -197,6 +208,12 @@ static int apply_option(const struct option *option, const char *value, struct g
     case OPTION_SOCKET:
         request->socket = value;
         return 0;
+    case OPTION_SHM:
+        request->shm = value;
+        return 0;
+    case OPTION_RECOUNT:
+        request->recount = true;
+        return 0;
     case OPTION_JSON:
         request->json = true;
         return 0;
@@ -251,6 +268,10 @@ static int read_option(char **argv, int *index, struct ga_request *request,
 
 static int read_command(const char *word, struct ga_request *request)
 {
+    if (request->command && request->command->run_on_name && !request->name) {
+        request->name = word;
+        return 0;
+    }
     if (request->command) {
         fprintf(stderr, "goallocctl: one command at a time: '%s' after '%s'\n", word,
                 request->command->name);
@@ -264,6 +285,28 @@ static int read_command(const char *word, struct ga_request *request)
     fprintf(stderr, "goallocctl: unknown command '%s'\n", word);
     list_commands();
     return -EINVAL;
+}
+
+static int check_names(const struct ga_request *request)
+{
+    const char *const names[] = {request->name, request->shm};
+    for (size_t i = 0; i < 2; i++) {
+        if (!names[i] || ga_heap_name_is_valid(names[i]))
+            continue;
+        fprintf(stderr,
+                "goallocctl: '%s' cannot be the name of a heap: 1 to %u letters, digits, '-', '_' "
+                "and '.', not beginning with '.'\n",
+                names[i], GA_HEAP_NAME_MAX);
+        return -EINVAL;
+    }
+    const struct ga_command *command = request->command;
+    if (command->run_on_name &&
+        (request->socket || request->json || (request->name && request->shm))) {
+        fprintf(stderr, "goallocctl: '%s' takes the name of a heap and nothing else\n",
+                command->name);
+        return -EINVAL;
+    }
+    return 0;
 }
 
 /* What can only be said when all words are known. bound: an option that is for one command. */
@@ -282,6 +325,17 @@ static int check(const struct ga_request *request, const struct option *bound)
                 bound->command, request->command->name);
         return -EINVAL;
     }
+    if (request->socket && request->shm) {
+        fputs("goallocctl: '--socket' and '--shm' do not go together\n", stderr);
+        return -EINVAL;
+    }
+    if (request->command->run_on_name && !request->name && !request->shm) {
+        fprintf(stderr, "goallocctl: '%s' needs the name of a heap\n", request->command->name);
+        return -EINVAL;
+    }
+    int err = check_names(request);
+    if (err < 0)
+        return err;
     if (filter->partial && filter->full) {
         fputs("goallocctl: no span is both --partial and --full\n", stderr);
         return -EINVAL;

@@ -8,14 +8,18 @@
 struct ga_command {
     const char *name;
     const char *summary;
-    int (*run)(const struct ga_ctl *ctl); /* NULL: help, which needs no source */
+    int (*run)(const struct ga_ctl *ctl); /* NULL: one that needs no source */
+    int (*run_on_name)(const char *name); /* NULL, or it takes the name of a heap */
 };
 
 struct ga_request {
     const struct ga_command *command; /* NULL with --help and --version */
+    const char *name;                 /* of the heap to destroy */
     const char *socket;               /* NULL = the default */
+    const char *shm;                  /* the heap to read from shared memory, or NULL */
     bool json;
     bool all;
+    bool recount;
     struct ga_span_filter filter;
     bool help;
     bool version;

@@ -11,26 +11,56 @@ enum {
     EXIT_OK = 0,
     EXIT_FAILED = 1,
     EXIT_USAGE = 2,
+    EXIT_BUSY = 3,
 };
+
+static int open_socket(const char *path, char buffer[static GA_ADDRESS_BYTES],
+                       struct ga_source *ret)
+{
+    int err = ga_address_resolve(path, buffer);
+    if (err < 0) {
+        fprintf(stderr, "goallocctl: the path of the socket, from %s, cannot be used: %s\n",
+                path ? path : "the environment", ga_error_text(err));
+        return err;
+    }
+    if (ga_address_check_folder(path, false) == -EACCES) {
+        fprintf(stderr, "goallocctl: %s: the folder is not this user's alone\n", buffer);
+        return -EACCES;
+    }
+    return ga_source_open_socket(buffer, ret);
+}
+
+/* Whoever reads a table should know that nobody keeps the heap in order; JSON says it itself. */
+static int open_shm(const char *name, bool json, struct ga_source *ret)
+{
+    int err = ga_source_open_shm(name, ret);
+    if (err == 0 && !json)
+        fprintf(stderr, "goallocctl: heap '%s' as its shared memory shows it; its server is %s\n",
+                name, ret->server_alive ? "alive" : "dead");
+    return err;
+}
 
 static int run(const struct ga_request *request)
 {
     char socket[GA_ADDRESS_BYTES];
-    int err = ga_address_resolve(request->socket, socket);
-    if (err < 0) {
-        fprintf(stderr, "goallocctl: the path of the socket, from %s, cannot be used: %s\n",
-                request->socket ? request->socket : "the environment", ga_error_text(err));
-        return EXIT_FAILED;
-    }
-    if (ga_address_check_folder(request->socket, false) == -EACCES) {
-        fprintf(stderr, "goallocctl: %s: the folder is not this user's alone\n", socket);
-        return EXIT_FAILED;
-    }
-    struct ga_ctl ctl = {.json = request->json, .all = request->all, .filter = request->filter};
-    if (ga_source_open_socket(socket, &ctl.source) < 0)
+    struct ga_ctl ctl = {.json = request->json,
+                         .all = request->all,
+                         .recount = request->recount || request->shm,
+                         .filter = request->filter};
+    int err = request->shm ? open_shm(request->shm, request->json, &ctl.source)
+                           : open_socket(request->socket, socket, &ctl.source);
+    if (err < 0)
         return EXIT_FAILED;
     err = request->command->run(&ctl);
     ga_source_close(&ctl.source);
+    return err < 0 ? EXIT_FAILED : EXIT_OK;
+}
+
+static int run_on_name(const struct ga_request *request)
+{
+    int err = request->command->run_on_name(request->name ? request->name : request->shm);
+    if (err == -EBUSY)
+        return EXIT_BUSY;
     return err < 0 ? EXIT_FAILED : EXIT_OK;
 }
 
@@ -53,9 +83,10 @@ int main(int argc, char **argv)
         puts("goallocctl " GOALLOC_VERSION);
         return finish(EXIT_OK);
     }
-    if (request.help || !request.command->run) {
-        ga_command_line_help();
-        return finish(EXIT_OK);
-    }
-    return finish(run(&request));
+    if (!request.help && request.command->run_on_name)
+        return finish(run_on_name(&request));
+    if (!request.help && request.command->run)
+        return finish(run(&request));
+    ga_command_line_help();
+    return finish(EXIT_OK);
 }

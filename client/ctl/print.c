@@ -10,6 +10,14 @@ int ga_print_table(struct ga_table *table)
     return err;
 }
 
+void ga_print_begin_json(const struct ga_ctl *ctl, struct ga_json *ret_json)
+{
+    ga_json_init(ret_json, stdout);
+    ga_json_begin_object(ret_json, NULL);
+    ga_json_string(ret_json, "source", ctl->source.kind);
+    ga_json_bool(ret_json, "server_alive", ctl->source.server_alive);
+}
+
 const char *ga_print_plural(uint64_t number)
 {
     return number == 1 ? "" : "s";

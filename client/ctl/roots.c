@@ -23,11 +23,10 @@ static void json_root(struct ga_json *json, const struct ga_ctl_view *view,
     ga_json_end(json);
 }
 
-static void print_json(const struct ga_ctl_view *view)
+static void print_json(const struct ga_ctl *ctl, const struct ga_ctl_view *view)
 {
     struct ga_json json;
-    ga_json_init(&json, stdout);
-    ga_json_begin_object(&json, NULL);
+    ga_print_begin_json(ctl, &json);
     ga_json_address(&json, "base", view->base);
     ga_json_begin_list(&json, "roots");
     for (size_t i = 0; i < view->parts.count; i++) {
@@ -70,7 +69,7 @@ int ga_ctl_roots(const struct ga_ctl *ctl)
     if (err < 0)
         return err;
     if (ctl->json)
-        print_json(&view);
+        print_json(ctl, &view);
     else
         err = print_roots(&view);
     ga_ctl_view_fini(&view);

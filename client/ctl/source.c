@@ -1,10 +1,13 @@
 /* The two kinds of sources behind one face. */
 #include "client/ctl/source.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 
 #include "client/channel.h"
+#include "client/ctl/shm_answer.h"
+#include "client/ctl/shm_heap.h"
 #include "proto/error.h"
 
 int ga_source_open_socket(const char *socket, struct ga_source *ret)
@@ -21,15 +24,37 @@ int ga_source_open_socket(const char *socket, struct ga_source *ret)
     return 0;
 }
 
+int ga_source_open_shm(const char *name, struct ga_source *ret)
+{
+    struct ga_source source = {.kind = "shm", .heap = calloc(1, sizeof(*source.heap))};
+    if (!source.heap) {
+        fputs("goallocctl: out of memory\n", stderr);
+        return -ENOMEM;
+    }
+    int err = ga_shm_heap_open(name, source.heap);
+    if (err < 0) {
+        free(source.heap);
+        return err;
+    }
+    source.server_alive = source.heap->server_alive;
+    *ret = source;
+    return 0;
+}
+
 void ga_source_close(struct ga_source *source)
 {
     ga_channel_close(source->channel);
+    if (source->heap)
+        ga_shm_heap_close(source->heap);
+    free(source->heap);
     *source = (struct ga_source){0};
 }
 
 int ga_source_ask(const struct ga_source *source, Goalloc__V1__Envelope *request,
                   Goalloc__V1__Envelope__BodyCase expected, struct ga_answer *ret_answer)
 {
+    if (source->heap)
+        return ga_shm_answer(source->heap, request, ret_answer);
     char detail[GA_CHANNEL_ERROR_BYTES] = "";
     struct ga_answer answer = {0};
     int err = ga_channel_call(source->channel, request, expected, detail, &answer.reply);

@@ -31,6 +31,8 @@ struct ga_source {
 /* Connect to the server at socket, which must outlive the source. Returns 0; a negative errno after
  * the reason has been told on stderr. */
 int ga_source_open_socket(const char *socket, struct ga_source *ret);
+/* Copy the heap called name, which must outlive the source, out of shared memory. As above. */
+int ga_source_open_shm(const char *name, struct ga_source *ret);
 void ga_source_close(struct ga_source *source);
 
 /* Have request answered by a message of body case expected. Returns 0 and *ret_answer, for

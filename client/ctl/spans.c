@@ -22,10 +22,12 @@ static uint64_t bytes_of(const Goalloc__V1__SpanInfo *span)
     return (uint64_t)span->npages << GA_PAGE_SHIFT;
 }
 
-/* Of one slot: a large span is one slot as long as itself. */
+/* Of one slot: a large span is one slot as long as itself, a tiny one has blocks for slots. */
 static uint64_t slot_bytes_of(const Goalloc__V1__SpanInfo *span)
 {
     uint32_t class = span->span_class / 2;
+    if (span->span_class == GA_SPAN_CLASS_TINY)
+        return GA_TINY_BLOCK_BYTES;
     return class == 0 || class >= GA_SIZE_CLASS_COUNT ? bytes_of(span)
                                                       : ga_size_classes[class].size;
 }
@@ -105,8 +107,7 @@ static void json_span(struct ga_json *json, const struct ga_ctl_view *view,
 static void print_json(const struct ga_ctl *ctl, const struct ga_ctl_view *view)
 {
     struct ga_json json;
-    ga_json_init(&json, stdout);
-    ga_json_begin_object(&json, NULL);
+    ga_print_begin_json(ctl, &json);
     ga_json_address(&json, "base", view->base);
     ga_json_begin_list(&json, "spans");
     struct walk walk = {0};

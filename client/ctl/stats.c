@@ -7,6 +7,7 @@
 #include "client/ctl/class_rows.h"
 #include "client/ctl/json.h"
 #include "client/ctl/print.h"
+#include "client/ctl/shm_heap.h"
 #include "client/ctl/table.h"
 #include "client/ctl/units.h"
 
@@ -16,11 +17,10 @@ static bool is_shown(const struct ga_ctl *ctl, const struct ga_class_rows *rows,
 }
 
 static void print_json(const struct ga_ctl *ctl, const Goalloc__V1__Stats *stats,
-                       const struct ga_class_rows *rows)
+                       const struct ga_class_rows *rows, const struct ga_recount *count)
 {
     struct ga_json json;
-    ga_json_init(&json, stdout);
-    ga_json_begin_object(&json, NULL);
+    ga_print_begin_json(ctl, &json);
     ga_json_number(&json, "alloc_bytes", stats->alloc_bytes);
     ga_json_number(&json, "total_alloc_bytes", stats->total_alloc_bytes);
     ga_json_number(&json, "heap_objects", stats->heap_objects);
@@ -32,14 +32,20 @@ static void print_json(const struct ga_ctl *ctl, const Goalloc__V1__Stats *stats
     ga_json_number(&json, "heap_inuse_bytes", stats->heap_inuse_bytes);
     ga_json_number(&json, "meta_bytes", stats->meta_bytes);
     ga_json_number(&json, "bits_bytes", stats->bits_bytes);
-    ga_json_number(&json, "mspan_inuse_bytes", stats->mspan_inuse_bytes);
-    ga_json_number(&json, "mspan_sys_bytes", stats->mspan_sys_bytes);
-    ga_json_number(&json, "mcache_inuse_bytes", stats->mcache_inuse_bytes);
-    ga_json_number(&json, "mcache_sys_bytes", stats->mcache_sys_bytes);
-    ga_json_number(&json, "other_sys_bytes", stats->other_sys_bytes);
+    if (ctl->source.socket) { /* only the server knows how meta and bits are divided */
+        ga_json_number(&json, "mspan_inuse_bytes", stats->mspan_inuse_bytes);
+        ga_json_number(&json, "mspan_sys_bytes", stats->mspan_sys_bytes);
+        ga_json_number(&json, "mcache_inuse_bytes", stats->mcache_inuse_bytes);
+        ga_json_number(&json, "mcache_sys_bytes", stats->mcache_sys_bytes);
+        ga_json_number(&json, "other_sys_bytes", stats->other_sys_bytes);
+    }
     ga_json_number(&json, "spans_inuse", stats->spans_inuse);
     ga_json_number(&json, "spans_leased", stats->spans_leased);
     ga_json_number(&json, "leased_bytes", stats->leased_bytes);
+    if (count) {
+        ga_json_number(&json, "counted_objects", count->objects);
+        ga_json_number(&json, "counted_bytes", count->alloc_bytes);
+    }
     ga_json_begin_list(&json, "by_class");
     for (uint32_t c = 0; c < GA_SIZE_CLASS_COUNT; c++) {
         if (!is_shown(ctl, rows, c))
@@ -52,13 +58,35 @@ static void print_json(const struct ga_ctl *ctl, const Goalloc__V1__Stats *stats
         ga_json_number(&json, "live_objects", rows->row[c].live);
         ga_json_number(&json, "live_bytes", rows->row[c].alloc_bytes);
         ga_json_number(&json, "spans", rows->row[c].spans);
+        if (count)
+            ga_json_number(&json, "counted_objects", count->objects_by_class[c]);
         ga_json_end(&json);
     }
     ga_json_end(&json);
     ga_json_end(&json);
 }
 
-static int print_totals(const Goalloc__V1__Stats *stats)
+/* What the bitmaps say, and whether the counters say the same. */
+static void counted_line(struct ga_table *card, const struct ga_recount *count,
+                         const struct ga_class_rows *rows)
+{
+    uint64_t nwrong = 0;
+    for (uint32_t c = 0; c < GA_SIZE_CLASS_COUNT; c++)
+        nwrong += count->objects_by_class[c] != rows->row[c].live;
+    char size[GA_UNITS_BYTES];
+    ga_units_size(count->alloc_bytes, size);
+    ga_table_cell(card, "counted");
+    if (nwrong == 0)
+        ga_table_cell(card, "%s in %" PRIu64 " object%s, as the counters say", size, count->objects,
+                      ga_print_plural(count->objects));
+    else
+        ga_table_cell(
+            card, "%s in %" PRIu64 " object%s; the counters of %" PRIu64 " class%s say otherwise",
+            size, count->objects, ga_print_plural(count->objects), nwrong, nwrong == 1 ? "" : "es");
+}
+
+static int print_totals(const Goalloc__V1__Stats *stats, const struct ga_class_rows *rows,
+                        const struct ga_recount *count)
 {
     static const struct ga_table_column columns[] = {{.align = GA_TABLE_LEFT},
                                                      {.align = GA_TABLE_LEFT}};
@@ -69,6 +97,8 @@ static int print_totals(const Goalloc__V1__Stats *stats)
     ga_table_cell(card, "%s in %" PRIu64 " object%s", size[0], stats->heap_objects,
                   ga_print_plural(stats->heap_objects));
 
+    if (count)
+        counted_line(card, count, rows);
     ga_units_size(stats->total_alloc_bytes, size[0]);
     ga_table_cell(card, "ever");
     ga_table_cell(card, "%s in %" PRIu64 " malloc%s, %" PRIu64 " free%s", size[0], stats->mallocs,
@@ -93,15 +123,20 @@ static int print_totals(const Goalloc__V1__Stats *stats)
     return ga_print_table(card);
 }
 
-static int print_classes(const struct ga_ctl *ctl, const struct ga_class_rows *rows)
+static int print_classes(const struct ga_ctl *ctl, const struct ga_class_rows *rows,
+                         const struct ga_recount *count)
 {
     static const struct ga_table_column columns[] = {
-        {.title = "CLASS", .align = GA_TABLE_RIGHT},   {.title = "SIZE", .align = GA_TABLE_RIGHT},
-        {.title = "MALLOCS", .align = GA_TABLE_RIGHT}, {.title = "FREES", .align = GA_TABLE_RIGHT},
-        {.title = "LIVE", .align = GA_TABLE_RIGHT},    {.title = "BYTES", .align = GA_TABLE_RIGHT},
+        {.title = "CLASS", .align = GA_TABLE_RIGHT},
+        {.title = "SIZE", .align = GA_TABLE_RIGHT},
+        {.title = "MALLOCS", .align = GA_TABLE_RIGHT},
+        {.title = "FREES", .align = GA_TABLE_RIGHT},
+        {.title = "LIVE", .align = GA_TABLE_RIGHT},
+        {.title = "BYTES", .align = GA_TABLE_RIGHT},
         {.title = "SPANS", .align = GA_TABLE_RIGHT},
+        {.title = "COUNTED", .align = GA_TABLE_RIGHT},
     };
-    struct ga_table *table = ga_table_new(columns, sizeof(columns) / sizeof(columns[0]));
+    struct ga_table *table = ga_table_new(columns, sizeof(columns) / sizeof(columns[0]) - !count);
     /* Class 0, the large objects, comes last: the table is in the order of the sizes. */
     for (uint32_t i = 1; i <= GA_SIZE_CLASS_COUNT; i++) {
         uint32_t c = i % GA_SIZE_CLASS_COUNT;
@@ -119,8 +154,45 @@ static int print_classes(const struct ga_ctl *ctl, const struct ga_class_rows *r
         ga_table_number(table, rows->row[c].live);
         ga_table_size(table, rows->row[c].alloc_bytes);
         ga_table_number(table, rows->row[c].spans);
+        if (count)
+            ga_table_number(table, count->objects_by_class[c]);
     }
     return ga_print_table(table);
+}
+
+/* Count the objects of the heap: of the copy that is looked at, or of one made now. */
+static int recount(const struct ga_ctl *ctl, struct ga_recount *ret)
+{
+    if (ctl->source.heap)
+        return ga_shm_heap_recount(ctl->source.heap, ret);
+    struct ga_answer status;
+    int err = ga_ask_status(ctl, &status);
+    if (err < 0)
+        return err;
+    struct ga_shm_heap heap;
+    err = ga_shm_heap_open(status.message->status->heap_name, &heap);
+    if (err == 0) {
+        err = ga_shm_heap_recount(&heap, ret);
+        ga_shm_heap_close(&heap);
+    }
+    ga_answer_fini(&status);
+    return err;
+}
+
+static int print(const struct ga_ctl *ctl, const Goalloc__V1__Stats *stats,
+                 const struct ga_recount *count)
+{
+    struct ga_class_rows rows;
+    ga_class_rows_collect(stats, &rows);
+    if (ctl->json) {
+        print_json(ctl, stats, &rows, count);
+        return 0;
+    }
+    int err = print_totals(stats, &rows, count);
+    if (err < 0)
+        return err;
+    putchar('\n');
+    return print_classes(ctl, &rows, count);
 }
 
 int ga_ctl_stats(const struct ga_ctl *ctl)
@@ -129,18 +201,11 @@ int ga_ctl_stats(const struct ga_ctl *ctl)
     int err = ga_ask_stats(ctl, &answer);
     if (err < 0)
         return err;
-    const Goalloc__V1__Stats *stats = answer.message->stats;
-    struct ga_class_rows rows;
-    ga_class_rows_collect(stats, &rows);
-    if (ctl->json) {
-        print_json(ctl, stats, &rows);
-    } else {
-        err = print_totals(stats);
-        if (err == 0) {
-            putchar('\n');
-            err = print_classes(ctl, &rows);
-        }
-    }
+    struct ga_recount count;
+    if (ctl->recount)
+        err = recount(ctl, &count);
+    if (err == 0)
+        err = print(ctl, answer.message->stats, ctl->recount ? &count : NULL);
     ga_answer_fini(&answer);
     return err;
 }

@@ -9,16 +9,18 @@
 #include "client/ctl/table.h"
 #include "client/ctl/units.h"
 
-static void print_json(const Goalloc__V1__Status *status)
+static void print_json(const struct ga_ctl *ctl, const Goalloc__V1__Status *status)
 {
     struct ga_json json;
-    ga_json_init(&json, stdout);
-    ga_json_begin_object(&json, NULL);
+    ga_print_begin_json(ctl, &json);
     ga_json_string(&json, "heap_name", status->heap_name);
-    ga_json_string(&json, "socket", status->socket);
+    ga_json_string(&json, "socket", ctl->source.socket ? status->socket : NULL);
     ga_json_string(&json, "server_version", status->server_version);
     ga_json_number(&json, "server_pid", status->server_pid);
-    ga_json_number(&json, "uptime_ms", status->uptime_ms);
+    if (ctl->source.socket)
+        ga_json_number(&json, "uptime_ms", status->uptime_ms);
+    else
+        ga_json_null(&json, "uptime_ms");
     ga_json_number(&json, "layout_version", status->layout_version);
     ga_json_address(&json, "base", status->heap_base);
     ga_json_address(&json, "end", status->heap_base + status->reserve_bytes);
@@ -57,23 +59,32 @@ static void share_line(struct ga_table *card, const char *key, uint64_t part, ui
     ga_table_cell(card, "%s (%s of %s)", size, share, of);
 }
 
-static int print_card(const Goalloc__V1__Status *status)
+/* Who serves the heap: asked, the server tells more of itself. */
+static void server_lines(struct ga_table *card, const struct ga_ctl *ctl,
+                         const Goalloc__V1__Status *status)
+{
+    ga_table_cell(card, "server");
+    ga_table_cell(card, "goallocd %s, pid %" PRIu32 "%s, layout %" PRIu32, status->server_version,
+                  status->server_pid, ctl->source.server_alive ? "" : " (dead)",
+                  status->layout_version);
+    if (!ctl->source.socket)
+        return;
+    char uptime[GA_UNITS_BYTES];
+    ga_units_duration(status->uptime_ms, uptime);
+    ga_table_cell(card, "socket");
+    ga_table_cell(card, "%s", status->socket);
+    ga_table_cell(card, "uptime");
+    ga_table_cell(card, "%s", uptime);
+}
+
+static int print_card(const struct ga_ctl *ctl, const Goalloc__V1__Status *status)
 {
     static const struct ga_table_column columns[] = {{.align = GA_TABLE_LEFT},
                                                      {.align = GA_TABLE_LEFT}};
     struct ga_table *card = ga_table_new(columns, sizeof(columns) / sizeof(columns[0]));
-    char uptime[GA_UNITS_BYTES];
-    ga_units_duration(status->uptime_ms, uptime);
-
     ga_table_cell(card, "heap");
     ga_table_cell(card, "%s", status->heap_name);
-    ga_table_cell(card, "socket");
-    ga_table_cell(card, "%s", status->socket);
-    ga_table_cell(card, "server");
-    ga_table_cell(card, "goallocd %s, pid %" PRIu32 ", layout %" PRIu32, status->server_version,
-                  status->server_pid, status->layout_version);
-    ga_table_cell(card, "uptime");
-    ga_table_cell(card, "%s", uptime);
+    server_lines(card, ctl, status);
     ga_table_cell(card, "window");
     ga_table_cell(card, "0x%" PRIx64 " - 0x%" PRIx64, status->heap_base,
                   status->heap_base + status->reserve_bytes);
@@ -100,9 +111,9 @@ int ga_ctl_status(const struct ga_ctl *ctl)
         return err;
     const Goalloc__V1__Status *status = answer.message->status;
     if (ctl->json)
-        print_json(status);
+        print_json(ctl, status);
     else
-        err = print_card(status);
+        err = print_card(ctl, status);
     ga_answer_fini(&answer);
     return err;
 }

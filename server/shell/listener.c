@@ -13,7 +13,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#include "server/shell/dirlock.h"
+#include "shm/dirlock.h"
 #include "server/shell/log.h"
 
 #define BACKLOG 1024

@@ -17,7 +17,7 @@
 #include <unistd.h>
 
 #include "server/shell/claim.h"
-#include "server/shell/dirlock.h"
+#include "shm/dirlock.h"
 #include "server/shell/guard.h"
 #include "server/shell/log.h"
 #include "server/shell/neighbours.h"

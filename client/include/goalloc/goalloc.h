@@ -223,8 +223,9 @@ struct goalloc_memstats {
  * others go on, so between two of them an object may come or go; at rest they are exact, with one
  * exception: a process killed between an allocation or free and its counting leaves the counts of
  * that class wrong by one, for each thread, from then on. alloc, total_alloc, heap_objects,
- * mallocs, frees and by_size are from those counts, all else is not. A tiny object counts as 8
- * bytes, with the 8-byte class. Thread-safe. Returns 0;
+ * mallocs, frees and by_size are from those counts, all else is not; goallocctl stats --recount
+ * counts the objects themselves. A tiny object counts as 8 bytes, with the 8-byte class.
+ * Thread-safe. Returns 0;
  * -EINVAL (size), -ETIMEDOUT, -ENOTCONN (server gone), -EPROTO, and then *stats is untouched. */
 GOALLOC_API int goalloc_memstats(struct goalloc_heap *heap, struct goalloc_memstats *stats);
 

@@ -1,6 +1,6 @@
 /* flock on the directory itself, which needs no right to write there. The kernel releases it when
  * its holder dies. */
-#include "server/shell/dirlock.h"
+#include "shm/dirlock.h"
 
 #include <errno.h>
 #include <fcntl.h>

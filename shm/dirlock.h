@@ -1,7 +1,7 @@
 /* A lock on a directory, so that of two servers that start in the same moment one looks at what is
  * there only after the other has made its own. It leaves no file behind. */
-#ifndef GA_SERVER_SHELL_DIRLOCK_H
-#define GA_SERVER_SHELL_DIRLOCK_H
+#ifndef GA_SHM_DIRLOCK_H
+#define GA_SHM_DIRLOCK_H
 
 /* Take the lock of directory; waits for about a second. Returns a file descriptor to give to
  * ga_dirlock_release; or -1 when the lock is not to be had: it then goes without, since whoever may

@@ -1,0 +1,38 @@
+/* A heap read from its shared memory objects, without its server's help: a private copy of what
+ * meta and bits hold. A copy, because reading a mapped hole would allocate it, and because another
+ * process may cut the objects short or write to them; copied, what was checked stays so. */
+#ifndef GA_CTL_SHM_HEAP_H
+#define GA_CTL_SHM_HEAP_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "shm/recount.h"
+#include "shm/view.h"
+
+struct ga_shm_heap {
+    const char *name;
+    struct ga_view view;     /* of the copies */
+    void *meta;              /* as long as meta->meta_bytes */
+    void *bits;              /* as long as meta->bits_bytes */
+    uint64_t meta_sys_bytes; /* memory behind the objects */
+    uint64_t bits_sys_bytes;
+    uint32_t client_end; /* no entry from here on was ever used */
+    uint32_t mcache_end;
+    uint32_t root_end;
+    bool server_alive;
+};
+
+/* Copy the heap called name, which must outlive the copy. It is no snapshot while the heap is in
+ * use. Returns 0; a negative errno after the reason has been told on stderr. */
+int ga_shm_heap_open(const char *name, struct ga_shm_heap *ret);
+void ga_shm_heap_close(struct ga_shm_heap *heap);
+
+/* Count the copy's objects from the bitmaps. 0; a negative errno after telling on stderr that the
+ * page table is damaged. */
+int ga_shm_heap_recount(const struct ga_shm_heap *heap, struct ga_recount *ret);
+
+/* Tell on stderr that the page table is damaged at page. Returns -EBADMSG. */
+int ga_shm_heap_report_damage(const struct ga_shm_heap *heap, uint64_t page);
+
+#endif
