@@ -161,6 +161,13 @@ void *ga_alloc_slowly(struct goalloc_heap *heap, ga_span_class span_class, size_
 void *ga_alloc_large(struct goalloc_heap *heap, size_t size, size_t alignment, bool noscan,
                      bool *ret_zeroed);
 
+/* ---- holds.c ---- */
+
+/* p, whose slot is slot, is to be freed in a span where something is held. 0: it is held, and will
+ * be freed with its last release; -ENOENT: it is not; -EINVAL: it is held, and was freed before;
+ * another error: it is held, and the server cannot be told. */
+int ga_holds_put_off(struct goalloc_heap *heap, const void *p, const struct ga_slot *slot);
+
 /* ---- lookup.c: from a pointer to its slot ---- */
 
 enum ga_lookup {

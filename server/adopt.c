@@ -63,7 +63,8 @@ static int check_header(struct adoption *adoption)
                       adoption->npages_committed * GA_PAGE_SIZE);
     uint32_t mcache_end = ga_load_relaxed(&meta->mcache_end);
     if (ga_load_relaxed(&meta->client_end) > GA_CLIENT_COUNT || mcache_end == 0 ||
-        mcache_end > GA_MCACHE_COUNT || ga_load_relaxed(&meta->root_end) > GA_ROOT_COUNT)
+        mcache_end > GA_MCACHE_COUNT || ga_load_relaxed(&meta->root_end) > GA_ROOT_COUNT ||
+        ga_load_relaxed(&meta->hold_end) > GA_HOLD_COUNT)
         return refuse(adoption, "its header is damaged: the tables' ends are wrong");
     return 0;
 }
@@ -118,6 +119,21 @@ static int check_roots(const struct adoption *adoption)
             root->offset >= adoption->npages_committed * GA_PAGE_SIZE ||
             !is_client(adoption, root->client))
             return refuse(adoption, "its root %" PRIu32 " is damaged", i);
+    }
+    return 0;
+}
+
+static int check_holds(const struct adoption *adoption)
+{
+    uint32_t end = ga_load_relaxed(&adoption->meta->hold_end);
+    for (uint32_t i = 0; i < end; i++) {
+        const struct ga_hold *hold = &adoption->view.holds[i];
+        uint32_t state = ga_load_acquire(&hold->state);
+        if (state == GA_HOLD_UNUSED)
+            continue;
+        if (state > GA_HOLD_GONE || hold->page >= adoption->npages_committed || hold->client == 0 ||
+            !is_client(adoption, hold->client) || (state != GA_HOLD_GONE && hold->count == 0))
+            return refuse(adoption, "its hold %" PRIu32 " is damaged", i);
     }
     return 0;
 }
@@ -192,6 +208,8 @@ static int check(struct adoption *adoption, void *bits)
     if (r == 0)
         r = check_roots(adoption);
     if (r == 0)
+        r = check_holds(adoption);
+    if (r == 0)
         r = check_page_table(adoption);
     return r;
 }
@@ -228,6 +246,9 @@ static int back(struct ga_heap *heap)
     if (r == 0)
         r = back_table(of_meta, meta->roots_offset, ga_load_relaxed(&meta->root_end),
                        sizeof(struct ga_root_entry));
+    if (r == 0)
+        r = back_table(of_meta, meta->holds_offset, ga_load_relaxed(&meta->hold_end),
+                       sizeof(struct ga_hold));
     if (r == 0 && heap->npages_committed > 0)
         r = ga_mheap_back_tables(heap, 0, heap->npages_committed);
     return r;
@@ -304,6 +325,7 @@ static int rebuild(struct ga_heap *heap)
     heap->zeroed_from = heap->npages_committed; /* nobody has written down how far it was used */
     heap->large_bytes_ever = ga_load_relaxed(&heap->meta->large_bytes_ever);
     heap->root_end = ga_load_relaxed(&heap->meta->root_end);
+    heap->hold_end = ga_load_relaxed(&heap->meta->hold_end);
     for (uint32_t i = 0; i < heap->root_end; i++)
         heap->nroots += ga_load_relaxed(&heap->roots[i].used) != 0;
     int r = back(heap);
@@ -343,6 +365,7 @@ static void take_over(struct ga_heap *heap)
             ga_mheap_free_span(heap, (ga_page_id)page);
         page += npages;
     }
+    ga_holds_adopt(heap);
     ga_heap_sweep_pending(heap);
 }
 

@@ -156,6 +156,7 @@ void ga_heap_client_gone(struct ga_heap *heap, ga_client_id client)
         heap->nmcaches--;
     }
     ga_lease_recover_large(heap, client);
+    ga_holds_client_gone(heap, client);
     ga_roots_client_gone(heap, client);
     heap->nclients--;
     ga_store_release(&heap->clients[client].state, GA_CLIENT_FREE);

@@ -64,6 +64,7 @@ void ga_heap_point_into(struct ga_heap *heap, void *meta, void *bits)
     heap->mcache_entries = (void *)(m + header->mcaches_offset);
     heap->rings = (void *)(m + header->rings_offset);
     heap->roots = (void *)(m + header->roots_offset);
+    heap->holds = (void *)(m + header->holds_offset);
     heap->page_table = (void *)(m + header->page_table_offset);
 }
 

@@ -107,8 +107,8 @@ int ga_heap_large_alloc(struct ga_heap *heap, ga_client_id client, ga_mcache_id 
                         bool *ret_zeroed);
 
 /* Make the large object at page hold size_bytes > 32768 where it lies, with pages that follow it or
- * without its last ones. 0, -EINVAL (no such object), -EPERM, -ENOMEM (the pages that follow are
- * not free). */
+ * without its last ones. 0, -EINVAL (no such object), -EPERM, -EBUSY (it would become shorter, and
+ * somebody holds it), -ENOMEM (the pages that follow are not free). */
 int ga_heap_large_resize(struct ga_heap *heap, ga_client_id client, ga_page_id page,
                          uint64_t size_bytes);
 
@@ -126,6 +126,16 @@ int ga_heap_replace(struct ga_heap *heap, ga_client_id client, const char *name,
 int ga_heap_lookup(struct ga_heap *heap, const char *name, uint64_t *ret_offset,
                    uint32_t *ret_client_plus_1);
 int ga_heap_unpublish(struct ga_heap *heap, const char *name);
+
+/* Holds, of the object that begins at offset. hold: once more for client. 0, -EINVAL (no object can
+ * begin there), -ENOTSUP (it is tiny), -ENOENT (it is freed already, and kept only for others),
+ * -ENOSPC, -EOVERFLOW, -EPERM, -ENOMEM. release: once less; the last one of an object that was
+ * freed meanwhile frees it. 0, -ENOENT (client does not hold it). */
+int ga_heap_hold(struct ga_heap *heap, ga_client_id client, uint64_t offset);
+int ga_heap_release(struct ga_heap *heap, ga_client_id client, uint64_t offset);
+/* Free the object with its last release. 0, -ENOENT (nobody holds it: who asked frees it), -EINVAL
+ * (it was freed before). */
+int ga_heap_put_off(struct ga_heap *heap, uint64_t offset);
 
 /* ---- what the heap shows of itself ---- */
 

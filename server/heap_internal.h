@@ -36,6 +36,7 @@ struct ga_heap {
     struct ga_mcache_entry *mcache_entries;
     struct ga_ring *rings;
     struct ga_root_entry *roots;
+    struct ga_hold *holds;
     ga_page_word *page_table;
 
     struct ga_backing meta_backing;
@@ -68,6 +69,7 @@ struct ga_heap {
     uint32_t unused_mcache; /* first of the ids given back */
     uint32_t nroots;
     uint32_t root_end;
+    uint32_t hold_end;
 
     uint64_t started_ms;
 };
@@ -142,6 +144,13 @@ struct ga_mcache_record *ga_clients_mcache(struct ga_heap *heap, ga_client_id cl
 bool ga_clients_is_attached(const struct ga_heap *heap, ga_client_id client);
 /* Make the records of clients and mcaches again from their tables, which are backed and right. */
 void ga_clients_rebuild(struct ga_heap *heap);
+
+/* holds.c: what client held is held no more by it; and: finish what another server was at, and show
+ * again what is held. The table is backed and right. */
+void ga_holds_client_gone(struct ga_heap *heap, ga_client_id client);
+void ga_holds_adopt(struct ga_heap *heap);
+/* Whether anybody holds the object. */
+bool ga_holds_any(struct ga_heap *heap, uint64_t offset);
 
 /* roots.c: what client has published stays, but is nobody's. */
 void ga_roots_client_gone(struct ga_heap *heap, ga_client_id client);

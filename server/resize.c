@@ -72,6 +72,8 @@ int ga_heap_large_resize(struct ga_heap *heap, ga_client_id client, ga_page_id p
     uint64_t npages = (size_bytes + GA_PAGE_SIZE - 1) / GA_PAGE_SIZE;
     if (npages > heap->mspans[page].npages)
         return extend(heap, page, npages);
+    if (npages < heap->mspans[page].npages && ga_holds_any(heap, page * GA_PAGE_SIZE))
+        return -EBUSY;
     if (npages < heap->mspans[page].npages)
         shrink(heap, page, npages);
     return 0;

@@ -35,6 +35,7 @@
 #define GA_CLIENT_COUNT  4096u
 #define GA_MCACHE_COUNT  65536u
 #define GA_ROOT_COUNT    4096u
+#define GA_HOLD_COUNT    4096u /* of processes and objects that they hold */
 
 /* A page's number in the heap. Page 0 is never handed out, so 0 means "none", and an offset of 0
  * into the heap means NULL. */
@@ -72,6 +73,7 @@ struct ga_meta_header {
     uint64_t mcaches_offset;
     uint64_t rings_offset;
     uint64_t roots_offset;
+    uint64_t holds_offset;
     uint64_t page_table_offset;
     uint64_t meta_bytes;
     uint64_t bits_mcaches_offset; /* offsets of the planes in bits */
@@ -86,17 +88,17 @@ struct ga_meta_header {
     _Atomic uint32_t client_end; /* no entry of the tables from here on was ever used */
     _Atomic uint32_t mcache_end;
     _Atomic uint32_t root_end;
-    uint32_t reserved;
+    _Atomic uint32_t hold_end;
     _Atomic uint64_t large_bytes_ever; /* pages of all large objects there have been, in bytes */
 };
-static_assert(sizeof(struct ga_meta_header) == 312, "layout");
+static_assert(sizeof(struct ga_meta_header) == 320, "layout");
 static_assert(offsetof(struct ga_meta_header, state) == 16, "layout");
 static_assert(offsetof(struct ga_meta_header, base) == 56, "layout");
 static_assert(offsetof(struct ga_meta_header, committed_npages) == 80, "layout");
-static_assert(offsetof(struct ga_meta_header, bits_bytes) == 184, "layout");
-static_assert(offsetof(struct ga_meta_header, name) == 192, "layout");
-static_assert(offsetof(struct ga_meta_header, client_end) == 288, "layout");
-static_assert(offsetof(struct ga_meta_header, large_bytes_ever) == 304, "layout");
+static_assert(offsetof(struct ga_meta_header, bits_bytes) == 192, "layout");
+static_assert(offsetof(struct ga_meta_header, name) == 200, "layout");
+static_assert(offsetof(struct ga_meta_header, client_end) == 296, "layout");
+static_assert(offsetof(struct ga_meta_header, large_bytes_ever) == 312, "layout");
 
 /* What is behind an arena's addresses, as Go has it: None (outside the reserve), Reserved (mapped,
  * past the object's end), Prepared (inside the object, a hole), Ready (committed). */
@@ -154,6 +156,32 @@ struct ga_root_entry {
 };
 static_assert(sizeof(struct ga_root_entry) == 320, "layout");
 static_assert(offsetof(struct ga_root_entry, name) == 16, "layout");
+
+enum {
+    GA_HOLD_UNUSED = 0,
+    GA_HOLD_HELD = 1,
+    GA_HOLD_FREED = 2,       /* and somebody has freed the object: it goes with its last hold */
+    GA_HOLD_RELEASING_0 = 3, /* that is now; the slot's bit in A is 0 */
+    GA_HOLD_RELEASING_1 = 4, /* or 1 */
+    GA_HOLD_GONE = 5,        /* counts no more */
+};
+
+/* That a client holds an object (server/holds.c). */
+struct ga_hold {
+    _Atomic uint64_t offset; /* of the object, from the heap's base */
+    _Atomic uint32_t state;  /* stored last when a hold is made */
+    uint32_t client;         /* index + 1 of who holds it */
+    uint32_t count;          /* how often */
+    ga_page_id page;         /* the first of the object's span, whose nholds counts this */
+};
+static_assert(sizeof(struct ga_hold) == 24, "layout");
+static_assert(GA_HOLD_COUNT * sizeof(struct ga_hold) % GA_OS_PAGE_SIZE == 0, "whole OS pages");
+
+/* Whether a hold of this state keeps its object. */
+static inline int ga_hold_counts(uint32_t state)
+{
+    return state != GA_HOLD_UNUSED && state != GA_HOLD_GONE;
+}
 
 /* The page table: one entry a page, see page_entry.h. */
 typedef _Atomic uint64_t ga_page_word;
@@ -221,7 +249,7 @@ struct ga_span_line {
     _Atomic uint64_t holder;           /* holder.h. Writer: the mcache; the server after its end */
     _Atomic uint64_t d;                /* whose flush of a batch is under way, 0 = nobody's */
     _Atomic uint64_t link;             /* the holder's own list of its spans (client/mcache.c) */
-    uint64_t reserved;
+    _Atomic uint64_t nholds;           /* of objects in the span. Writer: the server */
 };
 static_assert(sizeof(struct ga_span_line) == 64, "one cache line");
 static_assert(offsetof(struct ga_span_line, holder) == 32, "layout");

@@ -1,7 +1,7 @@
 /* Geometry: the tables lie one after the other, each on an OS page of its own, so that it can be
  * committed by itself.
  *
- *   meta   header | arenas | clients | mcache entries | rings | roots | page table
+ *   meta   header | arenas | clients | mcache entries | rings | roots | holds | page table
  *   bits   header | mcaches | pending bits | span lines | wide plane | tiny plane
  */
 #include "shm/view.h"
@@ -30,6 +30,7 @@ void ga_geometry_init(struct ga_meta_header *header, uint64_t reserve_bytes)
     header->mcaches_offset = place(&end, GA_MCACHE_COUNT * sizeof(struct ga_mcache_entry));
     header->rings_offset = place(&end, GA_MCACHE_COUNT * sizeof(struct ga_ring));
     header->roots_offset = place(&end, GA_ROOT_COUNT * sizeof(struct ga_root_entry));
+    header->holds_offset = place(&end, GA_HOLD_COUNT * sizeof(struct ga_hold));
     header->page_table_offset = place(&end, npages * sizeof(ga_page_word));
     header->meta_bytes = end;
 
@@ -89,6 +90,7 @@ struct ga_view ga_view_of(const void *meta, void *bits)
         .mcache_entries = (const void *)(m + header->mcaches_offset),
         .rings = (const void *)(m + header->rings_offset),
         .roots = (const void *)(m + header->roots_offset),
+        .holds = (const void *)(m + header->holds_offset),
         .page_table = (const void *)(m + header->page_table_offset),
         .mcaches = (void *)(b + header->bits_mcaches_offset),
         .pending = (void *)(b + header->bits_pending_offset),

@@ -22,6 +22,7 @@ struct ga_view {
     const struct ga_mcache_entry *mcache_entries;
     const struct ga_ring *rings; /* by mcache id */
     const struct ga_root_entry *roots;
+    const struct ga_hold *holds;
     const ga_page_word *page_table;
     struct ga_mcache *mcaches;
     _Atomic uint64_t *pending; /* one bit a page: freed slots, and nobody leases the span. Writers:

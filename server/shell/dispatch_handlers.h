@@ -20,6 +20,9 @@ ga_handler ga_handle_attach, ga_handle_detach, ga_handle_new_mcache, ga_handle_l
 ga_handler ga_handle_publish, ga_handle_replace, ga_handle_lookup, ga_handle_unpublish,
     ga_handle_wait, ga_handle_stop_waiting, ga_handle_list_roots;
 
+/* dispatch_holds.c */
+ga_handler ga_handle_hold, ga_handle_release, ga_handle_put_off;
+
 /* dispatch_inspect.c */
 ga_handler ga_handle_get_stats, ga_handle_get_status, ga_handle_list_spans, ga_handle_list_clients,
     ga_handle_list_arenas;

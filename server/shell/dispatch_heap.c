@@ -316,6 +316,10 @@ void ga_handle_large_resize(struct ga_connection *connection, const Goalloc__V1_
     else if (r == -ENOMEM)
         ga_reply_failure(connection, message->id, r,
                          "the pages that follow page %" PRIu32 " are not free", wanted->page);
+    else if (r == -EBUSY)
+        ga_reply_failure(connection, message->id, r,
+                         "the object at page %" PRIu32 " is held, and stays as long as it is",
+                         wanted->page);
     else
         ga_reply_failure(connection, message->id, r,
                          "no large object in use begins at page %" PRIu32 ", or %" PRIu64

@@ -155,6 +155,24 @@ GOALLOC_API int goalloc_lookup(struct goalloc_heap *heap, const char *name, void
 GOALLOC_API int goalloc_wait(struct goalloc_heap *heap, const char *name, uint32_t timeout_ms,
                              void **ret_p);
 
+/* Keep object p, even if somebody frees it, until this process has released it as often as it has
+ * held it, or detaches or ends, however it ends. A free of an object that any process holds returns
+ * at once and takes effect with the last release; a second free of it is refused. A child of fork
+ * holds nothing.
+ * An object that may be freed at any moment is held first and then looked for again (by
+ * goalloc_lookup, or where its pointer lies): if it is still there, whoever frees it after taking
+ * it away sees the hold. The pointer must be taken away by goalloc_replace or goalloc_unpublish,
+ * under a lock, or with a sequentially consistent store. A hold costs a call of the server; so does
+ * a free of an object that is held, and if the server is gone that object is not freed, which is
+ * reported. Returns 0, -EINVAL (p is no object in use, or is freed and kept for others), -ENOTSUP
+ * (p is tiny: noscan and below 16 bytes), -ENOSPC (4096 holds), -EOVERFLOW, -ENOMEM, -ETIMEDOUT,
+ * -ENOTCONN. */
+GOALLOC_API int goalloc_hold(struct goalloc_heap *heap, const void *p);
+
+/* Take back one goalloc_hold of this process. Returns 0, -EINVAL (this process does not hold p),
+ * -ETIMEDOUT, -ENOTCONN. */
+GOALLOC_API int goalloc_release(struct goalloc_heap *heap, const void *p);
+
 /* Take name back; the object stays. Returns 0, -ENOENT, or as goalloc_publish. */
 GOALLOC_API int goalloc_unpublish(struct goalloc_heap *heap, const char *name);
 

@@ -47,7 +47,7 @@ static void tables_do_not_overlap(void)
             {0, sizeof(struct ga_meta_header)}, {h.arenas_offset, reserves[i] / GA_ARENA_SIZE * 8},
             {h.clients_offset, 4096 * 64},      {h.mcaches_offset, 65536 * 16},
             {h.rings_offset, 65536 * 512},      {h.roots_offset, 4096 * 320},
-            {h.page_table_offset, npages * 8},
+            {h.holds_offset, 4096 * 24},        {h.page_table_offset, npages * 8},
         };
         check_tables(meta, COUNT(meta), h.meta_bytes);
         const struct table bits[] = {
@@ -145,7 +145,7 @@ static void every_offset_counts(void)
 {
     size_t from = offsetof(struct ga_meta_header, arenas_offset);
     size_t to = offsetof(struct ga_meta_header, name);
-    CU_ASSERT_EQUAL(to - from, 13 * sizeof(uint64_t));
+    CU_ASSERT_EQUAL(to - from, 14 * sizeof(uint64_t));
     for (size_t i = from; i < to; i++) {
         struct ga_meta_header h = good_header();
         ((unsigned char *)&h)[i] ^= 0x10;
