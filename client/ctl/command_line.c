@@ -2,6 +2,7 @@
  * any other, rather than ignored. */
 #include "client/ctl/command_line.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <stddef.h>
 #include <stdio.h>
@@ -140,6 +141,7 @@ static int read_number(const struct option *option, const char *text, uint64_t f
                        uint64_t *ret)
 {
     char *end;
+    assert(text); /* the option's value: read_option has seen to it */
     errno = 0;
     unsigned long long number = strtoull(text, &end, 10);
     if (text[0] < '0' || text[0] > '9' || *end != '\0' || errno != 0 || number < from ||

@@ -4,6 +4,7 @@
  * table. bits is client-writable: of it, what lies past that end is not even read. */
 #include "client/ctl/shm_heap.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -134,12 +135,16 @@ static int copy_meta(const struct ga_mapping *object, struct ga_shm_heap *heap)
 {
     struct ga_meta_header header;
     int r = check_header(heap->name, object, &header);
-    if (r == 0)
-        r = reserve(header.meta_bytes, &heap->meta);
+    if (r < 0)
+        return r;
+    heap->meta_bytes = header.meta_bytes;
+    r = reserve(header.meta_bytes, &heap->meta);
     if (r == 0)
         r = copy_data(object->fd, 0, header.meta_bytes, heap->meta);
-    if (r == 0)
-        r = check_header(heap->name, object, heap->meta);
+    if (r < 0)
+        return refuse(heap->name, r, ga_error_text(r));
+    assert(heap->meta);
+    r = check_header(heap->name, object, heap->meta);
     if (r < 0)
         return r;
     const struct ga_meta_header *copy = heap->meta;
@@ -166,6 +171,7 @@ static int copy_bits(const struct ga_mapping *object, struct ga_shm_heap *heap)
         return refuse(heap->name, -EPROTO,
                       "its bits object is damaged, cut short, or another heap's");
     uint64_t npages = ga_load_relaxed(&header->committed_npages);
+    heap->bits_bytes = header->bits_bytes;
     r = reserve(header->bits_bytes, &heap->bits);
     if (r == 0)
         r = copy_data(object->fd, header->bits_mcaches_offset,
@@ -220,11 +226,10 @@ int ga_shm_heap_open(const char *name, struct ga_shm_heap *ret)
 
 void ga_shm_heap_close(struct ga_shm_heap *heap)
 {
-    const struct ga_meta_header *header = heap->meta;
     if (heap->bits)
-        munmap(heap->bits, header->bits_bytes);
+        munmap(heap->bits, heap->bits_bytes);
     if (heap->meta)
-        munmap(heap->meta, header->meta_bytes);
+        munmap(heap->meta, heap->meta_bytes);
     *heap = (struct ga_shm_heap){0};
 }
 

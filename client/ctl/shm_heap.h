@@ -12,9 +12,11 @@
 
 struct ga_shm_heap {
     const char *name;
-    struct ga_view view;     /* of the copies */
-    void *meta;              /* as long as meta->meta_bytes */
-    void *bits;              /* as long as meta->bits_bytes */
+    struct ga_view view; /* of the copies */
+    void *meta;          /* the copies, NULL where there is none */
+    void *bits;
+    uint64_t meta_bytes; /* how long they are */
+    uint64_t bits_bytes;
     uint64_t meta_sys_bytes; /* memory behind the objects */
     uint64_t bits_sys_bytes;
     uint32_t client_end; /* no entry from here on was ever used */
