@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -106,25 +107,33 @@ static void test_one(void)
     }
 }
 
-/* In a process of its own: attach when told to, count up in one object of all, and wait. */
-static void be_one_of_many(int go, int done)
+/* Attach when told to, and count up in one object of all. Returns 1 for the last of them, 0 for the
+ * others, 2 for a failure. */
+static char count_up(int go)
 {
     char byte;
     struct goalloc_heap *heap = NULL;
     if (read(go, &byte, 1) < 0 || goalloc_attach(NULL, NULL, &heap) < 0) {
         fprintf(stderr, "%s\n", goalloc_attach_error());
-        _exit(1);
+        return 2;
     }
     void *found = NULL;
     _Atomic uint64_t *made = goalloc_calloc(heap, 1, sizeof(*made));
     if (!made ||
         (goalloc_publish(heap, "count", made) < 0 && goalloc_lookup(heap, "count", &found) < 0))
-        _exit(2);
+        return 2;
     _Atomic uint64_t *count = found ? found : (void *)made;
-    byte = (char)(++*count == PROCESSES);
-    if (write(done, &byte, 1) != 1)
-        _exit(3);
-    pause(); /* until it is killed: nobody detaches in order */
+    return ++*count == PROCESSES;
+}
+
+/* In a process of its own, which is killed at the end: nobody detaches in order. */
+static void be_one_of_many(int go, int done)
+{
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    char byte = count_up(go);
+    if (write(done, &byte, 1) == 1)
+        pause();
+    _exit(1);
 }
 
 static void test_many_at_once(void)
