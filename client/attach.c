@@ -303,10 +303,14 @@ int ga_attach_after_fork(struct goalloc_heap *heap)
 int ga_attach_channel(struct goalloc_heap *heap, struct ga_channel **ret)
 {
     ga_registry_meet_copy(heap);
+    /* A thread that is cancelled must not take the lock with it. */
+    int cancel_state;
+    pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancel_state);
     pthread_mutex_lock(&heap->lock);
     int r = ga_attach_after_fork(heap);
     struct ga_channel *channel = heap->channel;
     pthread_mutex_unlock(&heap->lock);
+    pthread_setcancelstate(cancel_state, NULL);
     if (r == 0)
         *ret = channel;
     return r;
@@ -319,9 +323,7 @@ void goalloc_detach(struct goalloc_heap *heap)
     if (!heap)
         return;
     ga_registry_meet_copy(heap);
-    pthread_mutex_lock(&heap->lock);
-    heap->detaching = true;
-    pthread_mutex_unlock(&heap->lock);
+    ga_thread_cache_begin_detach(heap);
     if (heap->channel)
         request_detach(heap);
     ga_thread_cache_forget_heap(heap);

@@ -81,12 +81,10 @@ static __attribute__((noinline)) void free_slowly(struct goalloc_heap *heap, voi
 {
     int saved_errno = errno;
     struct ga_thread_cache *cache = ga_thread_cache_get(heap);
-    if (!cache) {
-        ga_report(heap, GOALLOC_REPORT_LOST,
-                  "an object was not freed: this thread has no mcache and gets none");
-    } else if (!ga_slot_free_by_other(&heap->view, cache->id, slot)) {
+    /* Without a server a new thread gets no mcache. It frees all the same, uncounted. */
+    if (!ga_slot_free_by_other(&heap->view, cache ? cache->id : 0, slot)) {
         ga_report_bad(heap, "goalloc_free", p, GA_LOOKUP_SLOT, slot);
-    } else {
+    } else if (cache) {
         /* Counted before the server can hear of it and be asked for its counts. */
         count_free(cache, ga_entry_span_class(slot->entry));
         if (slot->entry & GA_ENTRY_LARGE)

@@ -79,6 +79,7 @@ struct goalloc_heap {
     _Atomic uint32_t reclaim_count;
 
     pthread_mutex_t lock; /* over the lists, and making caches */
+    uint32_t nleaving;    /* exiting threads that still use the heap; under the lock of the links */
     bool detaching;       /* the server takes everything back; nobody else may */
     struct ga_thread_cache *idle;
     struct ga_thread_cache *caches;
@@ -109,6 +110,10 @@ void ga_thread_cache_put(struct ga_thread_cache *cache);
 
 /* Give back what the caches of exited threads hold, unless somebody else is at it. */
 void ga_thread_cache_trim_idle(struct goalloc_heap *heap);
+
+/* The heap is about to be detached: from now on exiting threads leave it alone; waits for those
+ * that are at it. */
+void ga_thread_cache_begin_detach(struct goalloc_heap *heap);
 
 /* The heap is going: no thread may find it through its cache any more. Frees the caches that no
  * other thread can still see. */

@@ -202,13 +202,13 @@ static const char *last_line(char *text, size_t length)
     const char *line = newline ? newline + 1 : text;
     if (strncmp(line, prefix, sizeof(prefix) - 1) == 0)
         line += sizeof(prefix) - 1;
-    return *line ? line : "it did not say why";
+    return line[0] != '\0' ? line : "it did not say why";
 }
 
 static int start(const char *path, const struct timespec *deadline,
                  char ret_error[static GA_CHANNEL_ERROR_BYTES])
 {
-    char program[PATH_MAX];
+    char program[PATH_MAX] = "";
     if (!find_program(program)) {
         snprintf(ret_error, GA_CHANNEL_ERROR_BYTES,
                  "%s: nobody listens there, and " PROGRAM " is not installed to be started", path);

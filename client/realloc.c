@@ -42,7 +42,10 @@ static bool resize_large(struct goalloc_heap *heap, const struct ga_slot *slot, 
     struct ga_reply *reply;
     int r = ga_attach_channel(heap, &channel);
     if (r == 0)
-        r = ga_channel_call(channel, &request, GOALLOC__V1__ENVELOPE__BODY_DONE, NULL, &reply);
+        /* Without a limit of time: a request that was given up would still be carried out later,
+         * on an object that nobody thinks is being resized. */
+        r = ga_channel_call_within(channel, &request, GA_CHANNEL_FOR_EVER,
+                                   GOALLOC__V1__ENVELOPE__BODY_DONE, NULL, &reply);
     if (r == 0)
         ga_reply_release(reply);
     errno = saved_errno;

@@ -25,6 +25,7 @@ static _Thread_local int exit_rounds;
 
 /* Over the link between a cache and its heap, which detach cuts while threads exit. */
 static pthread_mutex_t link_lock = PTHREAD_MUTEX_INITIALIZER;
+static pthread_cond_t all_left = PTHREAD_COND_INITIALIZER; /* no exiting thread is at a heap */
 
 /* What a cache of a detached heap allocates from: no slots, never written. */
 static struct ga_mcache nothing;
@@ -49,11 +50,47 @@ static void trim_older(struct goalloc_heap *heap)
     }
 }
 
+/* Keep the cache's heap from being detached while this thread, which exits, still waits for its
+ * server; NULL where it is gone or going. */
+static struct goalloc_heap *pin(struct ga_thread_cache *cache)
+{
+    pthread_mutex_lock(&link_lock);
+    struct goalloc_heap *heap = cache->heap;
+    if (heap && heap->detaching)
+        heap = NULL;
+    if (heap)
+        heap->nleaving++;
+    pthread_mutex_unlock(&link_lock);
+    return heap;
+}
+
+static void unpin(struct goalloc_heap *heap)
+{
+    pthread_mutex_lock(&link_lock);
+    if (--heap->nleaving == 0)
+        pthread_cond_broadcast(&all_left);
+    pthread_mutex_unlock(&link_lock);
+}
+
+void ga_thread_cache_begin_detach(struct goalloc_heap *heap)
+{
+    pthread_mutex_lock(&link_lock);
+    pthread_mutex_lock(&heap->lock);
+    heap->detaching = true;
+    pthread_mutex_unlock(&heap->lock);
+    while (heap->nleaving > 0)
+        pthread_cond_wait(&all_left, &link_lock);
+    pthread_mutex_unlock(&link_lock);
+}
+
 /* Leave cache to the next thread that needs one, or free it if its heap is gone. */
 static void leave(struct ga_thread_cache *cache)
 {
-    if (cache->heap)
+    struct goalloc_heap *pinned = pin(cache);
+    if (pinned) {
         ga_mcache_settle(cache);
+        unpin(pinned);
+    }
     pthread_mutex_lock(&link_lock);
     struct goalloc_heap *heap = cache->heap;
     if (heap) {
@@ -230,6 +267,7 @@ void ga_thread_cache_abandon_all(struct goalloc_heap *heap)
     ga_tls_caches[heap->place] = NULL;
     heap->caches = NULL;
     heap->idle = NULL;
+    heap->nleaving = 0; /* those threads are the parent's */
 }
 
 void ga_thread_cache_drop_all(struct goalloc_heap *heap)
@@ -242,6 +280,7 @@ void ga_thread_cache_drop_all(struct goalloc_heap *heap)
     }
     heap->caches = NULL;
     heap->idle = NULL;
+    heap->nleaving = 0;
 }
 
 void ga_thread_cache_forget_heap(struct goalloc_heap *heap)

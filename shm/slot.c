@@ -123,14 +123,15 @@ bool ga_slot_free_by_other(const struct ga_view *view, ga_mcache_id me, const st
     if (!ga_slot_in_use(view, slot, &a))
         return false;
 
-    _Atomic uint64_t *telling = &view->mcaches[me].telling;
-    ga_store_release(telling, slot->page);
+    if (me)
+        ga_store_release(&view->mcaches[me].telling, slot->page);
     bool tiny = slot->entry & GA_ENTRY_TINY;
     bool tell = true;
     bool freed = tiny ? ga_tiny_free(view, slot, &tell) : free_in_f(view, slot, a);
     if (freed && tell)
         ga_slot_tell(view, slot->page);
-    ga_store_release(telling, 0);
+    if (me)
+        ga_store_release(&view->mcaches[me].telling, 0);
     return freed;
 }
 

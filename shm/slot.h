@@ -80,7 +80,8 @@ bool ga_slot_in_use(const struct ga_view *view, const struct ga_slot *slot, uint
 
 /* Free a slot that this mcache does not hold: checks, changes F, tells the owner. me: the caller's
  * own mcache, whose telling word names the span meanwhile, so that a death in the middle loses no
- * news. Returns false, and has changed nothing, if the slot is not in use. */
+ * news. Returns false, and has changed nothing, if the slot is not in use. me 0: the
+ * caller has none, and a death in the middle may leave the news to the next look at the span. */
 bool ga_slot_free_by_other(const struct ga_view *view, ga_mcache_id me, const struct ga_slot *slot);
 
 /* Tell whoever owns the span that slots of it were freed: the owner's inbox bit, or the pending bit

@@ -477,8 +477,17 @@ static void empty_at_the_end(void)
 }
 
 /* What a client can do when its server is gone: use what it has, and be told. */
+static void *free_as_stranger(void *p)
+{
+    goalloc_free(heap, p);
+    return NULL;
+}
+
 static void server_gone(void)
 {
+    pthread_t stranger; /* it never had an mcache, and gets none now */
+    void *given = goalloc_malloc(heap, 64);
+    CU_ASSERT_PTR_NOT_NULL_FATAL(given);
     void *p = goalloc_malloc(heap, 64);
     CU_ASSERT_PTR_NOT_NULL_FATAL(p);
     CU_ASSERT(ga_test_server_stop(&server));
@@ -488,6 +497,8 @@ static void server_gone(void)
     CU_ASSERT_PTR_NOT_NULL(q);
     goalloc_free(heap, q);
     goalloc_free(heap, p);
+    CU_ASSERT_EQUAL_FATAL(pthread_create(&stranger, NULL, free_as_stranger, given), 0);
+    pthread_join(stranger, NULL);
     errno = 0;
     CU_ASSERT_PTR_NULL(goalloc_malloc(heap, 1 << 20));
     CU_ASSERT_EQUAL(errno, ENOMEM);

@@ -188,6 +188,34 @@ static void forks_among_threads(void)
         pthread_join(threads[i], NULL);
 }
 
+static _Atomic int nready;
+
+static void *allocate_and_end(void *argument)
+{
+    (void)argument;
+    for (int i = 0; i < 300; i++)
+        goalloc_free(heap, goalloc_malloc(heap, (size_t)(i % 40 + 1) * 100));
+    nready++;
+    return NULL;
+}
+
+/* Threads that are on their way out when the heap is detached do not find it gone under them. */
+static void detach_among_exits(void)
+{
+    for (int round = 0; round < 50; round++) {
+        pthread_t threads[4];
+        nready = 0;
+        for (int i = 0; i < 4; i++)
+            CU_ASSERT_EQUAL_FATAL(pthread_create(&threads[i], NULL, allocate_and_end, NULL), 0);
+        while (nready < 4)
+            usleep(100);
+        goalloc_detach(heap);
+        for (int i = 0; i < 4; i++)
+            pthread_join(threads[i], NULL);
+        CU_ASSERT_EQUAL_FATAL(goalloc_attach(server.socket, NULL, &heap), 0);
+    }
+}
+
 /* An attach that fails after the server has granted it leaves no client behind. */
 static void no_ghosts(void)
 {
@@ -236,6 +264,7 @@ int main(void)
         {"idle caches", idle_caches},
         {"late frees", late_frees},
         {"forks among threads", forks_among_threads},
+        {"detach among exits", detach_among_exits},
         {"no ghosts", no_ghosts},
         {"late grants", late_grants},
         {"errno is kept", errno_is_kept},
