@@ -222,7 +222,7 @@ static int start(const char *path, const struct timespec *deadline,
                  strerrordesc_np(-r));
         return r;
     }
-    char text[512];
+    char text[512] = "";
     size_t length = read_log(log_fd, deadline, text, sizeof(text));
     close(log_fd);
     if (says_ready(text, length))
