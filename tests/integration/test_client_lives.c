@@ -110,6 +110,10 @@ static void *live_with_destructor(void *argument)
 /* Threads whose destructors free to the last do not each leave an mcache behind. */
 static void late_frees(void)
 {
+#ifdef __SANITIZE_THREAD__
+    puts("left out: ThreadSanitizer forgets a thread before its last destructors");
+    return;
+#endif
     CU_ASSERT_EQUAL_FATAL(pthread_key_create(&late_key, late), 0);
     uint64_t before = stats_now().sys;
     for (int i = 0; i < 200; i++)
