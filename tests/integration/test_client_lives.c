@@ -196,9 +196,9 @@ static _Atomic int nready;
 
 static void *allocate_and_end(void *argument)
 {
-    (void)argument;
-    for (int i = 0; i < 300; i++)
-        goalloc_free(heap, goalloc_malloc(heap, (size_t)(i % 40 + 1) * 100));
+    void **mine = argument;
+    for (int i = 0; i < 250; i++) /* so many that spans are asked for ahead */
+        mine[i] = goalloc_malloc(heap, KIB);
     nready++;
     return NULL;
 }
@@ -210,13 +210,16 @@ static void detach_among_exits(void)
         pthread_t threads[4];
         nready = 0;
         for (int i = 0; i < 4; i++)
-            CU_ASSERT_EQUAL_FATAL(pthread_create(&threads[i], NULL, allocate_and_end, NULL), 0);
+            CU_ASSERT_EQUAL_FATAL(
+                pthread_create(&threads[i], NULL, allocate_and_end, &objects[i * 250]), 0);
         while (nready < 4)
-            usleep(100);
+            continue;
         goalloc_detach(heap);
         for (int i = 0; i < 4; i++)
             pthread_join(threads[i], NULL);
         CU_ASSERT_EQUAL_FATAL(goalloc_attach(server.socket, NULL, &heap), 0);
+        for (int i = 0; i < 4 * 250; i++)
+            goalloc_free(heap, objects[i]);
     }
 }
 
