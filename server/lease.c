@@ -163,7 +163,8 @@ static void unclaim(struct ga_heap *heap, ga_mcache_id mcache, ga_span_class spa
 void ga_lease_recover(struct ga_heap *heap, ga_mcache_id mcache)
 {
     struct ga_mcache_record *record = &heap->mcaches[mcache];
-    for (uint32_t c = 2; c < GA_SPAN_CLASS_COUNT; c++) {
+    /* Large spans have no claimed words; what is in the places for them is forgotten too. */
+    for (uint32_t c = 0; c < GA_SPAN_CLASS_COUNT; c++) {
         unclaim(heap, mcache, (ga_span_class)c);
         ga_store_release(&heap->view.mcaches[mcache].classes[c].cache, 0);
     }

@@ -8,6 +8,7 @@
 #include <string.h>
 #include <sys/mman.h>
 
+#include "shm/audit.h"
 #include "shm/size_class.h"
 #include "shm/tiny.h"
 #include "support/cunit_main.h"
@@ -497,14 +498,38 @@ static const char *audit_arenas(const struct ga_core *core)
     return NULL;
 }
 
+static void keep_text(void *data, const struct ga_audit_fault *fault)
+{
+    char *text = data;
+    if (text[0] == '\0')
+        ga_audit_fault_text(fault, text);
+}
+
+/* What lies in shared memory, by itself. */
+static const char *audit_shared(const struct ga_core *core, struct ga_audit *ret)
+{
+    static struct ga_audit_scratch scratch;
+    static char text[GA_AUDIT_TEXT_BYTES];
+    struct ga_audit_options options = {.scratch = &scratch, .report = keep_text, .data = text};
+    text[0] = '\0';
+    int r = ga_audit_run(&core->view, &options, ret);
+    return r == 0 && ret->nfaults == 0 ? NULL : text;
+}
+
 const char *ga_core_audit(struct ga_core *core)
 {
     const struct ga_heap *heap = core->heap;
     uint64_t nspans = 0;
     uint64_t inuse = 0;
-    const char *wrong = audit_pages(core, &nspans, &inuse);
+    struct ga_audit shared;
+    const char *wrong = audit_shared(core, &shared);
+    if (!wrong)
+        wrong = audit_pages(core, &nspans, &inuse);
     if (wrong)
         return wrong;
+    REQUIRE(shared.all.spans == nspans);
+    REQUIRE(shared.all.npages == inuse);
+    REQUIRE(shared.spans_leased == heap->nspans_leased);
     REQUIRE(nspans == heap->nspans);
     REQUIRE(inuse == heap->npages_inuse);
     REQUIRE(ga_load_relaxed(&heap->meta->committed_npages) == heap->npages_committed);

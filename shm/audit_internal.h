@@ -1,0 +1,81 @@
+/* What the files of the audit share: a run, and the findings of one look at one thing. */
+#ifndef GA_SHM_AUDIT_INTERNAL_H
+#define GA_SHM_AUDIT_INTERNAL_H
+
+#include <stdbool.h>
+
+#include "shm/audit.h"
+#include "shm/slot.h"
+
+struct ga_audit_run {
+    const struct ga_view *view;
+    const struct ga_audit_options *options;
+    struct ga_audit *ret;
+    uint64_t npages; /* committed when the run began */
+    uint32_t client_end;
+    uint32_t mcache_end;
+    uint32_t root_end;
+    uint32_t hold_end;
+    uint64_t cached_by_mcaches;
+};
+
+#define GA_AUDIT_FINDINGS_MAX 8u
+
+/* What one look has found; more than fit are left for when the first are mended. */
+struct ga_audit_findings {
+    uint32_t count;
+    struct ga_audit_fault fault[GA_AUDIT_FINDINGS_MAX];
+};
+
+static inline bool ga_audit_has(const struct ga_audit_run *run, uint32_t flag)
+{
+    uint32_t flags = run->options->flags;
+    return (flags | (flags & GA_AUDIT_LIVE ? GA_AUDIT_CLIENTS_MIDWAY : 0u)) & flag;
+}
+
+/* A fault of this kind, at no place yet. */
+struct ga_audit_fault ga_audit_fault(enum ga_fault_kind kind);
+void ga_audit_find(struct ga_audit_findings *findings, const struct ga_audit_fault *fault);
+
+/* Look at the thing that is number `index` of what `look` looks at, again if need be; report what
+ * is wrong. look fills in the findings and may keep what it counts in `count`, anew at each call;
+ * again: whether it has been called for this thing before. */
+typedef void (*ga_audit_look)(struct ga_audit_run *run, uint64_t index, bool again, void *count,
+                              struct ga_audit_findings *findings);
+void ga_audit_each(struct ga_audit_run *run, ga_audit_look look, uint64_t index, void *count);
+
+/* The committed pages as of now. */
+static inline uint64_t ga_audit_npages(const struct ga_audit_run *run)
+{
+    return run->options->flags & GA_AUDIT_LIVE ? ga_load_acquire(&run->view->meta->committed_npages)
+                                               : run->npages;
+}
+
+/* Whether client_plus_1 stands for a client that is attached. */
+bool ga_audit_is_attached(const struct ga_audit_run *run, uint32_t client_plus_1);
+/* Whether id is an mcache that a client has. */
+bool ga_audit_is_mcache(const struct ga_audit_run *run, ga_mcache_id id);
+/* Whether the entry of page is that of a span of span_class, leased to mcache by entry and by
+ * holder. */
+bool ga_audit_is_leased(const struct ga_audit_run *run, uint64_t page, ga_span_class span_class,
+                        ga_mcache_id mcache);
+/* Slots of a span; of a tiny one blocks. */
+uint32_t ga_audit_nslots(ga_span_class span_class);
+
+/* The parts of the audit, in their order. */
+int ga_audit_header(struct ga_audit_run *run);
+void ga_audit_arenas(struct ga_audit_run *run);
+void ga_audit_clients(struct ga_audit_run *run);
+void ga_audit_pages(struct ga_audit_run *run);
+void ga_audit_mcaches(struct ga_audit_run *run);
+void ga_audit_roots(struct ga_audit_run *run);
+void ga_audit_holds(struct ga_audit_run *run);
+
+/* audit_slots.c: the words of the span at page whose entry is sound: holder, bitmaps, holds. Adds
+ * its slots to count. */
+void ga_audit_span(const struct ga_audit_run *run, ga_page_id page, uint64_t entry,
+                   struct ga_audit_account *count, struct ga_audit_findings *findings);
+/* audit_tables.c: how many holds there are of objects of the span at page. */
+uint64_t ga_audit_count_holds(const struct ga_audit_run *run, ga_page_id page);
+
+#endif

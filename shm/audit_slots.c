@@ -1,0 +1,218 @@
+/* The words of one span: who holds it, its bitmaps against the claimed word of its holder, its
+ * holds; and the account of its slots. */
+#include "shm/audit_internal.h"
+#include "shm/tiny.h"
+
+static struct ga_audit_fault fault_of(enum ga_fault_kind kind, ga_page_id page, uint64_t entry)
+{
+    struct ga_audit_fault fault = ga_audit_fault(kind);
+    fault.page = page;
+    fault.span_class = ga_entry_span_class(entry);
+    return fault;
+}
+
+/* A lease that ends has its owner stored first and its holder then; one that begins has no holder
+ * until the mcache takes it. So a holder is the owner or none. */
+static void look_at_holder(const struct ga_audit_run *run, ga_page_id page, uint64_t entry,
+                           uint64_t holder, struct ga_audit_findings *findings)
+{
+    ga_mcache_id owner = ga_entry_owner(entry);
+    ga_mcache_id id = ga_holder_id(holder);
+    bool sound = id == owner || id == 0;
+    if (owner == 0 && ga_audit_has(run, GA_AUDIT_SERVER_MIDWAY))
+        sound = id < run->mcache_end;
+    if (id == 0 && holder & GA_HOLDER_RETURNED)
+        sound = false;
+    struct ga_audit_fault fault = fault_of(GA_FAULT_HOLDER, page, entry);
+    fault.mcache = owner;
+    fault.found = holder;
+    fault.also = entry;
+    if (!sound)
+        ga_audit_find(findings, &fault);
+}
+
+/* The claimed word of the span's holder, if it is one of this span. */
+struct claimed {
+    ga_mcache_id mcache; /* 0: it is none of this span */
+    uint64_t where;
+    uint64_t cache;
+};
+
+static struct claimed claimed_of(const struct ga_audit_run *run, ga_page_id page,
+                                 ga_span_class span_class, uint64_t holder)
+{
+    struct claimed claimed = {.mcache = ga_holder_id(holder)};
+    if (claimed.mcache == 0 || claimed.mcache >= run->mcache_end)
+        return (struct claimed){0};
+    const struct ga_mcache *mcache = &run->view->mcaches[claimed.mcache];
+    claimed.where = ga_load_acquire(&mcache->where[span_class]);
+    if (ga_where_page(claimed.where) != page)
+        return (struct claimed){0};
+    claimed.cache = ga_load_acquire(&mcache->classes[span_class].cache);
+    return claimed;
+}
+
+static uint64_t popcount(uint64_t word)
+{
+    return (uint64_t)__builtin_popcountll(word);
+}
+
+static void look_at_word(const struct ga_audit_run *run, ga_page_id page, uint64_t entry,
+                         uint64_t holder, uint32_t word, const struct claimed *claimed,
+                         struct ga_audit_account *count, struct ga_audit_findings *findings)
+{
+    uint32_t nslots = ga_audit_nslots(ga_entry_span_class(entry));
+    uint64_t valid = ga_valid_mask(nslots, word);
+    uint64_t a = ga_load_acquire(ga_view_a(run->view, page, word));
+    uint64_t used = a ^ ga_load_seq_cst(ga_view_f(run->view, page, word));
+    bool is_claimed = claimed->mcache != 0 && ga_where_word(claimed->where) == word;
+    uint64_t cache = is_claimed ? claimed->cache & valid : 0;
+    struct ga_audit_fault fault = fault_of(GA_FAULT_BEYOND, page, entry);
+    fault.word = (int32_t)word;
+    fault.found = used;
+    fault.also = valid;
+    fault.holder = holder;
+    if (used & ~valid)
+        ga_audit_find(findings, &fault);
+
+    /* Claimed slots are in use by A and F; but within a claim, or when they are put back, none of
+     * them is. */
+    bool midway = ga_audit_has(run, GA_AUDIT_CLIENTS_MIDWAY);
+    fault = fault_of(GA_FAULT_CLAIM, page, entry);
+    fault.word = (int32_t)word;
+    fault.mcache = claimed->mcache;
+    fault.found = cache;
+    fault.expected = claimed->where;
+    fault.also = used;
+    fault.holder = holder;
+    if ((cache & ~used) != 0 && !(midway && (cache & used) == 0))
+        ga_audit_find(findings, &fault);
+
+    used &= valid & ~cache;
+    count->in_use += popcount(used);
+    count->cached += popcount(cache);
+    count->free += popcount(valid & ~cache & ~used);
+}
+
+static void look_at_bitmaps(const struct ga_audit_run *run, ga_page_id page, uint64_t entry,
+                            uint64_t holder, struct ga_audit_account *count,
+                            struct ga_audit_findings *findings)
+{
+    ga_span_class span_class = ga_entry_span_class(entry);
+    struct claimed claimed = claimed_of(run, page, span_class, holder);
+    uint32_t nwords = ga_word_count(ga_audit_nslots(span_class));
+    for (uint32_t word = 0; word < nwords; word++)
+        look_at_word(run, page, entry, holder, word, &claimed, count, findings);
+    count->objects = count->in_use;
+}
+
+/* The block that the holder carves from: what it has not handed out is set in live; but not yet
+ * when it is being adopted, and no more when it is being left. */
+static void look_at_carved(const struct ga_audit_run *run, ga_page_id page, uint64_t entry,
+                           ga_mcache_id mcache, uint64_t tiny, uint64_t live,
+                           struct ga_audit_findings *findings)
+{
+    uint64_t kept = ~ga_tiny_handed(tiny) & 0xff;
+    uint64_t found = live & kept;
+    struct ga_audit_fault fault = fault_of(GA_FAULT_TINY_LIVE, page, entry);
+    fault.mcache = mcache;
+    fault.index = (int32_t)ga_tiny_block(tiny);
+    fault.found = live;
+    fault.also = tiny;
+    if (found != kept && !(ga_audit_has(run, GA_AUDIT_CLIENTS_MIDWAY) && found == 0))
+        ga_audit_find(findings, &fault);
+}
+
+static void look_at_live(const struct ga_audit_run *run, ga_page_id page, uint64_t entry,
+                         uint64_t holder, struct ga_audit_account *count,
+                         struct ga_audit_findings *findings)
+{
+    ga_mcache_id id = ga_holder_id(holder);
+    uint64_t tiny =
+        id != 0 && id < run->mcache_end ? ga_load_acquire(&run->view->mcaches[id].tiny) : 0;
+    for (uint32_t block = 0; block < GA_TINY_NBLOCKS; block++) {
+        uint64_t word = ga_load_seq_cst(&run->view->tiny[page].live[block / GA_TINY_WORD_NBLOCKS]);
+        uint64_t live = word >> block % GA_TINY_WORD_NBLOCKS * 8 & 0xff;
+        if (ga_tiny_is(tiny, page, block)) {
+            look_at_carved(run, page, entry, id, tiny, live, findings);
+            count->cached++;
+            count->objects += popcount(live & ga_tiny_handed(tiny));
+        } else {
+            count->in_use += live != 0;
+            count->free += live == 0;
+            count->objects += popcount(live);
+        }
+    }
+}
+
+/* Whether an mcache is between changing the span's bits and telling of it. */
+static bool is_told_of(const struct ga_audit_run *run, ga_page_id page)
+{
+    for (ga_mcache_id id = 1; id < run->mcache_end; id++)
+        if (ga_load_acquire(&run->view->mcaches[id].telling) == page)
+            return true;
+    return false;
+}
+
+/* Nobody leases the span, and no slot of it is in use: the server must know, or be told. A large
+ * span that was granted and not taken yet waits for its client. */
+static void look_for_lost(const struct ga_audit_run *run, ga_page_id page, uint64_t entry,
+                          const struct ga_audit_account *count, struct ga_audit_findings *findings)
+{
+    if (ga_entry_owner(entry) != 0 || count->in_use + count->cached > 0 ||
+        ga_audit_has(run, GA_AUDIT_SERVER_MIDWAY))
+        return;
+    if (entry & GA_ENTRY_LARGE && (ga_load_acquire(ga_view_a(run->view, page, 0)) & 1) == 0 &&
+        ga_entry_owner(ga_view_entry(run->view, page + 1)) != 0)
+        return;
+    if (ga_load_seq_cst(&run->view->pending[page / 64]) >> page % 64 & 1)
+        return;
+    if (ga_audit_has(run, GA_AUDIT_CLIENTS_MIDWAY) && is_told_of(run, page))
+        return;
+    struct ga_audit_fault fault = fault_of(GA_FAULT_LOST, page, entry);
+    fault.found = entry;
+    fault.holder = ga_load_acquire(&run->view->lines[page].holder);
+    ga_audit_find(findings, &fault);
+}
+
+static void look_at_nholds(const struct ga_audit_run *run, ga_page_id page, uint64_t entry,
+                           struct ga_audit_findings *findings)
+{
+    struct ga_audit_fault fault = fault_of(GA_FAULT_NHOLDS, page, entry);
+    fault.found = ga_load_seq_cst(&run->view->lines[page].nholds);
+    fault.expected = run->hold_end ? ga_audit_count_holds(run, page) : 0;
+    uint64_t off = fault.found - fault.expected;
+    /* The server is between a record and the count, that is one off. */
+    if (off != 0 && !(ga_audit_has(run, GA_AUDIT_SERVER_MIDWAY) && off + 1 <= 2))
+        ga_audit_find(findings, &fault);
+}
+
+void ga_audit_span(const struct ga_audit_run *run, ga_page_id page, uint64_t entry,
+                   struct ga_audit_account *count, struct ga_audit_findings *findings)
+{
+    const struct ga_span_line *line = &run->view->lines[page];
+    ga_span_class span_class = ga_entry_span_class(entry);
+    bool tiny = span_class == GA_SPAN_CLASS_TINY;
+    uint64_t holder = ga_load_acquire(&line->holder);
+    look_at_holder(run, page, entry, holder, findings);
+    if (tiny)
+        look_at_live(run, page, entry, holder, count, findings);
+    else
+        look_at_bitmaps(run, page, entry, holder, count, findings);
+    look_for_lost(run, page, entry, count, findings);
+    look_at_nholds(run, page, entry, findings);
+    struct ga_audit_fault fault = fault_of(GA_FAULT_FLUSH, page, entry);
+    fault.found = ga_load_acquire(&line->d);
+    if (fault.found != 0)
+        ga_audit_find(findings, &fault);
+
+    count->spans = 1;
+    count->npages = ga_entry_npages(entry);
+    count->slots = ga_audit_nslots(span_class);
+    uint64_t slot_bytes = tiny             ? GA_TINY_BLOCK_BYTES
+                          : span_class < 2 ? count->npages * GA_PAGE_SIZE
+                                           : ga_size_classes[span_class / 2].size;
+    count->bytes_in_use = count->in_use * slot_bytes;
+    count->bytes_cached = count->cached * slot_bytes;
+    count->bytes_free = count->free * slot_bytes;
+}

@@ -1,0 +1,507 @@
+/* shm/audit.c on a heap core: sound heaps have no faults and a balanced account; and for each kind
+ * of fault, one word is spoilt, the audit names it and its place, and is content again when the
+ * word is mended. */
+#include "shm/audit.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "shm/ring.h"
+#include "shm/tiny.h"
+#include "support/core_fixture.h"
+#include "support/cunit_main.h"
+
+#define COUNT(a) (sizeof(a) / sizeof(*(a)))
+#define CLASS    11 /* size class 5, noscan */
+#define BIT(n)   (UINT64_C(1) << (n))
+
+static struct ga_core core;
+static struct ga_audit_scratch scratch;
+static struct ga_audit audit;
+static struct ga_audit_fault faults[64];
+static uint32_t nfaults;
+
+/* The heap that is spoilt, see fill. */
+static ga_client_id client;
+static ga_mcache_id mcache; /* leases all that is leased */
+static ga_mcache_id idle;   /* leases nothing */
+static ga_mcache_id nobody; /* its client is gone */
+static ga_page_id leased;   /* claimed from, two slots of its first word in use */
+static ga_page_id partial;  /* nobody leases it, one slot in use */
+static ga_page_id tiny;     /* carved from */
+static ga_page_id large;
+static ga_page_id unused; /* in no span */
+static uint64_t held;     /* offset of the object held */
+
+static void keep(void *data, const struct ga_audit_fault *fault)
+{
+    (void)data;
+    if (nfaults < COUNT(faults))
+        faults[nfaults++] = *fault;
+}
+
+static int run(uint32_t flags)
+{
+    struct ga_audit_options options = {.flags = flags, .scratch = &scratch, .report = keep};
+    nfaults = 0;
+    int r = ga_audit_run(&core.view, &options, &audit);
+    CU_ASSERT_EQUAL(audit.nfaults, nfaults);
+    return r;
+}
+
+static void sound_with(uint32_t flags)
+{
+    char text[GA_AUDIT_TEXT_BYTES];
+    CU_ASSERT_EQUAL(run(flags), 0);
+    CU_ASSERT_EQUAL(nfaults, 0);
+    for (uint32_t i = 0; i < nfaults; i++)
+        printf("%s\n", ga_audit_fault_text(&faults[i], text));
+}
+
+static const struct ga_audit_fault *find(enum ga_fault_kind kind)
+{
+    for (uint32_t i = 0; i < nfaults; i++)
+        if (faults[i].kind == kind)
+            return &faults[i];
+    return NULL;
+}
+
+/* The audit, with these flags, has this to say, at this place. */
+static void says(uint32_t flags, enum ga_fault_kind kind, ga_page_id page, ga_mcache_id id)
+{
+    char text[GA_AUDIT_TEXT_BYTES];
+    run(flags);
+    const struct ga_audit_fault *fault = find(kind);
+    CU_ASSERT_PTR_NOT_NULL(fault);
+    if (!fault) {
+        printf("not found: %s\n", ga_audit_kind_name(kind));
+        return;
+    }
+    CU_ASSERT_EQUAL(fault->page, page);
+    CU_ASSERT_EQUAL(fault->mcache, id);
+    ga_audit_fault_text(fault, text);
+    CU_ASSERT_PTR_NOT_NULL(strstr(text, ga_audit_kind_text(kind)));
+}
+
+/* With the word spoilt the audit says so, however much may be midway; mended, it says nothing. */
+static void spoil(_Atomic uint64_t *word, uint64_t value, enum ga_fault_kind kind, ga_page_id page,
+                  ga_mcache_id id)
+{
+    uint64_t good = ga_load_relaxed(word);
+    ga_store_relaxed(word, value);
+    says(0, kind, page, id);
+    says(GA_AUDIT_LIVE, kind, page, id);
+    ga_store_relaxed(word, good);
+    sound_with(0);
+}
+
+static void spoil_32(_Atomic uint32_t *word, uint32_t value, enum ga_fault_kind kind,
+                     ga_page_id page, ga_mcache_id id)
+{
+    uint32_t good = ga_load_relaxed(word);
+    ga_store_relaxed(word, value);
+    says(0, kind, page, id);
+    says(GA_AUDIT_LIVE, kind, page, id);
+    ga_store_relaxed(word, good);
+    sound_with(0);
+}
+
+/* As spoil, but it is what a client that was cut off in its step may leave. */
+static void spoil_at_rest(_Atomic uint64_t *word, uint64_t value, enum ga_fault_kind kind,
+                          ga_page_id page, ga_mcache_id id)
+{
+    uint64_t good = ga_load_relaxed(word);
+    ga_store_relaxed(word, value);
+    says(0, kind, page, id);
+    sound_with(GA_AUDIT_CLIENTS_MIDWAY);
+    sound_with(GA_AUDIT_LIVE);
+    ga_store_relaxed(word, good);
+    sound_with(0);
+}
+
+static void make_large(void)
+{
+    bool zeroed;
+    CU_ASSERT_EQUAL(ga_core_large_alloc(&core, client, mcache, 100000, false, &large, &zeroed), 0);
+    ga_store_relaxed(&core.view.mcaches[mcache].classes[0].nmalloc, 1);
+}
+
+static void fill(void)
+{
+    struct ga_slot slot;
+    ga_core_open(&core, 2 * GA_ARENA_SIZE, 0);
+    ga_client_id gone = ga_core_attach(&core);
+    nobody = ga_core_mcache(&core, gone);
+    client = ga_core_attach(&core);
+    mcache = ga_core_mcache(&core, client);
+    idle = ga_core_mcache(&core, client);
+    ga_heap_client_gone(core.heap, gone);
+
+    partial = ga_core_lease(&core, client, mcache, CLASS);
+    CU_ASSERT(ga_core_claim(&core, mcache, partial));
+    CU_ASSERT_EQUAL(ga_core_malloc(&core, mcache, CLASS, &slot), 0);
+    CU_ASSERT_EQUAL(ga_core_return(&core, client, mcache, partial), 0);
+    leased = ga_core_lease(&core, client, mcache, 20);
+    CU_ASSERT(ga_core_claim(&core, mcache, leased));
+    for (int i = 0; i < 2; i++)
+        CU_ASSERT_EQUAL(ga_core_malloc(&core, mcache, 20, &slot), 0);
+    held = slot.page * GA_PAGE_SIZE + slot.index * (uint64_t)ga_size_classes[10].size;
+    tiny = ga_core_lease(&core, client, mcache, GA_SPAN_CLASS_TINY);
+    CU_ASSERT(ga_core_claim(&core, mcache, tiny));
+    CU_ASSERT_EQUAL(ga_core_malloc(&core, mcache, GA_SPAN_CLASS_TINY, &slot), 0);
+    make_large();
+    CU_ASSERT_EQUAL(ga_heap_lease_ahead(core.heap, client, mcache, 30, 2), 0);
+    CU_ASSERT_EQUAL(ga_heap_publish(core.heap, client, "a", held), 0);
+    CU_ASSERT_EQUAL(ga_heap_publish(core.heap, client, "b", held), 0);
+    CU_ASSERT_EQUAL(ga_heap_hold(core.heap, client, held), 0);
+    unused = (ga_page_id)core.heap->npages_committed - 1;
+}
+
+/* ---- tests ---- */
+
+static void sound_heaps(void)
+{
+    ga_core_open(&core, GA_ARENA_SIZE, 0);
+    sound_with(GA_AUDIT_COUNTED);
+    CU_ASSERT_EQUAL(audit.npages_committed, 0);
+    ga_core_close(&core);
+
+    fill();
+    sound_with(GA_AUDIT_COUNTED);
+    sound_with(GA_AUDIT_CLIENTS_MIDWAY | GA_AUDIT_SERVER_MIDWAY);
+    sound_with(GA_AUDIT_LIVE);
+    CU_ASSERT_EQUAL(audit.looked_again, 0);
+    CU_ASSERT_EQUAL(audit.clients, 1);
+    CU_ASSERT_EQUAL(audit.mcaches, 2);
+    CU_ASSERT_EQUAL(audit.roots, 2);
+    CU_ASSERT_EQUAL(audit.holds, 1);
+    ga_core_close(&core);
+}
+
+static void account(void)
+{
+    fill();
+    sound_with(0);
+    const struct ga_audit_account *all = &audit.all;
+    CU_ASSERT_EQUAL(all->slots, all->in_use + all->cached + all->free);
+    CU_ASSERT_EQUAL(all->npages + audit.npages_unused + 1, audit.npages_committed);
+    CU_ASSERT_EQUAL(audit.spans_leased, 4);
+    CU_ASSERT_EQUAL(audit.spans_large, 1);
+    CU_ASSERT_EQUAL(audit.spans_partial, 1);
+    CU_ASSERT_EQUAL(audit.spans_full + audit.spans_empty, 0);
+    const struct ga_audit_account *of = &audit.by_class[20];
+    uint32_t nslots = ga_size_classes[10].nslots;
+    CU_ASSERT_EQUAL(of->slots, nslots);
+    CU_ASSERT_EQUAL(of->in_use, 2);
+    CU_ASSERT_EQUAL(of->cached, (nslots < 64 ? nslots : 64) - 2);
+    CU_ASSERT_EQUAL(of->free, nslots - of->in_use - of->cached);
+    CU_ASSERT_EQUAL(of->bytes_in_use, 2 * ga_size_classes[10].size);
+    of = &audit.by_class[GA_SPAN_CLASS_TINY];
+    CU_ASSERT_EQUAL(of->slots, GA_TINY_NBLOCKS);
+    CU_ASSERT_EQUAL(of->cached, 1);
+    CU_ASSERT_EQUAL(of->objects, 1);
+    CU_ASSERT_EQUAL(audit.by_class[0].in_use, 1);
+    CU_ASSERT_EQUAL(audit.by_class[0].bytes_in_use, 13 * GA_PAGE_SIZE);
+    ga_core_close(&core);
+}
+
+static void header(void)
+{
+    fill();
+    struct ga_meta_header *meta = core.heap->meta;
+    spoil_32(&meta->state, GA_HEAP_ENDED, GA_FAULT_HEADER, 0, 0);
+    spoil_32(&meta->client_end, GA_CLIENT_COUNT + 1, GA_FAULT_HEADER, 0, 0);
+    spoil_32(&meta->mcache_end, 0, GA_FAULT_HEADER, 0, 0);
+    CU_ASSERT_EQUAL(run(0), 0);
+    meta->layout_version++;
+    CU_ASSERT_EQUAL(run(0), -EBADMSG);
+    CU_ASSERT_EQUAL(nfaults, 1);
+    CU_ASSERT_PTR_NOT_NULL(find(GA_FAULT_HEADER));
+    meta->layout_version--;
+    struct ga_bits_header *bits = (void *)core.objects[GA_OBJECT_BITS];
+    bits->heap_id++;
+    says(0, GA_FAULT_BITS_HEADER, 0, 0);
+    bits->heap_id--;
+    sound_with(0);
+    ga_core_close(&core);
+}
+
+static void arenas(void)
+{
+    fill();
+    struct ga_arena_entry *arena = core.heap->arenas;
+    spoil_32(&arena[0].state, GA_ARENA_PREPARED, GA_FAULT_ARENA, 0, 0);
+    spoil_32(&arena[0].ready_npages, 3, GA_FAULT_ARENA, 0, 0);
+    spoil_32(&arena[1].state, 7, GA_FAULT_ARENA, 0, 0);
+    spoil_32(&arena[1].ready_npages, GA_PAGES_PER_ARENA + 1, GA_FAULT_ARENA, 0, 0);
+    /* The server marks first, and then says how much is committed. */
+    ga_store_relaxed(&arena[0].ready_npages, (uint32_t)core.heap->npages_committed + 5);
+    says(0, GA_FAULT_ARENA, 0, 0);
+    sound_with(GA_AUDIT_SERVER_MIDWAY);
+    ga_core_close(&core);
+}
+
+static void pages(void)
+{
+    fill();
+    ga_page_word *table = core.heap->page_table;
+    uint64_t entry = ga_load_relaxed(&table[leased]);
+    uint64_t of_large = ga_load_relaxed(&table[large]);
+    spoil(&table[0], entry, GA_FAULT_PAGE_ZERO, 0, 0);
+    spoil(&table[leased], entry & ~GA_ENTRY_INUSE, GA_FAULT_ENTRY, leased, 0);
+    spoil(&table[leased], entry | GA_ENTRY_TINY, GA_FAULT_ENTRY, leased, 0);
+    spoil(&table[leased], entry | 0xff, GA_FAULT_ENTRY, leased, 0);
+    spoil(&table[leased], entry | BIT(63), GA_FAULT_ENTRY, leased, 0);
+    spoil(&table[unused], ~UINT64_C(0), GA_FAULT_ENTRY, unused, 0);
+    spoil(&table[large], of_large | GA_ENTRY_SPAN_MASK << GA_ENTRY_SPAN_SHIFT, GA_FAULT_LENGTH,
+          large, 0);
+    spoil(&table[leased], entry + (1 << GA_ENTRY_SPAN_SHIFT), GA_FAULT_LENGTH, leased, 0);
+    spoil(&table[large + 3], 0, GA_FAULT_INNER, large + 3, 0);
+    spoil(&table[large + 3], entry, GA_FAULT_INNER, large + 3, 0);
+    spoil(&table[leased], ga_entry_with_owner(entry, nobody), GA_FAULT_OWNER, leased, nobody);
+    spoil(&table[leased], ga_entry_with_owner(entry, 0xfffff), GA_FAULT_OWNER, leased, 0xfffff);
+    spoil(&table[large + 1], ga_entry_with_owner(ga_load_relaxed(&table[large + 1]), 4000),
+          GA_FAULT_LARGE_CLIENT, large, 0);
+    ga_core_close(&core);
+}
+
+static void spans(void)
+{
+    fill();
+    struct ga_span_line *line = &core.view.lines[leased];
+    uint64_t a = ga_load_relaxed(&line->a[0]);
+    spoil(&line->holder, ga_holder_next(ga_load_relaxed(&line->holder), idle, 0), GA_FAULT_HOLDER,
+          leased, mcache);
+    spoil(&line->holder, ~UINT64_C(0), GA_FAULT_HOLDER, leased, mcache);
+    spoil(&core.view.lines[partial].holder, mcache, GA_FAULT_HOLDER, partial, 0);
+    spoil(&line->d, 1, GA_FAULT_FLUSH, leased, 0);
+    spoil(&line->nholds, 2, GA_FAULT_NHOLDS, leased, 0);
+    spoil(&core.view.lines[large].a[0], 5, GA_FAULT_BEYOND, large, 0);
+    spoil(&line->a[0], a ^ BIT(5), GA_FAULT_CLAIM, leased, mcache);
+    spoil_at_rest(&line->a[0], a ^ ga_load_relaxed(&core.view.mcaches[mcache].classes[20].cache),
+                  GA_FAULT_CLAIM, leased, mcache);
+    /* The one object of a span that nobody leases is freed, and nobody told of it. */
+    spoil(&core.view.lines[partial].f[0], ga_load_relaxed(&core.view.lines[partial].a[0]),
+          GA_FAULT_LOST, partial, 0);
+    spoil(&core.view.lines[large].f[0], 1, GA_FAULT_LOST, large, 0);
+    ga_core_close(&core);
+}
+
+static void news(void)
+{
+    fill();
+    struct ga_span_line *line = &core.view.lines[partial];
+    ga_store_relaxed(&line->f[0], ga_load_relaxed(&line->a[0]));
+    says(0, GA_FAULT_LOST, partial, 0);
+    /* It is told of just now; or it was. */
+    ga_store_relaxed(&core.view.mcaches[idle].telling, partial);
+    sound_with(GA_AUDIT_CLIENTS_MIDWAY);
+    ga_store_relaxed(&core.view.mcaches[idle].telling, 0);
+    sound_with(GA_AUDIT_SERVER_MIDWAY);
+    ga_slot_tell(&core.view, partial);
+    sound_with(0);
+    uint64_t end = core.heap->npages_committed;
+    if (end % 64 == 0)
+        ga_store_relaxed(&core.heap->meta->committed_npages, --end);
+    ga_store_relaxed(&core.view.pending[end / 64],
+                     ga_load_relaxed(&core.view.pending[end / 64]) | BIT(63));
+    says(GA_AUDIT_SERVER_MIDWAY, GA_FAULT_PENDING, (ga_page_id)end, 0);
+    ga_core_close(&core);
+}
+
+static void mcaches(void)
+{
+    fill();
+    struct ga_mcache_entry *entry = core.heap->mcache_entries;
+    struct ga_mcache *of = &core.view.mcaches[mcache];
+    spoil_32(&entry[idle].client, 3999, GA_FAULT_MCACHE_CLIENT, 0, idle);
+    spoil_32(&entry[mcache].nspans, 3, GA_FAULT_LEASES, 0, mcache);
+    spoil_32(&entry[idle].nspans, 1, GA_FAULT_LEASES, 0, idle);
+    spoil(&entry[mcache].leased_bytes, 8192, GA_FAULT_LEASED_BYTES, 0, mcache);
+    spoil(&of->classes[CLASS].cache, 1, GA_FAULT_CACHE, partial, mcache);
+    spoil(&of->classes[GA_SPAN_CLASS_TINY].cache, 1, GA_FAULT_CACHE, 0, mcache);
+    spoil(&of->where[20], ga_where_next(ga_load_relaxed(&of->where[20]), leased, 15),
+          GA_FAULT_CACHE, leased, mcache);
+    spoil(&of->where[20], ~UINT64_C(0), GA_FAULT_CACHE, GA_WHERE_PAGE_MASK, mcache);
+    spoil(&of->telling, UINT64_C(1) << 40, GA_FAULT_TELLING, 0, mcache);
+    spoil_at_rest(&of->telling, leased, GA_FAULT_TELLING, 0, mcache);
+    spoil(&core.view.mcaches[nobody].telling, 1, GA_FAULT_LEFT, 0, nobody);
+    spoil(&core.view.mcaches[nobody].classes[9].cache, 1, GA_FAULT_LEFT, 0, nobody);
+    /* A claimed word of an mcache, and the span's holder has another. */
+    spoil(&core.view.mcaches[idle].classes[20].cache, 1, GA_FAULT_CACHE, 0, idle);
+    ga_store_relaxed(&core.view.mcaches[idle].classes[20].cache, 1);
+    says(0, GA_FAULT_CACHED, 0, 0);
+    ga_core_close(&core);
+}
+
+static void tinies(void)
+{
+    fill();
+    _Atomic uint64_t *word = &core.view.mcaches[mcache].tiny;
+    uint64_t good = ga_load_relaxed(word);
+    _Atomic uint64_t *live = &core.view.tiny[tiny].live[0];
+    spoil(word, (good & ~GA_TINY_PAGE_MASK) | leased, GA_FAULT_TINY, leased, mcache);
+    spoil(word, ~UINT64_C(0), GA_FAULT_TINY, (ga_page_id)GA_TINY_PAGE_MASK, mcache);
+    spoil(word, good | UINT64_C(0x80) << GA_TINY_HANDED_SHIFT, GA_FAULT_TINY, tiny, mcache);
+    uint64_t handed = ga_tiny_handed(good);
+    spoil(live, 0xff & ~UINT64_C(0x40), GA_FAULT_TINY_LIVE, tiny, mcache);
+    spoil_at_rest(live, handed, GA_FAULT_TINY_LIVE, tiny, mcache);
+    ga_core_close(&core);
+}
+
+static void rings(void)
+{
+    fill();
+    _Atomic uint64_t *entry = core.heap->rings[mcache].entry;
+    uint64_t first = ga_load_relaxed(&entry[0]);
+    uint64_t second = ga_load_relaxed(&entry[1]);
+    ga_page_id page = ga_ring_page(second);
+    CU_ASSERT(ga_ring_state(second) == GA_RING_READY);
+    spoil(&entry[5], first, GA_FAULT_RING, 0, mcache);
+    spoil(&entry[0], 0, GA_FAULT_RING, 0, mcache);
+    spoil(&entry[0], ga_ring_entry(1, GA_RING_RESERVED, ga_ring_page(first)), GA_FAULT_RING, 0,
+          mcache);
+    spoil(&entry[1], ga_ring_entry(2, GA_RING_READY, partial), GA_FAULT_RING_SPAN, partial, mcache);
+    spoil(&entry[1], ga_ring_entry(2, GA_RING_READY, (ga_page_id)GA_RING_PAGE_MASK),
+          GA_FAULT_RING_SPAN, (ga_page_id)GA_RING_PAGE_MASK, mcache);
+    spoil(&entry[0], ga_ring_entry(1, GA_RING_READY, page), GA_FAULT_RING_TWICE, page, mcache);
+    spoil(&core.view.mcaches[mcache].ring_taken, 3, GA_FAULT_RING_TAKEN, 0, mcache);
+    /* The last entry may be one that the server is at. */
+    ga_store_relaxed(&entry[1], ga_ring_entry(2, GA_RING_RESERVED, page));
+    says(0, GA_FAULT_RING, 0, mcache);
+    sound_with(GA_AUDIT_SERVER_MIDWAY);
+    ga_core_close(&core);
+}
+
+static void tables(void)
+{
+    fill();
+    spoil_32(&core.heap->clients[client].state, 7, GA_FAULT_CLIENT, 0, 0);
+    struct ga_client_entry was = core.heap->clients[client];
+    memset(core.heap->clients[client].name, 'x', sizeof(was.name));
+    says(0, GA_FAULT_CLIENT, 0, 0);
+    memcpy(core.heap->clients[client].name, was.name, sizeof(was.name));
+    struct ga_root_entry *root = core.heap->roots;
+    spoil(&root[0].offset, UINT64_C(1) << 50, GA_FAULT_ROOT, 0, 0);
+    spoil_32(&root[1].used, 2, GA_FAULT_ROOT, 0, 0);
+    root[1].client = 3999;
+    says(0, GA_FAULT_ROOT, 0, 0);
+    root[1].client = 0;
+    root[1].name[0] = 'a';
+    says(0, GA_FAULT_ROOT_TWICE, 0, 0);
+    root[1].name[0] = '\0';
+    says(0, GA_FAULT_ROOT, 0, 0);
+    root[1].name[0] = 'b';
+    struct ga_hold *hold = core.heap->holds;
+    spoil_32(&hold->state, 9, GA_FAULT_HOLD, leased, 0);
+    spoil_32(&hold->state, GA_HOLD_GONE, GA_FAULT_HOLD, leased, 0);
+    spoil(&hold->offset, 0, GA_FAULT_HOLD, leased, 0);
+    hold->page = unused;
+    ga_store_relaxed(&hold->offset, unused * GA_PAGE_SIZE);
+    says(0, GA_FAULT_NHOLDS, leased, 0); /* one too many there, */
+    nfaults = 0;
+    ga_store_relaxed(&core.view.lines[leased].nholds, 0);
+    says(0, GA_FAULT_NHOLDS, unused, 0); /* and one too few here */
+    ga_core_close(&core);
+}
+
+static void counters(void)
+{
+    fill();
+    _Atomic uint64_t *nfree = &core.view.mcaches[mcache].classes[20].nfree;
+    ga_store_relaxed(nfree, ga_load_relaxed(nfree) + 1);
+    says(GA_AUDIT_COUNTED, GA_FAULT_COUNTERS, 0, 0);
+    CU_ASSERT_EQUAL(find(GA_FAULT_COUNTERS)->index, 10);
+    sound_with(0);
+    ga_core_close(&core);
+}
+
+/* What is spoilt in the looking, so that it is another each time. */
+static _Atomic uint64_t *moving;
+static uint32_t nrounds;
+
+static bool move(void *data, uint32_t round)
+{
+    (void)data;
+    nrounds++;
+    if (moving)
+        ga_store_relaxed(moving, ga_load_relaxed(moving) + 1);
+    return round < 5;
+}
+
+static void in_motion(void)
+{
+    fill();
+    struct ga_audit_options options = {
+        .flags = GA_AUDIT_LIVE, .scratch = &scratch, .report = keep, .rest = move};
+    _Atomic uint64_t *d = &core.view.lines[leased].d;
+    ga_store_relaxed(d, 1);
+    CU_ASSERT_EQUAL(ga_audit_run(&core.view, &options, &audit), 0);
+    CU_ASSERT_EQUAL(audit.nfaults, 1);
+    CU_ASSERT_EQUAL(audit.looked_again, 5);
+    CU_ASSERT_EQUAL(audit.in_motion, 0);
+    moving = d;
+    nrounds = 0;
+    CU_ASSERT_EQUAL(ga_audit_run(&core.view, &options, &audit), 0);
+    CU_ASSERT_EQUAL(audit.nfaults, 0);
+    CU_ASSERT_EQUAL(audit.in_motion, 1);
+    CU_ASSERT_EQUAL(nrounds, 1);
+    moving = NULL;
+    ga_core_close(&core);
+}
+
+/* Nothing that words may hold makes the audit read what is not committed, or never end: the fixture
+ * ends the test where it would. */
+static void noise(void)
+{
+    uint64_t random = ga_test_seed();
+    for (int round = 0; round < 200; round++) {
+        fill();
+        uint64_t end = core.heap->npages_committed;
+        for (int i = 0; i < 20; i++) {
+            uint64_t r = ga_test_random(&random);
+            uint64_t value = r & 1 ? ga_test_random(&random) : ga_test_random(&random) & 0xffff;
+            _Atomic uint64_t *words[] = {
+                &core.heap->page_table[(r >> 8) % end],
+                &core.heap->page_table[leased],
+                &core.view.lines[leased + (r >> 8) % 4].holder,
+                &core.view.mcaches[mcache].where[(r >> 8) % GA_SPAN_CLASS_COUNT],
+                &core.view.mcaches[mcache].classes[(r >> 8) % GA_SPAN_CLASS_COUNT].cache,
+                &core.view.mcaches[mcache].tiny,
+                &core.view.mcaches[mcache].ring_taken,
+                &core.heap->rings[mcache].entry[(r >> 8) % GA_RING_ENTRIES],
+                &core.heap->holds[0].offset,
+                &core.heap->roots[0].offset,
+            };
+            _Atomic uint64_t *word = words[(r >> 1) % COUNT(words)];
+            bool wide_or_tiny = word >= core.heap->page_table && word < core.heap->page_table + end;
+            /* An entry that makes a span of another class of these pages reads their other bits. */
+            if (wide_or_tiny)
+                value &= ~UINT64_C(0xff);
+            ga_store_relaxed(word, value);
+        }
+        run(round % 2 ? GA_AUDIT_LIVE : 0);
+        ga_core_close(&core);
+    }
+}
+
+int main(void)
+{
+    static const struct ga_test tests[] = {
+        {"sound heaps", sound_heaps},
+        {"account", account},
+        {"header", header},
+        {"arenas", arenas},
+        {"pages", pages},
+        {"spans", spans},
+        {"news", news},
+        {"mcaches", mcaches},
+        {"tiny objects", tinies},
+        {"rings", rings},
+        {"tables", tables},
+        {"counters", counters},
+        {"in motion", in_motion},
+        {"noise", noise},
+    };
+    return ga_test_main("server.audit", tests, COUNT(tests));
+}
