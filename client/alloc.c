@@ -146,6 +146,22 @@ static uint32_t small_class(size_t size, size_t alignment)
     return alignment ? ga_size_class_aligned(size, alignment) : ga_size_class_for_malloc(size);
 }
 
+/* Whether the slot at p, which this thread has just allocated, was never handed out before and so
+ * is zero. Slots are taken from the lowest on, so those that have been handed out since a word's
+ * first claim are no more than there were mallocs since, from the first slot on. No free need be
+ * noted for this: after one, the mallocs get ahead of the slots, and zeroing is no longer spared.
+ */
+static bool is_known_zero(const struct goalloc_heap *heap, ga_span_class span_class, const void *p)
+{
+    const struct ga_thread_cache *cache = ga_thread_cache_peek(heap);
+    if (!cache || !cache->classes[span_class].first_claim)
+        return false;
+    const struct ga_class_cache *class = &cache->classes[span_class];
+    uint64_t mallocs = ga_load_relaxed(&cache->shared->classes[span_class].nmalloc);
+    uint64_t before = mallocs - class->mallocs_claimed - 1;
+    return before < 64 && (uint64_t)((const char *)p - class->word_base) >= before * class->size;
+}
+
 void *goalloc_alloc(struct goalloc_heap *heap, size_t size, size_t alignment, unsigned flags)
 {
     if (flags & ~(GOALLOC_NOSCAN | GOALLOC_ZERO) || (alignment & (alignment - 1)) != 0 ||
@@ -160,8 +176,11 @@ void *goalloc_alloc(struct goalloc_heap *heap, size_t size, size_t alignment, un
         p = ga_alloc_tiny(heap, size, alignment);
     } else {
         uint32_t size_class = small_class(size, alignment);
-        p = size_class ? ga_alloc_small(heap, (ga_span_class)(size_class * 2 + noscan))
+        ga_span_class span_class = (ga_span_class)(size_class * 2 + noscan);
+        p = size_class ? ga_alloc_small(heap, span_class)
                        : ga_alloc_large(heap, size, alignment, noscan, &zeroed);
+        if (p && size_class && (flags & GOALLOC_ZERO))
+            zeroed = is_known_zero(heap, span_class, p);
     }
     if (p && (flags & GOALLOC_ZERO) && !zeroed)
         memset(p, 0, size);

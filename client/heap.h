@@ -14,7 +14,8 @@
 #define GA_HEAPS_MAX  8u                 /* heaps attached at once in one process */
 #define GA_TLS_PLACES (GA_HEAPS_MAX + 1) /* of a thread's caches; place 0 is always empty */
 
-/* The spans leased for one class, by first page. */
+/* The spans leased for one class, by first page; a bit of each says that nothing of it was ever
+ * claimed (spans.h). */
 struct ga_page_vector {
     uint32_t *pages;
     uint32_t count;
@@ -28,6 +29,8 @@ struct ga_class_cache {
     uint32_t size;   /* of a slot, bytes */
     ga_page_id page; /* span of the claimed word, 0 = none */
     uint32_t word;
+    bool first_claim;         /* the claimed word's slots had never been handed out */
+    uint64_t mallocs_claimed; /* what nmalloc was then */
     ga_page_id partial;   /* the first span of the list, linked through the span lines; 0 = none */
     ga_page_id aside;     /* spans taken off the list while empty ones are looked for */
     ga_page_id aside_end; /* the last of those */

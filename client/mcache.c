@@ -34,9 +34,14 @@ static bool claim_from(struct ga_thread_cache *cache, ga_span_class span_class, 
     const struct ga_view *view = &cache->heap->view;
     uint32_t nslots = ga_mcache_nslots(span_class);
     for (uint32_t word = 0; word < ga_word_count(nslots); word++) {
-        if (ga_free_bits(view, page, word, nslots) == 0 ||
-            ga_slot_claim(view, cache->id, span_class, page, word, nslots) == 0)
+        uint64_t slots = 0;
+        if (ga_free_bits(view, page, word, nslots) != 0)
+            slots = ga_slot_claim(view, cache->id, span_class, page, word, nslots);
+        if (slots == 0)
             continue;
+        class->first_claim =
+            ga_spans_touch(cache, class, page) && slots == ga_valid_mask(nslots, word);
+        class->mallocs_claimed = ga_load_relaxed(&cache->shared->classes[span_class].nmalloc);
         class->page = page;
         class->word = word;
         class->word_base = (char *)cache->heap->base + ((uint64_t)page << GA_PAGE_SHIFT) +
@@ -85,7 +90,7 @@ bool ga_mcache_take_news(struct ga_thread_cache *cache, ga_span_class span_class
     uint32_t nslots = ga_mcache_nslots(span_class);
     bool found = false;
     for (uint32_t i = 0; i < class->spans.count; i++) {
-        ga_page_id page = class->spans.pages[i];
+        ga_page_id page = ga_spans_at(class, i);
         if (!(news[page / 64 % GA_INBOX_WORDS] >> (page % 64) & 1) || page == class->page ||
             ga_spans_is_on_list(cache, page) ||
             ga_slot_count_used(&cache->heap->view, page, nslots) == nslots)
@@ -108,6 +113,15 @@ static bool is_granted(const struct ga_thread_cache *cache, ga_span_class span_c
            ga_entry_span_class(entry) == span_class;
 }
 
+/* Whether nothing of a span that was just granted was ever handed out. Not asked of spans that have
+ * several words: their slots are below 128 bytes, and to zero one costs less than to know of it. */
+static bool is_untouched(const struct ga_thread_cache *cache, ga_span_class span_class,
+                         ga_page_id page)
+{
+    return ga_mcache_nwords(span_class) == 1 &&
+           (ga_view_entry(&cache->heap->view, page) & GA_ENTRY_NEEDZERO) == 0;
+}
+
 /* Begin the lease of a span that the server has granted, and list it. */
 static int begin_lease(struct ga_thread_cache *cache, ga_span_class span_class, ga_page_id page)
 {
@@ -117,7 +131,7 @@ static int begin_lease(struct ga_thread_cache *cache, ga_span_class span_class, 
     if (r < 0)
         return r;
     ga_slot_begin_lease(&cache->heap->view, cache->id, page);
-    ga_spans_add(cache, &cache->classes[span_class], page);
+    ga_spans_add(cache, &cache->classes[span_class], page, is_untouched(cache, span_class, page));
     list_span(cache, span_class, page);
     return 0;
 }

@@ -9,6 +9,10 @@
 #define LINK_ON_LIST     (UINT64_C(1) << 26)
 #define LINK_INDEX_SHIFT 27
 
+/* In the vector, beside the page. */
+#define UNTOUCHED (UINT32_C(1) << 31)
+static_assert(GA_RESERVE_MAX / GA_PAGE_SIZE <= UNTOUCHED, "a page leaves the bit free");
+
 static _Atomic uint64_t *link_of(const struct ga_thread_cache *cache, ga_page_id page)
 {
     return &cache->heap->view.lines[page].link;
@@ -42,27 +46,44 @@ int ga_spans_reserve(struct ga_class_cache *class, uint32_t count)
     return 0;
 }
 
-void ga_spans_add(struct ga_thread_cache *cache, struct ga_class_cache *class, ga_page_id page)
+ga_page_id ga_spans_at(const struct ga_class_cache *class, uint32_t index)
+{
+    return class->spans.pages[index] & ~UNTOUCHED;
+}
+
+void ga_spans_add(struct ga_thread_cache *cache, struct ga_class_cache *class, ga_page_id page,
+                  bool untouched)
 {
     struct ga_page_vector *v = &class->spans;
     ga_store_relaxed(link_of(cache, page), (uint64_t)v->count << LINK_INDEX_SHIFT);
-    v->pages[v->count++] = page;
+    v->pages[v->count++] = page | (untouched ? UNTOUCHED : 0);
+}
+
+bool ga_spans_touch(struct ga_thread_cache *cache, struct ga_class_cache *class, ga_page_id page)
+{
+    struct ga_page_vector *v = &class->spans;
+    uint64_t index = ga_load_relaxed(link_of(cache, page)) >> LINK_INDEX_SHIFT;
+    if (index >= v->count || v->pages[index] != (page | UNTOUCHED))
+        return false;
+    v->pages[index] = page;
+    return true;
 }
 
 void ga_spans_remove(struct ga_thread_cache *cache, struct ga_class_cache *class, ga_page_id page)
 {
     struct ga_page_vector *v = &class->spans;
     uint64_t index = ga_load_relaxed(link_of(cache, page)) >> LINK_INDEX_SHIFT;
-    if (index >= v->count || v->pages[index] != page) {
+    if (index >= v->count || ga_spans_at(class, (uint32_t)index) != page) {
         /* The link was overwritten: search. */
-        for (index = 0; index < v->count && v->pages[index] != page; index++)
+        for (index = 0; index < v->count && ga_spans_at(class, (uint32_t)index) != page; index++)
             continue;
         if (index == v->count)
             return;
     }
-    ga_page_id last = v->pages[--v->count];
-    v->pages[index] = last;
-    _Atomic uint64_t *link = link_of(cache, last);
+    v->pages[index] = v->pages[--v->count];
+    if (index == v->count)
+        return;
+    _Atomic uint64_t *link = link_of(cache, ga_spans_at(class, (uint32_t)index));
     uint64_t rest = ga_load_relaxed(link) & (LINK_NEXT_MASK | LINK_ON_LIST);
     ga_store_relaxed(link, index << LINK_INDEX_SHIFT | rest);
 }
@@ -122,7 +143,7 @@ static void rebuild(struct ga_thread_cache *cache, struct ga_class_cache *class,
     class->npartial = 0;
     class->aside = 0;
     for (uint32_t i = 0; i < class->spans.count; i++) {
-        ga_page_id page = class->spans.pages[i];
+        ga_page_id page = ga_spans_at(class, i);
         ga_store_relaxed(link_of(cache, page), (uint64_t)i << LINK_INDEX_SHIFT);
         if (page != class->page && page != taken && ga_mcache_is_mine(cache, page))
             ga_spans_push(cache, class, page);

@@ -13,8 +13,15 @@
 /* Make room for count more spans. 0 or -ENOMEM. */
 int ga_spans_reserve(struct ga_class_cache *class, uint32_t count);
 
-/* Enter a span whose lease has begun; there must be room. It is not on the list as yet. */
-void ga_spans_add(struct ga_thread_cache *cache, struct ga_class_cache *class, ga_page_id page);
+/* Enter a span whose lease has begun; there must be room. It is not on the list as yet. untouched:
+ * nothing of it was ever handed out. */
+void ga_spans_add(struct ga_thread_cache *cache, struct ga_class_cache *class, ga_page_id page,
+                  bool untouched);
+/* Whether the span was entered as untouched, and this is called for the first time since. False
+ * also where that is no longer known. */
+bool ga_spans_touch(struct ga_thread_cache *cache, struct ga_class_cache *class, ga_page_id page);
+/* The first page of the index-th span of the vector. */
+ga_page_id ga_spans_at(const struct ga_class_cache *class, uint32_t index);
 /* Forget a span that is not on the list. */
 void ga_spans_remove(struct ga_thread_cache *cache, struct ga_class_cache *class, ga_page_id page);
 

@@ -342,6 +342,10 @@ void ga_mheap_free_span(struct ga_heap *heap, ga_page_id page)
 void ga_mheap_set_owner(struct ga_heap *heap, ga_page_id page, ga_mcache_id owner)
 {
     uint64_t entry = ga_load_relaxed(&heap->page_table[page]);
+    /* With the same store as the end of its first lease, so that no other holder, nor a server that
+     * takes the heap over, can find the span without an owner and think that it is all zero. */
+    if (owner == 0)
+        entry |= GA_ENTRY_NEEDZERO;
     ga_xchg_seq_cst(&heap->page_table[page], ga_entry_with_owner(entry, owner));
     heap->mspans[page].owner = owner;
 }

@@ -9,7 +9,11 @@
  *
  * Only the first page's entry counts: it is written last when a span is made and first when it is
  * freed, so each change commits with one store. Entries of other pages may be stale, and what they
- * say is believed only if the first page's entry covers them. Writer: the server. */
+ * say is believed only if the first page's entry covers them. Writer: the server.
+ *
+ * A span that does not need zeroing is of memory that was zero when it was made. Of a small span
+ * that holds until its first lease ends: the store that takes the owner out of the entry says that
+ * it needs zeroing from now on. */
 #ifndef GA_SHM_PAGE_ENTRY_H
 #define GA_SHM_PAGE_ENTRY_H
 
@@ -69,7 +73,8 @@ static inline uint64_t ga_entry_with_owner(uint64_t entry, ga_mcache_id owner)
 /* Whether two readings of a first page's entry speak of one span; its owner may have changed. */
 static inline bool ga_entry_is_same_span(uint64_t before, uint64_t now)
 {
-    return ga_entry_with_owner(before, 0) == ga_entry_with_owner(now, 0);
+    return ((ga_entry_with_owner(before, 0) ^ ga_entry_with_owner(now, 0)) & ~GA_ENTRY_NEEDZERO) ==
+           0;
 }
 
 /* Whether entry is the first page's of a span in use. */

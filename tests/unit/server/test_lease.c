@@ -520,6 +520,49 @@ static void ids_are_used_again(void)
     ga_core_close(&core);
 }
 
+static bool needs_zeroing(ga_page_id page)
+{
+    return ga_view_entry(&core.view, page) & GA_ENTRY_NEEDZERO;
+}
+
+/* A span of memory that nobody has had says so during its first lease, and never again: neither
+ * after a return nor after a death, nor to a server that takes over. A free that saw the entry
+ * before is still a free of the same span. */
+static void memory_never_had(void)
+{
+    open_core(0);
+    ga_page_id page = ga_core_lease(&core, client, me, CLASS);
+    CU_ASSERT_FALSE(needs_zeroing(page));
+    use(page, 3);
+    struct ga_slot seen = ga_core_slot(&core, page, 1);
+    CU_ASSERT_EQUAL(ga_core_return(&core, client, me, page), 0);
+    CU_ASSERT(needs_zeroing(page));
+    CU_ASSERT(ga_core_free_other(&core, me, &seen));
+    CU_ASSERT_EQUAL(ga_core_lease(&core, other_client, other, CLASS), page);
+    CU_ASSERT(needs_zeroing(page));
+
+    ga_page_id orphan = ga_core_lease(&core, client, me, CLASS + 2);
+    CU_ASSERT_FALSE(needs_zeroing(orphan));
+    use(orphan, 2);
+    ga_page_id adopted = ga_core_lease(&core, other_client, other, CLASS + 2);
+    CU_ASSERT_FALSE(needs_zeroing(adopted));
+    ga_heap_client_gone(core.heap, client);
+    CU_ASSERT(needs_zeroing(orphan));
+
+    char why[GA_ADOPT_WHY_BYTES];
+    CU_ASSERT_EQUAL_FATAL(ga_core_adopt(&core, why), 0);
+    CU_ASSERT_FALSE(needs_zeroing(adopted)); /* its first lease goes on */
+    CU_ASSERT(needs_zeroing(page));
+    ga_heap_client_gone(core.heap, other_client);
+    CU_ASSERT_EQUAL(core.heap->nspans_leased, 0);
+    client = ga_core_attach(&core);
+    me = ga_core_mcache(&core, client);
+    for (int i = 0; i < 4; i++)
+        CU_ASSERT(needs_zeroing(ga_core_lease(&core, client, me, CLASS + 2)));
+    check_sound();
+    ga_core_close(&core);
+}
+
 int main(void)
 {
     static const struct ga_test tests[] = {
@@ -538,6 +581,7 @@ int main(void)
         {"death telling itself", death_telling_itself},
         {"nonsense of the dead", nonsense_of_the_dead},
         {"ids are used again", ids_are_used_again},
+        {"memory never had", memory_never_had},
     };
     return ga_test_main("server.lease", tests, COUNT(tests));
 }
