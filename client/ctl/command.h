@@ -28,6 +28,8 @@ struct ga_ctl {
     struct ga_span_filter filter;
 };
 
+#define GA_CTL_FAULTS 1
+
 /* Fetch the answer and print it to stdout. Return 0, or a negative errno after the reason has been
  * told on stderr. */
 int ga_ctl_status(const struct ga_ctl *ctl);
@@ -37,5 +39,7 @@ int ga_ctl_arenas(const struct ga_ctl *ctl);
 int ga_ctl_spans(const struct ga_ctl *ctl);
 int ga_ctl_clients(const struct ga_ctl *ctl);
 int ga_ctl_roots(const struct ga_ctl *ctl);
+/* Returns GA_CTL_FAULTS where the heap has faults. */
+int ga_ctl_check(const struct ga_ctl *ctl);
 
 #endif

@@ -22,6 +22,7 @@ static const struct ga_command commands[] = {
     {"spans", "every span in use: where, what size, how full, whose", ga_ctl_spans, NULL},
     {"clients", "the attached processes, what they hold and what they did", ga_ctl_clients, NULL},
     {"roots", "the objects published under a name", ga_ctl_roots, NULL},
+    {"check", "look for faults: every table and word against each other", ga_ctl_check, NULL},
     {"destroy", "NAME: remove a heap whose server is dead", NULL, ga_ctl_destroy},
     {"help", "this text", NULL, NULL},
 };
@@ -107,7 +108,7 @@ void ga_command_line_help(void)
         }
     }
     fputs("\nexit status: 0 done, 1 the heap cannot be reached or read, or the server failed,\n"
-          "2 wrong usage, 3 not destroyed because a server lives\n",
+          "2 wrong usage, 3 not destroyed because a server lives, 4 check found faults\n",
           stdout);
 }
 

@@ -12,6 +12,7 @@ enum {
     EXIT_FAILED = 1,
     EXIT_USAGE = 2,
     EXIT_BUSY = 3,
+    EXIT_FAULTS = 4,
 };
 
 static int open_socket(const char *path, char buffer[static GA_ADDRESS_BYTES],
@@ -53,6 +54,8 @@ static int run(const struct ga_request *request)
         return EXIT_FAILED;
     err = request->command->run(&ctl);
     ga_source_close(&ctl.source);
+    if (err == GA_CTL_FAULTS)
+        return EXIT_FAULTS;
     return err < 0 ? EXIT_FAILED : EXIT_OK;
 }
 

@@ -111,26 +111,6 @@ static uint32_t at_most(uint32_t number, uint32_t limit)
     return number < limit ? number : limit;
 }
 
-/* Names are read as strings and shown as UTF-8, whatever is in them. */
-static void clean_names(struct ga_shm_heap *heap)
-{
-    struct ga_meta_header *header = heap->meta;
-    struct ga_client_entry *clients = (void *)((char *)heap->meta + header->clients_offset);
-    struct ga_root_entry *roots = (void *)((char *)heap->meta + header->roots_offset);
-    header->name[sizeof(header->name) - 1] = '\0';
-    header->server_version[sizeof(header->server_version) - 1] = '\0';
-    ga_text_clean(header->name);
-    ga_text_clean(header->server_version);
-    for (uint32_t i = 0; i < heap->client_end; i++) {
-        clients[i].name[sizeof(clients[i].name) - 1] = '\0';
-        ga_text_clean(clients[i].name);
-    }
-    for (uint32_t i = 0; i < heap->root_end; i++) {
-        roots[i].name[sizeof(roots[i].name) - 1] = '\0';
-        ga_text_clean(roots[i].name);
-    }
-}
-
 static int copy_meta(const struct ga_mapping *object, struct ga_shm_heap *heap)
 {
     struct ga_meta_header header;
@@ -155,7 +135,6 @@ static int copy_meta(const struct ga_mapping *object, struct ga_shm_heap *heap)
     heap->root_end = at_most(ga_load_relaxed(&copy->root_end), GA_ROOT_COUNT);
     heap->meta_sys_bytes = memory_behind(object->fd);
     heap->server_alive = has_server(object->fd, copy);
-    clean_names(heap);
     return 0;
 }
 
@@ -173,6 +152,10 @@ static int copy_bits(const struct ga_mapping *object, struct ga_shm_heap *heap)
     uint64_t npages = ga_load_relaxed(&header->committed_npages);
     heap->bits_bytes = header->bits_bytes;
     r = reserve(header->bits_bytes, &heap->bits);
+    if (r == 0)
+        r = copy_data(object->fd, 0, sizeof(bits), heap->bits);
+    if (r == 0)
+        r = copy_data(object->fd, header->bits_pending_offset, (npages + 63) / 64 * 8, heap->bits);
     if (r == 0)
         r = copy_data(object->fd, header->bits_mcaches_offset,
                       heap->mcache_end * sizeof(struct ga_mcache), heap->bits);
@@ -231,6 +214,25 @@ void ga_shm_heap_close(struct ga_shm_heap *heap)
     if (heap->meta)
         munmap(heap->meta, heap->meta_bytes);
     *heap = (struct ga_shm_heap){0};
+}
+
+void ga_shm_heap_clean_names(struct ga_shm_heap *heap)
+{
+    struct ga_meta_header *header = heap->meta;
+    struct ga_client_entry *clients = (void *)((char *)heap->meta + header->clients_offset);
+    struct ga_root_entry *roots = (void *)((char *)heap->meta + header->roots_offset);
+    header->name[sizeof(header->name) - 1] = '\0';
+    header->server_version[sizeof(header->server_version) - 1] = '\0';
+    ga_text_clean(header->name);
+    ga_text_clean(header->server_version);
+    for (uint32_t i = 0; i < heap->client_end; i++) {
+        clients[i].name[sizeof(clients[i].name) - 1] = '\0';
+        ga_text_clean(clients[i].name);
+    }
+    for (uint32_t i = 0; i < heap->root_end; i++) {
+        roots[i].name[sizeof(roots[i].name) - 1] = '\0';
+        ga_text_clean(roots[i].name);
+    }
 }
 
 int ga_shm_heap_report_damage(const struct ga_shm_heap *heap, uint64_t page)

@@ -30,6 +30,9 @@ struct ga_shm_heap {
 int ga_shm_heap_open(const char *name, struct ga_shm_heap *ret);
 void ga_shm_heap_close(struct ga_shm_heap *heap);
 
+/* Make every name in the copy a string of UTF-8, whatever is in it: it may then be shown. */
+void ga_shm_heap_clean_names(struct ga_shm_heap *heap);
+
 /* Count the copy's objects from the bitmaps. 0; a negative errno after telling on stderr that the
  * page table is damaged. */
 int ga_shm_heap_recount(const struct ga_shm_heap *heap, struct ga_recount *ret);

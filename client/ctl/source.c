@@ -36,6 +36,7 @@ int ga_source_open_shm(const char *name, struct ga_source *ret)
         free(source.heap);
         return err;
     }
+    ga_shm_heap_clean_names(source.heap);
     source.server_alive = source.heap->server_alive;
     *ret = source;
     return 0;

@@ -276,11 +276,11 @@ static int recount(const char *heap_name, struct ga_recount *ret)
     return r;
 }
 
-static void wait_for_workers(struct exchange *exchange, const pid_t *pids)
+static void wait_for_workers(const struct ga_crowd *crowd, struct exchange *exchange,
+                             const char *heap_name, const pid_t *pids)
 {
-    const struct ga_crowd *crowd = &exchange->crowd;
     time_t end = time(NULL) + crowd->seconds;
-    while (atomic_load(&exchange->emptied) < crowd->processes * crowd->threads) {
+    while (atomic_load(&exchange->emptied) < crowd->processes * exchange->crowd.threads) {
         if (crowd->seconds && time(NULL) > end)
             atomic_store(&exchange->stop, 1);
         int status;
@@ -288,6 +288,8 @@ static void wait_for_workers(struct exchange *exchange, const pid_t *pids)
         for (uint32_t i = 0; i < crowd->processes; i++)
             if (gone > 0 && pids[i] == gone)
                 return; /* one died early: the checks will tell */
+        if (crowd->meanwhile)
+            crowd->meanwhile(heap_name);
         usleep(2000);
     }
 }
@@ -352,7 +354,7 @@ void ga_crowd_run(const struct ga_crowd *crowd)
     pid_t pids[GA_CROWD_MAX];
     for (uint32_t i = 0; i < crowd->processes; i++)
         pids[i] = start_process(server.socket, i, seed);
-    wait_for_workers(exchange, pids);
+    wait_for_workers(crowd, exchange, server.heap_name, pids);
     CU_ASSERT_EQUAL(atomic_load(&exchange->attached), crowd->processes);
     CU_ASSERT_EQUAL(atomic_load(&exchange->faults), 0);
     CU_ASSERT_EQUAL(atomic_load(&exchange->failures), 0);

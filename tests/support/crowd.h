@@ -15,6 +15,8 @@ struct ga_crowd {
     uint32_t threads;
     uint32_t operations; /* of each thread, at most */
     uint32_t seconds;    /* after which they stop; 0 = never */
+    /* Called again and again while they are at work; or NULL. */
+    void (*meanwhile)(const char *heap_name);
 };
 
 /* Run it against a server of its own, as a part of a CUnit test. The program starts itself again as
