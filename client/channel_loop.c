@@ -16,6 +16,8 @@
 #include <sys/socket.h>
 #include <sys/types.h>
 
+#include "client/leak_root.h"
+
 /* The connection is gone; waiting calls get error. */
 static void lose(struct ga_channel *ch, int error)
 {
@@ -182,8 +184,10 @@ int ga_channel_start_loop(struct ga_channel *ch)
     r = uv_poll_start(&ch->poll, ch->poll_events, on_poll);
     if (r == 0)
         r = start_thread(ch);
-    if (r == 0)
+    if (r == 0) {
+        ga_leak_root_add(&ch->loop, sizeof(ch->loop)); /* libuv has allocated for it */
         return 0;
+    }
 
     end_loop(ch);
     goto fail_run;
@@ -202,5 +206,6 @@ void ga_channel_end_loop(struct ga_channel *ch)
     atomic_store_explicit(&ch->closing, true, memory_order_release);
     uv_async_send(&ch->wake);
     pthread_join(ch->thread, NULL);
+    ga_leak_root_remove(&ch->loop, sizeof(ch->loop));
     uv_loop_close(&ch->loop);
 }

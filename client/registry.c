@@ -10,6 +10,7 @@
 #include <sys/mman.h>
 
 #include "client/heap.h"
+#include "client/leak_root.h"
 
 static pthread_mutex_t registry_lock = PTHREAD_MUTEX_INITIALIZER;
 static struct goalloc_heap *heaps[GA_TLS_PLACES]; /* by place; 0 is nobody's */
@@ -92,11 +93,13 @@ struct goalloc_heap *ga_registry_new_heap(void)
         return NULL;
     /* A kernel that cannot (before 4.14) leaves fork as it is, and clone(2) uncaught. */
     (void)madvise(heap, GA_OS_PAGE_SIZE, MADV_WIPEONFORK);
+    ga_leak_root_add(heap, sizeof(*heap)); /* its strings are allocated */
     return heap;
 }
 
 void ga_registry_free_heap(struct goalloc_heap *heap)
 {
+    ga_leak_root_remove(heap, sizeof(*heap));
     munmap(heap, sizeof(*heap));
 }
 
