@@ -5,7 +5,9 @@
 #include <time.h>
 
 #include "client/heap.h"
+#include "client/large.h"
 #include "client/mcache.h"
+#include "client/spans.h"
 #include "client/tiny.h"
 
 /* How long a request that found no memory waits for what the others give back when asked: at its
@@ -98,20 +100,48 @@ static int request_large(struct ga_thread_cache *cache, size_t size, size_t alig
     return r;
 }
 
+/* Take the span that the server has granted: as its holder, or with what it was given to us for. */
+static void take_large(struct ga_thread_cache *cache, ga_span_class span_class, ga_page_id page)
+{
+    const struct ga_view *view = &cache->heap->view;
+    if (ga_mcache_is_granted(cache, span_class, page))
+        ga_large_begin_lease(cache, span_class, page);
+    else
+        ga_slot_take_large(view, page);
+    ga_large_count_malloc(cache, span_class, ga_entry_npages(ga_view_entry(view, page)));
+}
+
+/* A span that was kept, or one that is granted now. */
+static int get_large(struct ga_thread_cache *cache, size_t size, size_t alignment, bool noscan,
+                     ga_page_id *ret_page, bool *ret_zeroed)
+{
+    ga_span_class span_class = noscan ? 1 : 0;
+    uint64_t npages = (size + GA_PAGE_SIZE - 1) / GA_PAGE_SIZE;
+    ga_mcache_obey_reclaim(cache);
+    if (npages <= GA_LARGE_NPAGES_LEASED && alignment <= GA_PAGE_SIZE) {
+        *ret_zeroed = false;
+        *ret_page = ga_large_take_kept(cache, span_class, npages);
+        if (*ret_page)
+            return 0;
+        int r = ga_spans_reserve(&cache->classes[span_class], 1);
+        if (r < 0)
+            return r;
+    }
+    int r = request_large(cache, size, alignment, noscan, ret_page, ret_zeroed);
+    if (r == 0)
+        take_large(cache, span_class, *ret_page);
+    return r;
+}
+
 void *ga_alloc_large(struct goalloc_heap *heap, size_t size, size_t alignment, bool noscan,
                      bool *ret_zeroed)
 {
     int saved_errno = errno;
     struct ga_thread_cache *cache = size <= heap->reserve_bytes ? ga_thread_cache_get(heap) : NULL;
     ga_page_id page = 0;
-    int r = cache ? request_large(cache, size, alignment, noscan, &page, ret_zeroed) : -ENOMEM;
+    int r = cache ? get_large(cache, size, alignment, noscan, &page, ret_zeroed) : -ENOMEM;
     for (unsigned attempt = 0; cache && r == -ENOMEM && relieve(cache, attempt); attempt++)
-        r = request_large(cache, size, alignment, noscan, &page, ret_zeroed);
-    if (r == 0) {
-        struct ga_mcache_class *counts = &cache->shared->classes[noscan ? 1 : 0];
-        ga_slot_take_large(&heap->view, page);
-        ga_store_relaxed(&counts->nmalloc, ga_load_relaxed(&counts->nmalloc) + 1);
-    }
+        r = get_large(cache, size, alignment, noscan, &page, ret_zeroed);
     if (cache)
         ga_thread_cache_put(cache);
     errno = r == 0 ? saved_errno : ENOMEM;

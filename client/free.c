@@ -4,6 +4,7 @@
 #include <errno.h>
 
 #include "client/heap.h"
+#include "client/large.h"
 #include "client/mcache.h"
 #include "client/tiny.h"
 
@@ -30,12 +31,18 @@ static inline bool free_by_holder(struct ga_thread_cache *cache, const struct ga
         ga_store_release(&shared->cache, slots | bit);
     } else {
         ga_store_release(a_word, a ^ bit);
-        ga_mcache_freed(cache, span_class, slot->page, word);
+        if (__builtin_expect((slot->entry & GA_ENTRY_LARGE) != 0, 0)) {
+            ga_large_count_free(cache, ga_entry_npages(slot->entry));
+            ga_large_freed(cache, span_class, slot->page);
+        } else {
+            ga_mcache_freed(cache, span_class, slot->page, word);
+        }
     }
     return true;
 }
 
-/* A large object's span goes back to the server, which looks at its pending bits when told to. */
+/* The span of a large object that nobody leases goes back to the server, which looks at its pending
+ * bits when told to. */
 static void note_large_free(struct ga_thread_cache *cache, ga_page_id page)
 {
     uint32_t pages[1] = {page};
@@ -54,6 +61,14 @@ static void count_free(struct ga_thread_cache *cache, ga_span_class span_class)
     ga_store_relaxed(&counts->nfree, ga_load_relaxed(&counts->nfree) + 1);
 }
 
+/* Count a free in a span that this mcache does not hold. */
+static void count_free_by_other(struct ga_thread_cache *cache, const struct ga_slot *slot)
+{
+    count_free(cache, ga_entry_span_class(slot->entry));
+    if (slot->entry & GA_ENTRY_LARGE)
+        ga_large_count_free(cache, ga_entry_npages(slot->entry));
+}
+
 /* A free in a span where something is held. True if that was all. */
 static __attribute__((noinline)) bool free_held(struct goalloc_heap *heap, void *p,
                                                 const struct ga_slot *slot)
@@ -63,7 +78,7 @@ static __attribute__((noinline)) bool free_held(struct goalloc_heap *heap, void 
     if (r == 0) {
         struct ga_thread_cache *cache = ga_thread_cache_get(heap);
         if (cache) {
-            count_free(cache, ga_entry_span_class(slot->entry));
+            count_free_by_other(cache, slot);
             ga_thread_cache_put(cache);
         }
     } else if (r == -EINVAL) {
@@ -86,8 +101,8 @@ static __attribute__((noinline)) void free_slowly(struct goalloc_heap *heap, voi
         ga_report_bad(heap, "goalloc_free", p, GA_LOOKUP_SLOT, slot);
     } else if (cache) {
         /* Counted before the server can hear of it and be asked for its counts. */
-        count_free(cache, ga_entry_span_class(slot->entry));
-        if (slot->entry & GA_ENTRY_LARGE)
+        count_free_by_other(cache, slot);
+        if ((slot->entry & GA_ENTRY_LARGE) && ga_entry_owner(slot->entry) == 0)
             note_large_free(cache, slot->page);
     }
     if (cache)

@@ -44,6 +44,22 @@ struct ga_class_cache {
     struct ga_page_vector spans;
 };
 
+/* Large spans that an mcache has leased and does not use, the one freed first in front. */
+#define GA_LARGE_KEPT_MAX       32u
+#define GA_LARGE_KEPT_BYTES_MAX (UINT64_C(8) << 20)
+
+struct ga_large_entry {
+    ga_page_id page;
+    uint32_t npages;
+    ga_span_class span_class;
+};
+
+struct ga_large_cache {
+    uint32_t count;
+    uint64_t bytes;
+    struct ga_large_entry entry[GA_LARGE_KEPT_MAX];
+};
+
 /* A thread's cache: one mcache, and the private memory that goes with it. Belongs to one thread at
  * a time; a thread that exits leaves it to the process. */
 struct ga_thread_cache {
@@ -56,6 +72,7 @@ struct ga_thread_cache {
     bool trimmed;                 /* on that list, and holds nothing that it could give back */
     struct ga_thread_cache *next_of_heap;
     struct ga_class_cache classes[GA_SPAN_CLASS_COUNT];
+    struct ga_large_cache large;
 };
 
 struct goalloc_heap {

@@ -72,18 +72,24 @@ static void list_span(struct ga_thread_cache *cache, ga_span_class span_class, g
     class->nempty += ga_mcache_is_empty(cache, span_class, page);
 }
 
-bool ga_mcache_take_news(struct ga_thread_cache *cache, ga_span_class span_class)
+bool ga_mcache_read_inbox(struct ga_thread_cache *cache, ga_span_class span_class,
+                          uint64_t news[static GA_INBOX_WORDS])
 {
     struct ga_mcache_inbox *inbox = &cache->shared->inbox[span_class];
-    uint64_t news[GA_INBOX_WORDS] = {0};
     uint64_t any = 0;
     for (uint32_t i = 0; i < GA_INBOX_WORDS; i++) {
         /* Cleared before F is read, so that a free in between sets it again. */
-        if (ga_load_relaxed(&inbox->word[i]) != 0)
-            news[i] = ga_xchg_seq_cst(&inbox->word[i], 0);
+        bool empty = ga_load_relaxed(&inbox->word[i]) == 0;
+        news[i] = empty ? 0 : ga_xchg_seq_cst(&inbox->word[i], 0);
         any |= news[i];
     }
-    if (!any)
+    return any != 0;
+}
+
+bool ga_mcache_take_news(struct ga_thread_cache *cache, ga_span_class span_class)
+{
+    uint64_t news[GA_INBOX_WORDS];
+    if (!ga_mcache_read_inbox(cache, span_class, news))
         return false;
 
     const struct ga_class_cache *class = &cache->classes[span_class];
@@ -91,7 +97,7 @@ bool ga_mcache_take_news(struct ga_thread_cache *cache, ga_span_class span_class
     bool found = false;
     for (uint32_t i = 0; i < class->spans.count; i++) {
         ga_page_id page = ga_spans_at(class, i);
-        if (!(news[page / 64 % GA_INBOX_WORDS] >> (page % 64) & 1) || page == class->page ||
+        if (!ga_mcache_is_news(news, page) || page == class->page ||
             ga_spans_is_on_list(cache, page) ||
             ga_slot_count_used(&cache->heap->view, page, nslots) == nslots)
             continue;
@@ -101,9 +107,8 @@ bool ga_mcache_take_news(struct ga_thread_cache *cache, ga_span_class span_class
     return found;
 }
 
-/* Whether the page table says that this span was leased to us. */
-static bool is_granted(const struct ga_thread_cache *cache, ga_span_class span_class,
-                       ga_page_id page)
+bool ga_mcache_is_granted(const struct ga_thread_cache *cache, ga_span_class span_class,
+                          ga_page_id page)
 {
     const struct ga_view *view = &cache->heap->view;
     if (page == 0 || page >= ga_load_acquire(&view->meta->committed_npages))
@@ -125,7 +130,7 @@ static bool is_untouched(const struct ga_thread_cache *cache, ga_span_class span
 /* Begin the lease of a span that the server has granted, and list it. */
 static int begin_lease(struct ga_thread_cache *cache, ga_span_class span_class, ga_page_id page)
 {
-    if (!is_granted(cache, span_class, page))
+    if (!ga_mcache_is_granted(cache, span_class, page))
         return -EPROTO;
     int r = ga_spans_reserve(&cache->classes[span_class], 1);
     if (r < 0)

@@ -71,6 +71,24 @@ static inline void ga_mcache_empty_used(struct ga_class_cache *class)
         class->nempty_low = class->nempty;
 }
 
+/* Read and clear the inbox of span_class: what it names is in news afterwards. Returns whether
+ * there is anything. */
+bool ga_mcache_read_inbox(struct ga_thread_cache *cache, ga_span_class span_class,
+                          uint64_t news[static GA_INBOX_WORDS]);
+
+/* Whether news may be about the span at page: a bit stands for several. */
+static inline bool ga_mcache_is_news(const uint64_t news[static GA_INBOX_WORDS], ga_page_id page)
+{
+    return news[page / 64 % GA_INBOX_WORDS] >> (page % 64) & 1;
+}
+
+/* Tell the server of spans whose lease was ended, count of them. */
+void ga_mcache_note_returned(struct ga_thread_cache *cache, uint32_t *pages, uint32_t count);
+
+/* Whether the page table says that this span was leased to us. */
+bool ga_mcache_is_granted(const struct ga_thread_cache *cache, ga_span_class span_class,
+                          ga_page_id page);
+
 /* Look at the spans that the inbox of span_class names: put those with free slots on the list.
  * Returns whether there is any. */
 bool ga_mcache_take_news(struct ga_thread_cache *cache, ga_span_class span_class);

@@ -5,6 +5,7 @@
  * again brings it to 0 each time, and keeps everything; what a class has truly grown out of stays
  * above the low mark, and goes. A class is looked at each time about LOOK_BYTES of spans have
  * become empty, so that the looking is cheap. */
+#include "client/large.h"
 #include "client/mcache.h"
 #include "client/spans.h"
 #include "client/tiny.h"
@@ -12,7 +13,7 @@
 #define LOOK_BYTES (UINT64_C(1) << 20)
 #define RETURN_MAX 256u /* pages in one note */
 
-static void note_returned(struct ga_thread_cache *cache, uint32_t *pages, uint32_t count)
+void ga_mcache_note_returned(struct ga_thread_cache *cache, uint32_t *pages, uint32_t count)
 {
     if (count == 0)
         return;
@@ -48,11 +49,11 @@ static uint32_t return_empty(struct ga_thread_cache *cache, ga_span_class span_c
         pages[count++] = page;
         returned++;
         if (count == RETURN_MAX) {
-            note_returned(cache, pages, count);
+            ga_mcache_note_returned(cache, pages, count);
             count = 0;
         }
     }
-    note_returned(cache, pages, count);
+    ga_mcache_note_returned(cache, pages, count);
     ga_spans_rejoin(cache, class);
     class->nempty = class->nempty > returned ? class->nempty - returned : 0;
     if (returned)
@@ -80,8 +81,8 @@ static void let_go(struct ga_thread_cache *cache, ga_span_class span_class)
 
 uint32_t ga_mcache_trim(struct ga_thread_cache *cache)
 {
-    uint32_t returned = 0;
     ga_mcache_take_ring(cache);
+    uint32_t returned = ga_large_trim(cache);
     for (uint32_t c = 2; c < GA_SPAN_CLASS_COUNT; c++) {
         if (cache->classes[c].spans.count == 0)
             continue;

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "client/heap.h"
+#include "client/large.h"
 #include "shm/tiny.h"
 
 static bool find_in_use(struct goalloc_heap *heap, const char *function, const void *p,
@@ -28,6 +29,16 @@ static bool fits_in_place(const void *p, const struct ga_slot *slot, size_t old_
     return size > old_bytes / 2 || (old_class && ga_size_class_for_malloc(size) == old_class);
 }
 
+static void count_resize(struct goalloc_heap *heap, const struct ga_slot *slot, size_t size)
+{
+    struct ga_thread_cache *cache = ga_thread_cache_get(heap);
+    if (!cache)
+        return;
+    ga_large_count_resize(cache, ga_entry_npages(slot->entry),
+                          (size + GA_PAGE_SIZE - 1) / GA_PAGE_SIZE);
+    ga_thread_cache_put(cache);
+}
+
 /* Ask the server to make a large object longer or shorter where it lies. */
 static bool resize_large(struct goalloc_heap *heap, const struct ga_slot *slot, size_t size)
 {
@@ -46,8 +57,10 @@ static bool resize_large(struct goalloc_heap *heap, const struct ga_slot *slot, 
          * on an object that nobody thinks is being resized. */
         r = ga_channel_call_within(channel, &request, GA_CHANNEL_FOR_EVER,
                                    GOALLOC__V1__ENVELOPE__BODY_DONE, NULL, &reply);
-    if (r == 0)
+    if (r == 0) {
         ga_reply_release(reply);
+        count_resize(heap, slot, size);
+    }
     errno = saved_errno;
     return r == 0;
 }

@@ -168,7 +168,7 @@ static int check_span(const struct adoption *adoption, uint64_t page, uint64_t e
             return bad_page(adoption, page + i, "does not belong to the span that it lies in");
     }
     ga_mcache_id owner = ga_entry_owner(entry);
-    if (owner != 0 && (large || owner >= ga_load_relaxed(&adoption->meta->mcache_end) ||
+    if (owner != 0 && (owner >= ga_load_relaxed(&adoption->meta->mcache_end) ||
                        ga_load_relaxed(&adoption->view.mcache_entries[owner].client) == 0))
         return bad_page(adoption, page, "is leased to an mcache of nobody");
     if (large && !is_client(adoption, ga_entry_owner(ga_view_entry(&adoption->view, page + 1))))
@@ -260,7 +260,6 @@ static int enter_span(struct ga_heap *heap, ga_page_id page, uint64_t entry)
     ga_span_class span_class = ga_entry_span_class(entry);
     uint64_t npages = ga_entry_npages(entry);
     ga_mcache_id owner = ga_entry_owner(entry);
-    bool large = span_class < 2;
     int r = ga_mheap_back_bits(heap, page, span_class);
     if (r < 0)
         return r;
@@ -271,19 +270,18 @@ static int enter_span(struct ga_heap *heap, ga_page_id page, uint64_t entry)
     heap->spans_by_class[span_class / 2]++;
     heap->nspans_tiny += span_class == GA_SPAN_CLASS_TINY;
     heap->npages_inuse += npages;
-    if (large) {
-        span->place = GA_SPAN_LARGE;
-        span->client_plus_1 = ga_entry_owner(ga_load_relaxed(&heap->page_table[page + 1]));
-        heap->large_bytes += npages * GA_PAGE_SIZE;
-        if (span->client_plus_1)
-            ga_span_list_push(&heap->client_records[span->client_plus_1 - 1].large, heap->mspans,
-                              page);
-    } else if (owner) {
+    if (owner) {
         struct ga_mcache_record *record = &heap->mcaches[owner];
         span->place = GA_SPAN_LEASED;
         ga_span_list_push(&record->leased, heap->mspans, page);
         record->leased_bytes += npages * GA_PAGE_SIZE;
         heap->nspans_leased++;
+    } else if (ga_mspan_is_large(span)) {
+        span->place = GA_SPAN_LARGE;
+        span->client_plus_1 = ga_entry_owner(ga_load_relaxed(&heap->page_table[page + 1]));
+        if (span->client_plus_1)
+            ga_span_list_push(&heap->client_records[span->client_plus_1 - 1].large, heap->mspans,
+                              page);
     }
     return 0;
 }
@@ -323,7 +321,6 @@ static int rebuild(struct ga_heap *heap)
 {
     heap->npages_committed = ga_load_relaxed(&heap->meta->committed_npages);
     heap->zeroed_from = heap->npages_committed; /* nobody has written down how far it was used */
-    heap->large_bytes_ever = ga_load_relaxed(&heap->meta->large_bytes_ever);
     heap->root_end = ga_load_relaxed(&heap->meta->root_end);
     heap->hold_end = ga_load_relaxed(&heap->meta->hold_end);
     for (uint32_t i = 0; i < heap->root_end; i++)
@@ -359,10 +356,8 @@ static void take_over(struct ga_heap *heap)
     for (uint64_t page = 1; page < heap->npages_committed;) {
         struct ga_mspan *span = &heap->mspans[page];
         uint64_t npages = span->npages ? span->npages : 1;
-        if (span->npages != 0 && span->place != GA_SPAN_LARGE)
+        if (span->npages != 0)
             ga_lease_take_over(heap, (ga_page_id)page);
-        else if (span->npages != 0 && ga_slot_large_is_freed(&heap->view, (ga_page_id)page))
-            ga_mheap_free_span(heap, (ga_page_id)page);
         page += npages;
     }
     ga_holds_adopt(heap);

@@ -155,7 +155,7 @@ void ga_heap_client_gone(struct ga_heap *heap, ga_client_id client)
         unuse_mcache(heap, id);
         heap->nmcaches--;
     }
-    ga_lease_recover_large(heap, client);
+    ga_large_recover(heap, client);
     ga_holds_client_gone(heap, client);
     ga_roots_client_gone(heap, client);
     heap->nclients--;

@@ -55,8 +55,6 @@ struct ga_heap {
     uint64_t nspans_leased;
     uint64_t nspans_tiny;
     uint64_t spans_by_class[68];
-    uint64_t large_bytes;
-    uint64_t large_bytes_ever;
     struct ga_mcentral central[GA_SPAN_CLASS_COUNT];
 
     /* clients, mcaches, roots */
@@ -119,14 +117,22 @@ int ga_lease_find_span(struct ga_heap *heap, ga_span_class span_class, ga_page_i
 void ga_lease_grant(struct ga_heap *heap, ga_mcache_id mcache, ga_page_id page);
 /* The lease on the span at page has ended, its claimed word given back: take it over. */
 void ga_lease_end(struct ga_heap *heap, ga_page_id page);
-/* A server that takes the heap over finds the small span at page, on its owner's list or on none:
+/* A server that takes the heap over finds the span at page, on its owner's list or on none:
  * end a lease that is over, tell an owner what the old server may have kept to itself, and find the
  * place of a span that nobody leases. */
 void ga_lease_take_over(struct ga_heap *heap, ga_page_id page);
-/* What a client that is gone has left of large spans: those with an object stay. */
-void ga_lease_recover_large(struct ga_heap *heap, ga_client_id client);
+/* The leased span at page is about to be npages long. */
+void ga_lease_note_length(struct ga_heap *heap, ga_page_id page, uint64_t npages);
 /* What a dead or detached client's mcache left: its claimed words, its news, its leases. */
 void ga_lease_recover(struct ga_heap *heap, ga_mcache_id mcache);
+
+/* large.c */
+
+/* A large span that nobody leases: free it if its object is gone, else it stays where it is. */
+void ga_large_settle(struct ga_heap *heap, ga_page_id page);
+/* What a client that is gone has left of large spans that nobody leases: those with an object stay.
+ */
+void ga_large_recover(struct ga_heap *heap, ga_client_id client);
 
 /* ring.c: make mcache's ring ready for a new client: backed, empty, its count where the server's
  * is. 0 or -ENOMEM. */

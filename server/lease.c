@@ -8,6 +8,14 @@
 #include "shm/size_class.h"
 #include "shm/tiny.h"
 
+/* Show in meta what is leased to mcache. */
+static void show_leased(struct ga_heap *heap, ga_mcache_id mcache)
+{
+    const struct ga_mcache_record *record = &heap->mcaches[mcache];
+    ga_store_relaxed(&heap->mcache_entries[mcache].nspans, record->leased.count);
+    ga_store_relaxed(&heap->mcache_entries[mcache].leased_bytes, record->leased_bytes);
+}
+
 void ga_lease_grant(struct ga_heap *heap, ga_mcache_id mcache, ga_page_id page)
 {
     struct ga_mcache_record *record = &heap->mcaches[mcache];
@@ -17,8 +25,14 @@ void ga_lease_grant(struct ga_heap *heap, ga_mcache_id mcache, ga_page_id page)
     record->leased_bytes += span->npages * GA_PAGE_SIZE;
     heap->nspans_leased++;
     ga_mheap_set_owner(heap, page, mcache);
-    ga_store_relaxed(&heap->mcache_entries[mcache].nspans, record->leased.count);
-    ga_store_relaxed(&heap->mcache_entries[mcache].leased_bytes, record->leased_bytes);
+    show_leased(heap, mcache);
+}
+
+void ga_lease_note_length(struct ga_heap *heap, ga_page_id page, uint64_t npages)
+{
+    const struct ga_mspan *span = &heap->mspans[page];
+    heap->mcaches[span->owner].leased_bytes += (npages - span->npages) * GA_PAGE_SIZE;
+    show_leased(heap, span->owner);
 }
 
 int ga_lease_find_span(struct ga_heap *heap, ga_span_class span_class, ga_page_id *ret_page)
@@ -61,10 +75,14 @@ int ga_heap_lease(struct ga_heap *heap, ga_client_id client, ga_mcache_id mcache
     return 0;
 }
 
-/* Find the place of a small span that nobody leases any more and that is on no list. */
+/* Find the place of a span that nobody leases any more and that is on no list of mcentral. */
 static void settle(struct ga_heap *heap, ga_page_id page)
 {
     const struct ga_mspan *span = &heap->mspans[page];
+    if (ga_mspan_is_large(span)) {
+        ga_large_settle(heap, page);
+        return;
+    }
     uint32_t nslots = ga_mheap_nslots(span->span_class);
     uint32_t used = ga_slot_count_used(&heap->view, page, nslots);
     if (used == 0)
@@ -88,8 +106,7 @@ void ga_lease_end(struct ga_heap *heap, ga_page_id page)
     ga_span_list_remove(&record->leased, heap->mspans, page);
     record->leased_bytes -= span->npages * GA_PAGE_SIZE;
     heap->nspans_leased--;
-    ga_store_relaxed(&heap->mcache_entries[mcache].nspans, record->leased.count);
-    ga_store_relaxed(&heap->mcache_entries[mcache].leased_bytes, record->leased_bytes);
+    show_leased(heap, mcache);
 
     /* In this order: the owner (who frees from now on tells the server), the holder, and only then
      * F is read; seq_cst, so that no free between is missed by both sides. */
@@ -178,19 +195,6 @@ void ga_lease_recover(struct ga_heap *heap, ga_mcache_id mcache)
     ga_store_release(&heap->view.mcaches[mcache].telling, 0);
 }
 
-void ga_lease_recover_large(struct ga_heap *heap, ga_client_id client)
-{
-    struct ga_span_list *large = &heap->client_records[client].large;
-    while (large->first) {
-        ga_page_id page = large->first;
-        /* Free: freed already, or granted and never taken. */
-        if (ga_slot_count_used(&heap->view, page, 1) == 0)
-            ga_mheap_free_span(heap, page);
-        else
-            ga_mheap_disown_large(heap, page);
-    }
-}
-
 /* Somebody freed slots of the span at page and found nobody leasing it. */
 static void take_news(struct ga_heap *heap, ga_page_id page)
 {
@@ -202,8 +206,7 @@ static void take_news(struct ga_heap *heap, ga_page_id page)
         ga_slot_tell(&heap->view, page); /* leased since: its owner must know */
         break;
     case GA_SPAN_LARGE:
-        if (ga_slot_large_is_freed(&heap->view, page))
-            ga_mheap_free_span(heap, page);
+        ga_large_settle(heap, page);
         break;
     default:
         ga_mcentral_remove(&heap->central[span->span_class], heap->mspans, page);
@@ -227,31 +230,4 @@ void ga_heap_sweep_pending(struct ga_heap *heap)
                 take_news(heap, (ga_page_id)page);
         }
     }
-}
-
-int ga_heap_large_alloc(struct ga_heap *heap, ga_client_id client, ga_mcache_id mcache,
-                        uint64_t size_bytes, uint64_t alignment, bool noscan, ga_page_id *ret_page,
-                        bool *ret_zeroed)
-{
-    if (alignment > GA_ALIGNMENT_MAX || (alignment & (alignment - 1)) != 0)
-        return -EINVAL;
-    if (size_bytes <= GA_SMALL_MAX && alignment <= GA_PAGE_SIZE)
-        return -EINVAL;
-    if (!ga_clients_mcache(heap, client, mcache))
-        return -EPERM;
-    if (size_bytes > heap->npages_limit * GA_PAGE_SIZE)
-        return -ENOMEM;
-    uint64_t npages = (size_bytes + GA_PAGE_SIZE - 1) / GA_PAGE_SIZE;
-    /* A large span has a second page, whose entry names the client. */
-    npages = npages < GA_LARGE_NPAGES_MIN ? GA_LARGE_NPAGES_MIN : npages;
-    uint64_t align_npages = alignment > GA_PAGE_SIZE ? alignment / GA_PAGE_SIZE : 1;
-    bool needzero;
-    int r = ga_mheap_new_aligned_span(heap, noscan, npages, align_npages, client + 1, ret_page,
-                                      &needzero);
-    if (r < 0) {
-        heap->effects.reclaim(heap->effects.data);
-        return r;
-    }
-    *ret_zeroed = !needzero;
-    return 0;
 }

@@ -276,13 +276,8 @@ static int make_span(struct ga_heap *heap, ga_span_class span_class, uint64_t ru
     heap->spans_by_class[span_class / 2]++;
     heap->nspans_tiny += span_class == GA_SPAN_CLASS_TINY;
     heap->npages_inuse += npages;
-    if (large) {
-        if (client_plus_1)
-            ga_span_list_push(&heap->client_records[client_plus_1 - 1].large, heap->mspans, page);
-        heap->large_bytes += npages * GA_PAGE_SIZE;
-        heap->large_bytes_ever += npages * GA_PAGE_SIZE;
-        ga_store_relaxed(&heap->meta->large_bytes_ever, heap->large_bytes_ever);
-    }
+    if (client_plus_1)
+        ga_span_list_push(&heap->client_records[client_plus_1 - 1].large, heap->mspans, page);
     *ret_page = page;
     *ret_needzero = needzero;
     return 0;
@@ -330,10 +325,7 @@ void ga_mheap_free_span(struct ga_heap *heap, ga_page_id page)
     heap->spans_by_class[span->span_class / 2]--;
     heap->nspans_tiny -= span->span_class == GA_SPAN_CLASS_TINY;
     heap->npages_inuse -= span->npages;
-    if (span->place == GA_SPAN_LARGE) {
-        heap->large_bytes -= span->npages * GA_PAGE_SIZE;
-        ga_mheap_disown_large(heap, page);
-    }
+    ga_mheap_disown_large(heap, page);
     uint64_t npages = span->npages;
     *span = (struct ga_mspan){0};
     ga_page_alloc_free(heap->pages, page, npages);

@@ -3,6 +3,8 @@
 #ifndef GA_SERVER_MSPAN_H
 #define GA_SERVER_MSPAN_H
 
+#include <stdbool.h>
+
 #include "shm/layout.h"
 
 /* Which list a span is on, or that it is on none. */
@@ -11,7 +13,8 @@ enum ga_span_place {
     GA_SPAN_LEASED,     /* an mcache allocates from it; on that mcache's list */
     GA_SPAN_PARTIAL,    /* nobody leases it, and it has free slots; in mcentral */
     GA_SPAN_FULL,       /* nobody leases it, and every slot is in use; in mcentral */
-    GA_SPAN_LARGE,      /* one large object; on the list of the client that asked for it */
+    GA_SPAN_LARGE,      /* one large object that nobody leases; on the list of the client that asked
+                           for it, if it was never leased */
 };
 
 struct ga_mspan {
@@ -26,6 +29,12 @@ struct ga_mspan {
     uint8_t reserved;
 };
 static_assert(sizeof(struct ga_mspan) == 24, "a record for each page of the reserve");
+
+/* Whether a large object's span begins here. */
+static inline bool ga_mspan_is_large(const struct ga_mspan *span)
+{
+    return span->npages != 0 && span->span_class < 2;
+}
 
 /* A list of spans, linked both ways through the mspans. */
 struct ga_span_list {

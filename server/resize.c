@@ -12,8 +12,18 @@ static void store_length(struct ga_heap *heap, ga_page_id page, uint64_t npages,
     uint64_t entry = ga_load_relaxed(&heap->page_table[page]);
     flags |= entry & (GA_ENTRY_INUSE | GA_ENTRY_FIRST | GA_ENTRY_LARGE | GA_ENTRY_NEEDZERO);
     /* Pairs with the acquire load of a free: the inner entries are there before the length. */
-    ga_store_release(&heap->page_table[page],
-                     ga_entry_make(ga_entry_span_class(entry), npages, 0, flags));
+    ga_store_release(&heap->page_table[page], ga_entry_make(ga_entry_span_class(entry), npages,
+                                                            ga_entry_owner(entry), flags));
+}
+
+/* Enter the length in the books. */
+static void note_length(struct ga_heap *heap, ga_page_id page, uint64_t npages)
+{
+    struct ga_mspan *span = &heap->mspans[page];
+    heap->npages_inuse = heap->npages_inuse - span->npages + npages;
+    if (span->owner)
+        ga_lease_note_length(heap, page, npages);
+    span->npages = (uint32_t)npages;
 }
 
 static bool are_free(const struct ga_heap *heap, uint64_t page, uint64_t npages)
@@ -28,18 +38,15 @@ static bool are_free(const struct ga_heap *heap, uint64_t page, uint64_t npages)
 
 static void shrink(struct ga_heap *heap, ga_page_id page, uint64_t npages)
 {
-    struct ga_mspan *span = &heap->mspans[page];
-    uint64_t rest = span->npages - npages;
+    uint64_t rest = heap->mspans[page].npages - npages;
     store_length(heap, page, npages, 0);
-    span->npages = (uint32_t)npages;
-    heap->npages_inuse -= rest;
-    heap->large_bytes -= rest * GA_PAGE_SIZE;
+    note_length(heap, page, npages);
     ga_page_alloc_free(heap->pages, page + npages, rest);
 }
 
 static int extend(struct ga_heap *heap, ga_page_id page, uint64_t npages)
 {
-    struct ga_mspan *span = &heap->mspans[page];
+    const struct ga_mspan *span = &heap->mspans[page];
     uint64_t more = npages - span->npages;
     uint64_t end = (uint64_t)page + npages;
     if (!are_free(heap, page + span->npages, more))
@@ -51,11 +58,7 @@ static int extend(struct ga_heap *heap, ga_page_id page, uint64_t npages)
         ga_store_relaxed(&heap->page_table[page + i],
                          ga_entry_make(span->span_class, i, 0, GA_ENTRY_INUSE | GA_ENTRY_LARGE));
     store_length(heap, page, npages, needzero ? GA_ENTRY_NEEDZERO : 0);
-    span->npages = (uint32_t)npages;
-    heap->npages_inuse += more;
-    heap->large_bytes += more * GA_PAGE_SIZE;
-    heap->large_bytes_ever += more * GA_PAGE_SIZE;
-    ga_store_relaxed(&heap->meta->large_bytes_ever, heap->large_bytes_ever);
+    note_length(heap, page, npages);
     return 0;
 }
 
@@ -65,7 +68,7 @@ int ga_heap_large_resize(struct ga_heap *heap, ga_client_id client, ga_page_id p
     if (!ga_clients_is_attached(heap, client))
         return -EPERM;
     if (size_bytes <= GA_SMALL_MAX || page >= heap->npages_committed ||
-        heap->mspans[page].place != GA_SPAN_LARGE || ga_slot_count_used(&heap->view, page, 1) == 0)
+        !ga_mspan_is_large(&heap->mspans[page]) || ga_slot_count_used(&heap->view, page, 1) == 0)
         return -EINVAL;
     if (size_bytes > heap->npages_limit * GA_PAGE_SIZE)
         return -ENOMEM;

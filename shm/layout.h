@@ -12,15 +12,16 @@
 #define GA_META_MAGIC     UINT64_C(0x6174656d636c6167) /* "galcmeta" in memory */
 #define GA_BITS_MAGIC     UINT64_C(0x73746962636c6167) /* "galcbits" */
 
-#define GA_OS_PAGE_SIZE     UINT64_C(4096)
-#define GA_PAGE_SHIFT       13
-#define GA_PAGE_SIZE        (UINT64_C(1) << GA_PAGE_SHIFT)
-#define GA_ARENA_SHIFT      26
-#define GA_ARENA_SIZE       (UINT64_C(1) << GA_ARENA_SHIFT)
-#define GA_PAGES_PER_ARENA  (GA_ARENA_SIZE / GA_PAGE_SIZE)
-#define GA_LARGE_NPAGES_MIN 2u                  /* of a large span */
-#define GA_ALIGNMENT_MAX    (UINT64_C(1) << 30) /* of an object */
-#define GA_SPAN_CLASS_COUNT 136u                /* 68 size classes, scan and noscan */
+#define GA_OS_PAGE_SIZE        UINT64_C(4096)
+#define GA_PAGE_SHIFT          13
+#define GA_PAGE_SIZE           (UINT64_C(1) << GA_PAGE_SHIFT)
+#define GA_ARENA_SHIFT         26
+#define GA_ARENA_SIZE          (UINT64_C(1) << GA_ARENA_SHIFT)
+#define GA_PAGES_PER_ARENA     (GA_ARENA_SIZE / GA_PAGE_SIZE)
+#define GA_LARGE_NPAGES_MIN    2u   /* of a large span */
+#define GA_LARGE_NPAGES_LEASED 128u /* the longest that is leased to an mcache: 1 MiB */
+#define GA_ALIGNMENT_MAX       (UINT64_C(1) << 30) /* of an object */
+#define GA_SPAN_CLASS_COUNT    136u                /* 68 size classes, scan and noscan */
 
 /* The windows a heap may be mapped at: where every process, also one under a sanitizer, has free
  * address space. GA_WINDOW_COUNT windows of GA_WINDOW_SIZE lie side by side from GA_WINDOW_FIRST,
@@ -89,16 +90,14 @@ struct ga_meta_header {
     _Atomic uint32_t mcache_end;
     _Atomic uint32_t root_end;
     _Atomic uint32_t hold_end;
-    _Atomic uint64_t large_bytes_ever; /* pages of all large objects there have been, in bytes */
 };
-static_assert(sizeof(struct ga_meta_header) == 320, "layout");
+static_assert(sizeof(struct ga_meta_header) == 312, "layout");
 static_assert(offsetof(struct ga_meta_header, state) == 16, "layout");
 static_assert(offsetof(struct ga_meta_header, base) == 56, "layout");
 static_assert(offsetof(struct ga_meta_header, committed_npages) == 80, "layout");
 static_assert(offsetof(struct ga_meta_header, bits_bytes) == 192, "layout");
 static_assert(offsetof(struct ga_meta_header, name) == 200, "layout");
 static_assert(offsetof(struct ga_meta_header, client_end) == 296, "layout");
-static_assert(offsetof(struct ga_meta_header, large_bytes_ever) == 312, "layout");
 
 /* What is behind an arena's addresses, as Go has it: None (outside the reserve), Reserved (mapped,
  * past the object's end), Prepared (inside the object, a hole), Ready (committed). */
@@ -230,7 +229,11 @@ struct ga_mcache {
     uint8_t tiny_reserved[56];
     struct ga_mcache_class classes[GA_SPAN_CLASS_COUNT];
     struct ga_mcache_inbox inbox[GA_SPAN_CLASS_COUNT];
-    uint8_t reserved[2368];
+    /* What this mcache allocated and freed of large objects, in bytes of their spans; as nmalloc
+     * and nfree. An object that grows or shrinks where it lies is counted by what it does. */
+    _Atomic uint64_t large_alloc_bytes;
+    _Atomic uint64_t large_free_bytes;
+    uint8_t reserved[2352];
 };
 static_assert(offsetof(struct ga_mcache, where) == 64, "layout");
 static_assert(offsetof(struct ga_mcache, tiny) == 1152, "layout");

@@ -67,11 +67,14 @@ void ga_slot_unclaim(const struct ga_view *view, ga_mcache_id mcache, ga_span_cl
  * "returned"; the server may take the span from now on. */
 void ga_slot_end_lease(const struct ga_view *view, ga_mcache_id me, ga_page_id page);
 
-/* A large span's one slot, by its bits in A and F: granted and not yet taken (0, 0), in use (1, 0),
- * freed (1, 1). Who asked for it takes it with one store, the commit; so a grant that nobody ever
- * heard of can be told from an object. */
+/* The one slot of a large span that nobody leases, by its bits in A and F: granted and not yet
+ * taken (0, 0), in use (1, 0), freed (1, 1). Who asked for it takes it with one store, the commit;
+ * so a grant that nobody ever heard of can be told from an object. */
 void ga_slot_take_large(const struct ga_view *view, ga_page_id page);
 bool ga_slot_large_is_freed(const struct ga_view *view, ga_page_id page);
+
+/* The holder of a large span takes its slot, which is free by A and F: one store, the commit. */
+void ga_slot_take_leased_large(const struct ga_view *view, ga_page_id page);
 
 /* Whether the slot is in use, as one snapshot of all the words that say so. *ret_a: its bit in A
  * (as a mask, 0 or the bit; 0 of a tiny object). Safe against everything the holder does meanwhile.

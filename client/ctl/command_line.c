@@ -343,9 +343,9 @@ static int check(const struct ga_request *request, const struct option *bound)
         fputs("goallocctl: no span is both --partial and --full\n", stderr);
         return -EINVAL;
     }
-    if (filter->large && (filter->size_class > 0 || filter->leased || filter->owner)) {
-        fputs("goallocctl: a large span is of class 0 and nobody leases it: '--large' goes with "
-              "none of --class, --size, --leased and --owner\n",
+    if (filter->large && filter->size_class > 0) {
+        fputs("goallocctl: a large span is of class 0: '--large' goes with neither another --class "
+              "nor --size\n",
               stderr);
         return -EINVAL;
     }

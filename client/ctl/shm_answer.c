@@ -191,13 +191,13 @@ static void add_counters(const struct ga_shm_heap *heap, struct stats_list *list
             list->entries[c / 2].mallocs += ga_load_relaxed(&class->nmalloc);
             list->entries[c / 2].frees += ga_load_relaxed(&class->nfree);
         }
+        list->body.total_alloc_bytes += ga_load_relaxed(&heap->view.mcaches[id].large_alloc_bytes);
     }
     for (uint32_t c = 0; c < GA_SIZE_CLASS_COUNT; c++) {
         list->body.mallocs += list->entries[c].mallocs;
         list->body.frees += list->entries[c].frees;
         list->body.total_alloc_bytes += list->entries[c].mallocs * ga_size_classes[c].size;
     }
-    list->body.total_alloc_bytes += ga_load_relaxed(&heap->view.meta->large_bytes_ever);
 }
 
 static int get_stats(const struct ga_shm_heap *heap, struct ga_answer *ret)

@@ -256,8 +256,8 @@ static void bad_frees(void)
 
     char *large = goalloc_malloc(heap, 100000);
     CU_ASSERT_PTR_NOT_NULL_FATAL(large);
-    snprintf(rest, sizeof(rest), "inside an object: it begins at %p and has 106496 bytes",
-             (void *)large);
+    snprintf(rest, sizeof(rest), "inside an object: it begins at %p and has %zu bytes",
+             (void *)large, goalloc_usable_size(heap, large));
     goalloc_free(heap, large + 8192);
     expect_report("goalloc_free", large + 8192, rest);
     goalloc_free(heap, large);

@@ -147,7 +147,7 @@ static void take_reply(const struct message *m)
     if (m->kind == LARGE_SPAN) {
         if (sim.nobjects == OBJECTS)
             return; /* the caller has given up */
-        ga_slot_take_large(&core.view, m->pages[0]);
+        ga_core_take_large(&core, m->mcache, m->pages[0]);
         sim.objects[sim.nobjects++] = ga_core_slot(&core, m->pages[0], 0);
         seen.large++;
         return;
@@ -298,8 +298,8 @@ static void die_in_claim(ga_mcache_id mcache, uint32_t stores)
     ga_page_id page = pick_held(mcache);
     ga_span_class class = page ? core.heap->mspans[page].span_class : 0;
     struct ga_mcache *shared = &core.view.mcaches[mcache];
-    if (page == 0 || ga_load_relaxed(&shared->classes[class].cache) != 0)
-        return;
+    if (class < 2 || ga_load_relaxed(&shared->classes[class].cache) != 0)
+        return; /* none, or a large one, which nobody claims */
     uint64_t slots = ga_free_bits(&core.view, page, 0, ga_mheap_nslots(class));
     _Atomic uint64_t *where = &shared->where[class];
     _Atomic uint64_t *a = ga_view_a(&core.view, page, 0);

@@ -236,6 +236,19 @@ int ga_core_malloc(struct ga_core *core, ga_mcache_id mcache, ga_span_class span
     return 0;
 }
 
+/* Add the length of a large object's span. */
+static void count_bytes(_Atomic uint64_t *counter, uint64_t entry)
+{
+    ga_store_relaxed(counter, ga_load_relaxed(counter) + ga_entry_npages(entry) * GA_PAGE_SIZE);
+}
+
+static void count_freed(struct ga_core *core, ga_mcache_id mcache, const struct ga_slot *slot)
+{
+    count_one(&class_of(core, mcache, ga_entry_span_class(slot->entry))->nfree);
+    if (slot->entry & GA_ENTRY_LARGE)
+        count_bytes(&core->view.mcaches[mcache].large_free_bytes, slot->entry);
+}
+
 bool ga_core_free_own(struct ga_core *core, ga_mcache_id mcache, const struct ga_slot *slot)
 {
     ga_span_class span_class = ga_entry_span_class(slot->entry);
@@ -261,7 +274,7 @@ bool ga_core_free_own(struct ga_core *core, ga_mcache_id mcache, const struct ga
         ga_store_release(&class->cache, cache | bit);
     else
         return false;
-    count_one(&class->nfree);
+    count_freed(core, mcache, slot);
     return true;
 }
 
@@ -269,7 +282,7 @@ bool ga_core_free_other(struct ga_core *core, ga_mcache_id mcache, const struct 
 {
     if (!ga_slot_free_by_other(&core->view, mcache, slot))
         return false;
-    count_one(&class_of(core, mcache, ga_entry_span_class(slot->entry))->nfree);
+    count_freed(core, mcache, slot);
     return true;
 }
 
@@ -278,8 +291,34 @@ int ga_core_large_alloc(struct ga_core *core, ga_client_id client, ga_mcache_id 
 {
     int r = ga_heap_large_alloc(core->heap, client, mcache, bytes, 0, noscan, ret_page, ret_zeroed);
     if (r == 0)
-        ga_slot_take_large(&core->view, *ret_page);
+        ga_core_take_large(core, mcache, *ret_page);
     return r;
+}
+
+void ga_core_take_large(struct ga_core *core, ga_mcache_id mcache, ga_page_id page)
+{
+    uint64_t entry = ga_view_entry(&core->view, page);
+    if (ga_entry_owner(entry) == mcache) {
+        ga_slot_begin_lease(&core->view, mcache, page);
+        ga_slot_take_leased_large(&core->view, page);
+    } else {
+        ga_slot_take_large(&core->view, page);
+    }
+    struct ga_mcache *shared = &core->view.mcaches[mcache];
+    count_one(&shared->classes[ga_entry_span_class(entry)].nmalloc);
+    count_bytes(&shared->large_alloc_bytes, entry);
+}
+
+void ga_core_free_large(struct ga_core *core, ga_client_id client, ga_mcache_id mcache,
+                        ga_page_id page)
+{
+    struct ga_slot slot = ga_core_slot(core, page, 0);
+    if (ga_entry_owner(slot.entry) == mcache) {
+        CU_ASSERT(ga_core_free_own(core, mcache, &slot));
+        CU_ASSERT_EQUAL(ga_core_return(core, client, mcache, page), 0);
+    } else {
+        CU_ASSERT(ga_core_free_other(core, mcache, &slot));
+    }
 }
 
 void ga_core_end_lease(struct ga_core *core, ga_mcache_id mcache, ga_page_id page)
@@ -367,7 +406,7 @@ static const char *audit_span(const struct ga_core *core, ga_page_id page)
     REQUIRE(ga_entry_npages(entry) == span->npages);
     REQUIRE(ga_entry_owner(entry) == span->owner);
     REQUIRE((span->place == GA_SPAN_LEASED) == (span->owner != 0));
-    REQUIRE((span->place == GA_SPAN_LARGE) == (span->span_class < 2));
+    REQUIRE((span->place == GA_SPAN_LARGE) == (span->span_class < 2 && span->owner == 0));
     REQUIRE(((entry & GA_ENTRY_LARGE) != 0) == (span->span_class < 2));
     REQUIRE(((entry & GA_ENTRY_TINY) != 0) == (span->span_class == GA_SPAN_CLASS_TINY));
     REQUIRE(span->place != GA_SPAN_UNUSED);
@@ -516,6 +555,15 @@ static const char *audit_shared(const struct ga_core *core, struct ga_audit *ret
     return r == 0 && ret->nfaults == 0 ? NULL : text;
 }
 
+/* Large spans that nobody leases: on a client's list or on none. */
+static uint64_t count_unleased_large(const struct ga_heap *heap)
+{
+    uint64_t n = 0;
+    for (uint64_t page = 0; page < heap->npages_committed; page++)
+        n += heap->mspans[page].place == GA_SPAN_LARGE;
+    return n;
+}
+
 const char *ga_core_audit(struct ga_core *core)
 {
     const struct ga_heap *heap = core->heap;
@@ -538,7 +586,7 @@ const char *ga_core_audit(struct ga_core *core)
     REQUIRE(heap->npages_committed == 0 ||
             ga_page_alloc_nfree(heap->pages) == heap->npages_committed - 1 - inuse);
 
-    uint64_t listed = heap->spans_by_class[0];
+    uint64_t listed = count_unleased_large(heap);
     wrong = audit_lists(heap, &listed);
     if (wrong)
         return wrong;

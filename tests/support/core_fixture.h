@@ -52,6 +52,12 @@ ga_mcache_id ga_core_mcache(struct ga_core *core, ga_client_id client);
 int ga_core_large_alloc(struct ga_core *core, ga_client_id client, ga_mcache_id mcache,
                         uint64_t bytes, bool noscan, ga_page_id *ret_page, bool *ret_zeroed);
 
+/* The client takes the large span that it was granted. */
+void ga_core_take_large(struct ga_core *core, ga_mcache_id mcache, ga_page_id page);
+/* Free a large object; its own span goes back to the server at once. */
+void ga_core_free_large(struct ga_core *core, ga_client_id client, ga_mcache_id mcache,
+                        ga_page_id page);
+
 /* Lease one span and begin the lease. 0 if none is to be had. */
 ga_page_id ga_core_lease(struct ga_core *core, ga_client_id client, ga_mcache_id mcache,
                          ga_span_class span_class);

@@ -272,7 +272,8 @@ static void half_done(void)
     struct ga_slot slot;
     CU_ASSERT(ga_core_claim(&core, mcache, page));
     CU_ASSERT_EQUAL(ga_core_malloc(&core, mcache, CLASS, &slot), 0);
-    CU_ASSERT_EQUAL(ga_core_large_alloc(&core, client, mcache, 100000, false, &large, &zeroed), 0);
+    CU_ASSERT_EQUAL(
+        ga_core_large_alloc(&core, client, mcache, 2 * GA_CORE_MIB, false, &large, &zeroed), 0);
     struct ga_slot large_slot = ga_core_slot(&core, large, 0);
     CU_ASSERT(ga_core_free_other(&core, mcache, &large_slot));
     CU_ASSERT(ga_core_is_pending(&core, large));

@@ -123,7 +123,7 @@ static void large_object(void)
     ga_page_id large = 0;
     bool zeroed;
     CU_ASSERT_EQUAL_FATAL(
-        ga_core_large_alloc(&core, one, mcache, 6 * GA_PAGE_SIZE, false, &large, &zeroed), 0);
+        ga_core_large_alloc(&core, one, mcache, 2 * GA_CORE_MIB, false, &large, &zeroed), 0);
     offset = large * GA_PAGE_SIZE;
     CU_ASSERT_EQUAL(ga_heap_hold(core.heap, two, offset + 8), -EINVAL);
     CU_ASSERT_EQUAL(ga_heap_hold(core.heap, two, offset + GA_PAGE_SIZE), -EINVAL);

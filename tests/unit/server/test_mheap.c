@@ -30,10 +30,9 @@ static int alloc_large(ga_client_id client, ga_mcache_id mcache, uint64_t bytes,
     return ga_core_large_alloc(&core, client, mcache, bytes, false, ret_page, &zeroed);
 }
 
-static void free_large(ga_mcache_id mcache, ga_page_id page)
+static void free_large(ga_client_id client, ga_mcache_id mcache, ga_page_id page)
 {
-    struct ga_slot slot = ga_core_slot(&core, page, 0);
-    CU_ASSERT(ga_core_free_other(&core, mcache, &slot));
+    ga_core_free_large(&core, client, mcache, page);
 }
 
 /* A new heap has a header, the arena table and the header of bits; nothing of the heap. */
@@ -223,7 +222,7 @@ static void limit(void)
     CU_ASSERT_EQUAL(page, 1);
     CU_ASSERT_EQUAL(ga_core_lease(&core, client, mcache, 20), 0);
     check_sound();
-    free_large(mcache, page);
+    free_large(client, mcache, page);
     /* Nobody has swept yet: who needs pages looks. */
     CU_ASSERT_EQUAL(ga_core_lease(&core, client, mcache, 20), 1);
     check_sound();
@@ -321,7 +320,7 @@ static void resized_spans(void)
     CU_ASSERT_EQUAL(ga_heap_large_resize(core.heap, client, page + 91, 50000), -EINVAL);
     CU_ASSERT_EQUAL(ga_heap_large_resize(core.heap, client, UINT32_MAX, 50000), -EINVAL);
     CU_ASSERT_EQUAL(ga_heap_large_resize(core.heap, client + 1, page, 50000), -EPERM);
-    free_large(mcache, next);
+    free_large(client, mcache, next);
     CU_ASSERT_EQUAL(ga_heap_large_resize(core.heap, client, next, 50000), -EINVAL);
     ga_heap_sweep_pending(core.heap);
     check_sound();
@@ -353,11 +352,11 @@ static void aligned_spans(void)
             CU_ASSERT(ga_entry_npages(entry) * GA_PAGE_SIZE >= bytes);
             CU_ASSERT(ga_entry_npages(entry) >= GA_LARGE_NPAGES_MIN);
             CU_ASSERT(ga_entry_npages(entry) <= 6);
-            ga_slot_take_large(&core.view, pages[i]);
+            ga_core_take_large(&core, mcache, pages[i]);
             check_sound();
         }
         uint64_t inuse = core.heap->npages_inuse;
-        free_large(mcache, pages[0]);
+        free_large(client, mcache, pages[0]);
         ga_heap_sweep_pending(core.heap);
         CU_ASSERT(core.heap->npages_inuse < inuse);
         check_sound();
@@ -410,10 +409,11 @@ static void large_grants_of_the_gone(void)
     ga_page_id freed = 0;
     ga_page_id granted = 0;
     bool zeroed;
-    CU_ASSERT_EQUAL(alloc_large(client, mcache, 40000, &taken), 0);
-    CU_ASSERT_EQUAL(alloc_large(client, mcache, 40000, &freed), 0);
+    CU_ASSERT_EQUAL(alloc_large(client, mcache, 2 * GA_CORE_MIB, &taken), 0);
+    CU_ASSERT_EQUAL(alloc_large(client, mcache, 2 * GA_CORE_MIB, &freed), 0);
     CU_ASSERT_EQUAL(
-        ga_heap_large_alloc(core.heap, client, mcache, 40000, 0, true, &granted, &zeroed), 0);
+        ga_heap_large_alloc(core.heap, client, mcache, 2 * GA_CORE_MIB, 0, true, &granted, &zeroed),
+        0);
     struct ga_slot slot = ga_core_slot(&core, granted, 0);
     CU_ASSERT_FALSE(ga_core_in_use(&core, &slot));
     CU_ASSERT_FALSE(ga_core_free_other(&core, other, &slot));
@@ -421,7 +421,7 @@ static void large_grants_of_the_gone(void)
     ga_slot_tell(&core.view, granted);
     ga_heap_sweep_pending(core.heap);
     CU_ASSERT_EQUAL(core.heap->nspans, 3);
-    free_large(other, freed);
+    free_large(client, other, freed);
     ga_heap_client_gone(core.heap, client);
     CU_ASSERT_EQUAL(core.heap->nspans, 1);
     slot = ga_core_slot(&core, taken, 0);
@@ -449,7 +449,7 @@ static void zeroed_memory(void)
         CU_ASSERT_EQUAL(ga_entry_span_class(entry), i);
         CU_ASSERT_EQUAL(ga_entry_npages(entry), 5);
     }
-    free_large(mcache, pages[1]);
+    free_large(client, mcache, pages[1]);
     ga_heap_sweep_pending(core.heap);
     /* Five used pages and one that never was. */
     CU_ASSERT_EQUAL(
@@ -464,7 +464,68 @@ static void zeroed_memory(void)
     ga_core_close(&core);
 }
 
-/* A large object: in use at once, freed by the pending bit, gone with the sweep; its entries. */
+/* A large object of a megabyte at most: its span is leased, freed as every slot is, and goes when
+ * its holder gives it back, or when nobody holds it any more. */
+static void leased_large_objects(void)
+{
+    ga_core_open(&core, RESERVE, 0);
+    ga_client_id client = ga_core_attach(&core);
+    ga_mcache_id mcache = ga_core_mcache(&core, client);
+    ga_mcache_id other = ga_core_mcache(&core, ga_core_attach(&core));
+    ga_page_id page = 0;
+    CU_ASSERT_EQUAL(alloc_large(client, mcache, GA_CORE_MIB + 1, &page), 0);
+    CU_ASSERT_EQUAL(ga_entry_owner(ga_view_entry(&core.view, page)), 0);
+    for (int round = 0; round < 4; round++) { /* either value of the bits */
+        CU_ASSERT_EQUAL(alloc_large(client, mcache, GA_CORE_MIB, &page), 0);
+        struct ga_slot slot = ga_core_slot(&core, page, 0);
+        CU_ASSERT_EQUAL(ga_entry_owner(slot.entry), mcache);
+        CU_ASSERT_EQUAL(ga_entry_owner(ga_view_entry(&core.view, page + 1)), 0);
+        CU_ASSERT(ga_core_in_use(&core, &slot));
+        check_sound();
+        CU_ASSERT(ga_core_free_other(&core, other, &slot));
+        CU_ASSERT_FALSE(ga_core_is_pending(&core, page));
+        CU_ASSERT(ga_core_is_in_inbox(&core, mcache, 0, page));
+        CU_ASSERT_FALSE(ga_core_free_other(&core, other, &slot));
+        CU_ASSERT_FALSE(ga_core_free_own(&core, mcache, &slot));
+        if (round % 2) { /* used once more */
+            ga_slot_take_leased_large(&core.view, page);
+            CU_ASSERT(ga_core_in_use(&core, &slot));
+            CU_ASSERT(ga_core_free_own(&core, mcache, &slot));
+        }
+        CU_ASSERT_EQUAL(core.heap->nspans, 2);
+        CU_ASSERT_EQUAL(ga_core_return(&core, client, mcache, page), 0);
+        CU_ASSERT_EQUAL(core.heap->nspans, 1);
+        check_sound();
+    }
+    /* In use when its holder goes: freed by others, through the pending bit. */
+    for (int round = 0; round < 2; round++) {
+        ga_page_id left = 0;
+        ga_page_id freed = 0;
+        client = ga_core_attach(&core);
+        mcache = ga_core_mcache(&core, client);
+        CU_ASSERT_EQUAL(alloc_large(client, mcache, 100000, &left), 0);
+        CU_ASSERT_EQUAL(alloc_large(client, mcache, 100000, &freed), 0);
+        struct ga_slot slot = ga_core_slot(&core, left, 0);
+        if (round == 1) { /* A is 0 in use */
+            CU_ASSERT(ga_core_free_other(&core, other, &slot));
+            ga_slot_take_leased_large(&core.view, left);
+        }
+        free_large(client, other, freed);
+        ga_heap_client_gone(core.heap, client);
+        CU_ASSERT_EQUAL(core.heap->nspans, 2);
+        CU_ASSERT_EQUAL(core.heap->mspans[left].place, GA_SPAN_LARGE);
+        CU_ASSERT(ga_core_in_use(&core, &slot));
+        check_sound();
+        free_large(client, other, left);
+        CU_ASSERT(ga_core_is_pending(&core, left));
+        ga_heap_sweep_pending(core.heap);
+        CU_ASSERT_EQUAL(core.heap->nspans, 1);
+        check_sound();
+    }
+    ga_core_close(&core);
+}
+
+/* A larger object: in use at once, freed by the pending bit, gone with the sweep; its entries. */
 static void large_objects(void)
 {
     ga_core_open(&core, RESERVE, 0);
@@ -479,7 +540,7 @@ static void large_objects(void)
     CU_ASSERT_EQUAL(alloc_large(client, mcache + 1, 40000, &page), -EPERM);
     CU_ASSERT_EQUAL(page, 0);
     for (int round = 0; round < 4; round++) { /* either value of the bits */
-        CU_ASSERT_EQUAL(alloc_large(client, mcache, GA_SMALL_MAX + 1, &page), 0);
+        CU_ASSERT_EQUAL(alloc_large(client, mcache, GA_CORE_MIB + 1, &page), 0);
         struct ga_slot slot = ga_core_slot(&core, page, 0);
         CU_ASSERT_EQUAL(ga_entry_owner(slot.entry), 0);
         CU_ASSERT(ga_entry_is_span(slot.entry) && (slot.entry & GA_ENTRY_LARGE));
@@ -497,12 +558,12 @@ static void large_objects(void)
         check_sound();
     }
     /* A client's end makes its large objects nobody's, and leaves them. */
-    CU_ASSERT_EQUAL(alloc_large(client, mcache, 100000, &page), 0);
+    CU_ASSERT_EQUAL(alloc_large(client, mcache, 2 * GA_CORE_MIB, &page), 0);
     mcache = ga_core_mcache(&core, other);
     ga_heap_client_gone(core.heap, client);
     CU_ASSERT_EQUAL(ga_entry_owner(ga_view_entry(&core.view, page + 1)), 0);
     check_sound();
-    free_large(mcache, page);
+    free_large(client, mcache, page);
     ga_heap_sweep_pending(core.heap);
     CU_ASSERT_EQUAL(core.heap->nspans, 0);
     check_sound();
@@ -571,6 +632,7 @@ int main(void)
         {"pending bits are backed", pending_bits_are_backed},
         {"zeroed memory", zeroed_memory},
         {"large objects", large_objects},
+        {"leased large objects", leased_large_objects},
         {"resized spans", resized_spans},
         {"aligned spans", aligned_spans},
         {"aligned near the limit", aligned_near_the_limit},

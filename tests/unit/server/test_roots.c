@@ -156,9 +156,7 @@ static void offsets(void)
     CU_ASSERT_EQUAL(publish("first", at(large)), 0);
     CU_ASSERT_EQUAL(publish("last", at(large + 6) - 1), 0);
     CU_ASSERT_EQUAL(publish("soon gone", at(gone) + 1), 0);
-    struct ga_slot slot = ga_core_slot(&core, gone, 0);
-    CU_ASSERT(ga_core_free_other(&core, mcache, &slot));
-    ga_heap_sweep_pending(core.heap);
+    ga_core_free_large(&core, client, mcache, gone);
 
     const uint64_t bad[] = {0,
                             1,

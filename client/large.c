@@ -1,0 +1,172 @@
+/* Large spans of an mcache.
+ *
+ * A large span is leased like a small one, and is in use when its one slot's bits in A and F
+ * differ. Freed spans are kept in the order in which they were freed; a request takes the best fit,
+ * and when there are too many the oldest goes back. What others free arrives by the inbox. */
+#include "client/large.h"
+
+#include <string.h>
+
+#include "client/mcache.h"
+#include "client/spans.h"
+
+/* How much longer than asked for a kept span may be: a quarter. */
+static uint64_t longest_fit(uint64_t npages)
+{
+    return npages + npages / 4;
+}
+
+static uint64_t length_of(const struct ga_thread_cache *cache, ga_page_id page)
+{
+    return ga_entry_npages(ga_view_entry(&cache->heap->view, page));
+}
+
+static void count(_Atomic uint64_t *counter, uint64_t n)
+{
+    ga_store_relaxed(counter, ga_load_relaxed(counter) + n);
+}
+
+void ga_large_count_malloc(struct ga_thread_cache *cache, ga_span_class span_class, uint64_t npages)
+{
+    count(&cache->shared->classes[span_class].nmalloc, 1);
+    count(&cache->shared->large_alloc_bytes, npages * GA_PAGE_SIZE);
+}
+
+void ga_large_count_free(struct ga_thread_cache *cache, uint64_t npages)
+{
+    count(&cache->shared->large_free_bytes, npages * GA_PAGE_SIZE);
+}
+
+void ga_large_count_resize(struct ga_thread_cache *cache, uint64_t old_npages, uint64_t npages)
+{
+    if (npages > old_npages)
+        count(&cache->shared->large_alloc_bytes, (npages - old_npages) * GA_PAGE_SIZE);
+    else
+        count(&cache->shared->large_free_bytes, (old_npages - npages) * GA_PAGE_SIZE);
+}
+
+/* ---- the spans kept ---- */
+
+static void forget_kept(struct ga_thread_cache *cache, uint32_t index)
+{
+    struct ga_large_cache *kept = &cache->large;
+    kept->bytes -= kept->entry[index].npages * GA_PAGE_SIZE;
+    kept->count--;
+    memmove(&kept->entry[index], &kept->entry[index + 1],
+            (kept->count - index) * sizeof(kept->entry[0]));
+}
+
+static bool is_kept(const struct ga_thread_cache *cache, ga_page_id page)
+{
+    for (uint32_t i = 0; i < cache->large.count; i++)
+        if (cache->large.entry[i].page == page)
+            return true;
+    return false;
+}
+
+/* End the lease of a span whose object is freed. */
+static void give_back(struct ga_thread_cache *cache, ga_span_class span_class, ga_page_id page)
+{
+    uint32_t pages[1] = {page};
+    ga_spans_remove(cache, &cache->classes[span_class], page);
+    if (!ga_mcache_is_mine(cache, page))
+        return; /* the word was overwritten */
+    ga_slot_end_lease(&cache->heap->view, cache->id, page);
+    ga_mcache_note_returned(cache, pages, 1);
+}
+
+static void give_back_oldest(struct ga_thread_cache *cache)
+{
+    struct ga_large_entry oldest = cache->large.entry[0];
+    forget_kept(cache, 0);
+    give_back(cache, oldest.span_class, oldest.page);
+}
+
+void ga_large_freed(struct ga_thread_cache *cache, ga_span_class span_class, ga_page_id page)
+{
+    struct ga_large_cache *kept = &cache->large;
+    uint64_t npages = length_of(cache, page);
+    if (npages > GA_LARGE_NPAGES_LEASED) { /* it has grown where it lay */
+        give_back(cache, span_class, page);
+        return;
+    }
+    while (kept->count == GA_LARGE_KEPT_MAX ||
+           kept->bytes + npages * GA_PAGE_SIZE > GA_LARGE_KEPT_BYTES_MAX)
+        give_back_oldest(cache);
+    kept->entry[kept->count++] =
+        (struct ga_large_entry){.page = page, .npages = (uint32_t)npages, .span_class = span_class};
+    kept->bytes += npages * GA_PAGE_SIZE;
+}
+
+/* Keep the spans of this class whose objects others have freed. */
+static void take_news(struct ga_thread_cache *cache, ga_span_class span_class)
+{
+    const struct ga_class_cache *class = &cache->classes[span_class];
+    uint64_t news[GA_INBOX_WORDS];
+    if (!ga_mcache_read_inbox(cache, span_class, news))
+        return;
+    /* From the last, since to give one back puts the last in its place. */
+    for (uint32_t i = class->spans.count; i-- > 0;) {
+        if (i >= class->spans.count)
+            continue; /* more than one was given back */
+        ga_page_id page = ga_spans_at(class, i);
+        if (ga_mcache_is_news(news, page) && !is_kept(cache, page) &&
+            ga_slot_count_used(&cache->heap->view, page, 1) == 0)
+            ga_large_freed(cache, span_class, page);
+    }
+}
+
+/* The best fit; of those that fit as well, the one freed last. GA_LARGE_KEPT_MAX if there is none.
+ */
+static uint32_t find_kept(const struct ga_thread_cache *cache, ga_span_class span_class,
+                          uint64_t npages)
+{
+    const struct ga_large_cache *kept = &cache->large;
+    uint32_t best = GA_LARGE_KEPT_MAX;
+    uint64_t best_npages = longest_fit(npages) + 1;
+    for (uint32_t i = kept->count; i-- > 0;) {
+        const struct ga_large_entry *entry = &kept->entry[i];
+        if (entry->span_class == span_class && entry->npages >= npages &&
+            entry->npages < best_npages) {
+            best = i;
+            best_npages = entry->npages;
+        }
+    }
+    return best;
+}
+
+ga_page_id ga_large_take_kept(struct ga_thread_cache *cache, ga_span_class span_class,
+                              uint64_t npages)
+{
+    take_news(cache, span_class);
+    for (uint32_t i; (i = find_kept(cache, span_class, npages)) != GA_LARGE_KEPT_MAX;) {
+        struct ga_large_entry entry = cache->large.entry[i];
+        forget_kept(cache, i);
+        /* The words decide: they may have been overwritten, or an overlapping double free may have
+         * put the span here twice. */
+        if (!ga_mcache_is_mine(cache, entry.page) ||
+            ga_slot_count_used(&cache->heap->view, entry.page, 1) != 0)
+            continue;
+        ga_slot_take_leased_large(&cache->heap->view, entry.page);
+        ga_large_count_malloc(cache, span_class, entry.npages);
+        return entry.page;
+    }
+    return 0;
+}
+
+void ga_large_begin_lease(struct ga_thread_cache *cache, ga_span_class span_class, ga_page_id page)
+{
+    ga_slot_begin_lease(&cache->heap->view, cache->id, page);
+    ga_spans_add(cache, &cache->classes[span_class], page, false);
+    ga_slot_take_leased_large(&cache->heap->view, page);
+}
+
+uint32_t ga_large_trim(struct ga_thread_cache *cache)
+{
+    uint32_t returned = 0;
+    take_news(cache, 0);
+    take_news(cache, 1);
+    for (; cache->large.count > 0; returned++)
+        give_back_oldest(cache);
+    return returned;
+}

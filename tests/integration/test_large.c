@@ -1,0 +1,204 @@
+/* Large objects of a megabyte at most: their spans are kept when they are freed, by whomever, and
+ * used again without a word to the server; within bounds, and given back when memory is short. */
+#include <errno.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "goalloc/goalloc.h"
+#include "support/cunit_main.h"
+#include "support/server_fixture.h"
+
+#define KIB ((size_t)1024)
+#define MIB (1024 * KIB)
+
+static struct ga_test_server server;
+static struct goalloc_heap *heap;
+
+static struct goalloc_memstats stats_now(void)
+{
+    struct goalloc_memstats stats = {.size = sizeof(stats)};
+    CU_ASSERT_EQUAL_FATAL(goalloc_memstats(heap, &stats), 0);
+    return stats;
+}
+
+/* Nothing is live, in numbers too. */
+static void check_empty(void)
+{
+    struct goalloc_memstats s = stats_now();
+    CU_ASSERT(s.heap_objects == 0 && s.alloc == 0 && s.mallocs == s.frees);
+}
+
+/* Allocate n objects of these sizes, fill them, check them and free them. */
+static void live_through(const size_t *sizes, size_t n)
+{
+    unsigned char *objects[8];
+    for (size_t i = 0; i < n; i++) {
+        objects[i] = goalloc_malloc(heap, sizes[i]);
+        CU_ASSERT_PTR_NOT_NULL_FATAL(objects[i]);
+        CU_ASSERT(goalloc_usable_size(heap, objects[i]) >= sizes[i]);
+        memset(objects[i], (int)i, sizes[i]);
+    }
+    for (size_t i = 0; i < n; i++) {
+        CU_ASSERT(objects[i][0] == i && objects[i][sizes[i] - 1] == i);
+        goalloc_free(heap, objects[i]);
+    }
+}
+
+/* A server that does nothing is not missed: it is stopped meanwhile. */
+static void reused_without_the_server(void)
+{
+    static const size_t sizes[] = {33 * KIB, 64 * KIB, 100 * KIB, 300 * KIB, 1 * MIB};
+    static const size_t less[] = {33 * KIB, 60 * KIB, 100 * KIB, 280 * KIB, 900 * KIB};
+    size_t n = sizeof(sizes) / sizeof(sizes[0]);
+    live_through(sizes, n);
+    CU_ASSERT_EQUAL_FATAL(kill(server.pid, SIGSTOP), 0);
+    for (int round = 0; round < 200; round++)
+        live_through(round % 2 ? sizes : less, n);
+    CU_ASSERT_EQUAL_FATAL(kill(server.pid, SIGCONT), 0);
+    check_empty();
+}
+
+/* What is kept for a large request is not wasted on one of half its size. */
+static void fits_closely(void)
+{
+    char *p = goalloc_malloc(heap, 1 * MIB);
+    CU_ASSERT_PTR_NOT_NULL_FATAL(p);
+    goalloc_free(heap, p);
+    char *half = goalloc_malloc(heap, 512 * KIB);
+    CU_ASSERT_PTR_NOT_NULL_FATAL(half);
+    CU_ASSERT(goalloc_usable_size(heap, half) <= 512 * KIB * 5 / 4);
+    goalloc_free(heap, half);
+    check_empty();
+}
+
+static void *free_objects(void *objects)
+{
+    void **given = objects;
+    for (; *given; given++)
+        goalloc_free(heap, *given);
+    return NULL;
+}
+
+/* What another thread frees comes back to who allocated it. */
+static void freed_by_another(void)
+{
+    void *objects[9] = {NULL};
+    for (int round = 0; round < 3; round++) {
+        for (int i = 0; i < 8; i++) {
+            objects[i] = goalloc_alloc(heap, 200 * KIB, 0, i % 2 ? GOALLOC_NOSCAN : 0);
+            CU_ASSERT_PTR_NOT_NULL_FATAL(objects[i]);
+        }
+        if (round > 0)
+            CU_ASSERT_EQUAL_FATAL(kill(server.pid, SIGCONT), 0);
+        pthread_t other;
+        CU_ASSERT_EQUAL_FATAL(pthread_create(&other, NULL, free_objects, objects), 0);
+        pthread_join(other, NULL);
+        CU_ASSERT_EQUAL_FATAL(kill(server.pid, SIGSTOP), 0);
+    }
+    CU_ASSERT_EQUAL_FATAL(kill(server.pid, SIGCONT), 0);
+    check_empty();
+}
+
+/* Memory freed is not known to be zero, wherever it is kept. */
+static void cleared_again(void)
+{
+    for (int round = 0; round < 4; round++) {
+        unsigned char *p = goalloc_calloc(heap, 1, 500 * KIB);
+        CU_ASSERT_PTR_NOT_NULL_FATAL(p);
+        size_t wrong = 0;
+        for (size_t i = 0; i < 500 * KIB; i++)
+            wrong += p[i] != 0;
+        CU_ASSERT_EQUAL(wrong, 0);
+        memset(p, 0xff, 500 * KIB);
+        goalloc_free(heap, p);
+    }
+}
+
+/* However much is freed at once, little of it is kept. */
+static void kept_within_bounds(void)
+{
+    char *objects[60];
+    for (size_t i = 0; i < 60; i++) {
+        objects[i] = goalloc_malloc(heap, 700 * KIB);
+        CU_ASSERT_PTR_NOT_NULL_FATAL(objects[i]);
+    }
+    CU_ASSERT(stats_now().own_leased_bytes >= 60 * 700 * KIB);
+    for (size_t i = 0; i < 60; i++)
+        goalloc_free(heap, objects[i]);
+    struct goalloc_memstats s = stats_now();
+    CU_ASSERT(s.own_leased_bytes >= 1 * MIB && s.own_leased_bytes <= 9 * MIB);
+    for (size_t i = 0; i < 60; i++) {
+        objects[i] = goalloc_malloc(heap, 40 * KIB);
+        CU_ASSERT_PTR_NOT_NULL_FATAL(objects[i]);
+    }
+    for (size_t i = 0; i < 60; i++)
+        goalloc_free(heap, objects[i]);
+    CU_ASSERT(stats_now().own_leased_spans <= 40);
+    check_empty();
+}
+
+/* It grows and shrinks where it lies, leased or not, and is counted as it is. */
+static void resized(void)
+{
+    for (int round = 0; round < 3; round++) {
+        char *p = goalloc_malloc(heap, 40 * KIB);
+        CU_ASSERT_PTR_NOT_NULL_FATAL(p);
+        memset(p, 'x', 40 * KIB);
+        for (size_t bytes = 80 * KIB; bytes <= 6 * MIB; bytes = bytes * 3 / 2) {
+            p = goalloc_realloc(heap, p, bytes);
+            CU_ASSERT_PTR_NOT_NULL_FATAL(p);
+            CU_ASSERT(p[0] == 'x' && p[40 * KIB - 1] == 'x');
+            CU_ASSERT(goalloc_usable_size(heap, p) >= bytes);
+            memset(p, 'x', bytes);
+            CU_ASSERT_EQUAL(stats_now().alloc, goalloc_usable_size(heap, p));
+        }
+        p = goalloc_realloc(heap, p, 50 * KIB);
+        CU_ASSERT_PTR_NOT_NULL_FATAL(p);
+        CU_ASSERT_EQUAL(stats_now().alloc, goalloc_usable_size(heap, p));
+        CU_ASSERT(p[0] == 'x' && p[50 * KIB - 1] == 'x');
+        goalloc_free(heap, p);
+        check_empty();
+    }
+}
+
+/* What is kept is given back before anybody is told that there is no memory. */
+static void given_back_when_short(void)
+{
+    char *objects[64];
+    size_t n = 0;
+    while (n < 64 && (objects[n] = goalloc_malloc(heap, 1 * MIB)) != NULL)
+        n++;
+    CU_ASSERT(n > 50 && n < 64);
+    for (size_t i = 0; i < n; i++)
+        goalloc_free(heap, objects[i]);
+    char *p = goalloc_malloc(heap, 60 * MIB);
+    CU_ASSERT_PTR_NOT_NULL(p);
+    goalloc_free(heap, p);
+    check_empty();
+}
+
+int main(void)
+{
+    static const struct ga_test tests[] = {
+        {"reused without the server", reused_without_the_server},
+        {"fits closely", fits_closely},
+        {"freed by another", freed_by_another},
+        {"cleared again", cleared_again},
+        {"kept within bounds", kept_within_bounds},
+        {"resized", resized},
+        {"given back when short", given_back_when_short},
+    };
+    if (!ga_test_server_start("64M", &server))
+        return 2;
+    /* A request that waits for a stopped server fails soon. */
+    struct goalloc_options options = {.size = sizeof(options), .timeout_ms = 2000};
+    if (goalloc_attach(server.socket, &options, &heap) < 0) {
+        fprintf(stderr, "attach: %s\n", goalloc_attach_error());
+        return 2;
+    }
+    int r = ga_test_main("integration.large", tests, sizeof(tests) / sizeof(tests[0]));
+    goalloc_detach(heap);
+    return ga_test_server_stop(&server) ? r : 2;
+}
