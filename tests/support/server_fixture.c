@@ -44,17 +44,21 @@ static void note_running(const struct ga_test_server *before, struct ga_test_ser
     running[i] = now;
 }
 
+/* End one in whatever state it is. */
+static void end_by_force(const struct ga_test_server *server)
+{
+    kill(server->pid, SIGKILL);
+    waitpid(server->pid, NULL, 0);
+    remove_objects(server);
+    unlink(server->socket);
+    rmdir(server->folder);
+}
+
 static void clean_up(void)
 {
     for (size_t i = 0; i < RUNNING_MAX && getpid() == owner; i++) {
-        const struct ga_test_server *server = running[i];
-        if (!server)
-            continue;
-        kill(server->pid, SIGKILL);
-        waitpid(server->pid, NULL, 0);
-        remove_objects(server);
-        unlink(server->socket);
-        rmdir(server->folder);
+        if (running[i])
+            end_by_force(running[i]);
         running[i] = NULL;
     }
 }
@@ -114,7 +118,8 @@ bool ga_test_server_start(const char *limit, struct ga_test_server *ret)
     if (n > 0 && strcmp(answer, "READY\n") == 0)
         return true;
     fprintf(stderr, "goallocd did not become ready\n");
-    clean_up();
+    note_running(ret, NULL);
+    end_by_force(ret);
     return false;
 }
 
