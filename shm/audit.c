@@ -31,6 +31,16 @@ static bool has(const struct ga_audit_findings *findings, const struct ga_audit_
     return false;
 }
 
+/* A heap in use may have come by clients and mcaches since the last look, and by spans of theirs.
+ */
+static void look_once(struct ga_audit_run *run, ga_audit_look look, uint64_t index, bool again,
+                      void *count, struct ga_audit_findings *findings)
+{
+    if (run->options->flags & GA_AUDIT_LIVE)
+        (void)ga_audit_find_ends(run);
+    look(run, index, again, count, findings);
+}
+
 /* Look again until what looks wrong is gone, or has stayed as it is often enough. A thing that is
  * wrong in another way each time is in motion. */
 static void look_again(struct ga_audit_run *run, ga_audit_look look, uint64_t index, void *count,
@@ -43,7 +53,7 @@ static void look_again(struct ga_audit_run *run, ga_audit_look look, uint64_t in
             return;
         run->ret->looked_again++;
         now.count = 0;
-        look(run, index, true, count, &now);
+        look_once(run, look, index, true, count, &now);
         uint32_t kept = 0;
         for (uint32_t i = 0; i < wrong->count; i++)
             if (has(&now, &wrong->fault[i]))
@@ -59,7 +69,7 @@ void ga_audit_each(struct ga_audit_run *run, ga_audit_look look, uint64_t index,
 {
     struct ga_audit_findings findings;
     findings.count = 0;
-    look(run, index, false, count, &findings);
+    look_once(run, look, index, false, count, &findings);
     if (findings.count > 0 && run->options->flags & GA_AUDIT_LIVE)
         look_again(run, look, index, count, &findings);
     for (uint32_t i = 0; i < findings.count; i++) {
@@ -148,15 +158,17 @@ int ga_audit_run(const struct ga_view *view, const struct ga_audit_options *opti
     int r = ga_audit_header(&run);
     if (r < 0)
         return r;
-    memset(options->scratch->nspans, 0, run.mcache_end * sizeof(options->scratch->nspans[0]));
-    memset(options->scratch->npages, 0, run.mcache_end * sizeof(options->scratch->npages[0]));
+    bool live = options->flags & GA_AUDIT_LIVE;
+    size_t nmcaches = live ? GA_MCACHE_COUNT : run.mcache_end;
+    memset(options->scratch->nspans, 0, nmcaches * sizeof(options->scratch->nspans[0]));
+    memset(options->scratch->npages, 0, nmcaches * sizeof(options->scratch->npages[0]));
     ga_audit_arenas(&run);
     ga_audit_clients(&run);
     ga_audit_pages(&run);
     ga_audit_mcaches(&run);
     ga_audit_roots(&run);
     ga_audit_holds(&run);
-    if (options->flags & GA_AUDIT_LIVE)
+    if (live)
         return 0; /* sums of what changes meanwhile say nothing */
     ga_audit_each(&run, look_at_cached, 0, NULL);
     for (uint32_t c = 0; options->flags & GA_AUDIT_COUNTED && c < GA_SIZE_CLASS_COUNT; c++)

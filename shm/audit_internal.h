@@ -11,8 +11,8 @@ struct ga_audit_run {
     const struct ga_view *view;
     const struct ga_audit_options *options;
     struct ga_audit *ret;
-    uint64_t npages; /* committed when the run began */
-    uint32_t client_end;
+    uint64_t npages;     /* committed when the run began */
+    uint32_t client_end; /* with LIVE, these ends follow the tables as they grow */
     uint32_t mcache_end;
     uint32_t root_end;
     uint32_t hold_end;
@@ -70,6 +70,9 @@ void ga_audit_pages(struct ga_audit_run *run);
 void ga_audit_mcaches(struct ga_audit_run *run);
 void ga_audit_roots(struct ga_audit_run *run);
 void ga_audit_holds(struct ga_audit_run *run);
+
+/* Read how far the tables are used. False, and nothing is changed, if that cannot be. */
+bool ga_audit_find_ends(struct ga_audit_run *run);
 
 /* audit_slots.c: the words of the span at page whose entry is sound: holder, bitmaps, holds. Adds
  * its slots to count. */

@@ -5,9 +5,21 @@
 
 #include "shm/audit_internal.h"
 
-static bool is_within(uint32_t number, uint32_t least, uint32_t most)
+bool ga_audit_find_ends(struct ga_audit_run *run)
 {
-    return number >= least && number <= most;
+    const struct ga_meta_header *meta = run->view->meta;
+    uint32_t client_end = ga_load_acquire(&meta->client_end);
+    uint32_t mcache_end = ga_load_acquire(&meta->mcache_end);
+    uint32_t root_end = ga_load_acquire(&meta->root_end);
+    uint32_t hold_end = ga_load_acquire(&meta->hold_end);
+    if (client_end > GA_CLIENT_COUNT || mcache_end == 0 || mcache_end > GA_MCACHE_COUNT ||
+        root_end > GA_ROOT_COUNT || hold_end > GA_HOLD_COUNT)
+        return false;
+    run->client_end = client_end;
+    run->mcache_end = mcache_end;
+    run->root_end = root_end;
+    run->hold_end = hold_end;
+    return true;
 }
 
 /* Where the tables lie and how far they are used. */
@@ -18,13 +30,7 @@ static bool find_tables(struct ga_audit_run *run)
     if (ga_geometry_check(meta, why, sizeof(why)) < 0)
         return false;
     run->npages = ga_load_acquire(&meta->committed_npages);
-    run->client_end = ga_load_acquire(&meta->client_end);
-    run->mcache_end = ga_load_acquire(&meta->mcache_end);
-    run->root_end = ga_load_acquire(&meta->root_end);
-    run->hold_end = ga_load_acquire(&meta->hold_end);
-    return is_within(run->client_end, 0, GA_CLIENT_COUNT) &&
-           is_within(run->mcache_end, 1, GA_MCACHE_COUNT) &&
-           is_within(run->root_end, 0, GA_ROOT_COUNT) && is_within(run->hold_end, 0, GA_HOLD_COUNT);
+    return ga_audit_find_ends(run);
 }
 
 static void look_at_header(struct ga_audit_run *run, uint64_t index, bool again, void *count,

@@ -450,6 +450,40 @@ static void in_motion(void)
     ga_core_close(&core);
 }
 
+static ga_mcache_id newcomer;
+
+static bool grow(void *data, uint32_t round)
+{
+    (void)data;
+    if (round == 0) {
+        (void)ga_core_mcache(&core, ga_core_attach(&core)); /* with numbers used before */
+        ga_client_id of = ga_core_attach(&core);
+        newcomer = ga_core_mcache(&core, of);
+        CU_ASSERT(ga_core_claim(&core, newcomer, ga_core_lease(&core, of, newcomer, 40)));
+        CU_ASSERT_EQUAL(ga_heap_publish(core.heap, of, "newcomer", held), 0);
+        CU_ASSERT_EQUAL(ga_heap_hold(core.heap, of, held), 0);
+    }
+    return round < 2;
+}
+
+/* In the middle of an audit, clients come and take spans, roots and holds. */
+static void growth(void)
+{
+    fill();
+    struct ga_audit_options options = {
+        .flags = GA_AUDIT_LIVE, .scratch = &scratch, .report = keep, .rest = grow};
+    ga_store_relaxed(&core.view.lines[1].d, 1); /* makes it look at page 1 again */
+    nfaults = 0;
+    CU_ASSERT_EQUAL(ga_audit_run(&core.view, &options, &audit), 0);
+    CU_ASSERT(newcomer > idle);
+    CU_ASSERT_EQUAL(audit.nfaults, 1);
+    CU_ASSERT_EQUAL(faults[0].kind, GA_FAULT_FLUSH);
+    CU_ASSERT_EQUAL(audit.mcaches, 4);
+    CU_ASSERT_EQUAL(audit.roots, 3);
+    CU_ASSERT_EQUAL(audit.holds, 2);
+    ga_core_close(&core);
+}
+
 /* Nothing that words may hold makes the audit read what is not committed, or never end: the fixture
  * ends the test where it would. */
 static void noise(void)
@@ -501,6 +535,7 @@ int main(void)
         {"tables", tables},
         {"counters", counters},
         {"in motion", in_motion},
+        {"growth", growth},
         {"noise", noise},
     };
     return ga_test_main("server.audit", tests, COUNT(tests));
