@@ -218,9 +218,9 @@ static void bad_frees(void)
     CU_ASSERT_PTR_NOT_NULL_FATAL(p);
     CU_ASSERT_PTR_NOT_NULL_FATAL(keep);
 
-    uintptr_t base = (uintptr_t)p & ~(((uintptr_t)1 << 30) - 1);
+    uintptr_t base = (uintptr_t)p & ~(((uintptr_t)64 << 20) - 1);
     snprintf(rest, sizeof(rest), "not in this heap (%#lx to %#lx)", (unsigned long)base,
-             (unsigned long)(base + ((uintptr_t)64 << 30)));
+             (unsigned long)(base + GA_TEST_RESERVE));
     goalloc_free(heap, &on_stack);
     expect_report("goalloc_free", &on_stack, rest);
 
@@ -241,7 +241,7 @@ static void bad_frees(void)
     CU_ASSERT_EQUAL(goalloc_usable_size(heap, p), 0);
     expect_report("goalloc_usable_size", p, twice);
 
-    void *past = (void *)(base + ((uintptr_t)63 << 30));
+    void *past = (void *)(base + GA_TEST_RESERVE - 1024);
     goalloc_free(heap, past);
     expect_report("goalloc_free", past, "past the end of the heap's memory");
     void *first = (void *)base;

@@ -10,6 +10,6 @@ void ga_misuse(struct ga_misuse *m)
     ga_misuse_expect(m,
                      "goalloc: goalloc_free(%p): not in this heap (%#lx to %#lx); nothing was "
                      "changed",
-                     p, m->base, m->base + (UINT64_C(64) << 30));
+                     p, m->base, m->base + GA_TEST_RESERVE);
     free(p);
 }

@@ -3,7 +3,7 @@
 
 void ga_misuse(struct ga_misuse *m)
 {
-    void *p = (void *)(m->base + (UINT64_C(63) << 30));
+    void *p = (void *)(m->base + (GA_TEST_RESERVE - 1024));
     goalloc_free(m->heap, p);
     ga_misuse_expect(m,
                      "goalloc: goalloc_free(%p): past the end of the heap's memory; nothing was "

@@ -2,6 +2,7 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <inttypes.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,6 +12,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+/* Of address space: little, so that many tests can run at once. */
+#define RESERVE     "4G"
 #define RUNNING_MAX 16
 
 static struct ga_test_server *running[RUNNING_MAX]; /* to be cleaned up if the test ends early */
@@ -74,10 +77,12 @@ static void run_server(const struct ga_test_server *server, const char *limit, i
 {
     prctl(PR_SET_PDEATHSIG, SIGTERM);
     char fd[16];
+    char reserve[32];
+    snprintf(reserve, sizeof(reserve), "%" PRIu64, GA_TEST_RESERVE);
     snprintf(fd, sizeof(fd), "%d", ready_fd);
     execl(GOALLOCD_PATH, "goallocd", "--name", server->heap_name, "--socket", server->socket,
-          "--ephemeral", "--limit", limit, "--ready-fd", fd, "--log-level", "warning",
-          (char *)NULL);
+          "--ephemeral", "--limit", limit, "--reserve", reserve, "--ready-fd", fd, "--log-level",
+          "warning", (char *)NULL);
     fprintf(stderr, "cannot start %s: %s\n", GOALLOCD_PATH, strerror(errno));
     _exit(127);
 }

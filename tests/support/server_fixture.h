@@ -4,7 +4,11 @@
 #define GA_TESTS_SERVER_FIXTURE_H
 
 #include <stdbool.h>
+#include <stdint.h>
 #include <sys/types.h>
+
+/* Address space of such a heap, bytes: little, so that many tests can run at once. */
+#define GA_TEST_RESERVE (UINT64_C(4) << 30)
 
 struct ga_test_server {
     pid_t pid;
