@@ -198,7 +198,10 @@ static void mark_freed(struct ga_heap *heap, uint64_t offset)
 int ga_heap_put_off(struct ga_heap *heap, uint64_t offset)
 {
     const struct ga_hold *hold = find(heap, 0, offset);
-    if (!hold)
+    struct ga_slot slot;
+    /* A hold that came after its object's free may be of what is a tiny object by now, which cannot
+     * be freed by what the hold notes. */
+    if (!hold || !find_slot(heap, offset, &slot) || (slot.entry & GA_ENTRY_TINY))
         return -ENOENT;
     if (state_of(hold) == GA_HOLD_FREED)
         return -EINVAL;

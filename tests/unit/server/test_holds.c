@@ -137,6 +137,31 @@ static void large_object(void)
     close_core();
 }
 
+/* A hold comes too late, after its object was freed, and its page serves tiny objects next: it keeps
+ * none of them. */
+static void late_hold_of_tiny(void)
+{
+    open_core();
+    ga_page_id large = 0;
+    bool zeroed;
+    struct ga_slot tiny;
+    CU_ASSERT_EQUAL_FATAL(
+        ga_core_large_alloc(&core, one, mcache, 2 * GA_CORE_MIB, false, &large, &zeroed), 0);
+    offset = large * GA_PAGE_SIZE;
+    CU_ASSERT_EQUAL(hold(two), 0);
+    ga_core_free_large(&core, one, mcache, large);
+    ga_heap_sweep_pending(core.heap);
+    CU_ASSERT_EQUAL_FATAL(ga_core_lease(&core, one, mcache, GA_SPAN_CLASS_TINY), large);
+    CU_ASSERT_FATAL(ga_core_claim(&core, mcache, large));
+    CU_ASSERT_EQUAL_FATAL(ga_core_malloc(&core, mcache, GA_SPAN_CLASS_TINY, &tiny), 0);
+    CU_ASSERT_EQUAL(tiny.index, 0);
+    CU_ASSERT_EQUAL(ga_heap_put_off(core.heap, offset), -ENOENT);
+    CU_ASSERT(ga_core_free_own(&core, mcache, &tiny));
+    CU_ASSERT_FALSE(ga_core_in_use(&core, &tiny));
+    CU_ASSERT_EQUAL(release(two), 0);
+    close_core();
+}
+
 static void refused(void)
 {
     open_core();
@@ -227,6 +252,7 @@ int main(void)
         {"freed with the last release", freed_with_last_release},
         {"dropped with the client", dropped_with_client},
         {"a large object", large_object},
+        {"late hold of tiny", late_hold_of_tiny},
         {"refused", refused},
         {"taken over", taken_over},
         {"taken over half marked", taken_over_half_marked},
