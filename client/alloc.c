@@ -26,6 +26,12 @@ static inline void *take_slot(struct ga_thread_cache *cache, ga_span_class span_
     return class->word_base + (uint64_t)__builtin_ctzll(slots) * class->size;
 }
 
+/* Whether there is something to give back that may help: the heap, or a quota, is used up. */
+static bool is_for_want(int err)
+{
+    return err == -ENOMEM || err == -EDQUOT;
+}
+
 /* The heap is full: give back what this thread and those that have exited keep and do not use, and
  * let the others do as the server has asked them. Returns whether to try again. */
 static bool relieve(struct ga_thread_cache *cache, unsigned attempt)
@@ -58,7 +64,7 @@ __attribute__((noinline)) void *ga_alloc_slowly(struct goalloc_heap *heap, ga_sp
         if (p)
             break;
         int r = ga_mcache_refill(cache, span_class);
-        if (r < 0 && (r != -ENOMEM || !relieve(cache, attempt)))
+        if (r < 0 && (!is_for_want(r) || !relieve(cache, attempt)))
             break;
     }
     ga_thread_cache_put(cache);
@@ -140,7 +146,7 @@ void *ga_alloc_large(struct goalloc_heap *heap, size_t size, size_t alignment, b
     struct ga_thread_cache *cache = size <= heap->reserve_bytes ? ga_thread_cache_get(heap) : NULL;
     ga_page_id page = 0;
     int r = cache ? get_large(cache, size, alignment, noscan, &page, ret_zeroed) : -ENOMEM;
-    for (unsigned attempt = 0; cache && r == -ENOMEM && relieve(cache, attempt); attempt++)
+    for (unsigned attempt = 0; cache && is_for_want(r) && relieve(cache, attempt); attempt++)
         r = get_large(cache, size, alignment, noscan, &page, ret_zeroed);
     if (cache)
         ga_thread_cache_put(cache);

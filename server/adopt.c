@@ -276,12 +276,15 @@ static int enter_span(struct ga_heap *heap, ga_page_id page, uint64_t entry)
         ga_span_list_push(&record->leased, heap->mspans, page);
         record->leased_bytes += npages * GA_PAGE_SIZE;
         heap->nspans_leased++;
+        ga_quota_charge_span(heap, record->client_plus_1 - 1, page);
     } else if (ga_mspan_is_large(span)) {
         span->place = GA_SPAN_LARGE;
         span->client_plus_1 = ga_entry_owner(ga_load_relaxed(&heap->page_table[page + 1]));
-        if (span->client_plus_1)
+        if (span->client_plus_1) {
             ga_span_list_push(&heap->client_records[span->client_plus_1 - 1].large, heap->mspans,
                               page);
+            ga_quota_charge_span(heap, span->client_plus_1 - 1, page);
+        }
     }
     return 0;
 }
@@ -323,14 +326,17 @@ static int rebuild(struct ga_heap *heap)
     heap->zeroed_from = heap->npages_committed; /* nobody has written down how far it was used */
     heap->root_end = ga_load_relaxed(&heap->meta->root_end);
     heap->hold_end = ga_load_relaxed(&heap->meta->hold_end);
-    for (uint32_t i = 0; i < heap->root_end; i++)
-        heap->nroots += ga_load_relaxed(&heap->roots[i].used) != 0;
     int r = back(heap);
     if (r < 0)
         return r;
-    ga_clients_rebuild(heap);
-    r = enter_spans(heap);
-    return r < 0 ? r : find_end(heap);
+    r = ga_clients_rebuild(heap);
+    if (r == 0)
+        r = enter_spans(heap);
+    if (r < 0)
+        return r;
+    ga_roots_enter(heap);
+    ga_holds_enter(heap);
+    return find_end(heap);
 }
 
 /* ---- the takeover ---- */

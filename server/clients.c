@@ -19,7 +19,8 @@ struct ga_mcache_record *ga_clients_mcache(struct ga_heap *heap, ga_client_id cl
     if (mcache == 0 || mcache >= heap->mcache_end || !ga_clients_is_attached(heap, client))
         return NULL;
     struct ga_mcache_record *record = &heap->mcaches[mcache];
-    return record->client_plus_1 == client + 1 ? record : NULL;
+    bool is_theirs = record->client_plus_1 == client + 1;
+    return is_theirs && !heap->client_records[client].quarantined ? record : NULL;
 }
 
 /* The lowest entry that is free, its memory backed. */
@@ -48,6 +49,9 @@ int ga_heap_attach(struct ga_heap *heap, uint32_t pid, uint32_t uid, uint32_t gi
 {
     ga_client_id client = 0;
     int r = find_entry(heap, &client);
+    if (r < 0)
+        return r;
+    r = ga_quota_attach(heap, client, uid, true);
     if (r < 0)
         return r;
     struct ga_client_entry *entry = &heap->clients[client];
@@ -118,13 +122,18 @@ int ga_heap_new_mcache(struct ga_heap *heap, ga_client_id client, ga_mcache_id *
 {
     if (!ga_clients_is_attached(heap, client))
         return -EPERM;
-    ga_mcache_id id = 0;
-    int r = find_mcache(heap, &id);
+    int r = ga_quota_take(heap, client, GA_QUOTA_MCACHES);
     if (r < 0)
         return r;
-    r = ga_ring_prepare(heap, id);
+    ga_mcache_id id = 0;
+    r = find_mcache(heap, &id);
+    if (r == 0) {
+        r = ga_ring_prepare(heap, id);
+        if (r < 0)
+            unuse_mcache(heap, id);
+    }
     if (r < 0) {
-        unuse_mcache(heap, id);
+        ga_quota_give(heap, client, GA_QUOTA_MCACHES);
         return r;
     }
 
@@ -153,11 +162,13 @@ void ga_heap_client_gone(struct ga_heap *heap, ga_client_id client)
         ga_store_release(&heap->mcache_entries[id].client, 0);
         record->first_mcache = mcache->next;
         unuse_mcache(heap, id);
+        ga_quota_give(heap, client, GA_QUOTA_MCACHES);
         heap->nmcaches--;
     }
     ga_large_recover(heap, client);
     ga_holds_client_gone(heap, client);
     ga_roots_client_gone(heap, client);
+    ga_quota_detach(heap, client);
     heap->nclients--;
     ga_store_release(&heap->clients[client].state, GA_CLIENT_FREE);
 }
@@ -177,6 +188,7 @@ int ga_heap_next_client(struct ga_heap *heap, uint32_t client, struct ga_client_
         .uid = entry->uid,
         .mcaches = record->nmcaches,
         .attached_ms = heap->effects.now_ms(heap->effects.data) - record->attached_ms,
+        .quarantined = record->quarantined,
     };
     memcpy(info.name, entry->name, sizeof(info.name));
     for (ga_mcache_id id = record->first_mcache; id; id = heap->mcaches[id].next) {
@@ -200,7 +212,7 @@ static uint64_t attached_ms(const struct ga_heap *heap, const struct ga_client_e
     return heap->effects.now_ms(heap->effects.data) - ago_ms;
 }
 
-void ga_clients_rebuild(struct ga_heap *heap)
+int ga_clients_rebuild(struct ga_heap *heap)
 {
     heap->client_end = ga_load_relaxed(&heap->meta->client_end);
     heap->mcache_end = ga_load_relaxed(&heap->meta->mcache_end);
@@ -210,6 +222,9 @@ void ga_clients_rebuild(struct ga_heap *heap)
         heap->client_records[client] = (struct ga_client_record){
             .attached_ms = attached_ms(heap, &heap->clients[client]),
         };
+        int r = ga_quota_attach(heap, client, heap->clients[client].uid, false);
+        if (r < 0)
+            return r;
         heap->nclients++;
     }
     /* From the end, so that low ids are used first. */
@@ -228,5 +243,7 @@ void ga_clients_rebuild(struct ga_heap *heap)
         owner->first_mcache = id;
         owner->nmcaches++;
         heap->nmcaches++;
+        ga_quota_enter(heap, client_plus_1 - 1, GA_QUOTA_MCACHES);
     }
+    return 0;
 }

@@ -43,7 +43,10 @@ static int make_books(struct ga_heap *heap, const struct ga_heap_config *config)
     heap->mcaches = calloc(GA_MCACHE_COUNT, sizeof(*heap->mcaches));
     if (!heap->mspans || !heap->client_records || !heap->mcaches)
         return -ENOMEM;
-    int r = ga_page_alloc_new(heap->npages_reserved, &heap->pages);
+    int r = ga_quota_init(&heap->quota, &config->user_quota, &config->client_quota,
+                          heap->npages_reserved);
+    if (r == 0)
+        r = ga_page_alloc_new(heap->npages_reserved, &heap->pages);
     if (r == 0)
         r = ga_backing_init(&heap->meta_backing, &heap->effects, GA_OBJECT_META,
                             ga_heap_meta_bytes(config->reserve_bytes));
@@ -152,6 +155,7 @@ void ga_heap_free(struct ga_heap *heap)
     ga_backing_fini(&heap->bits_backing);
     ga_backing_fini(&heap->meta_backing);
     ga_page_alloc_free_all(heap->pages);
+    ga_quota_fini(&heap->quota);
     free(heap->mcaches);
     free(heap->client_records);
     free(heap->mspans);

@@ -9,6 +9,7 @@
 
 #include <stdbool.h>
 
+#include "server/quota.h"
 #include "shm/layout.h"
 #include "shm/mapping.h"
 
@@ -44,6 +45,8 @@ struct ga_heap_config {
     uint32_t server_pid;
     uint64_t server_start_time;
     const char *server_version;
+    struct ga_amounts user_quota;   /* of each user */
+    struct ga_amounts client_quota; /* of each client; connections are not looked at */
 };
 
 /* How many bytes of meta and bits a heap of this reserve maps. */
@@ -69,14 +72,15 @@ void ga_heap_free(struct ga_heap *heap);
 /* Tell whoever maps meta that the heap has ended. */
 void ga_heap_end(struct ga_heap *heap);
 
-/* A process attaches. Returns 0 and its number, or -EAGAIN when the table is full. */
+/* A process attaches. Returns 0 and its number; -EAGAIN when the table is full; -EDQUOT (its user
+ * has as many connections as it may have). */
 int ga_heap_attach(struct ga_heap *heap, uint32_t pid, uint32_t uid, uint32_t gid,
                    uint64_t start_time, const char *client_name, ga_client_id *ret_client);
 /* The process is certainly gone, or has detached: take back its mcaches and leases as the slot
  * protocol's recovery does. Its objects stay. */
 void ga_heap_client_gone(struct ga_heap *heap, ga_client_id client);
 
-/* An mcache for one more thread of the client. 0, -EPERM, -EAGAIN when there are no more,
+/* An mcache for one more thread of the client. 0, -EPERM, -EAGAIN when there are no more, -EDQUOT,
  * -ENOMEM. */
 int ga_heap_new_mcache(struct ga_heap *heap, ga_client_id client, ga_mcache_id *ret_mcache);
 
@@ -84,13 +88,14 @@ int ga_heap_new_mcache(struct ga_heap *heap, ga_client_id client, ga_mcache_id *
 
 /* Lease up to count (1..GA_LEASE_MAX) spans of span_class (2..135) to mcache, which must be
  * client's: those with free slots that nobody leases first, the fullest first; then new ones.
- * Returns 0 with at least one, -EINVAL, -EPERM, -ENOMEM. */
+ * Returns 0 with at least one, -EINVAL, -EPERM, -EDQUOT, -ENOMEM. */
 int ga_heap_lease(struct ga_heap *heap, ga_client_id client, ga_mcache_id mcache,
                   ga_span_class span_class, uint32_t count,
                   ga_page_id ret_pages[static GA_LEASE_MAX], uint32_t *ret_count);
 
 /* As ga_heap_lease, but the spans go into the mcache's ring, as many as it has room for and memory
- * allows: the client will find them there. Returns 0, -EINVAL, -EPERM, -ENOMEM. */
+ * allows: the client will find them there. Returns 0, -EINVAL, -EPERM, -EDQUOT, -ENOMEM; -EBADMSG
+ * where the mcache says that it took more than there was. */
 int ga_heap_lease_ahead(struct ga_heap *heap, ga_client_id client, ga_mcache_id mcache,
                         ga_span_class span_class, uint32_t count);
 
@@ -101,23 +106,44 @@ int ga_heap_return(struct ga_heap *heap, ga_client_id client, ga_mcache_id mcach
 /* Grant a span of its own for a large object, for the client to take (ga_slot_take_large); it falls
  * back if the client goes without having taken it. size_bytes > 32768, or any if alignment is more
  * than a page. alignment: of the object's address, a power of two up to GA_ALIGNMENT_MAX, or 0.
- * Returns 0, whether the memory is known to be zero, -EINVAL, -EPERM, -ENOMEM. */
+ * Returns 0, whether the memory is known to be zero, -EINVAL, -EPERM, -EDQUOT, -ENOMEM. */
 int ga_heap_large_alloc(struct ga_heap *heap, ga_client_id client, ga_mcache_id mcache,
                         uint64_t size_bytes, uint64_t alignment, bool noscan, ga_page_id *ret_page,
                         bool *ret_zeroed);
 
 /* Make the large object at page hold size_bytes > 32768 where it lies, with pages that follow it or
  * without its last ones. 0, -EINVAL (no such object), -EPERM, -EBUSY (it would become shorter, and
- * somebody holds it), -ENOMEM (the pages that follow are not free). */
+ * somebody holds it), -EDQUOT, -ENOMEM (the pages that follow are not free). */
 int ga_heap_large_resize(struct ga_heap *heap, ga_client_id client, ga_page_id page,
                          uint64_t size_bytes);
+
+/* The client did what no client does: it is granted nothing more, and keeps what it has until it is
+ * gone. */
+void ga_heap_quarantine(struct ga_heap *heap, ga_client_id client);
+
+/* An mcache whose words say what cannot be. Any client can write any mcache's words, but this one
+ * is spoilt. */
+struct ga_suspicion {
+    ga_client_id client;
+    ga_mcache_id mcache;
+    const char *what; /* as in "mcache 7 ..."; static */
+};
+/* Look at the words of the mcaches after *cursor, in a circle, until one of them is suspect, or
+ * *left have been looked at; both are moved on. Returns whether one is. */
+bool ga_heap_suspect_next(struct ga_heap *heap, uint32_t *cursor, uint32_t *left,
+                          struct ga_suspicion *ret);
+/* The first of client's own that is suspect; false if none is. */
+bool ga_heap_suspect_client(struct ga_heap *heap, ga_client_id client, struct ga_suspicion *ret);
+
+/* What the last -EDQUOT was about. */
+struct ga_quota_refusal ga_heap_last_refusal(const struct ga_heap *heap);
 
 /* Somebody has freed slots of spans that nobody leases: look at all pending bits. */
 void ga_heap_sweep_pending(struct ga_heap *heap);
 
 /* Roots. offset is the published object's, checked to be inside committed memory.
  * name is 1..GA_ROOT_NAME_MAX bytes. -EINVAL, -ENAMETOOLONG, -EEXIST, -ENOENT, -ENOSPC, -EPERM,
- * -ENOMEM. */
+ * -EDQUOT, -ENOMEM. */
 int ga_heap_publish(struct ga_heap *heap, ga_client_id client, const char *name, uint64_t offset);
 /* As publish, whether the name is taken or not; *ret_old_offset is what it stood for before, 0 for
  * nothing. */
@@ -129,8 +155,8 @@ int ga_heap_unpublish(struct ga_heap *heap, const char *name);
 
 /* Holds, of the object that begins at offset. hold: once more for client. 0, -EINVAL (no object can
  * begin there), -ENOTSUP (it is tiny), -ENOENT (it is freed already, and kept only for others),
- * -ENOSPC, -EOVERFLOW, -EPERM, -ENOMEM. release: once less; the last one of an object that was
- * freed meanwhile frees it. 0, -ENOENT (client does not hold it). */
+ * -ENOSPC, -EOVERFLOW, -EPERM, -EDQUOT, -ENOMEM. release: once less; the last one of an object that
+ * was freed meanwhile frees it. 0, -ENOENT (client does not hold it). */
 int ga_heap_hold(struct ga_heap *heap, ga_client_id client, uint64_t offset);
 int ga_heap_release(struct ga_heap *heap, ga_client_id client, uint64_t offset);
 /* Free the object with its last release. 0, -ENOENT (nobody holds it: who asked frees it), -EINVAL
@@ -213,10 +239,20 @@ struct ga_client_info {
     uint64_t mallocs; /* since it attached, or since this server took the heap over */
     uint64_t frees;
     uint64_t attached_ms; /* how long ago */
+    bool quarantined;
     char name[32];
 };
 /* The first attached client at or after number client; -ENOENT when there is none. */
 int ga_heap_next_client(struct ga_heap *heap, uint32_t client, struct ga_client_info *ret);
+
+struct ga_user_info {
+    uint32_t index;
+    uint32_t uid;
+    struct ga_amounts used;
+    struct ga_amounts allowed; /* 0 = unlimited */
+};
+/* The first user at or after index who has anything; -ENOENT when there is none. */
+int ga_heap_next_user(struct ga_heap *heap, uint32_t index, struct ga_user_info *ret);
 
 struct ga_root_info {
     uint32_t index;

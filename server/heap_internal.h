@@ -24,6 +24,7 @@ struct ga_client_record {
     uint32_t nmcaches;
     struct ga_span_list large; /* the large spans it asked for */
     uint64_t attached_ms;      /* by the effects' clock */
+    bool quarantined;
 };
 
 struct ga_heap {
@@ -69,6 +70,8 @@ struct ga_heap {
     uint32_t root_end;
     uint32_t hold_end;
 
+    struct ga_quota quota;
+
     uint64_t started_ms;
 };
 
@@ -111,8 +114,10 @@ void ga_mheap_set_owner(struct ga_heap *heap, ga_page_id page, ga_mcache_id owne
 
 /* lease.c */
 
-/* Find a span with free slots that nobody leases, or make one. 0 or -ENOMEM. */
-int ga_lease_find_span(struct ga_heap *heap, ga_span_class span_class, ga_page_id *ret_page);
+/* Find a span with free slots that nobody leases, or make one, for client to lease. 0, -EDQUOT or
+ * -ENOMEM. */
+int ga_lease_find_span(struct ga_heap *heap, ga_client_id client, ga_span_class span_class,
+                       ga_page_id *ret_page);
 /* Lease the span at page, which is on no list, to mcache. */
 void ga_lease_grant(struct ga_heap *heap, ga_mcache_id mcache, ga_page_id page);
 /* The lease on the span at page has ended, its claimed word given back: take it over. */
@@ -137,6 +142,8 @@ void ga_large_recover(struct ga_heap *heap, ga_client_id client);
 /* ring.c: make mcache's ring ready for a new client: backed, empty, its count where the server's
  * is. 0 or -ENOMEM. */
 int ga_ring_prepare(struct ga_heap *heap, ga_mcache_id mcache);
+/* Whether mcache can have taken as much from its ring as it says. */
+bool ga_ring_count_can_be(const struct ga_heap *heap, ga_mcache_id mcache);
 /* Rebuild the server's count of a ring, which must be backed, from its entries, and complete or
  * drop the grant that the former server was at: by the page table, which says whether it was made.
  */
@@ -144,17 +151,21 @@ void ga_ring_adopt(struct ga_heap *heap, ga_mcache_id mcache);
 
 /* clients.c */
 
-/* The record of mcache if it is client's, else NULL. */
+/* The record of mcache if it is client's, who is not in quarantine, else NULL. */
 struct ga_mcache_record *ga_clients_mcache(struct ga_heap *heap, ga_client_id client,
                                            ga_mcache_id mcache);
 bool ga_clients_is_attached(const struct ga_heap *heap, ga_client_id client);
-/* Make the records of clients and mcaches again from their tables, which are backed and right. */
-void ga_clients_rebuild(struct ga_heap *heap);
+/* Make the records of clients and mcaches again from their tables, which are backed and right.
+ * 0 or -EAGAIN (no accounts). */
+int ga_clients_rebuild(struct ga_heap *heap);
 
 /* holds.c: what client held is held no more by it; and: finish what another server was at, and show
  * again what is held. The table is backed and right. */
 void ga_holds_client_gone(struct ga_heap *heap, ga_client_id client);
 void ga_holds_adopt(struct ga_heap *heap);
+/* Enter the holds, and roots, of a heap that is taken over in the books. */
+void ga_holds_enter(struct ga_heap *heap);
+void ga_roots_enter(struct ga_heap *heap);
 /* Whether anybody holds the object. */
 bool ga_holds_any(struct ga_heap *heap, uint64_t offset);
 

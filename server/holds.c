@@ -119,9 +119,14 @@ int ga_heap_hold(struct ga_heap *heap, ga_client_id client, uint64_t offset)
     const struct ga_hold *of_others = find(heap, 0, offset);
     if (of_others && state_of(of_others) != GA_HOLD_HELD)
         return -ENOENT;
-    int r = find_unused(heap, &hold);
+    int r = ga_quota_take(heap, client, GA_QUOTA_HOLDS);
     if (r < 0)
         return r;
+    r = find_unused(heap, &hold);
+    if (r < 0) {
+        ga_quota_give(heap, client, GA_QUOTA_HOLDS);
+        return r;
+    }
     ga_store_relaxed(&hold->offset, offset);
     hold->page = slot.page;
     hold->client = client + 1;
@@ -136,6 +141,7 @@ static void drop(struct ga_heap *heap, struct ga_hold *hold)
 {
     set_state(hold, GA_HOLD_GONE);
     show_count(heap, hold->page);
+    ga_quota_give(heap, hold->client - 1, GA_QUOTA_HOLDS);
     set_state(hold, GA_HOLD_UNUSED);
 }
 
@@ -214,6 +220,13 @@ void ga_holds_client_gone(struct ga_heap *heap, ga_client_id client)
     for (uint32_t i = 0; i < heap->hold_end; i++)
         if (ga_hold_counts(state_of(&heap->holds[i])) && heap->holds[i].client == client + 1)
             remove_hold(heap, &heap->holds[i]);
+}
+
+void ga_holds_enter(struct ga_heap *heap)
+{
+    for (uint32_t i = 0; i < heap->hold_end; i++)
+        if (state_of(&heap->holds[i]) != GA_HOLD_UNUSED)
+            ga_quota_enter(heap, heap->holds[i].client - 1, GA_QUOTA_HOLDS);
 }
 
 void ga_holds_adopt(struct ga_heap *heap)

@@ -24,6 +24,7 @@ void ga_lease_grant(struct ga_heap *heap, ga_mcache_id mcache, ga_page_id page)
     ga_span_list_push(&record->leased, heap->mspans, page);
     record->leased_bytes += span->npages * GA_PAGE_SIZE;
     heap->nspans_leased++;
+    ga_quota_charge_span(heap, record->client_plus_1 - 1, page);
     ga_mheap_set_owner(heap, page, mcache);
     show_leased(heap, mcache);
 }
@@ -33,46 +34,6 @@ void ga_lease_note_length(struct ga_heap *heap, ga_page_id page, uint64_t npages
     const struct ga_mspan *span = &heap->mspans[page];
     heap->mcaches[span->owner].leased_bytes += (npages - span->npages) * GA_PAGE_SIZE;
     show_leased(heap, span->owner);
-}
-
-int ga_lease_find_span(struct ga_heap *heap, ga_span_class span_class, ga_page_id *ret_page)
-{
-    ga_page_id page = ga_mcentral_take(&heap->central[span_class], heap->mspans);
-    if (page) {
-        *ret_page = page;
-        return 0;
-    }
-    bool needzero;
-    uint64_t npages = ga_size_classes[span_class / 2].npages;
-    return ga_mheap_new_span(heap, span_class, npages, 0, ret_page, &needzero);
-}
-
-int ga_heap_lease(struct ga_heap *heap, ga_client_id client, ga_mcache_id mcache,
-                  ga_span_class span_class, uint32_t count,
-                  ga_page_id ret_pages[static GA_LEASE_MAX], uint32_t *ret_count)
-{
-    if (span_class < 2 || span_class >= GA_SPAN_CLASS_COUNT || count == 0 || count > GA_LEASE_MAX)
-        return -EINVAL;
-    if (!ga_clients_mcache(heap, client, mcache))
-        return -EPERM;
-
-    /* Full spans that others have freed slots of come before new ones. */
-    if (heap->central[span_class].full.count > 0)
-        ga_heap_sweep_pending(heap);
-    uint32_t n = 0;
-    int r = 0;
-    for (; n < count; n++) {
-        r = ga_lease_find_span(heap, span_class, &ret_pages[n]);
-        if (r < 0)
-            break;
-        ga_lease_grant(heap, mcache, ret_pages[n]);
-    }
-    if (n == 0) {
-        heap->effects.reclaim(heap->effects.data);
-        return r;
-    }
-    *ret_count = n;
-    return 0;
 }
 
 /* Find the place of a span that nobody leases any more and that is on no list of mcentral. */
@@ -91,6 +52,53 @@ static void settle(struct ga_heap *heap, ga_page_id page)
         ga_mcentral_put(&heap->central[span->span_class], heap->mspans, page, used, nslots);
 }
 
+int ga_lease_find_span(struct ga_heap *heap, ga_client_id client, ga_span_class span_class,
+                       ga_page_id *ret_page)
+{
+    uint64_t npages = ga_size_classes[span_class / 2].npages;
+    ga_page_id page = ga_quota_take_partial(heap, client, span_class);
+    int r = ga_quota_check_span(heap, client, page, npages);
+    if (r < 0 && page)
+        settle(heap, page);
+    if (r < 0)
+        return r;
+    if (page) {
+        *ret_page = page;
+        return 0;
+    }
+    bool needzero;
+    return ga_mheap_new_span(heap, span_class, npages, 0, ret_page, &needzero);
+}
+
+int ga_heap_lease(struct ga_heap *heap, ga_client_id client, ga_mcache_id mcache,
+                  ga_span_class span_class, uint32_t count,
+                  ga_page_id ret_pages[static GA_LEASE_MAX], uint32_t *ret_count)
+{
+    if (span_class < 2 || span_class >= GA_SPAN_CLASS_COUNT || count == 0 || count > GA_LEASE_MAX)
+        return -EINVAL;
+    if (!ga_clients_mcache(heap, client, mcache))
+        return -EPERM;
+
+    /* Full spans that others have freed slots of come before new ones. */
+    if (heap->central[span_class].full.count > 0)
+        ga_heap_sweep_pending(heap);
+    uint32_t n = 0;
+    int r = 0;
+    for (; n < count; n++) {
+        r = ga_lease_find_span(heap, client, span_class, &ret_pages[n]);
+        if (r < 0)
+            break;
+        ga_lease_grant(heap, mcache, ret_pages[n]);
+    }
+    if (n == 0) {
+        if (r == -ENOMEM)
+            heap->effects.reclaim(heap->effects.data);
+        return r;
+    }
+    *ret_count = n;
+    return 0;
+}
+
 /* Say that nobody holds the span, before its F is read. */
 static void clear_holder(struct ga_heap *heap, ga_page_id page)
 {
@@ -106,6 +114,7 @@ void ga_lease_end(struct ga_heap *heap, ga_page_id page)
     ga_span_list_remove(&record->leased, heap->mspans, page);
     record->leased_bytes -= span->npages * GA_PAGE_SIZE;
     heap->nspans_leased--;
+    ga_quota_leave_span(heap, record->client_plus_1 - 1, page);
     show_leased(heap, mcache);
 
     /* In this order: the owner (who frees from now on tells the server), the holder, and only then

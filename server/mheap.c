@@ -276,8 +276,10 @@ static int make_span(struct ga_heap *heap, ga_span_class span_class, uint64_t ru
     heap->spans_by_class[span_class / 2]++;
     heap->nspans_tiny += span_class == GA_SPAN_CLASS_TINY;
     heap->npages_inuse += npages;
-    if (client_plus_1)
+    if (client_plus_1) {
         ga_span_list_push(&heap->client_records[client_plus_1 - 1].large, heap->mspans, page);
+        ga_quota_charge_span(heap, client_plus_1 - 1, page);
+    }
     *ret_page = page;
     *ret_needzero = needzero;
     return 0;
@@ -310,6 +312,7 @@ void ga_mheap_disown_large(struct ga_heap *heap, ga_page_id page)
     if (span->client_plus_1 == 0)
         return;
     ga_span_list_remove(&heap->client_records[span->client_plus_1 - 1].large, heap->mspans, page);
+    ga_quota_leave_span(heap, span->client_plus_1 - 1, page);
     span->client_plus_1 = 0;
     uint64_t entry = ga_load_relaxed(&heap->page_table[page + 1]);
     ga_store_relaxed(&heap->page_table[page + 1], ga_entry_with_owner(entry, 0));
@@ -326,6 +329,7 @@ void ga_mheap_free_span(struct ga_heap *heap, ga_page_id page)
     heap->nspans_tiny -= span->span_class == GA_SPAN_CLASS_TINY;
     heap->npages_inuse -= span->npages;
     ga_mheap_disown_large(heap, page);
+    ga_quota_free_span(heap, page);
     uint64_t npages = span->npages;
     *span = (struct ga_mspan){0};
     ga_page_alloc_free(heap->pages, page, npages);

@@ -41,6 +41,7 @@ static void shrink(struct ga_heap *heap, ga_page_id page, uint64_t npages)
     uint64_t rest = heap->mspans[page].npages - npages;
     store_length(heap, page, npages, 0);
     note_length(heap, page, npages);
+    ga_quota_resize_span(heap, page, npages + rest);
     ga_page_alloc_free(heap->pages, page + npages, rest);
 }
 
@@ -51,6 +52,9 @@ static int extend(struct ga_heap *heap, ga_page_id page, uint64_t npages)
     uint64_t end = (uint64_t)page + npages;
     if (!are_free(heap, page + span->npages, more))
         return -ENOMEM;
+    int r = ga_quota_check_growth(heap, page, more);
+    if (r < 0)
+        return r;
     ga_page_alloc_take(heap->pages, page + span->npages, more);
     bool needzero = page + span->npages < heap->zeroed_from;
     heap->zeroed_from = end > heap->zeroed_from ? end : heap->zeroed_from;
@@ -59,6 +63,7 @@ static int extend(struct ga_heap *heap, ga_page_id page, uint64_t npages)
                          ga_entry_make(span->span_class, i, 0, GA_ENTRY_INUSE | GA_ENTRY_LARGE));
     store_length(heap, page, npages, needzero ? GA_ENTRY_NEEDZERO : 0);
     note_length(heap, page, npages);
+    ga_quota_resize_span(heap, page, npages - more);
     return 0;
 }
 

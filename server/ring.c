@@ -5,13 +5,21 @@
 
 #include "server/heap_internal.h"
 
-/* How many entries the ring has room for; 0 also where the client's count cannot be. */
-static uint64_t room(const struct ga_heap *heap, ga_mcache_id mcache)
+/* How many entries the ring has room for: 0 or more; -EBADMSG where the client's count cannot be.
+ */
+static int room(const struct ga_heap *heap, ga_mcache_id mcache)
 {
     uint64_t head = heap->mcaches[mcache].ring_head;
     /* Acquire: an entry is not written over before the client has done with it. */
     uint64_t taken = ga_load_acquire(&heap->view.mcaches[mcache].ring_taken);
-    return taken <= head && head - taken <= GA_RING_ENTRIES ? GA_RING_ENTRIES - (head - taken) : 0;
+    if (taken > head || head - taken > GA_RING_ENTRIES)
+        return -EBADMSG;
+    return (int)(GA_RING_ENTRIES - (head - taken));
+}
+
+bool ga_ring_count_can_be(const struct ga_heap *heap, ga_mcache_id mcache)
+{
+    return room(heap, mcache) >= 0;
 }
 
 static void put(struct ga_heap *heap, ga_mcache_id mcache, ga_page_id page)
@@ -32,10 +40,12 @@ int ga_heap_lease_ahead(struct ga_heap *heap, ga_client_id client, ga_mcache_id 
         return -EINVAL;
     if (!ga_clients_mcache(heap, client, mcache))
         return -EPERM;
-    uint64_t most = room(heap, mcache);
-    for (uint32_t n = 0; n < count && n < most; n++) {
+    int most = room(heap, mcache);
+    if (most < 0)
+        return most;
+    for (uint32_t n = 0; n < count && n < (uint32_t)most; n++) {
         ga_page_id page;
-        int r = ga_lease_find_span(heap, span_class, &page);
+        int r = ga_lease_find_span(heap, client, span_class, &page);
         if (r < 0)
             return r;
         put(heap, mcache, page);

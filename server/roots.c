@@ -73,14 +73,29 @@ static int check_publish(const struct ga_heap *heap, ga_client_id client, const 
     return is_in_span(heap, offset) ? 0 : -EINVAL;
 }
 
+/* Whoever is charged with the root is no more. */
+static void give(struct ga_heap *heap, const struct ga_root_entry *root)
+{
+    if (root->client)
+        ga_quota_give(heap, root->client - 1, GA_QUOTA_ROOTS);
+    else
+        ga_quota_give_left(heap, root->uid, GA_QUOTA_ROOTS);
+}
+
 static int add(struct ga_heap *heap, ga_client_id client, const char *name, uint64_t offset)
 {
-    uint32_t index = 0;
-    int r = find_free(heap, &index);
+    int r = ga_quota_take(heap, client, GA_QUOTA_ROOTS);
     if (r < 0)
         return r;
+    uint32_t index = 0;
+    r = find_free(heap, &index);
+    if (r < 0) {
+        ga_quota_give(heap, client, GA_QUOTA_ROOTS);
+        return r;
+    }
     struct ga_root_entry *root = &heap->roots[index];
     root->client = client + 1;
+    root->uid = heap->clients[client].uid;
     ga_store_relaxed(&root->offset, offset);
     snprintf(root->name, sizeof(root->name), "%s", name);
     /* Pairs with who reads meta: a root in use has its name and its object. */
@@ -113,8 +128,15 @@ int ga_heap_replace(struct ga_heap *heap, ga_client_id client, const char *name,
         return r;
     }
     struct ga_root_entry *root = &heap->roots[index];
+    if (root->client != client + 1) {
+        r = ga_quota_take(heap, client, GA_QUOTA_ROOTS);
+        if (r < 0)
+            return r;
+        give(heap, root);
+    }
     *ret_old_offset = ga_load_relaxed(&root->offset);
     root->client = client + 1;
+    root->uid = heap->clients[client].uid;
     /* One store: who reads meta finds the old object or the new one, whenever this server ends. */
     ga_store_release(&root->offset, offset);
     return 0;
@@ -142,6 +164,7 @@ int ga_heap_unpublish(struct ga_heap *heap, const char *name)
     uint32_t index = find(heap, name);
     if (index == heap->root_end)
         return -ENOENT;
+    give(heap, &heap->roots[index]);
     ga_store_release(&heap->roots[index].used, 0);
     heap->nroots--;
     return 0;
@@ -149,9 +172,28 @@ int ga_heap_unpublish(struct ga_heap *heap, const char *name)
 
 void ga_roots_client_gone(struct ga_heap *heap, ga_client_id client)
 {
-    for (uint32_t index = 0; index < heap->root_end; index++)
-        if (heap->roots[index].client == client + 1)
-            heap->roots[index].client = 0;
+    for (uint32_t index = 0; index < heap->root_end; index++) {
+        struct ga_root_entry *root = &heap->roots[index];
+        if (!is_used(heap, index) || root->client != client + 1)
+            continue;
+        give(heap, root);
+        root->client = 0;
+        ga_quota_take_left(heap, root->uid, GA_QUOTA_ROOTS);
+    }
+}
+
+void ga_roots_enter(struct ga_heap *heap)
+{
+    for (uint32_t index = 0; index < heap->root_end; index++) {
+        const struct ga_root_entry *root = &heap->roots[index];
+        if (!is_used(heap, index))
+            continue;
+        heap->nroots++;
+        if (root->client)
+            ga_quota_enter(heap, root->client - 1, GA_QUOTA_ROOTS);
+        else
+            ga_quota_take_left(heap, root->uid, GA_QUOTA_ROOTS);
+    }
 }
 
 int ga_heap_next_root(struct ga_heap *heap, uint32_t index, struct ga_root_info *ret)

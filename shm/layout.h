@@ -151,7 +151,8 @@ struct ga_root_entry {
     uint32_t client;         /* index + 1 of who published it */
     _Atomic uint64_t offset; /* of the object, from the heap's base */
     char name[GA_ROOT_NAME_MAX + 1];
-    uint8_t reserved[48];
+    uint32_t uid; /* of who published it, who is charged with it also when gone */
+    uint8_t reserved[44];
 };
 static_assert(sizeof(struct ga_root_entry) == 320, "layout");
 static_assert(offsetof(struct ga_root_entry, name) == 16, "layout");

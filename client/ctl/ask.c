@@ -60,6 +60,21 @@ static int ask_client_part(const struct ga_ctl *ctl, uint64_t cursor, struct ga_
     return err;
 }
 
+static int ask_user_part(const struct ga_ctl *ctl, uint64_t cursor, struct ga_answer *ret_answer,
+                         uint64_t *ret_next)
+{
+    Goalloc__V1__ListUsers body = GOALLOC__V1__LIST_USERS__INIT;
+    Goalloc__V1__Envelope request = GOALLOC__V1__ENVELOPE__INIT;
+    body.cursor = cursor;
+    request.body_case = GOALLOC__V1__ENVELOPE__BODY_LIST_USERS;
+    request.list_users = &body;
+    int err =
+        ga_source_ask(&ctl->source, &request, GOALLOC__V1__ENVELOPE__BODY_USER_LIST, ret_answer);
+    if (err == 0)
+        *ret_next = ret_answer->message->user_list->next;
+    return err;
+}
+
 static int ask_root_part(const struct ga_ctl *ctl, uint64_t cursor, struct ga_answer *ret_answer,
                          uint64_t *ret_next)
 {
@@ -146,6 +161,11 @@ int ga_ask_spans(const struct ga_ctl *ctl, struct ga_parts *ret_parts)
 int ga_ask_clients(const struct ga_ctl *ctl, struct ga_parts *ret_parts)
 {
     return ask_all(ctl, ask_client_part, ret_parts);
+}
+
+int ga_ask_users(const struct ga_ctl *ctl, struct ga_parts *ret_parts)
+{
+    return ask_all(ctl, ask_user_part, ret_parts);
 }
 
 int ga_ask_roots(const struct ga_ctl *ctl, struct ga_parts *ret_parts)

@@ -30,10 +30,12 @@ static void json_client(const struct ga_ctl *ctl, struct ga_json *json,
         ga_json_number(json, "mallocs", client->mallocs);
         ga_json_number(json, "frees", client->frees);
         ga_json_number(json, "attached_ms", client->attached_ms);
+        ga_json_bool(json, "quarantined", client->quarantined);
     } else {
         ga_json_null(json, "mallocs");
         ga_json_null(json, "frees");
         ga_json_null(json, "attached_ms");
+        ga_json_null(json, "quarantined");
     }
     ga_json_end(json);
 }
@@ -63,7 +65,7 @@ static void table_client(const struct ga_ctl *ctl, struct ga_table *table,
     ga_table_number(table, client->spans);
     ga_table_size(table, client->leased_bytes);
     if (!knows_deeds(ctl)) {
-        for (int i = 0; i < 3; i++)
+        for (int i = 0; i < 4; i++)
             ga_table_cell(table, "-");
         return;
     }
@@ -72,6 +74,7 @@ static void table_client(const struct ga_ctl *ctl, struct ga_table *table,
     ga_table_number(table, client->mallocs);
     ga_table_number(table, client->frees);
     ga_table_cell(table, "%s", attached);
+    ga_table_cell(table, "%s", client->quarantined ? "quarantined" : "good");
 }
 
 static int print_clients(const struct ga_ctl *ctl, const struct ga_parts *parts)
@@ -87,6 +90,7 @@ static int print_clients(const struct ga_ctl *ctl, const struct ga_parts *parts)
         {.title = "MALLOCS", .align = GA_TABLE_RIGHT},
         {.title = "FREES", .align = GA_TABLE_RIGHT},
         {.title = "AGE", .align = GA_TABLE_RIGHT},
+        {.title = "STATE", .align = GA_TABLE_LEFT},
     };
     struct ga_table *table = ga_table_new(columns, sizeof(columns) / sizeof(columns[0]));
     for (size_t i = 0; i < parts->count; i++) {

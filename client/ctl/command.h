@@ -38,6 +38,7 @@ int ga_ctl_classes(const struct ga_ctl *ctl);
 int ga_ctl_arenas(const struct ga_ctl *ctl);
 int ga_ctl_spans(const struct ga_ctl *ctl);
 int ga_ctl_clients(const struct ga_ctl *ctl);
+int ga_ctl_users(const struct ga_ctl *ctl);
 int ga_ctl_roots(const struct ga_ctl *ctl);
 /* Returns GA_CTL_FAULTS where the heap has faults. */
 int ga_ctl_check(const struct ga_ctl *ctl);

@@ -21,6 +21,7 @@ static const struct ga_command commands[] = {
     {"arenas", "the heap's address space, 64 MiB by 64 MiB", ga_ctl_arenas, NULL},
     {"spans", "every span in use: where, what size, how full, whose", ga_ctl_spans, NULL},
     {"clients", "the attached processes, what they hold and what they did", ga_ctl_clients, NULL},
+    {"users", "what each user has, and may have; not with --shm", ga_ctl_users, NULL},
     {"roots", "the objects published under a name", ga_ctl_roots, NULL},
     {"check", "look for faults: every table and word against each other", ga_ctl_check, NULL},
     {"destroy", "NAME: remove a heap whose server is dead", NULL, ga_ctl_destroy},

@@ -11,6 +11,7 @@
 #include "server/shell/connection.h"
 #include "server/shell/log.h"
 #include "server/shell/process.h"
+#include "server/shell/quarantine.h"
 #include "server/shell/server.h"
 
 static void on_closed(uv_handle_t *handle)
@@ -43,6 +44,7 @@ void ga_attachment_end(struct ga_attachment *attachment)
 {
     if (attachment->ended)
         return;
+    ga_quarantine_look_at(attachment);
     ga_heap_client_gone(attachment->server->heap, attachment->client);
     ga_attachment_abandon(attachment);
 }
@@ -67,7 +69,8 @@ static void link_to(struct ga_attachment *attachment, struct ga_server *server)
 }
 
 /* Begin to watch pidfd, which is the attachment's from then on. */
-static int watch(struct ga_server *server, uint32_t pid, int pidfd, struct ga_attachment **ret)
+static int watch(struct ga_server *server, uint32_t pid, uint32_t uid, int pidfd,
+                 struct ga_attachment **ret)
 {
     struct ga_attachment *attachment = calloc(1, sizeof(*attachment));
     if (!attachment)
@@ -80,6 +83,7 @@ static int watch(struct ga_server *server, uint32_t pid, int pidfd, struct ga_at
     attachment->watch.data = attachment;
     attachment->pidfd = pidfd;
     attachment->pid = pid;
+    attachment->uid = uid;
     attachment->server = server;
     link_to(attachment, server);
     *ret = attachment;
@@ -108,7 +112,7 @@ int ga_attachment_new(struct ga_connection *connection, struct ga_attachment **r
     if (r < 0)
         return r;
     struct ga_attachment *attachment = NULL;
-    r = watch(server, peer->pid, pidfd, &attachment);
+    r = watch(server, peer->pid, peer->uid, pidfd, &attachment);
     if (r < 0) {
         close(pidfd);
         return r;
@@ -136,7 +140,7 @@ static int adopt(struct ga_server *server, const struct ga_client_info *client)
     if (r < 0)
         return r;
     struct ga_attachment *attachment = NULL;
-    r = watch(server, client->pid, pidfd, &attachment);
+    r = watch(server, client->pid, client->uid, pidfd, &attachment);
     if (r < 0) {
         close(pidfd);
         return r;

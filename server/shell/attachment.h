@@ -26,9 +26,11 @@ struct ga_attachment {
     uv_poll_t watch;
     int pidfd;
     uint32_t pid;
+    uint32_t uid;
     ga_client_id client;
     uint32_t nmcaches; /* that it was given */
     bool ended;
+    bool quarantined; /* quarantine.h */
     struct ga_server *server;
     struct ga_connection *connection; /* NULL = it has hung up */
     struct ga_attachment *next;

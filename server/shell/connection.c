@@ -20,10 +20,12 @@
 #include "server/shell/attachment.h"
 #include "server/shell/dispatch.h"
 #include "server/shell/log.h"
+#include "server/shell/quarantine.h"
 #include "server/shell/reply.h"
 #include "server/shell/server.h"
 
 #define QUEUE_MAX_BYTES (UINT64_C(4) * 1024 * 1024)
+#define HELLO_MS        10000u
 #define TURN_MESSAGES   64u /* most take a few microseconds each */
 
 struct queued_write {
@@ -151,10 +153,12 @@ static void refuse_bytes(struct ga_connection *connection, int err)
 {
     const char *why = err == -EMSGSIZE ? "a message over the limit of size"
                                        : "bytes that are no message of this protocol";
-    if (ga_log_limit_allows(&connection->server->bad_peers, ga_world_now_ms()))
+    ga_reply_failure(connection, 0, err, "the server was sent %s", why);
+    if (connection->attachment)
+        ga_quarantine(connection->attachment, "it sent %s", why);
+    else if (ga_log_limit_allows(&connection->server->bad_peers, ga_world_now_ms()))
         ga_log(GA_LOG_WARNING, "process %" PRIu32 " sent %s: its connection is closed",
                connection->peer.pid, why);
-    ga_reply_failure(connection, 0, err, "the server was sent %s", why);
     ga_connection_close(connection);
 }
 
@@ -242,6 +246,44 @@ bool ga_connection_go_on(struct ga_connection *connection)
 
 /* ---- beginning ---- */
 
+/* As many as the user may have, this one among them. */
+static bool is_one_too_many(const struct ga_connection *connection)
+{
+    const struct ga_server *server = connection->server;
+    uint64_t most = server->world->options->user_quota.of[GA_QUOTA_CONNECTIONS];
+    uint64_t count = 0;
+    for (const struct ga_connection *c = server->connections; most && c; c = c->next)
+        count += !c->closing && c->peer.uid == connection->peer.uid;
+    return count > most;
+}
+
+/* Whoever is not to be served is told when it has said Hello: an answer before that might be lost
+ * when the connection closes. */
+static void judge(struct ga_connection *connection, int fd)
+{
+    struct ga_server *server = connection->server;
+    connection->accepted_ms = ga_world_now_ms();
+    connection->not_allowed = !ga_access_allows(server->access, &connection->peer, fd);
+    connection->one_too_many = !connection->not_allowed && is_one_too_many(connection);
+    if ((connection->not_allowed || connection->one_too_many) &&
+        ga_log_limit_allows(&server->refused_peers, connection->accepted_ms))
+        ga_log(GA_LOG_WARNING, "process %" PRIu32 " of user %" PRIu32 " is refused: %s",
+               connection->peer.pid, connection->peer.uid,
+               connection->not_allowed ? "it is on no list of who may use the heap"
+                                       : "its user has as many connections as it may have");
+}
+
+void ga_connection_expire(struct ga_connection *connection, uint64_t now_ms)
+{
+    if (connection->greeted || connection->closing || now_ms - connection->accepted_ms < HELLO_MS)
+        return;
+    if (ga_log_limit_allows(&connection->server->bad_peers, now_ms))
+        ga_log(GA_LOG_WARNING,
+               "process %" PRIu32 " has connected and not said Hello: its connection is closed",
+               connection->peer.pid);
+    ga_connection_close(connection);
+}
+
 static int begin(struct ga_connection *connection, uv_stream_t *listening)
 {
     uv_stream_t *stream = (uv_stream_t *)&connection->handle;
@@ -251,9 +293,10 @@ static int begin(struct ga_connection *connection, uv_stream_t *listening)
         r = uv_fileno((uv_handle_t *)stream, &fd);
     if (r == 0)
         r = ga_peer_of_socket(fd, &connection->peer);
-    if (r == 0)
-        r = uv_read_start(stream, on_space_wanted, on_read);
-    return r;
+    if (r < 0)
+        return r;
+    judge(connection, fd);
+    return uv_read_start(stream, on_space_wanted, on_read);
 }
 
 int ga_connection_accept(struct ga_server *server, uv_stream_t *listening)

@@ -23,6 +23,9 @@ struct ga_connection {
     struct ga_connection *next;
     struct ga_connection *previous;
     struct ga_peer peer;
+    uint64_t accepted_ms;
+    bool not_allowed;  /* by the lists of users and groups */
+    bool one_too_many; /* for its user's quota */
     bool greeted;      /* has said Hello */
     bool was_attached; /* at some time */
     bool closing;
@@ -31,6 +34,7 @@ struct ga_connection {
     unsigned handled_in_turn;         /* and how many messages then */
     struct ga_attachment *attachment; /* NULL = not attached */
     uint32_t nwaits;                  /* for roots (waiters.h) */
+    uint64_t relief_asked_ms;         /* when others of its user were asked for memory for it */
     size_t queued_bytes;              /* of output, with what keeping it costs */
     char client_name[GA_CLIENT_NAME_BYTES];
     struct ga_frame_reader reader;
@@ -47,6 +51,9 @@ bool ga_connection_go_on(struct ga_connection *connection);
 /* Send a message. A client that does not read what it is sent loses the connection, once 4 MiB are
  * waiting for it. */
 void ga_connection_send(struct ga_connection *connection, const Goalloc__V1__Envelope *message);
+
+/* Drop one that has not said Hello for too long. */
+void ga_connection_expire(struct ga_connection *connection, uint64_t now_ms);
 
 /* Ask the client, if it is attached, to give back what it does not use. Left out while it has yet
  * to read what was sent before. */

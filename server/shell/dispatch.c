@@ -71,6 +71,7 @@ static const struct route routes[] = {
     {GOALLOC__V1__ENVELOPE__BODY_GET_STATUS, REQUEST, NEEDS_HELLO, ga_handle_get_status},
     {GOALLOC__V1__ENVELOPE__BODY_LIST_SPANS, REQUEST, NEEDS_HELLO, ga_handle_list_spans},
     {GOALLOC__V1__ENVELOPE__BODY_LIST_CLIENTS, REQUEST, NEEDS_HELLO, ga_handle_list_clients},
+    {GOALLOC__V1__ENVELOPE__BODY_LIST_USERS, REQUEST, NEEDS_HELLO, ga_handle_list_users},
     {GOALLOC__V1__ENVELOPE__BODY_LIST_ROOTS, REQUEST, NEEDS_HELLO, ga_handle_list_roots},
     {GOALLOC__V1__ENVELOPE__BODY_LIST_ARENAS, REQUEST, NEEDS_HELLO, ga_handle_list_arenas},
     {GOALLOC__V1__ENVELOPE__BODY_SYNC, REQUEST, NEEDS_HELLO, ga_handle_sync},
@@ -90,7 +91,17 @@ static const struct route *find_route(Goalloc__V1__Envelope__BodyCase body_case)
 
 static void greet(struct ga_connection *connection, const Goalloc__V1__Envelope *message)
 {
-    if (message->body_case != GOALLOC__V1__ENVELOPE__BODY_HELLO) {
+    if (connection->not_allowed) {
+        ga_reply_failure(connection, message->id, -EACCES,
+                         "user %" PRIu32 " is not among those that may use this heap",
+                         connection->peer.uid);
+        ga_connection_close(connection);
+    } else if (connection->one_too_many) {
+        ga_reply_failure(connection, message->id, -EDQUOT,
+                         "user %" PRIu32 " has as many connections as it may have",
+                         connection->peer.uid);
+        ga_connection_close(connection);
+    } else if (message->body_case != GOALLOC__V1__ENVELOPE__BODY_HELLO) {
         ga_reply_failure(connection, message->id, -EPROTO, "the first message must be Hello");
         ga_connection_close(connection);
     } else if (message->id == 0) {

@@ -10,10 +10,13 @@
 #include "server/shell/attachment.h"
 #include "server/shell/connection.h"
 #include "server/shell/log.h"
+#include "server/shell/quarantine.h"
 #include "server/shell/reply.h"
 #include "server/shell/server.h"
 #include "server/shell/size_text.h"
 #include "shm/size_class.h"
+
+#define RELIEF_INTERVAL_MS 100u
 
 void ga_fail_for_memory(struct ga_connection *connection, uint64_t id)
 {
@@ -24,6 +27,28 @@ void ga_fail_for_memory(struct ga_connection *connection, uint64_t id)
     else
         ga_reply_failure(connection, id, -ENOMEM, "the heap is at its limit of %s",
                          ga_size_format(world->limit_bytes, limit));
+}
+
+void ga_fail_for_quota(struct ga_connection *connection, uint64_t id)
+{
+    struct ga_quota_refusal refusal = ga_heap_last_refusal(connection->server->heap);
+    ga_reply_failure(connection, id, -EDQUOT, "the %s's quota of %" PRIu64 " %s is used up",
+                     refusal.of_client ? "client" : "user", refusal.allowed,
+                     ga_quota_kind_name(refusal.kind));
+}
+
+/* The same, and have the user's processes give back what they do not use; not too often, since who
+ * has used up a quota may go on asking. */
+static void fail_for_spans(struct ga_connection *connection, uint64_t id)
+{
+    ga_fail_for_quota(connection, id);
+    uint64_t now_ms = ga_world_now_ms();
+    if (now_ms - connection->relief_asked_ms < RELIEF_INTERVAL_MS)
+        return;
+    connection->relief_asked_ms = now_ms;
+    for (struct ga_connection *c = connection->server->connections; c; c = c->next)
+        if (c->peer.uid == connection->peer.uid)
+            ga_connection_ask_reclaim(c);
 }
 
 /* ---- clients and mcaches ---- */
@@ -39,6 +64,8 @@ static void fail_attach(struct ga_connection *connection, uint64_t id, int err)
                          GA_CLIENT_COUNT);
     else if (err == -ENOMEM)
         ga_fail_for_memory(connection, id);
+    else if (err == -EDQUOT)
+        ga_fail_for_quota(connection, id);
     else
         ga_reply_failure(connection, id, err, "the server cannot watch the client: %s",
                          ga_error_text(err));
@@ -63,6 +90,11 @@ void ga_handle_attach(struct ga_connection *connection, const Goalloc__V1__Envel
         ga_reply_failure(connection, message->id, -EAGAIN,
                          "process %" PRIu32 " is attached %u times, the most it can be", pid,
                          GA_PROCESS_ATTACHMENTS_MAX);
+        return;
+    }
+    if (ga_quarantine_has(connection->server, pid)) {
+        ga_reply_failure(connection, message->id, -EPERM,
+                         "process %" PRIu32 " is in quarantine for what it did before", pid);
         return;
     }
     struct ga_attachment *attachment;
@@ -108,8 +140,9 @@ void ga_handle_new_mcache(struct ga_connection *connection, const Goalloc__V1__E
     ga_mcache_id mcache;
     server->world->refused_memory = false;
     int r = ga_heap_new_mcache(server->heap, attachment->client, &mcache);
-    if (r == -ENOMEM) {
-        ga_fail_for_memory(connection, message->id);
+    if (r == -ENOMEM || r == -EDQUOT) {
+        r == -ENOMEM ? ga_fail_for_memory(connection, message->id)
+                     : ga_fail_for_quota(connection, message->id);
         return;
     }
     if (r < 0) {
@@ -126,9 +159,11 @@ void ga_handle_new_mcache(struct ga_connection *connection, const Goalloc__V1__E
     ga_reply(connection, message->id, &reply);
 }
 
+/* Somebody else's id is no slip: a client knows its own only from the server. */
 static void fail_mcache(struct ga_connection *connection, uint64_t id, uint32_t mcache)
 {
     ga_reply_failure(connection, id, -EPERM, "mcache %" PRIu32 " is not the client's", mcache);
+    ga_quarantine(connection->attachment, "it asked for memory for mcache %" PRIu32, mcache);
 }
 
 /* ---- spans ---- */
@@ -171,6 +206,10 @@ void ga_handle_lease(struct ga_connection *connection, const Goalloc__V1__Envelo
         ga_fail_for_memory(connection, message->id);
         return;
     }
+    if (r == -EDQUOT) {
+        fail_for_spans(connection, message->id);
+        return;
+    }
     if (r < 0) {
         fail_mcache(connection, message->id, lease->mcache);
         return;
@@ -194,11 +233,14 @@ void ga_handle_lease_ahead(struct ga_connection *connection, const Goalloc__V1__
                 ? ga_heap_lease_ahead(server->heap, connection->attachment->client, note->mcache,
                                       (ga_span_class)note->span_class, note->count)
                 : -EINVAL;
-    if (r < 0 && r != -ENOMEM && ga_log_limit_allows(&server->bad_notes, ga_world_now_ms()))
-        ga_log(GA_LOG_WARNING,
-               "process %" PRIu32 " asks for %" PRIu32 " spans of class %" PRIu32
-               " for mcache %" PRIu32 ": ignored",
-               connection->peer.pid, note->count, note->span_class, note->mcache);
+    if (r == -EBADMSG)
+        ga_quarantine(connection->attachment,
+                      "mcache %" PRIu32 " has taken more from its ring than was put there",
+                      note->mcache);
+    else if (r < 0 && r != -ENOMEM && r != -EDQUOT)
+        ga_quarantine(connection->attachment,
+                      "it asked for %" PRIu32 " spans of class %" PRIu32 " for mcache %" PRIu32,
+                      note->count, note->span_class, note->mcache);
 }
 
 /* Whether a note keeps to the protocol's limit of pages (proto/README.md). */
@@ -206,23 +248,14 @@ static bool note_is_sound(struct ga_connection *connection, size_t npages)
 {
     if (npages <= GA_RETURN_MAX_PAGES)
         return true;
-    if (ga_log_limit_allows(&connection->server->bad_notes, ga_world_now_ms()))
-        ga_log(GA_LOG_WARNING,
-               "process %" PRIu32 " sent a note of %zu pages, and the most is %u: ignored",
-               connection->peer.pid, npages, GA_RETURN_MAX_PAGES);
+    ga_quarantine(connection->attachment, "it sent a note of %zu pages, and the most is %u", npages,
+                  GA_RETURN_MAX_PAGES);
     return false;
 }
 
 static const char *why_not_returned(int err)
 {
-    switch (err) {
-    case -EPERM:
-        return "the mcache is not its own";
-    case -EAGAIN:
-        return "its holder word does not say so";
-    default:
-        return "it is not leased to the mcache";
-    }
+    return err == -EAGAIN ? "its holder word does not say so" : "it is not leased to the mcache";
 }
 
 void ga_handle_return(struct ga_connection *connection, const Goalloc__V1__Envelope *message)
@@ -234,6 +267,11 @@ void ga_handle_return(struct ga_connection *connection, const Goalloc__V1__Envel
         return;
     for (size_t i = 0; i < note->n_pages; i++) {
         int r = ga_heap_return(server->heap, client, note->mcache, note->pages[i]);
+        if (r == -EPERM) {
+            ga_quarantine(connection->attachment, "it returned spans of mcache %" PRIu32,
+                          note->mcache);
+            return;
+        }
         if (r < 0 && ga_log_limit_allows(&server->bad_notes, ga_world_now_ms()))
             ga_log(GA_LOG_WARNING,
                    "process %" PRIu32 " says that mcache %" PRIu32 " returned page %" PRIu32
@@ -260,7 +298,9 @@ static void fail_large(struct ga_connection *connection, uint64_t id, int err,
 {
     uint64_t limit_bytes = connection->server->world->limit_bytes;
     char limit[GA_SIZE_TEXT_BYTES];
-    if (err == -EPERM)
+    if (err == -EDQUOT)
+        fail_for_spans(connection, id);
+    else if (err == -EPERM)
         fail_mcache(connection, id, wanted->mcache);
     else if (err == -EINVAL && (wanted->alignment > GA_ALIGNMENT_MAX ||
                                 (wanted->alignment & (wanted->alignment - 1)) != 0))
@@ -316,6 +356,8 @@ void ga_handle_large_resize(struct ga_connection *connection, const Goalloc__V1_
     else if (r == -ENOMEM)
         ga_reply_failure(connection, message->id, r,
                          "the pages that follow page %" PRIu32 " are not free", wanted->page);
+    else if (r == -EDQUOT)
+        ga_fail_for_quota(connection, message->id);
     else if (r == -EBUSY)
         ga_reply_failure(connection, message->id, r,
                          "the object at page %" PRIu32 " is held, and stays as long as it is",

@@ -30,6 +30,9 @@ static void fail_hold(struct ga_connection *connection, uint64_t id, int err, ui
                          "the object at offset 0x%" PRIx64 " is held as often as can be counted",
                          offset);
         break;
+    case -EDQUOT:
+        ga_fail_for_quota(connection, id);
+        break;
     case -ENOMEM:
         ga_fail_for_memory(connection, id);
         break;

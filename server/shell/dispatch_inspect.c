@@ -16,10 +16,12 @@
 /* Encoded, each entry has a tag and a length of 3 bytes together, each number a tag and at most 5
  * bytes (32 bits) or 10 (64 bits), a short text a tag and a length. */
 #define SPAN_MAX_BYTES   (3 + 7 * 6)
-#define CLIENT_MAX_BYTES (3 + 4 * 6 + (2 + 31) + 5 * 11)
+#define CLIENT_MAX_BYTES (3 + 4 * 6 + (2 + 31) + 5 * 11 + 2)
+#define USER_MAX_BYTES   (3 + 6 + 12 * 11)
 #define ARENA_MAX_BYTES  (3 + 5 * 6)
 #define LIST_ARENAS      ((GA_LIST_MAX_BYTES - 64) / ARENA_MAX_BYTES)
 #define LIST_SPANS       ((GA_LIST_MAX_BYTES - 64) / SPAN_MAX_BYTES)
+#define LIST_USERS       ((GA_LIST_MAX_BYTES - 64) / USER_MAX_BYTES)
 #define LIST_CLIENTS     ((GA_LIST_MAX_BYTES - 64) / CLIENT_MAX_BYTES)
 
 #define NCLASSES (GA_SPAN_CLASS_COUNT / 2)
@@ -167,6 +169,7 @@ static void fill_client(struct ga_client_info *info, Goalloc__V1__ClientInfo *cl
     client->mallocs = info->mallocs;
     client->frees = info->frees;
     client->attached_ms = info->attached_ms;
+    client->quarantined = info->quarantined;
 }
 
 void ga_handle_list_clients(struct ga_connection *connection, const Goalloc__V1__Envelope *message)
@@ -193,6 +196,49 @@ void ga_handle_list_clients(struct ga_connection *connection, const Goalloc__V1_
     Goalloc__V1__Envelope reply = GOALLOC__V1__ENVELOPE__INIT;
     reply.body_case = GOALLOC__V1__ENVELOPE__BODY_CLIENT_LIST;
     reply.client_list = &body;
+    ga_reply(connection, message->id, &reply);
+}
+
+static void fill_user(const struct ga_user_info *info, Goalloc__V1__UserInfo *user)
+{
+    goalloc__v1__user_info__init(user);
+    user->uid = info->uid;
+    user->used_bytes = info->used.of[GA_QUOTA_BYTES];
+    user->used_spans = info->used.of[GA_QUOTA_SPANS];
+    user->used_mcaches = info->used.of[GA_QUOTA_MCACHES];
+    user->used_connections = info->used.of[GA_QUOTA_CONNECTIONS];
+    user->used_roots = info->used.of[GA_QUOTA_ROOTS];
+    user->used_holds = info->used.of[GA_QUOTA_HOLDS];
+    user->allowed_bytes = info->allowed.of[GA_QUOTA_BYTES];
+    user->allowed_spans = info->allowed.of[GA_QUOTA_SPANS];
+    user->allowed_mcaches = info->allowed.of[GA_QUOTA_MCACHES];
+    user->allowed_connections = info->allowed.of[GA_QUOTA_CONNECTIONS];
+    user->allowed_roots = info->allowed.of[GA_QUOTA_ROOTS];
+    user->allowed_holds = info->allowed.of[GA_QUOTA_HOLDS];
+}
+
+void ga_handle_list_users(struct ga_connection *connection, const Goalloc__V1__Envelope *message)
+{
+    Goalloc__V1__UserInfo users[LIST_USERS];
+    Goalloc__V1__UserInfo *list[LIST_USERS];
+    Goalloc__V1__UserList body = GOALLOC__V1__USER_LIST__INIT;
+    body.users = list;
+    uint64_t cursor = message->list_users->cursor;
+    struct ga_user_info info;
+    while (cursor < GA_ACCOUNT_COUNT &&
+           ga_heap_next_user(connection->server->heap, (uint32_t)cursor, &info) == 0) {
+        if (body.n_users == LIST_USERS) {
+            body.next = info.index;
+            break;
+        }
+        size_t i = body.n_users++;
+        fill_user(&info, &users[i]);
+        list[i] = &users[i];
+        cursor = (uint64_t)info.index + 1;
+    }
+    Goalloc__V1__Envelope reply = GOALLOC__V1__ENVELOPE__INIT;
+    reply.body_case = GOALLOC__V1__ENVELOPE__BODY_USER_LIST;
+    reply.user_list = &body;
     ga_reply(connection, message->id, &reply);
 }
 

@@ -39,6 +39,9 @@ static void fail_publish(struct ga_connection *connection, uint64_t id, int err,
         ga_reply_failure(connection, id, err, "there are %u roots, the most there can be",
                          GA_ROOT_COUNT);
         break;
+    case -EDQUOT:
+        ga_fail_for_quota(connection, id);
+        break;
     case -ENOMEM:
         ga_fail_for_memory(connection, id);
         break;

@@ -1,8 +1,8 @@
 /* Whether a socket file is stale is asked by connecting: the kernel refuses where nobody listens.
  * Asking, removing and making anew happen under the directory's lock, so that two servers that
  * start at once do not remove each other's socket; so does removing it at the end. The file is made
- * with mode 0600 from the beginning (the mode is the descriptor's), so there is no moment in which
- * others could connect. */
+ * with mode 0600 from the beginning (the mode is the descriptor's), and gets other rights before
+ * the socket listens, so there is no moment in which others could connect. */
 #include "server/shell/listener.h"
 
 #include <errno.h>
@@ -98,13 +98,21 @@ static void log_bind_error(const char *path, const char *directory, int err)
         ga_log(GA_LOG_ERROR, "the socket %s cannot be made: %s", path, strerror(-err));
 }
 
-static int bind_and_listen(int fd, const char *path, const char *directory)
+static int bind_and_listen(int fd, const char *path, const char *directory,
+                           const struct ga_access *access)
 {
     struct sockaddr_un address = address_of(path);
     int r = 0;
     if (fchmod(fd, 0600) < 0 || bind(fd, (struct sockaddr *)&address, sizeof(address)) < 0) {
         r = -errno;
         log_bind_error(path, directory, r);
+        return r;
+    }
+    r = ga_access_apply_to_socket(access, path);
+    if (r < 0) {
+        ga_log(GA_LOG_ERROR, "the socket %s cannot be given its group and mode: %s", path,
+               strerror(-r));
+        unlink(path);
         return r;
     }
     if (listen(fd, BACKLOG) < 0) {
@@ -115,7 +123,7 @@ static int bind_and_listen(int fd, const char *path, const char *directory)
     return r;
 }
 
-int ga_listener_open(struct ga_listener *listener, const char *path)
+int ga_listener_open(struct ga_listener *listener, const char *path, const struct ga_access *access)
 {
     char directory[sizeof(struct sockaddr_un)];
     directory_of(path, directory);
@@ -127,7 +135,7 @@ int ga_listener_open(struct ga_listener *listener, const char *path)
     int lock = ga_dirlock_take(directory);
     int r = clear_path(path);
     if (r == 0)
-        r = bind_and_listen(fd, path, directory);
+        r = bind_and_listen(fd, path, directory, access);
     struct stat st = {0};
     if (r == 0)
         (void)lstat(path, &st);

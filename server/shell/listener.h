@@ -4,6 +4,8 @@
 
 #include <sys/types.h>
 
+#include "server/shell/access.h"
+
 struct ga_listener {
     const char *path; /* NULL = its file is removed */
     int fd;           /* -1 = none */
@@ -12,10 +14,11 @@ struct ga_listener {
 };
 #define GA_LISTENER_NONE ((struct ga_listener){.fd = -1})
 
-/* Make the socket at path (mode 0600) and listen; a file that a dead server left there is replaced,
- * a live one refused. What stands in the way is logged. path must live as long as the listener. 0
- * or a negative errno. */
-int ga_listener_open(struct ga_listener *listener, const char *path);
+/* Make the socket at path, with the rights that access says, and listen; a file that a dead server
+ * left there is replaced, a live one refused. What stands in the way is logged. path must live as
+ * long as the listener. 0 or a negative errno. */
+int ga_listener_open(struct ga_listener *listener, const char *path,
+                     const struct ga_access *access);
 
 /* Forget the descriptor: somebody else closes it from now on. */
 int ga_listener_take_fd(struct ga_listener *listener);

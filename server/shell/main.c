@@ -49,10 +49,10 @@ static int serve(const struct ga_options *options)
     int r = ga_world_open(&world, options, &heap);
     if (r < 0)
         return r;
-    r = ga_listener_open(&listener, options->socket_path);
+    r = ga_listener_open(&listener, options->socket_path, &options->access);
     if (r < 0)
         goto close_world;
-    r = ga_server_new(&world, heap, options->socket_path, &server);
+    r = ga_server_new(&world, heap, options->socket_path, &options->access, &server);
     if (r == 0 && world.adopted)
         ga_attachment_adopt_all(server);
     if (r == 0)

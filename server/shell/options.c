@@ -15,6 +15,7 @@
 
 #include "server/shell/config_file.h"
 #include "server/shell/log.h"
+#include "server/shell/quota_text.h"
 #include "server/shell/size_text.h"
 #include "shm/mapping.h"
 
@@ -38,6 +39,17 @@ static const char usage[] =
     "                     (64G)\n"
     "  --base ADDRESS     where the heap lies in every process, a multiple of 64 MiB\n"
     "                     (the first window from 0x550000000000 on that no heap uses)\n"
+    "  --quota AMOUNTS    what each user may have at most, such as bytes=1G,roots=16:\n"
+    "                     bytes, spans, mcaches, connections, roots, holds (all\n"
+    "                     unlimited)\n"
+    "  --client-quota AMOUNTS\n"
+    "                     the same for each attachment of a process\n"
+    "  --group GROUP      the group that socket and heap belong to\n"
+    "  --mode MODE        the socket's rights, octal (600; 660 with --group); who may\n"
+    "                     connect may use the heap\n"
+    "  --allow-user LIST  of those who can connect, serve only these users, names or\n"
+    "                     numbers with commas between, and root and its own\n"
+    "  --allow-group LIST and members of these groups\n"
     "  --ephemeral        remove the heap at the end; else it stays, and the next\n"
     "                     server of this name takes it over\n"
     "  --private          end, and remove the heap, a second after the last client\n"
@@ -60,6 +72,12 @@ enum option_id {
     OPTION_LIMIT,
     OPTION_RESERVE,
     OPTION_BASE,
+    OPTION_QUOTA,
+    OPTION_CLIENT_QUOTA,
+    OPTION_GROUP,
+    OPTION_MODE,
+    OPTION_ALLOW_USER,
+    OPTION_ALLOW_GROUP,
     OPTION_EPHEMERAL,
     OPTION_PRIVATE,
     OPTION_REPLACE,
@@ -76,6 +94,12 @@ static const struct option long_options[] = {
     {"limit", required_argument, NULL, OPTION_LIMIT},
     {"reserve", required_argument, NULL, OPTION_RESERVE},
     {"base", required_argument, NULL, OPTION_BASE},
+    {"quota", required_argument, NULL, OPTION_QUOTA},
+    {"client-quota", required_argument, NULL, OPTION_CLIENT_QUOTA},
+    {"group", required_argument, NULL, OPTION_GROUP},
+    {"mode", required_argument, NULL, OPTION_MODE},
+    {"allow-user", required_argument, NULL, OPTION_ALLOW_USER},
+    {"allow-group", required_argument, NULL, OPTION_ALLOW_GROUP},
     {"ephemeral", no_argument, NULL, OPTION_EPHEMERAL},
     {"private", no_argument, NULL, OPTION_PRIVATE},
     {"replace", no_argument, NULL, OPTION_REPLACE},
@@ -180,6 +204,39 @@ static int set_base(const char *value, struct ga_options *options)
     return 0;
 }
 
+static int set_quota(const char *option, const char *value, struct ga_amounts *ret)
+{
+    if (ga_quota_parse(value, ret) < 0)
+        return bad(option, value,
+                   "bytes=SIZE, spans=N, mcaches=N, connections=N, roots=N or holds=N, or several "
+                   "with commas between");
+    return 0;
+}
+
+static int set_access(int id, const char *value, struct ga_access *access)
+{
+    switch (id) {
+    case OPTION_GROUP:
+        return ga_access_set_group(access, value) == 0
+                   ? 0
+                   : bad("group", value, "the name or the number of a group");
+    case OPTION_MODE:
+        return ga_access_set_mode(access, value) == 0
+                   ? 0
+                   : bad("mode", value, "600 and what others may, in octal, such as 660");
+    case OPTION_ALLOW_USER:
+        return ga_access_allow_users(access, value) == 0
+                   ? 0
+                   : bad("allow-user", value,
+                         "names or numbers of users with commas between, 64 in all");
+    default:
+        return ga_access_allow_groups(access, value) == 0
+                   ? 0
+                   : bad("allow-group", value,
+                         "names or numbers of groups with commas between, 64 in all");
+    }
+}
+
 static int set_ready_fd(const char *value, struct ga_options *options)
 {
     char *end;
@@ -218,6 +275,15 @@ static int set_option(int id, const char *value, struct ga_options *options)
         return set_reserve(value, options);
     case OPTION_BASE:
         return set_base(value, options);
+    case OPTION_QUOTA:
+        return set_quota("quota", value, &options->user_quota);
+    case OPTION_CLIENT_QUOTA:
+        return set_quota("client-quota", value, &options->client_quota);
+    case OPTION_GROUP:
+    case OPTION_MODE:
+    case OPTION_ALLOW_USER:
+    case OPTION_ALLOW_GROUP:
+        return set_access(id, value, &options->access);
     case OPTION_EPHEMERAL:
         options->ephemeral = true;
         return 0;
@@ -294,10 +360,20 @@ static const struct config_key {
     enum option_id id;
     bool takes_value;
 } config_keys[] = {
-    {"name", OPTION_NAME, true},        {"socket", OPTION_SOCKET, true},
-    {"limit", OPTION_LIMIT, true},      {"reserve", OPTION_RESERVE, true},
-    {"base", OPTION_BASE, true},        {"ephemeral", OPTION_EPHEMERAL, false},
-    {"private", OPTION_PRIVATE, false}, {"log-level", OPTION_LOG_LEVEL, true},
+    {"name", OPTION_NAME, true},
+    {"socket", OPTION_SOCKET, true},
+    {"limit", OPTION_LIMIT, true},
+    {"reserve", OPTION_RESERVE, true},
+    {"base", OPTION_BASE, true},
+    {"quota", OPTION_QUOTA, true},
+    {"client-quota", OPTION_CLIENT_QUOTA, true},
+    {"group", OPTION_GROUP, true},
+    {"mode", OPTION_MODE, true},
+    {"allow-user", OPTION_ALLOW_USER, true},
+    {"allow-group", OPTION_ALLOW_GROUP, true},
+    {"ephemeral", OPTION_EPHEMERAL, false},
+    {"private", OPTION_PRIVATE, false},
+    {"log-level", OPTION_LOG_LEVEL, true},
 };
 #define NCONFIG_KEYS (sizeof(config_keys) / sizeof(config_keys[0]))
 
@@ -327,7 +403,7 @@ static int read_config_line(const char *where, const char *key, const char *valu
     origin = "--";
     if (r != -ENOENT)
         return r;
-    char keys[128] = "";
+    char keys[256] = "";
     for (size_t i = 0; i < NCONFIG_KEYS; i++)
         snprintf(keys + strlen(keys), sizeof(keys) - strlen(keys), "%s%s",
                  i == 0                  ? ""

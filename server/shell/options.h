@@ -6,6 +6,8 @@
 #include <stdint.h>
 #include <sys/un.h>
 
+#include "server/quota.h"
+#include "server/shell/access.h"
 #include "shm/layout.h"
 
 #define GA_SOCKET_PATH_BYTES sizeof(((struct sockaddr_un *)0)->sun_path)
@@ -23,7 +25,10 @@ struct ga_options {
     bool replace;    /* remove the heap of this name that a dead server left */
     bool ephemeral;  /* remove the heap at the end */
     bool is_private; /* end when the last client has gone */
-    int ready_fd;    /* told when the socket accepts; -1 = nobody */
+    struct ga_access access;
+    struct ga_amounts user_quota;
+    struct ga_amounts client_quota;
+    int ready_fd; /* told when the socket accepts; -1 = nobody */
 };
 
 /* What the command line asks for, if not to serve a heap. */

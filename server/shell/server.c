@@ -15,12 +15,14 @@
 #include "server/shell/attachment.h"
 #include "server/shell/connection.h"
 #include "server/shell/guard.h"
+#include "server/shell/quarantine.h"
 
 #define SWEEP_INTERVAL_MS   1000u
 #define RECLAIM_INTERVAL_MS 100u
 #define FIRST_CLIENT_MS     10000u
 #define LAST_CLIENT_MS      1000u
 #define BACKLOG             1024
+#define TURN_CONNECTIONS    64u
 
 static void end(struct ga_server *server)
 {
@@ -67,7 +69,11 @@ static void on_sweep_timer(uv_timer_t *timer)
 {
     struct ga_server *server = timer->data;
     ga_heap_sweep_pending(server->heap);
+    ga_quarantine_look(server);
     end_if_damaged(server);
+    uint64_t now_ms = ga_world_now_ms();
+    for (struct ga_connection *c = server->connections; c; c = c->next)
+        ga_connection_expire(c, now_ms);
 }
 
 /* Ask all clients for memory; not too often, since a heap that is full stays so for a while. */
@@ -96,12 +102,26 @@ static void on_after_reading(uv_check_t *check)
     end_if_damaged(server);
 }
 
+static void accept_next(struct ga_server *server)
+{
+    uv_stream_t *listening = (uv_stream_t *)&server->listening;
+    int r = ga_connection_accept(server, listening);
+    if (r < 0)
+        ga_refusal_next(&server->refusal, listening);
+    if (r < 0 && ga_log_limit_allows(&server->bad_peers, ga_world_now_ms()))
+        ga_log(GA_LOG_WARNING, "a connection was not accepted: %s", uv_strerror(r));
+}
+
 /* Handle what connections have left over from the turn before, a turn's messages each; the loop
  * looks at everybody else in between. */
 static void on_catching_up(uv_idle_t *idle)
 {
     struct ga_server *server = idle->data;
-    bool has_more = false;
+    bool has_more = server->has_one_more;
+    if (server->has_one_more && !server->ending) {
+        server->has_one_more = false;
+        accept_next(server);
+    }
     for (struct ga_connection *c = server->connections; c; c = c->next)
         has_more |= ga_connection_go_on(c);
     if (!has_more)
@@ -117,11 +137,18 @@ void ga_server_catch_up(struct ga_server *server)
 static void on_connection(uv_stream_t *listening, int status)
 {
     struct ga_server *server = listening->data;
-    int r = status < 0 ? status : ga_connection_accept(server, listening);
-    if (r < 0 && status == 0)
-        ga_refusal_next(&server->refusal, listening);
-    if (r < 0 && ga_log_limit_allows(&server->bad_peers, ga_world_now_ms()))
-        ga_log(GA_LOG_WARNING, "a connection was not accepted: %s", uv_strerror(r));
+    if (server->accept_turn != server->turn) {
+        server->accept_turn = server->turn;
+        server->accepted_in_turn = 0;
+    }
+    if (status == 0 && server->accepted_in_turn++ >= TURN_CONNECTIONS) {
+        server->has_one_more = true; /* libuv offers no other before this one is accepted */
+        ga_server_catch_up(server);
+    } else if (status == 0) {
+        accept_next(server);
+    } else if (ga_log_limit_allows(&server->bad_peers, ga_world_now_ms())) {
+        ga_log(GA_LOG_WARNING, "a connection was not accepted: %s", uv_strerror(status));
+    }
 }
 
 /* ---- a private server ---- */
@@ -198,7 +225,7 @@ static void close_handle(uv_handle_t *handle, void *data)
 }
 
 int ga_server_new(struct ga_world *world, struct ga_heap *heap, const char *socket_path,
-                  struct ga_server **ret)
+                  const struct ga_access *access, struct ga_server **ret)
 {
     raise_descriptor_limit();
     struct ga_server *server = calloc(1, sizeof(*server));
@@ -207,6 +234,7 @@ int ga_server_new(struct ga_world *world, struct ga_heap *heap, const char *sock
     server->world = world;
     server->heap = heap;
     server->socket_path = socket_path;
+    server->access = access;
     int r = -ENOMEM;
     void *memory = malloc(GA_DECODE_ARENA_BYTES);
     if (!memory)

@@ -24,6 +24,7 @@ struct ga_server {
     struct ga_world *world;
     struct ga_heap *heap;
     const char *socket_path;
+    const struct ga_access *access;
     struct ga_listener *listener; /* whose file is removed at the end; NULL = none yet */
     uv_pipe_t listening;
     uv_signal_t signals[GA_ENDING_SIGNALS];
@@ -43,14 +44,20 @@ struct ga_server {
     uint64_t reclaim_sent_ms;
     struct ga_log_limit bad_notes;
     struct ga_log_limit bad_peers;
+    struct ga_log_limit refused_peers;
+    struct ga_log_limit quarantines;
+    uint32_t next_suspect;     /* quarantine.c: where it looks on */
+    uint64_t accept_turn;      /* the last in which somebody was accepted, */
+    unsigned accepted_in_turn; /* and how many then */
+    bool has_one_more;         /* somebody waits to be accepted in the next turn */
     struct ga_log_limit dropped_clients;
     struct ga_decode_arena arena;         /* of the message being handled */
     uint8_t frame[GA_FRAME_BUFFER_BYTES]; /* of the message being sent */
 };
 
-/* Make a server for heap; world and socket_path must outlive it. 0 or a negative errno. */
+/* Make a server for heap; world, socket_path and access must outlive it. 0 or a negative errno. */
 int ga_server_new(struct ga_world *world, struct ga_heap *heap, const char *socket_path,
-                  struct ga_server **ret);
+                  const struct ga_access *access, struct ga_server **ret);
 /* After ga_server_run, or without it. NULL is allowed. */
 void ga_server_free(struct ga_server *server);
 

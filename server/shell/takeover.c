@@ -56,6 +56,8 @@ static int adopt_object(struct ga_world *world, enum ga_object object, uint64_t 
     struct ga_mapping *mapping = &world->mappings[object];
     int r = ga_mapping_adopt(world->name, object, (int64_t)geteuid(), address, bytes, mapping);
     if (r == 0)
+        r = ga_access_apply_to_object(&world->options->access, object, mapping->fd);
+    if (r == 0)
         return 0;
     char path[GA_OBJECT_NAME_BYTES];
     char why[128];

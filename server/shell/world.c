@@ -153,6 +153,8 @@ static int make_object(struct ga_world *world, enum ga_object object, uint64_t a
         ga_object_unlink(world->name, object);
         r = ga_mapping_create(world->name, object, 0600, address, bytes, mapping);
     }
+    if (r == 0)
+        r = ga_access_apply_to_object(&world->options->access, object, mapping->fd);
     if (r == 0 && object != GA_OBJECT_HEAP)
         r = resize(world, object, bytes);
     if (r < 0) {
@@ -201,6 +203,8 @@ int ga_world_configure(const struct ga_world *world, struct ga_heap_config *ret)
         .server_pid = pid,
         .server_start_time = start_time,
         .server_version = GOALLOC_VERSION,
+        .user_quota = world->options->user_quota,
+        .client_quota = world->options->client_quota,
     };
     return 0;
 }
@@ -248,6 +252,7 @@ int ga_world_open(struct ga_world *world, const struct ga_options *options,
 {
     *world = (struct ga_world){
         .name = options->name,
+        .options = options,
         .mappings = {GA_MAPPING_NONE, GA_MAPPING_NONE, GA_MAPPING_NONE},
         .reserve_bytes = options->reserve_bytes,
         .limit_bytes = options->limit_bytes ? options->limit_bytes : options->reserve_bytes,

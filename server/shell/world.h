@@ -12,6 +12,7 @@
 
 struct ga_world {
     const char *name;
+    const struct ga_options *options;
     struct ga_mapping mappings[GA_OBJECT_COUNT];
     uint64_t base;
     uint64_t reserve_bytes;
@@ -25,7 +26,7 @@ struct ga_world {
 /* Make the objects of the heap that options describe, and the heap in them; or take over the heap
  * of that name that another server has left. What stands in the way is logged. Returns 0 or a
  * negative errno, and then leaves no object behind that was not there. world must not move
- * from then on, and closes after the heap was freed. */
+ * from then on, and closes after the heap was freed; options must outlive it. */
 int ga_world_open(struct ga_world *world, const struct ga_options *options,
                   struct ga_heap **ret_heap);
 

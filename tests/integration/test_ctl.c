@@ -58,7 +58,7 @@ static uint64_t nspans(void)
 static void every_command_prints(void)
 {
     static const char *const commands[] = {"status", "stats",   "classes", "arenas",
-                                           "spans",  "clients", "roots"};
+                                           "spans",  "clients", "users",   "roots"};
     for (size_t i = 0; i < COUNT(commands); i++) {
         CU_ASSERT_EQUAL(CTL(commands[i]), 0);
         CU_ASSERT_STRING_EQUAL(run.err, "");
@@ -69,6 +69,11 @@ static void every_command_prints(void)
     CU_ASSERT_PTR_NOT_NULL(strstr(run.out, "\"name\": \"the root\""));
     JSON("clients");
     CU_ASSERT_EQUAL(number("pid"), (uint64_t)getpid());
+    CU_ASSERT_PTR_NOT_NULL(strstr(run.out, "\"quarantined\": false"));
+    JSON("users");
+    CU_ASSERT_EQUAL(number("uid"), (uint64_t)getuid());
+    CU_ASSERT_EQUAL(number("used_roots"), 1);
+    CU_ASSERT_PTR_NOT_NULL(strstr(run.out, "\"allowed_roots\": null"));
     CU_ASSERT_EQUAL(CTL("help"), 0);
     CU_ASSERT_EQUAL(CTL("--version"), 0);
 }

@@ -58,6 +58,8 @@ static bool counts_become(uint32_t clients, uint32_t mcaches, uint64_t leased)
     return false;
 }
 
+static uint32_t last_mcache; /* that attach_and_lease has got */
+
 /* Attach, and lease 5 spans to a new mcache. */
 static bool attach_and_lease(struct ga_wire *wire)
 {
@@ -68,7 +70,7 @@ static bool attach_and_lease(struct ga_wire *wire)
     if (!is(reply, BODY(MCACHE)))
         return false;
     Goalloc__V1__Lease lease = GOALLOC__V1__LEASE__INIT;
-    lease.mcache = reply->mcache->mcache;
+    lease.mcache = last_mcache = reply->mcache->mcache;
     lease.span_class = 10;
     lease.count = 5;
     return is(ga_wire_ask(wire, BODY(LEASE), &lease), BODY(LEASES));
@@ -180,25 +182,119 @@ static void send_return(struct ga_wire *wire, uint32_t mcache, uint32_t *pages, 
     CU_ASSERT(ga_wire_send(wire, &note));
 }
 
-/* A note of too many pages is none, whatever it says. */
-static void test_long_notes(void)
+/* ---- what no client does ---- */
+
+/* Whether the server has hung up, and does not attach this process again. */
+static bool is_in_quarantine(struct ga_wire *wire)
 {
-    struct ga_wire wire;
-    CU_ASSERT_FATAL(attach_and_lease(&wire));
+    if (!ga_wire_is_ended(wire))
+        return false;
+    ga_wire_close(wire);
+    char detail[96];
+    snprintf(detail, sizeof(detail), "process %d is in quarantine for what it did before",
+             (int)getpid());
+    Goalloc__V1__Attach attach = GOALLOC__V1__ATTACH__INIT;
+    attach.layout_version = GA_LAYOUT_VERSION;
+    return ga_wire_open_greeted(wire, socket_path) &&
+           ga_wire_is_failure(ga_wire_ask(wire, BODY(ATTACH), &attach), -EPERM, detail);
+}
+
+static bool return_too_many(struct ga_wire *wire)
+{
     static uint32_t pages[1025];
-    send_return(&wire, 1, pages, 1025);
+    send_return(wire, 1, pages, 1025);
+    return is_in_quarantine(wire);
+}
+
+static bool free_too_many(struct ga_wire *wire)
+{
+    static uint32_t pages[1026];
     Goalloc__V1__LargeFree body = GOALLOC__V1__LARGE_FREE__INIT;
     body.pages = pages;
     body.n_pages = 1026;
     Goalloc__V1__Envelope note = GOALLOC__V1__ENVELOPE__INIT;
     note.body_case = BODY(LARGE_FREE);
     note.large_free = &body;
-    CU_ASSERT(ga_wire_send(&wire, &note));
-    Goalloc__V1__Detach detach = GOALLOC__V1__DETACH__INIT;
-    CU_ASSERT(is(ga_wire_ask(&wire, BODY(DETACH), &detach), BODY(DONE)));
-    ga_wire_close(&wire);
-    CU_ASSERT(ga_daemon_said(&server, " sent a note of 1025 pages, and the most is 1024: ignored"));
-    CU_ASSERT(ga_daemon_said(&server, " sent a note of 1026 pages, and the most is 1024: ignored"));
+    return ga_wire_send(wire, &note) && is_in_quarantine(wire);
+}
+
+static bool return_anothers(struct ga_wire *wire)
+{
+    uint32_t page = 1;
+    send_return(wire, 70000, &page, 1);
+    return is_in_quarantine(wire);
+}
+
+static bool lease_for_another(struct ga_wire *wire)
+{
+    Goalloc__V1__Lease lease = GOALLOC__V1__LEASE__INIT;
+    lease.mcache = 70000;
+    lease.span_class = 4;
+    lease.count = 1;
+    return ga_wire_is_failure(ga_wire_ask(wire, BODY(LEASE), &lease), -EPERM,
+                              "mcache 70000 is not the client's") &&
+           is_in_quarantine(wire);
+}
+
+static bool large_for_another(struct ga_wire *wire)
+{
+    Goalloc__V1__LargeAlloc large = GOALLOC__V1__LARGE_ALLOC__INIT;
+    large.mcache = 70001;
+    large.size_bytes = 40000;
+    return ga_wire_is_failure(ga_wire_ask(wire, BODY(LARGE_ALLOC), &large), -EPERM,
+                              "mcache 70001 is not the client's") &&
+           is_in_quarantine(wire);
+}
+
+static bool lease_ahead_for_another(struct ga_wire *wire)
+{
+    Goalloc__V1__LeaseAhead body = GOALLOC__V1__LEASE_AHEAD__INIT;
+    body.mcache = 70000;
+    body.span_class = 4;
+    body.count = 1;
+    Goalloc__V1__Envelope note = GOALLOC__V1__ENVELOPE__INIT;
+    note.body_case = BODY(LEASE_AHEAD);
+    note.lease_ahead = &body;
+    return ga_wire_send(wire, &note) && is_in_quarantine(wire);
+}
+
+static bool send_garbage(struct ga_wire *wire)
+{
+    static const char garbage[] = "GET / HTTP/1.1\r\n\r\n";
+    return ga_wire_send_bytes(wire, garbage, sizeof(garbage)) && ga_wire_receive(wire) &&
+           is_in_quarantine(wire);
+}
+
+/* Each by a process of its own, since the whole process is put in quarantine. */
+static void test_quarantine(void)
+{
+    static const struct {
+        bool (*misdeed)(struct ga_wire *wire);
+        const char *said;
+    } cases[] = {
+        {return_too_many, "it sent a note of 1025 pages, and the most is 1024"},
+        {free_too_many, "it sent a note of 1026 pages, and the most is 1024"},
+        {return_anothers, "it returned spans of mcache 70000"},
+        {lease_for_another, "it asked for memory for mcache 70000"},
+        {large_for_another, "it asked for memory for mcache 70001"},
+        {lease_ahead_for_another, "it asked for 1 spans of class 4 for mcache 70000"},
+        {send_garbage, "it sent a message over the limit of size"},
+    };
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        pid_t child = fork();
+        if (child == 0) {
+            struct ga_wire wire;
+            _exit(attach_and_lease(&wire) && cases[i].misdeed(&wire) ? 0 : 1);
+        }
+        int status = -1;
+        CU_ASSERT(waitpid(child, &status, 0) == child && status == 0);
+        char line[256];
+        snprintf(line, sizeof(line),
+                 "goallocd: warning: process %d of user %d, client 1, is in quarantine: %s\n",
+                 (int)child, (int)getuid(), cases[i].said);
+        CU_ASSERT(ga_daemon_said(&server, line));
+        CU_ASSERT(counts_become(0, 0, 0)); /* its end ends it all */
+    }
     CU_ASSERT_FALSE(ga_daemon_said(&server, "returned page"));
 }
 
@@ -258,12 +354,11 @@ static void test_false_notes(void)
     uint32_t pages[1024];
     for (uint32_t i = 0; i < 1024; i++)
         pages[i] = i * 1000003; /* 0, those of nobody, those past the end */
-    for (uint32_t mcache = 0; mcache < 3; mcache++)
-        send_return(&wire, mcache, pages, 1024);
+    send_return(&wire, last_mcache, pages, 1024);
     for (uint32_t i = 0; i < 1024; i++)
         pages[i] = i; /* those it has, too, but has not given back */
-    send_return(&wire, 1, pages, 1024);
-    send_return(&onlooker, 1, pages, 1024);
+    send_return(&wire, last_mcache, pages, 1024);
+    send_return(&onlooker, last_mcache, pages, 1024);
     Goalloc__V1__Sync sync = GOALLOC__V1__SYNC__INIT;
     CU_ASSERT(is(ga_wire_ask(&wire, BODY(SYNC), &sync), BODY(DONE)));
     CU_ASSERT(counts_are(1, 1, 5));
@@ -296,7 +391,7 @@ int main(void)
         {"a client that hangs up and lives", test_hung_up},
         {"detach", test_detach},
         {"two attachments of a process", test_twice},
-        {"notes that are too long", test_long_notes},
+        {"quarantine", test_quarantine},
         {"notes that are not true", test_false_notes},
         {"more attachments than a process may have", test_too_many_attachments},
         {"more mcaches than a client may have", test_too_many_mcaches},

@@ -564,6 +564,67 @@ static uint64_t count_unleased_large(const struct ga_heap *heap)
     return n;
 }
 
+/* What quotas say that a client has, counted from everything else. */
+static struct ga_amounts count_client(const struct ga_heap *heap, ga_client_id client)
+{
+    const struct ga_client_record *record = &heap->client_records[client];
+    struct ga_amounts n = {0};
+    n.of[GA_QUOTA_CONNECTIONS] = 1;
+    n.of[GA_QUOTA_MCACHES] = record->nmcaches;
+    n.of[GA_QUOTA_SPANS] = record->large.count;
+    for (ga_page_id page = record->large.first; page; page = heap->mspans[page].next)
+        n.of[GA_QUOTA_BYTES] += heap->mspans[page].npages * GA_PAGE_SIZE;
+    for (ga_mcache_id id = record->first_mcache; id; id = heap->mcaches[id].next) {
+        n.of[GA_QUOTA_SPANS] += heap->mcaches[id].leased.count;
+        n.of[GA_QUOTA_BYTES] += heap->mcaches[id].leased_bytes;
+    }
+    for (uint32_t i = 0; i < heap->root_end; i++)
+        n.of[GA_QUOTA_ROOTS] += heap->roots[i].used && heap->roots[i].client == client + 1;
+    for (uint32_t i = 0; i < heap->hold_end; i++)
+        n.of[GA_QUOTA_HOLDS] += ga_hold_counts(ga_load_relaxed(&heap->holds[i].state)) &&
+                                heap->holds[i].client == client + 1;
+    return n;
+}
+
+/* The same of an account: spans as they say themselves, roots also of clients who are gone. */
+static struct ga_amounts count_account(const struct ga_heap *heap, uint32_t number)
+{
+    const struct ga_quota *quota = &heap->quota;
+    struct ga_amounts n = {0};
+    for (ga_client_id client = 0; client < heap->client_end; client++) {
+        if (quota->client_accounts[client] != number)
+            continue;
+        struct ga_amounts own = count_client(heap, client);
+        for (int kind = GA_QUOTA_MCACHES; kind < GA_QUOTA_KINDS; kind++)
+            n.of[kind] += own.of[kind];
+    }
+    for (uint32_t i = 0; i < heap->root_end; i++)
+        n.of[GA_QUOTA_ROOTS] += heap->roots[i].used && heap->roots[i].client == 0 &&
+                                heap->roots[i].uid == quota->accounts[number - 1].uid;
+    for (uint64_t page = 0; page < heap->npages_committed; page++) {
+        bool is_charged = heap->mspans[page].npages > 0 && quota->span_accounts[page] == number;
+        n.of[GA_QUOTA_SPANS] += is_charged;
+        n.of[GA_QUOTA_BYTES] += is_charged ? heap->mspans[page].npages * GA_PAGE_SIZE : 0;
+    }
+    return n;
+}
+
+static const char *audit_quota(const struct ga_heap *heap)
+{
+    const struct ga_quota *quota = &heap->quota;
+    for (ga_client_id client = 0; client < heap->client_end; client++) {
+        bool attached = ga_clients_is_attached(heap, client);
+        REQUIRE(attached == (quota->client_accounts[client] != 0));
+        struct ga_amounts n = attached ? count_client(heap, client) : (struct ga_amounts){0};
+        REQUIRE(memcmp(&n, &quota->client_used[client], sizeof(n)) == 0);
+    }
+    for (uint32_t i = 0; i < quota->account_end; i++) {
+        struct ga_amounts n = count_account(heap, i + 1);
+        REQUIRE(memcmp(&n, &quota->accounts[i].used, sizeof(n)) == 0);
+    }
+    return NULL;
+}
+
 const char *ga_core_audit(struct ga_core *core)
 {
     const struct ga_heap *heap = core->heap;
@@ -601,5 +662,6 @@ const char *ga_core_audit(struct ga_core *core)
     REQUIRE(ga_backing_bytes(&heap->meta_backing) + ga_backing_bytes(&heap->bits_backing) ==
             core->backed_bytes);
     REQUIRE(core->nbad == 0);
-    return audit_arenas(core);
+    wrong = audit_quota(heap);
+    return wrong ? wrong : audit_arenas(core);
 }

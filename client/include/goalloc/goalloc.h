@@ -59,8 +59,9 @@ struct goalloc_options {
  * Returns 0 and sets *ret_heap; or -ENOENT or -ECONNREFUSED (nobody listens there), -EACCES (no
  * right to the socket or the heap), -EPROTO (the other side speaks no protocol or layout known
  * here), -EADDRINUSE (the heap's address range is taken in this process), -EMFILE (too many heaps
- * in this process), -EAGAIN (the server's tables are full), -ETIMEDOUT, -EINVAL, -ENOMEM.
- * goalloc_attach_error() then tells more. */
+ * in this process), -EAGAIN (the server's tables are full), -EDQUOT (the user has as many
+ * connections as it may have), -ETIMEDOUT, -EINVAL, -ENOMEM. goalloc_attach_error() then tells
+ * more. */
 GOALLOC_API int goalloc_attach(const char *address, const struct goalloc_options *options,
                                struct goalloc_heap **ret_heap);
 
@@ -129,7 +130,8 @@ GOALLOC_API void *goalloc_from_ref(struct goalloc_heap *heap, uint64_t ref);
 
 /* Publish object p under name (1..255 bytes), so that other processes find it.
  * Returns 0, -EEXIST (name taken), -EINVAL (name or p), -ENAMETOOLONG, -ENOSPC (table of roots
- * full), -ETIMEDOUT, -ENOTCONN (server gone). */
+ * full), -EDQUOT (the user, or this process, has as many roots as it may have), -ETIMEDOUT,
+ * -ENOTCONN (server gone). */
 GOALLOC_API int goalloc_publish(struct goalloc_heap *heap, const char *name, void *p);
 
 /* Publish object p under name, whether the name is taken or not, in one step: who looks the name up
@@ -165,8 +167,8 @@ GOALLOC_API int goalloc_wait(struct goalloc_heap *heap, const char *name, uint32
  * under a lock, or with a sequentially consistent store. A hold costs a call of the server; so does
  * a free of an object that is held, and if the server is gone that object is not freed, which is
  * reported. Returns 0, -EINVAL (p is no object in use, or is freed and kept for others), -ENOTSUP
- * (p is tiny: noscan and below 16 bytes), -ENOSPC (4096 holds), -EOVERFLOW, -ENOMEM, -ETIMEDOUT,
- * -ENOTCONN. */
+ * (p is tiny: noscan and below 16 bytes), -ENOSPC (4096 holds), -EDQUOT, -EOVERFLOW, -ENOMEM,
+ * -ETIMEDOUT, -ENOTCONN. */
 GOALLOC_API int goalloc_hold(struct goalloc_heap *heap, const void *p);
 
 /* Take back one goalloc_hold of this process. Returns 0, -EINVAL (this process does not hold p),

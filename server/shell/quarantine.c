@@ -1,0 +1,75 @@
+#include "server/shell/quarantine.h"
+
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+
+#include "server/shell/attachment.h"
+#include "server/shell/connection.h"
+#include "server/shell/log.h"
+#include "server/shell/server.h"
+
+#define DEED_BYTES       160
+#define MCACHES_PER_LOOK 64u
+
+void ga_quarantine(struct ga_attachment *attachment, const char *format, ...)
+{
+    struct ga_server *server = attachment->server;
+    if (attachment->ended || attachment->quarantined)
+        return;
+    attachment->quarantined = true;
+    ga_heap_quarantine(server->heap, attachment->client);
+    if (ga_log_limit_allows(&server->quarantines, ga_world_now_ms())) {
+        char deed[DEED_BYTES];
+        va_list args;
+        va_start(args, format);
+        vsnprintf(deed, sizeof(deed), format, args);
+        va_end(args);
+        ga_log(GA_LOG_WARNING,
+               "process %" PRIu32 " of user %" PRIu32 ", client %" PRIu32 ", is in quarantine: %s",
+               attachment->pid, attachment->uid, attachment->client + 1, deed);
+    }
+    if (attachment->connection)
+        ga_connection_close(attachment->connection);
+}
+
+bool ga_quarantine_has(const struct ga_server *server, uint32_t pid)
+{
+    for (const struct ga_attachment *a = server->attachments; a; a = a->next)
+        if (a->quarantined && !a->ended && a->pid == pid)
+            return true;
+    return false;
+}
+
+static struct ga_attachment *find(const struct ga_server *server, ga_client_id client)
+{
+    for (struct ga_attachment *a = server->attachments; a; a = a->next)
+        if (!a->ended && a->client == client)
+            return a;
+    return NULL;
+}
+
+static void accuse(struct ga_attachment *attachment, const struct ga_suspicion *suspicion)
+{
+    ga_quarantine(attachment, "mcache %" PRIu32 " %s", suspicion->mcache, suspicion->what);
+}
+
+void ga_quarantine_look(struct ga_server *server)
+{
+    struct ga_suspicion suspicion;
+    for (uint32_t left = MCACHES_PER_LOOK; left > 0;) {
+        if (!ga_heap_suspect_next(server->heap, &server->next_suspect, &left, &suspicion))
+            continue;
+        struct ga_attachment *attachment = find(server, suspicion.client);
+        if (attachment)
+            accuse(attachment, &suspicion);
+    }
+}
+
+void ga_quarantine_look_at(struct ga_attachment *attachment)
+{
+    struct ga_suspicion suspicion;
+    if (!attachment->quarantined &&
+        ga_heap_suspect_client(attachment->server->heap, attachment->client, &suspicion))
+        accuse(attachment, &suspicion);
+}

@@ -1,0 +1,26 @@
+/* Clients that did what no client does. Such a client is granted nothing more and loses its
+ * connection, and its process gets no other attachment; what it holds it keeps until the process
+ * has ended, since a living process cannot be kept from storing into memory that it has mapped. */
+#ifndef GA_SERVER_SHELL_QUARANTINE_H
+#define GA_SERVER_SHELL_QUARANTINE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct ga_attachment;
+struct ga_server;
+
+/* Put the client into quarantine, and say in the log who it is and what it did. One that is there
+ * already stays. */
+void ga_quarantine(struct ga_attachment *attachment, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+
+/* Whether the process with this pid is in quarantine, by any of its attachments. */
+bool ga_quarantine_has(const struct ga_server *server, uint32_t pid);
+
+/* Look at the words of some mcaches, in turn, and of one client, which is about to be taken back:
+ * those that cannot be lead to quarantine. */
+void ga_quarantine_look(struct ga_server *server);
+void ga_quarantine_look_at(struct ga_attachment *attachment);
+
+#endif

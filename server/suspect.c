@@ -1,0 +1,91 @@
+/* Words of living mcaches that cannot be, whatever their threads are at. A word is judged only
+ * where the protocol of a slot (shm/README.md) lets it mean one thing at any time:
+ *
+ *   where    while cache is not 0, between two equal reads of where: a word of a span that is
+ * leased to the mcache, since a lease ends only after cache has become 0 tiny     the same: it
+ * names nothing before its span's lease ends telling  a page that is committed, or 0 ring_taken  at
+ * most what was put into the ring, and as much of it as the ring has room for
+ *
+ * Every client can write every mcache, so the words may be another's doing than their owner's. But
+ * an mcache that has such words is of no use to its owner either. */
+#include "server/heap_internal.h"
+
+#include "shm/ring.h"
+#include "shm/tiny.h"
+
+static bool is_leased_to(const struct ga_heap *heap, ga_mcache_id mcache, uint64_t page,
+                         uint32_t span_class)
+{
+    if (page == 0 || page >= heap->npages_committed)
+        return false;
+    const struct ga_mspan *span = &heap->mspans[page];
+    return span->place == GA_SPAN_LEASED && span->owner == mcache && span->span_class == span_class;
+}
+
+static bool where_can_be(const struct ga_heap *heap, ga_mcache_id mcache, uint32_t span_class)
+{
+    struct ga_mcache *shared = &heap->view.mcaches[mcache];
+    /* Acquire: a cache that is seen belongs to a where that was stored before it. */
+    uint64_t where = ga_load_acquire(&shared->where[span_class]);
+    uint64_t cache = ga_load_acquire(&shared->classes[span_class].cache);
+    if (cache == 0 || ga_load_acquire(&shared->where[span_class]) != where)
+        return true;
+    return is_leased_to(heap, mcache, ga_where_page(where), span_class) &&
+           ga_where_word(where) < ga_word_count(ga_mheap_nslots((ga_span_class)span_class));
+}
+
+/* What is wrong with the words of mcache, or NULL. */
+static const char *judge(const struct ga_heap *heap, ga_mcache_id mcache)
+{
+    struct ga_mcache *shared = &heap->view.mcaches[mcache];
+    uint64_t tiny_page = ga_tiny_page(ga_load_acquire(&shared->tiny));
+    if (ga_load_acquire(&shared->telling) >= heap->npages_committed &&
+        ga_load_acquire(&shared->telling) != 0)
+        return "tells of a page that there is not";
+    if (!ga_ring_count_can_be(heap, mcache))
+        return "has taken more from its ring than was put there";
+    if (tiny_page != 0 && !is_leased_to(heap, mcache, tiny_page, GA_SPAN_CLASS_TINY))
+        return "carves tiny objects from what is not leased to it";
+    for (uint32_t c = 2; c < GA_SPAN_CLASS_COUNT; c++)
+        if (c != GA_SPAN_CLASS_TINY && !where_can_be(heap, mcache, c))
+            return "allocates from what is not leased to it";
+    return NULL;
+}
+
+static bool suspect(const struct ga_heap *heap, ga_mcache_id mcache, struct ga_suspicion *ret)
+{
+    uint32_t client_plus_1 = heap->mcaches[mcache].client_plus_1;
+    const char *what = client_plus_1 ? judge(heap, mcache) : NULL;
+    if (!what)
+        return false;
+    *ret = (struct ga_suspicion){.client = client_plus_1 - 1, .mcache = mcache, .what = what};
+    return true;
+}
+
+bool ga_heap_suspect_next(struct ga_heap *heap, uint32_t *cursor, uint32_t *left,
+                          struct ga_suspicion *ret)
+{
+    while (*left > 0) {
+        --*left;
+        *cursor = *cursor + 1 < heap->mcache_end ? *cursor + 1 : 1;
+        if (*cursor < heap->mcache_end && suspect(heap, *cursor, ret))
+            return true;
+    }
+    return false;
+}
+
+bool ga_heap_suspect_client(struct ga_heap *heap, ga_client_id client, struct ga_suspicion *ret)
+{
+    if (!ga_clients_is_attached(heap, client))
+        return false;
+    ga_mcache_id id = heap->client_records[client].first_mcache;
+    while (id && !suspect(heap, id, ret))
+        id = heap->mcaches[id].next;
+    return id != 0;
+}
+
+void ga_heap_quarantine(struct ga_heap *heap, ga_client_id client)
+{
+    if (ga_clients_is_attached(heap, client))
+        heap->client_records[client].quarantined = true;
+}
