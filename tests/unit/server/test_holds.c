@@ -137,8 +137,8 @@ static void large_object(void)
     close_core();
 }
 
-/* A hold comes too late, after its object was freed, and its page serves tiny objects next: it keeps
- * none of them. */
+/* A hold comes too late, after its object was freed, and its page serves tiny objects next: it
+ * keeps none of them. */
 static void late_hold_of_tiny(void)
 {
     open_core();
