@@ -119,7 +119,8 @@ static bool check_bytes(const ProtobufCFieldDescriptor *field, const uint8_t *by
 static bool check_field(const ProtobufCMessageDescriptor *type, struct cursor *c)
 {
     uint64_t tag, value;
-    if (!take_varint(c, &tag) || tag > UINT32_MAX)
+    /* Nobody has the field number 0; protobuf-c refuses it too, but not in a long spelling. */
+    if (!take_varint(c, &tag) || tag > UINT32_MAX || tag >> WIRE_TYPE_BITS == 0)
         return false;
     switch (tag & ((1u << WIRE_TYPE_BITS) - 1)) {
     case WIRE_VARINT:

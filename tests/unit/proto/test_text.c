@@ -94,6 +94,9 @@ static void test_walk(void)
     CU_ASSERT_FALSE(CHECK("\x0b\x0c"));
     CU_ASSERT_FALSE(CHECK("\x08\x80\x80\x80\x80\x80\x80\x80\x80\x80\x80\x01"));
     CU_ASSERT_FALSE(CHECK("\x80\x80\x80\x80\x80\x01\x01"));
+    /* The field number 0, as short as can be and longer. */
+    CU_ASSERT_FALSE(CHECK("\x02\x01x"));
+    CU_ASSERT_FALSE(CHECK("\x82\x00\x01x"));
 }
 
 int main(void)
