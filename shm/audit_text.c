@@ -40,6 +40,30 @@ __attribute__((format(printf, 2, 3))) static void say(struct line *line, const c
         line->length += (size_t)n < room ? (size_t)n : room - 1;
 }
 
+/* The table that the fault's index is in. */
+static const char *table_of(uint32_t kind)
+{
+    switch (kind) {
+    case GA_FAULT_ARENA:
+        return "arena";
+    case GA_FAULT_CLIENT:
+        return "client";
+    case GA_FAULT_ROOT:
+    case GA_FAULT_ROOT_TWICE:
+        return "root";
+    case GA_FAULT_HOLD:
+        return "hold";
+    case GA_FAULT_COUNTERS:
+        return "size class";
+    case GA_FAULT_RING:
+    case GA_FAULT_RING_SPAN:
+    case GA_FAULT_RING_TWICE:
+        return "ring entry";
+    default:
+        return "index";
+    }
+}
+
 const char *ga_audit_fault_text(const struct ga_audit_fault *fault,
                                 char text[static GA_AUDIT_TEXT_BYTES])
 {
@@ -54,7 +78,7 @@ const char *ga_audit_fault_text(const struct ga_audit_fault *fault,
     if (fault->mcache)
         say(&line, "mcache %" PRIu32 ", ", fault->mcache);
     if (fault->index >= 0)
-        say(&line, "index %" PRId32 ", ", fault->index);
+        say(&line, "%s %" PRId32 ", ", table_of(fault->kind), fault->index);
     if (line.length >= 2)
         line.length -= 2;
     say(&line, "%s%s: found 0x%" PRIx64, line.length ? ": " : "", ga_audit_kind_text(fault->kind),
