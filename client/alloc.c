@@ -112,8 +112,7 @@ static void take_large(struct ga_thread_cache *cache, ga_span_class span_class, 
     const struct ga_view *view = &cache->heap->view;
     if (ga_mcache_is_granted(cache, span_class, page))
         ga_large_begin_lease(cache, span_class, page);
-    else
-        ga_slot_take_large(view, page);
+    /* One that is not leased has been taken when the answer came (grants.c). */
     ga_large_count_malloc(cache, span_class, ga_entry_npages(ga_view_entry(view, page)));
 }
 

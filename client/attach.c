@@ -7,15 +7,19 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "client/address.h"
+#include "client/deadline.h"
 #include "client/heap.h"
 #include "client/mcache.h"
 #include "client/private_server.h"
 #include "proto/error.h"
 
 #define PRIVATE_SERVERS_TRIED 5
+#define DEFAULT_TIMEOUT_MS    5000u
+#define NOBODY_WAIT_NS        10000000L
 
 static _Thread_local char attach_error[GA_CHANNEL_ERROR_BYTES + 64];
 
@@ -49,12 +53,6 @@ static void on_note(const Goalloc__V1__Envelope *note, void *data)
     ga_thread_cache_trim_idle(heap); /* living threads do it when they next allocate */
 }
 
-static void on_lost(void *data)
-{
-    ga_report(data, GOALLOC_REPORT_LOST,
-              "the connection to goallocd has ended; what is leased can still be used");
-}
-
 /* ---- attach ---- */
 
 static int open_channel(struct goalloc_heap *heap)
@@ -63,7 +61,8 @@ static int open_channel(struct goalloc_heap *heap)
         .timeout_ms = heap->timeout_ms,
         .client_name = heap->client_name,
         .on_note = on_note,
-        .on_lost = on_lost,
+        .on_reply = ga_grants_on_reply,
+        .revival = &ga_reattach_revival,
         .data = heap,
     };
     return ga_channel_open(heap->address, &options, attach_error, &heap->channel);
@@ -78,10 +77,13 @@ static int request_attach(struct goalloc_heap *heap, struct ga_reply **ret)
     request.body_case = GOALLOC__V1__ENVELOPE__BODY_ATTACH;
     request.attach = &body;
     char detail[GA_CHANNEL_ERROR_BYTES] = "";
-    int r =
-        ga_channel_call(heap->channel, &request, GOALLOC__V1__ENVELOPE__BODY_ATTACHED, detail, ret);
+    int r = ga_channel_call_once(heap->channel, &request, GOALLOC__V1__ENVELOPE__BODY_ATTACHED,
+                                 detail, ret);
     if (r < 0)
         return fail(r, "%s: %s", heap->address, detail[0] ? detail : ga_error_text(r));
+    const Goalloc__V1__Attached *attached = ga_reply_message(*ret)->attached;
+    heap->generation = attached->generation;
+    ga_store_relaxed(&heap->client, attached->client);
     return 0;
 }
 
@@ -94,8 +96,8 @@ static void request_detach(struct goalloc_heap *heap)
     request.detach = &body;
     struct ga_reply *reply;
     /* If the server is gone there is nobody to tell; it learns of the end of this process. */
-    if (ga_channel_call(heap->channel, &request, GOALLOC__V1__ENVELOPE__BODY_DONE, NULL, &reply) ==
-        0)
+    if (ga_channel_call_once(heap->channel, &request, GOALLOC__V1__ENVELOPE__BODY_DONE, NULL,
+                             &reply) == 0)
         ga_reply_release(reply);
 }
 
@@ -154,6 +156,7 @@ static int map_heap(struct goalloc_heap *heap, const Goalloc__V1__Attached *atta
     heap->base = meta->base;
     heap->reserve_bytes = meta->reserve_bytes;
     heap->view = ga_view_of(meta, heap->objects[GA_OBJECT_BITS].address);
+    ga_store_release(&heap->mapped, true);
     return 0;
 }
 
@@ -194,7 +197,7 @@ static int make_heap(const char *address, const struct goalloc_options *options,
     pthread_mutex_init(&heap->lock, NULL);
     heap->report = options->report;
     heap->report_data = options->report_data;
-    heap->timeout_ms = options->timeout_ms;
+    heap->timeout_ms = options->timeout_ms ? options->timeout_ms : DEFAULT_TIMEOUT_MS;
     heap->generation_of_fork = ga_fork_count();
     heap->address = strdup(path);
     heap->client_name = options->client_name ? strdup(options->client_name) : NULL;
@@ -206,17 +209,21 @@ static int make_heap(const char *address, const struct goalloc_options *options,
     return 0;
 }
 
-/* Connect and attach. may_start: where nobody serves, start the user's private server. It may be
+bool ga_attach_is_nobody(int err)
+{
+    return err == -ENOENT || err == -ECONNREFUSED || err == -ENOTCONN || err == -ECONNRESET ||
+           err == -EPIPE;
+}
+
+/* Connect and attach. Where nobody serves, the user's private server may be started. It may be
  * about to end just now, and then it is another that attaches us. */
-static int connect_and_attach(struct goalloc_heap *heap, bool may_start, struct ga_reply **ret)
+static int connect_and_attach(struct goalloc_heap *heap, struct ga_reply **ret)
 {
     for (int tries = 0;; tries++) {
         int r = open_channel(heap);
         if (r == 0)
             r = request_attach(heap, ret);
-        bool nobody =
-            r == -ENOENT || r == -ECONNREFUSED || r == -ENOTCONN || r == -ECONNRESET || r == -EPIPE;
-        if (!nobody || !may_start || tries == PRIVATE_SERVERS_TRIED)
+        if (!ga_attach_is_nobody(r) || !heap->may_start || tries == PRIVATE_SERVERS_TRIED)
             return r;
         ga_channel_close(heap->channel);
         heap->channel = NULL;
@@ -252,10 +259,9 @@ int goalloc_attach(const char *address, const struct goalloc_options *options,
 
     assert(heap);
     struct ga_reply *reply = NULL;
-    bool may_start = false;
-    r = prepare_private(address, &may_start);
+    r = prepare_private(address, &heap->may_start);
     if (r == 0)
-        r = connect_and_attach(heap, may_start, &reply);
+        r = connect_and_attach(heap, &reply);
     bool attached = r == 0;
     if (r == 0)
         r = map_heap(heap, ga_reply_message(reply)->attached);
@@ -283,11 +289,11 @@ int ga_attach_after_fork(struct goalloc_heap *heap)
     if (heap->generation_of_fork == ga_fork_count())
         return 0;
     struct ga_reply *reply = NULL;
-    int r = open_channel(heap);
-    if (r == 0)
-        r = request_attach(heap, &reply);
-    if (r == 0 && ga_reply_message(reply)->attached->heap_base != heap->base)
-        r = fail(-EPROTO, "%s serves another heap than before the fork", heap->address);
+    if (ga_reattach_heap_has_ended(heap))
+        return -ENOTCONN;
+    int r = connect_and_attach(heap, &reply);
+    if (r == 0 && ga_reply_message(reply)->attached->heap_id != heap->view.meta->heap_id)
+        r = fail(-ESTALE, "%s serves another heap than before the fork", heap->address);
     if (r < 0 && reply)
         request_detach(heap);
     ga_reply_release(reply);
@@ -300,20 +306,37 @@ int ga_attach_after_fork(struct goalloc_heap *heap)
     return 0;
 }
 
-int ga_attach_channel(struct goalloc_heap *heap, struct ga_channel **ret)
+static int try_attach_channel(struct goalloc_heap *heap, struct ga_channel **ret)
 {
-    ga_registry_meet_copy(heap);
     /* A thread that is cancelled must not take the lock with it. */
     int cancel_state;
     pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancel_state);
     pthread_mutex_lock(&heap->lock);
     int r = ga_attach_after_fork(heap);
-    struct ga_channel *channel = heap->channel;
+    *ret = heap->channel;
     pthread_mutex_unlock(&heap->lock);
     pthread_setcancelstate(cancel_state, NULL);
-    if (r == 0)
-        *ret = channel;
     return r;
+}
+
+int ga_attach_channel_until(struct goalloc_heap *heap, const struct timespec *deadline,
+                            struct ga_channel **ret)
+{
+    ga_registry_meet_copy(heap);
+    for (;;) {
+        int r = try_attach_channel(heap, ret);
+        if (r == 0 || !ga_attach_is_nobody(r) || ga_reattach_heap_has_ended(heap))
+            return r;
+        if (ga_deadline_left_ms(deadline) == 0)
+            return -ETIMEDOUT;
+        nanosleep(&(struct timespec){.tv_nsec = NOBODY_WAIT_NS}, NULL);
+    }
+}
+
+int ga_attach_channel(struct goalloc_heap *heap, struct ga_channel **ret)
+{
+    struct timespec deadline = ga_deadline_in(heap->timeout_ms);
+    return ga_attach_channel_until(heap, &deadline, ret);
 }
 
 /* ---- detach ---- */
@@ -324,8 +347,11 @@ void goalloc_detach(struct goalloc_heap *heap)
         return;
     ga_registry_meet_copy(heap);
     ga_thread_cache_begin_detach(heap);
-    if (heap->channel)
+    if (heap->channel) {
+        /* What is granted after this goes back with all the rest. */
+        ga_channel_stop_on_reply(heap->channel);
         request_detach(heap);
+    }
     ga_thread_cache_forget_heap(heap);
     ga_registry_remove(heap);
     destroy(heap);

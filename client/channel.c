@@ -33,10 +33,15 @@ static struct ga_channel *new_channel(const struct ga_channel_options *options)
     ch->timeout_ms = options->timeout_ms ? options->timeout_ms : DEFAULT_TIMEOUT_MS;
     ch->on_note = options->on_note;
     ch->on_lost = options->on_lost;
+    ch->on_reply = options->on_reply;
+    ch->revival = options->revival;
+    ch->client_name = options->client_name;
     ch->data = options->data;
+    atomic_init(&ch->new_fd, -1);
     ga_reply_pool_init(&ch->reply_pool);
     ga_send_pool_init(&ch->send_pool);
     ga_calls_init(&ch->calls, GA_HANDSHAKE_ID);
+    ga_channel_watch_replies(ch);
     ga_frame_reader_init(&ch->reader, ch->read_buffer);
     return ch;
 }
@@ -80,6 +85,7 @@ int ga_channel_open(const char *socket_path, const struct ga_channel_options *op
     struct ga_channel *ch = new_channel(options);
     if (!ch)
         goto fail_new;
+    ch->socket_path = socket_path;
     ch->spare = ga_reply_new(&ch->reply_pool);
     if (!ch->spare)
         goto fail_spare;
@@ -123,6 +129,7 @@ void ga_channel_abandon(struct ga_channel *ch)
         return;
     /* What uv_loop_close would close, but that needs the loop in a state that is known. */
     const int fds[] = {ch->fd,
+                       atomic_load(&ch->new_fd),
                        ch->loop.backend_fd,
                        ch->loop.async_io_watcher.fd,
                        ch->loop.async_wfd,
@@ -177,10 +184,9 @@ static int send_message(struct ga_channel *ch, const Goalloc__V1__Envelope *mess
     return r;
 }
 
-static int send_and_wait(struct ga_channel *ch, Goalloc__V1__Envelope *request, uint32_t timeout_ms,
-                         struct ga_reply **ret_reply)
+static int send_and_wait(struct ga_channel *ch, Goalloc__V1__Envelope *request,
+                         const struct timespec *deadline, struct ga_reply **ret_reply)
 {
-    struct timespec deadline = ga_deadline_in(timeout_ms);
     struct ga_pending_call call;
     int r = ga_calls_begin(&ch->calls, &call);
     if (r < 0)
@@ -191,8 +197,54 @@ static int send_and_wait(struct ga_channel *ch, Goalloc__V1__Envelope *request, 
         ga_calls_cancel(&ch->calls, &call);
         return r;
     }
-    return ga_calls_wait(&ch->calls, &call, timeout_ms == GA_CHANNEL_FOR_EVER ? NULL : &deadline,
-                         ret_reply);
+    return ga_calls_wait(&ch->calls, &call, deadline, ret_reply);
+}
+
+/* Send request and wait, again and again as long as the connection ends before the answer. A call
+ * without a limit has one as long as there is no connection. */
+static int send_until_answered(struct ga_channel *ch, Goalloc__V1__Envelope *request,
+                               uint32_t timeout_ms, struct ga_reply **ret_reply)
+{
+    bool for_ever = timeout_ms == GA_CHANNEL_FOR_EVER;
+    struct timespec end = ga_deadline_in(for_ever ? ch->timeout_ms : timeout_ms);
+    uint64_t first_id = 0;
+    for (;;) {
+        int r = ga_channel_await(ch, &end);
+        if (r < 0)
+            return r;
+        uint32_t link = ga_link_look(&ch->link);
+        request->id = 0;
+        request->first_id = first_id;
+        r = send_and_wait(ch, request, for_ever ? NULL : &end, ret_reply);
+        if (r != -ENOTCONN || !ch->revival)
+            return r;
+        first_id = first_id ? first_id : request->id;
+        if (for_ever)
+            end = ga_deadline_in(ch->timeout_ms);
+        r = ga_link_wait(&ch->link, link, &end);
+        if (r < 0)
+            return r;
+    }
+}
+
+int ga_channel_await(struct ga_channel *ch, const struct timespec *deadline)
+{
+    for (;;) {
+        uint32_t link = ga_link_look(&ch->link);
+        if (ga_link_state_of(link) != GA_LINK_DOWN)
+            return ga_link_state_of(link) == GA_LINK_UP ? 0 : -ENOTCONN;
+        ga_link_begin_waiting(&ch->link);
+        uv_async_send(&ch->wake);
+        int r = ga_link_wait(&ch->link, link, deadline);
+        ga_link_end_waiting(&ch->link);
+        if (r < 0)
+            return r;
+    }
+}
+
+void ga_channel_stop_on_reply(struct ga_channel *ch)
+{
+    ga_calls_stop_on_reply(&ch->calls);
 }
 
 int ga_channel_call(struct ga_channel *ch, Goalloc__V1__Envelope *request,
@@ -202,16 +254,10 @@ int ga_channel_call(struct ga_channel *ch, Goalloc__V1__Envelope *request,
     return ga_channel_call_within(ch, request, ch->timeout_ms, expected, ret_detail, ret_reply);
 }
 
-int ga_channel_call_within(struct ga_channel *ch, Goalloc__V1__Envelope *request,
-                           uint32_t timeout_ms, Goalloc__V1__Envelope__BodyCase expected,
-                           char *ret_detail, struct ga_reply **ret_reply)
+/* What became of a call: r, and the reply where that is 0. Returns as ga_channel_call. */
+static int conclude(int r, struct ga_reply *reply, Goalloc__V1__Envelope__BodyCase expected,
+                    char *ret_detail, struct ga_reply **ret_reply)
 {
-    struct ga_reply *reply = NULL;
-    /* A thread that is cancelled must take neither a lock with it nor a call that is waited for. */
-    int cancel_state;
-    pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancel_state);
-    int r = send_and_wait(ch, request, timeout_ms, &reply);
-    pthread_setcancelstate(cancel_state, NULL);
     if (r == 0 && reply->message->body_case == expected) {
         *ret_reply = reply;
         return 0;
@@ -228,6 +274,32 @@ int ga_channel_call_within(struct ga_channel *ch, Goalloc__V1__Envelope *request
         snprintf(ret_detail, GA_CHANNEL_ERROR_BYTES, "%s", detail[0] ? detail : ga_error_text(r));
     ga_reply_release(reply);
     return r;
+}
+
+int ga_channel_call_within(struct ga_channel *ch, Goalloc__V1__Envelope *request,
+                           uint32_t timeout_ms, Goalloc__V1__Envelope__BodyCase expected,
+                           char *ret_detail, struct ga_reply **ret_reply)
+{
+    struct ga_reply *reply = NULL;
+    /* A thread that is cancelled must take neither a lock with it nor a call that is waited for. */
+    int cancel_state;
+    pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancel_state);
+    int r = send_until_answered(ch, request, timeout_ms, &reply);
+    pthread_setcancelstate(cancel_state, NULL);
+    return conclude(r, reply, expected, ret_detail, ret_reply);
+}
+
+int ga_channel_call_once(struct ga_channel *ch, Goalloc__V1__Envelope *request,
+                         Goalloc__V1__Envelope__BodyCase expected, char *ret_detail,
+                         struct ga_reply **ret_reply)
+{
+    struct ga_reply *reply = NULL;
+    struct timespec end = ga_deadline_in(ch->timeout_ms);
+    int cancel_state;
+    pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancel_state);
+    int r = send_and_wait(ch, request, &end, &reply);
+    pthread_setcancelstate(cancel_state, NULL);
+    return conclude(r, reply, expected, ret_detail, ret_reply);
 }
 
 int ga_channel_note(struct ga_channel *ch, Goalloc__V1__Envelope *note)

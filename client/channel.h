@@ -4,14 +4,37 @@
 #ifndef GA_CLIENT_CHANNEL_H
 #define GA_CLIENT_CHANNEL_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <time.h>
 
 #include "proto/message.h"
 
 #define GA_CHANNEL_ERROR_BYTES 512
 
 struct ga_channel;
+
+/* How a connection that has ended is made anew. All is called on the library's thread, with the
+ * channel's data. Where it says ret_why, a sentence is left there if it fails. */
+struct ga_channel_revival {
+    /* Whether there is sense in trying: 0; -EAGAIN, later; another error: never again. */
+    int (*prepare)(char ret_why[static GA_CHANNEL_ERROR_BYTES], void *data);
+    /* Nobody listens at the socket: start a server. 0 if somebody does now. */
+    int (*start_server)(char ret_why[static GA_CHANNEL_ERROR_BYTES], void *data);
+    /* Look who serves at the new connection fd, and make the request by which it is told who we
+     * are; its body lasts until judge. 0, or -EAGAIN where this is not the one. */
+    int (*introduce)(int fd, Goalloc__V1__Envelope *request,
+                     char ret_why[static GA_CHANNEL_ERROR_BYTES], void *data);
+    /* What its answer means: 0; -EAGAIN, to be tried again later; another error: it will never be.
+     */
+    int (*judge)(const Goalloc__V1__Envelope *answer, char ret_why[static GA_CHANNEL_ERROR_BYTES],
+                 void *data);
+    /* Calls and notes go through again. It may send notes. */
+    void (*revived)(void *data);
+    /* No connection for as long as a call may take (once each time it is lost), or never again. */
+    void (*absent)(const char *why, bool for_ever, void *data);
+};
 
 struct ga_channel_options {
     uint32_t timeout_ms;     /* how long a call, the connection included, may take; 0 = 5000 */
@@ -23,6 +46,13 @@ struct ga_channel_options {
     /* The connection has ended and not by ga_channel_close; calls and notes fail from now on. On
      * the library's thread, once; it must not close the channel. NULL is allowed. */
     void (*on_lost)(void *data);
+    /* Sees each reply before its caller does; wanted: not so those whose callers have given up. On
+     * the library's thread; it may send notes, and nothing else on the channel. NULL is allowed. */
+    void (*on_reply)(const Goalloc__V1__Envelope *reply, bool wanted, void *data);
+    /* A connection that ends is made anew: then on_lost is not called, and calls wait for the next
+     * connection, as long as they may take, and are sent again. NULL = it stays lost. It and the
+     * socket's path must last as long as the channel. */
+    const struct ga_channel_revival *revival;
     void *data;
 };
 
@@ -47,8 +77,10 @@ const char *ga_channel_server_version(const struct ga_channel *ch);
 int ga_channel_fd(const struct ga_channel *ch);
 
 /* Send request (its id is filled in here) and wait for the reply, which must be of body case
- * expected. Returns 0 and *ret_reply; a negative errno that the server sent (Failure); -ETIMEDOUT,
- * and a reply that comes later is dropped; -ENOTCONN when the connection is gone; -EPROTO for a
+ * expected. Where the connection ends meanwhile and can be made anew, it is sent again, with
+ * first_id, until the time is over. Returns 0 and *ret_reply; a negative errno that the server sent
+ * (Failure); -ETIMEDOUT, and a reply that comes later is dropped; -ENOTCONN when the connection is
+ * gone for good; -EPROTO for a
  * reply of another kind, or when the connection ends now because what the server sends is
  * malformed; -EMSGSIZE or -EINVAL when the request cannot be encoded (proto/message.h); -ENOMEM.
  * ret_detail, where not NULL, has GA_CHANNEL_ERROR_BYTES and receives a sentence for each error:
@@ -58,12 +90,26 @@ int ga_channel_call(struct ga_channel *ch, Goalloc__V1__Envelope *request,
                     struct ga_reply **ret_reply);
 
 /* The same for a request that may take its time: waits for timeout_ms, however long a call may take
- * otherwise; GA_CHANNEL_FOR_EVER: until the reply comes or the connection ends. After -ETIMEDOUT
- * the request's id is still filled in, so that the server can be told. */
+ * otherwise; GA_CHANNEL_FOR_EVER: until the reply comes, but no longer without a connection than a
+ * call may take (-ETIMEDOUT). After -ETIMEDOUT the request's id is still filled in, so that the
+ * server can be told. */
 #define GA_CHANNEL_FOR_EVER UINT32_MAX
 int ga_channel_call_within(struct ga_channel *ch, Goalloc__V1__Envelope *request,
                            uint32_t timeout_ms, Goalloc__V1__Envelope__BodyCase expected,
                            char *ret_detail, struct ga_reply **ret_reply);
+
+/* The same for a request that must not be sent twice, nor wait for a connection: where there is
+ * none, or it ends before the answer, -ENOTCONN. */
+int ga_channel_call_once(struct ga_channel *ch, Goalloc__V1__Envelope *request,
+                         Goalloc__V1__Envelope__BodyCase expected, char *ret_detail,
+                         struct ga_reply **ret_reply);
+
+/* Wait until there is a connection. Returns 0; -ETIMEDOUT; -ENOTCONN when there never will be.
+ * deadline: on CLOCK_MONOTONIC. Thread-safe. */
+int ga_channel_await(struct ga_channel *ch, const struct timespec *deadline);
+
+/* on_reply is not called any more when this returns. Not on the library's thread. */
+void ga_channel_stop_on_reply(struct ga_channel *ch);
 
 const Goalloc__V1__Envelope *ga_reply_message(const struct ga_reply *reply);
 void ga_reply_release(struct ga_reply *reply); /* NULL is allowed */

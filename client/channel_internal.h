@@ -11,6 +11,7 @@
 
 #include "client/block_pool.h"
 #include "client/channel.h"
+#include "client/link.h"
 #include "client/pending_call.h"
 #include "client/reply.h"
 #include "client/send_queue.h"
@@ -24,29 +25,48 @@ struct ga_channel {
     uint32_t timeout_ms;
     void (*on_note)(const Goalloc__V1__Envelope *note, void *data);
     void (*on_lost)(void *data);
+    void (*on_reply)(const Goalloc__V1__Envelope *reply, bool wanted, void *data);
+    const struct ga_channel_revival *revival;
+    const char *socket_path;
+    const char *client_name;
     void *data;
     char heap_name[GA_SERVER_TEXT_BYTES];
     char server_version[GA_SERVER_TEXT_BYTES];
 
-    /* Used by all threads; each has its own lock. */
+    /* Used by all threads; the first four have a lock each. */
     struct ga_block_pool reply_pool;
     struct ga_block_pool send_pool;
     struct ga_calls calls;
     struct ga_send_queue queue;
     _Atomic bool closing; /* written by ga_channel_close */
     uv_async_t wake;      /* only uv_async_send */
+    struct ga_link link;
 
     /* The library's thread alone. */
     pthread_t thread;
     uv_loop_t loop;
     uv_poll_t poll;
     uv_timer_t closing_limit;
+    uv_timer_t retry;
     int poll_events; /* what poll waits for */
     bool lost;
+    uint32_t retry_ms;          /* until the next attempt to connect, if that fails too */
+    struct timespec told_after; /* when it is told that there is no connection */
+    bool told;
+    _Atomic int new_fd; /* of a connection in the making, -1 = none; read in children of fork */
+    char why[GA_CHANNEL_ERROR_BYTES];
     struct ga_reply *spare; /* what the next message is decoded into */
     struct ga_frame_reader reader;
     uint8_t read_buffer[GA_FRAME_BUFFER_BYTES];
 };
+
+/* Connect again and introduce ourselves (revive.c); on the library's thread, the connection being
+ * lost. Returns 0, and then fd is the new connection; -EAGAIN; or another negative errno when it
+ * can never be done. why is a sentence then. */
+int ga_channel_revive(struct ga_channel *ch);
+
+/* Have on_reply called. */
+void ga_channel_watch_replies(struct ga_channel *ch);
 
 /* Start the library's thread. Returns 0 or a negative errno, and then nothing is left. */
 int ga_channel_start_loop(struct ga_channel *ch);

@@ -8,7 +8,10 @@
  *
  * The connection ends in one place, lose: when the stream ends or fails, or when what comes is
  * malformed, for after that nobody knows what the server meant. A thread whose send fails shuts the
- * socket, which shows up here as the end of the stream. */
+ * socket, which shows up here as the end of the stream. Where the connection is to be made anew,
+ * that is tried here (revive.c): at once, then after 10 ms, then twice as long each time up to half
+ * a second, or 50 ms while somebody waits; and at once, whatever the time, when somebody begins to.
+ */
 #include "client/channel_internal.h"
 
 #include <errno.h>
@@ -16,7 +19,14 @@
 #include <sys/socket.h>
 #include <sys/types.h>
 
+#include "client/deadline.h"
 #include "client/leak_root.h"
+
+#define RETRY_FIRST_MS 10u
+#define RETRY_MOST_MS  500u
+#define RETRY_SOON_MS  50u
+
+static void on_retry(uv_timer_t *timer);
 
 /* The connection is gone; waiting calls get error. */
 static void lose(struct ga_channel *ch, int error)
@@ -24,11 +34,33 @@ static void lose(struct ga_channel *ch, int error)
     ch->lost = true;
     uv_poll_stop(&ch->poll);
     shutdown(ch->fd, SHUT_RDWR);
+    /* Before calls end, so that who is told finds that it has changed. */
+    ga_link_set(&ch->link, ch->revival ? GA_LINK_DOWN : GA_LINK_OVER);
     ga_send_queue_end(&ch->queue);
     ga_calls_end(&ch->calls, error);
     /* Pairs with the release in ga_channel_end_loop. */
-    if (ch->on_lost && !atomic_load_explicit(&ch->closing, memory_order_acquire))
+    if (atomic_load_explicit(&ch->closing, memory_order_acquire))
+        return;
+    if (ch->revival) {
+        ch->told = false;
+        ch->told_after = ga_deadline_in(ch->timeout_ms);
+        ch->retry_ms = RETRY_FIRST_MS;
+        uv_timer_start(&ch->retry, on_retry, 0, 0);
+    } else if (ch->on_lost) {
         ch->on_lost(ch->data);
+    }
+}
+
+static void watch_reply(const struct ga_reply *reply, bool wanted, void *data)
+{
+    const struct ga_channel *ch = data;
+    ch->on_reply(reply->message, wanted, ch->data);
+}
+
+void ga_channel_watch_replies(struct ga_channel *ch)
+{
+    ch->calls.data = ch;
+    ch->calls.on_reply = ch->on_reply ? watch_reply : NULL;
 }
 
 /* Hand on the message in spare. Before it goes to a call, the next spare must be there. */
@@ -89,6 +121,7 @@ static void end_loop(struct ga_channel *ch)
     uv_close((uv_handle_t *)&ch->wake, NULL);
     uv_close((uv_handle_t *)&ch->poll, NULL);
     uv_close((uv_handle_t *)&ch->closing_limit, NULL);
+    uv_close((uv_handle_t *)&ch->retry, NULL);
 }
 
 static void on_closing_limit(uv_timer_t *timer)
@@ -137,9 +170,64 @@ static void on_poll(uv_poll_t *poll, int status, int events)
         flush(ch);
 }
 
+/* ---- a new connection ---- */
+
+static void resume(struct ga_channel *ch)
+{
+    ch->lost = false;
+    ch->poll_events = UV_READABLE;
+    uv_poll_start(&ch->poll, ch->poll_events, on_poll);
+    ga_calls_resume(&ch->calls);
+    ga_link_set(&ch->link, GA_LINK_UP);
+    ch->revival->revived(ch->data);
+    /* What came together with the last answer is here already, and no event will tell of it. */
+    int r = deliver_received(ch);
+    if (r < 0)
+        lose(ch, r);
+}
+
+static void give_up(struct ga_channel *ch)
+{
+    ch->revival->absent(ch->why, true, ch->data); /* before those who wait go on */
+    ga_link_set(&ch->link, GA_LINK_OVER);
+}
+
+static void try_again(struct ga_channel *ch)
+{
+    int r = ga_channel_revive(ch);
+    if (r == 0) {
+        resume(ch);
+        return;
+    }
+    if (r != -EAGAIN) {
+        give_up(ch);
+        return;
+    }
+    if (!ch->told && ga_deadline_left_ms(&ch->told_after) == 0) {
+        ch->told = true;
+        ch->revival->absent(ch->why, false, ch->data);
+    }
+    uint32_t most_ms = ga_link_is_waited_for(&ch->link) ? RETRY_SOON_MS : RETRY_MOST_MS;
+    uv_timer_start(&ch->retry, on_retry, ch->retry_ms, 0);
+    ch->retry_ms = ch->retry_ms * 2 < most_ms ? ch->retry_ms * 2 : most_ms;
+}
+
+static void on_retry(uv_timer_t *timer)
+{
+    struct ga_channel *ch = timer->data;
+    /* Pairs with the release in ga_channel_end_loop: on_wake will end it all. */
+    if (!atomic_load_explicit(&ch->closing, memory_order_acquire))
+        try_again(ch);
+}
+
 static void on_wake(uv_async_t *wake)
 {
-    flush(wake->data);
+    struct ga_channel *ch = wake->data;
+    flush(ch);
+    if (ga_link_take_wanted(&ch->link) && uv_is_active((uv_handle_t *)&ch->retry)) {
+        ch->retry_ms = RETRY_FIRST_MS;
+        uv_timer_start(&ch->retry, on_retry, 0, 0);
+    }
 }
 
 static void *run(void *arg)
@@ -178,7 +266,8 @@ int ga_channel_start_loop(struct ga_channel *ch)
     if (r < 0)
         goto fail_poll;
     uv_timer_init(&ch->loop, &ch->closing_limit);
-    ch->wake.data = ch->poll.data = ch->closing_limit.data = ch;
+    uv_timer_init(&ch->loop, &ch->retry);
+    ch->wake.data = ch->poll.data = ch->closing_limit.data = ch->retry.data = ch;
 
     ch->poll_events = UV_READABLE;
     r = uv_poll_start(&ch->poll, ch->poll_events, on_poll);

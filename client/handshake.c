@@ -16,6 +16,7 @@
 
 #define CLIENT_NAME_BYTES 64
 #define HELLO_BYTES       (GA_FRAME_HEADER_BYTES + CLIENT_NAME_BYTES + 64)
+#define ASK_BYTES         256
 
 /* Returns 0 or a negative errno. */
 static int say_hello(int fd, const char *client_name)
@@ -149,4 +150,21 @@ int ga_handshake(int fd, const char *path, const char *client_name, const struct
         return r;
     }
     return check_answer(reply->message, path, ret_error);
+}
+
+int ga_handshake_ask(int fd, Goalloc__V1__Envelope *request, const struct timespec *deadline,
+                     struct ga_frame_reader *reader, struct ga_reply *reply)
+{
+    uint8_t frame[ASK_BYTES];
+    size_t nbytes;
+    request->id = GA_HANDSHAKE_ID;
+    int r = ga_message_encode(request, frame, sizeof(frame), &nbytes);
+    if (r < 0)
+        return r;
+    if (send(fd, frame, nbytes, MSG_NOSIGNAL | MSG_DONTWAIT) < 0)
+        return errno == EPIPE ? -ENOTCONN : -errno;
+    do
+        r = receive_answer(fd, deadline, reader, reply);
+    while (r == 0 && reply->message->id != GA_HANDSHAKE_ID);
+    return r;
 }

@@ -20,4 +20,10 @@ int ga_handshake(int fd, const char *path, const char *client_name, const struct
                  struct ga_frame_reader *reader, struct ga_reply *reply,
                  char ret_error[static GA_CHANNEL_ERROR_BYTES]);
 
+/* Send a request on fd, after the handshake, and wait for its answer, which is then in reply; notes
+ * before it are dropped. Its id is filled in. Returns 0; -EPROTO, -ETIMEDOUT, -ENOTCONN or another
+ * negative errno. */
+int ga_handshake_ask(int fd, Goalloc__V1__Envelope *request, const struct timespec *deadline,
+                     struct ga_frame_reader *reader, struct ga_reply *reply);
+
 #endif

@@ -95,7 +95,12 @@ struct goalloc_heap {
     uint32_t timeout_ms;
     char *address;
     char *client_name;
-    uint32_t generation_of_fork; /* ga_fork_count when this process attached */
+    bool may_start;                 /* a private server, where nobody serves */
+    _Atomic bool mapped;            /* view and objects are there, once and for all */
+    _Atomic uint32_t client;        /* our number, as Attached said; 0 = not attached as yet */
+    uint64_t generation;            /* of the server; the library's thread's, once attached */
+    Goalloc__V1__Reattach reattach; /* the library's thread's */
+    uint32_t generation_of_fork;    /* ga_fork_count when this process attached */
     _Atomic uint32_t reclaim_count;
 
     pthread_mutex_t lock; /* over the lists, and making caches */
@@ -170,8 +175,26 @@ uint32_t ga_fork_count(void);
 /* If this process came out of a fork since heap was attached, attach it anew as itself. heap->lock
  * is held. 0 or negative errno. */
 int ga_attach_after_fork(struct goalloc_heap *heap);
-/* The channel to call on, after the same. 0 or negative errno. */
+/* Whether err, of connecting or attaching, says that nobody serves, or no longer. */
+bool ga_attach_is_nobody(int err);
+/* The channel to call on, after the same; where nobody serves, until deadline. heap->lock is not
+ * held. 0 or negative errno. */
+int ga_attach_channel_until(struct goalloc_heap *heap, const struct timespec *deadline,
+                            struct ga_channel **ret);
+/* The same as long as a call may take. */
 int ga_attach_channel(struct goalloc_heap *heap, struct ga_channel **ret);
+
+/* ---- reattach.c ---- */
+
+/* How the channel of a heap is made anew; its data is the heap. */
+extern const struct ga_channel_revival ga_reattach_revival;
+/* Whether the heap is gone for good. */
+bool ga_reattach_heap_has_ended(const struct goalloc_heap *heap);
+
+/* ---- grants.c ---- */
+
+/* Begin what a reply grants; data is the heap. On the library's thread. */
+void ga_grants_on_reply(const Goalloc__V1__Envelope *reply, bool wanted, void *data);
 
 /* ---- alloc.c ---- */
 

@@ -127,7 +127,14 @@ static bool is_untouched(const struct ga_thread_cache *cache, ga_span_class span
            (ga_view_entry(&cache->heap->view, page) & GA_ENTRY_NEEDZERO) == 0;
 }
 
-/* Begin the lease of a span that the server has granted, and list it. */
+/* Enter a span whose lease has begun. There is room for it. */
+static void add_span(struct ga_thread_cache *cache, ga_span_class span_class, ga_page_id page)
+{
+    ga_spans_add(cache, &cache->classes[span_class], page, is_untouched(cache, span_class, page));
+    list_span(cache, span_class, page);
+}
+
+/* Begin the lease of a span that the server has granted through the ring, and list it. */
 static int begin_lease(struct ga_thread_cache *cache, ga_span_class span_class, ga_page_id page)
 {
     if (!ga_mcache_is_granted(cache, span_class, page))
@@ -136,8 +143,7 @@ static int begin_lease(struct ga_thread_cache *cache, ga_span_class span_class, 
     if (r < 0)
         return r;
     ga_slot_begin_lease(&cache->heap->view, cache->id, page);
-    ga_spans_add(cache, &cache->classes[span_class], page, is_untouched(cache, span_class, page));
-    list_span(cache, span_class, page);
+    add_span(cache, span_class, page);
     return 0;
 }
 
@@ -200,7 +206,7 @@ static void ask_ahead(struct ga_thread_cache *cache, ga_span_class span_class)
     class->asked = ga_channel_note(cache->heap->channel, &note) == 0;
 }
 
-/* Wait until the server has done what it was asked ahead. */
+/* Wait until the server has done what it was asked ahead, if it is there. */
 static void await_ahead(struct ga_thread_cache *cache)
 {
     Goalloc__V1__Sync body = GOALLOC__V1__SYNC__INIT;
@@ -208,8 +214,8 @@ static void await_ahead(struct ga_thread_cache *cache)
     request.body_case = GOALLOC__V1__ENVELOPE__BODY_SYNC;
     request.sync = &body;
     struct ga_reply *reply;
-    if (ga_channel_call(cache->heap->channel, &request, GOALLOC__V1__ENVELOPE__BODY_DONE, NULL,
-                        &reply) == 0)
+    if (ga_channel_call_once(cache->heap->channel, &request, GOALLOC__V1__ENVELOPE__BODY_DONE, NULL,
+                             &reply) == 0)
         ga_reply_release(reply);
 }
 
@@ -241,8 +247,14 @@ static int lease(struct ga_thread_cache *cache, ga_span_class span_class)
     const Goalloc__V1__Leases *leases = ga_reply_message(reply)->leases;
     r = leases->n_pages == 0 || leases->n_pages > count ? -EPROTO : 0;
     /* From the last, so that the first, the fullest, is used first. */
-    for (size_t i = leases->n_pages; i-- > 0 && r == 0;)
-        r = begin_lease(cache, span_class, leases->pages[i]);
+    for (size_t i = leases->n_pages; i-- > 0 && r == 0;) {
+        /* The library's thread has begun the lease (grants.c). */
+        ga_page_id page = leases->pages[i];
+        if (ga_mcache_is_granted(cache, span_class, page) && ga_mcache_is_mine(cache, page))
+            add_span(cache, span_class, page);
+        else
+            r = -EPROTO;
+    }
     ga_reply_release(reply);
     return r;
 }

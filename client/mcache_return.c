@@ -24,7 +24,8 @@ void ga_mcache_note_returned(struct ga_thread_cache *cache, uint32_t *pages, uin
     Goalloc__V1__Envelope note = GOALLOC__V1__ENVELOPE__INIT;
     note.body_case = GOALLOC__V1__ENVELOPE__BODY_RETURN_SPANS;
     note.return_spans = &body;
-    /* If the note is lost the connection is too, and the server takes the spans back with it. */
+    /* If the note is lost the connection is too, and the next server looks for what was returned.
+     */
     (void)ga_channel_note(cache->heap->channel, &note);
 }
 

@@ -125,12 +125,28 @@ bool ga_calls_complete(struct ga_calls *calls, uint64_t id, struct ga_reply *rep
     struct ga_pending_call *call = calls->first;
     while (call && call->id != id)
         call = call->next;
+    if (reply && calls->on_reply)
+        calls->on_reply(reply, call != NULL, calls->data);
     if (call)
         complete(calls, call, reply, error);
     pthread_mutex_unlock(&calls->lock);
     if (call)
         futex_wake(&call->done);
     return call != NULL;
+}
+
+void ga_calls_stop_on_reply(struct ga_calls *calls)
+{
+    pthread_mutex_lock(&calls->lock);
+    calls->on_reply = NULL;
+    pthread_mutex_unlock(&calls->lock);
+}
+
+void ga_calls_resume(struct ga_calls *calls)
+{
+    pthread_mutex_lock(&calls->lock);
+    calls->ended = false;
+    pthread_mutex_unlock(&calls->lock);
 }
 
 void ga_calls_end(struct ga_calls *calls, int error)

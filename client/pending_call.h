@@ -26,6 +26,10 @@ struct ga_calls {
     struct ga_pending_call *first, *last; /* by age: replies come mostly in the order of calls */
     uint64_t last_id;
     bool ended;
+    /* Sees each reply before its caller does, with the lock held, and those whose callers have
+     * given up (wanted is false); NULL = nobody does. */
+    void (*on_reply)(const struct ga_reply *reply, bool wanted, void *data);
+    void *data;
 };
 
 /* Begin; the first call gets the id after last_id. */
@@ -48,7 +52,13 @@ void ga_calls_cancel(struct ga_calls *calls, struct ga_pending_call *call);
  * Returns whether the call is still waiting, and only then takes reply. Thread-safe. */
 bool ga_calls_complete(struct ga_calls *calls, uint64_t id, struct ga_reply *reply, int error);
 
+/* Let no on_reply be called any more; one that is running has ended. Thread-safe. */
+void ga_calls_stop_on_reply(struct ga_calls *calls);
+
 /* Complete all calls with error, a negative errno, and let nobody begin another. Thread-safe. */
 void ga_calls_end(struct ga_calls *calls, int error);
+
+/* After ga_calls_end: calls may begin again, with ids that were never used. Thread-safe. */
+void ga_calls_resume(struct ga_calls *calls);
 
 #endif

@@ -180,3 +180,17 @@ void ga_send_queue_end(struct ga_send_queue *queue)
     drop_chunks(queue);
     pthread_mutex_unlock(&queue->lock);
 }
+
+int ga_send_queue_resume(struct ga_send_queue *queue)
+{
+    int r = 0;
+    pthread_mutex_lock(&queue->lock);
+    if (!queue->first)
+        queue->first = queue->last = new_chunk(queue);
+    if (!queue->first)
+        r = -ENOMEM;
+    else
+        queue->ended = false;
+    pthread_mutex_unlock(&queue->lock);
+    return r;
+}

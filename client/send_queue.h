@@ -48,4 +48,8 @@ int ga_send_queue_flush(struct ga_send_queue *queue);
 /* Drop what is queued, and send nothing more. Thread-safe. */
 void ga_send_queue_end(struct ga_send_queue *queue);
 
+/* After ga_send_queue_end, when fd is another connection: send again. Returns 0 or -ENOMEM.
+ * Thread-safe. */
+int ga_send_queue_resume(struct ga_send_queue *queue);
+
 #endif

@@ -9,6 +9,7 @@
 #include <limits.h>
 #include <sys/mman.h>
 
+#include "client/deadline.h"
 #include "client/heap.h"
 #include "client/mcache.h"
 
@@ -137,16 +138,42 @@ static __attribute__((constructor)) void make_key_early(void)
     pthread_once(&key_once, make_key);
 }
 
+static bool is_known(const struct goalloc_heap *heap, ga_mcache_id id)
+{
+    const struct ga_thread_cache *c = heap->caches;
+    while (c && c->id != id)
+        c = c->next_of_heap;
+    return c != NULL;
+}
+
+/* An mcache that the table says is ours and that we know nothing of: it was granted, and the answer
+ * was lost with a connection, or came too late. 0 = none. Called with the heap's lock held, so that
+ * none is on its way. */
+static ga_mcache_id find_granted(const struct goalloc_heap *heap)
+{
+    const struct ga_view *view = &heap->view;
+    uint32_t client = ga_load_relaxed(&heap->client);
+    /* Pairs with the server's release: entries below it are backed. */
+    uint32_t end = ga_load_acquire(&view->meta->mcache_end);
+    for (ga_mcache_id id = 1; id < end && id < GA_MCACHE_COUNT; id++)
+        if (ga_load_acquire(&view->mcache_entries[id].client) == client && !is_known(heap, id))
+            return id;
+    return 0;
+}
+
 /* Ask the server for one more mcache. */
 static int request_mcache(struct goalloc_heap *heap, ga_mcache_id *ret)
 {
+    *ret = find_granted(heap);
+    if (*ret)
+        return 0;
     Goalloc__V1__NewMcache body = GOALLOC__V1__NEW_MCACHE__INIT;
     Goalloc__V1__Envelope request = GOALLOC__V1__ENVELOPE__INIT;
     request.body_case = GOALLOC__V1__ENVELOPE__BODY_NEW_MCACHE;
     request.new_mcache = &body;
     struct ga_reply *reply;
-    int r =
-        ga_channel_call(heap->channel, &request, GOALLOC__V1__ENVELOPE__BODY_MCACHE, NULL, &reply);
+    int r = ga_channel_call_once(heap->channel, &request, GOALLOC__V1__ENVELOPE__BODY_MCACHE, NULL,
+                                 &reply);
     if (r < 0)
         return r;
     ga_mcache_id id = ga_reply_message(reply)->mcache->mcache;
@@ -183,8 +210,8 @@ static int make_cache(struct goalloc_heap *heap, struct ga_thread_cache **ret)
     return 0;
 }
 
-/* An idle cache, or a new one. */
-static int find_cache(struct goalloc_heap *heap, struct ga_thread_cache **ret)
+/* An idle cache, or a new one, if the server is there. */
+static int try_find_cache(struct goalloc_heap *heap, struct ga_thread_cache **ret)
 {
     /* A thread that is cancelled must not take the lock with it. */
     int cancel_state;
@@ -201,6 +228,24 @@ static int find_cache(struct goalloc_heap *heap, struct ga_thread_cache **ret)
     if (r == 0)
         *ret = cache;
     return r;
+}
+
+/* An idle cache, or a new one, for which the server is waited for as long as a call may take. The
+ * heap's lock is not held meanwhile. */
+static int find_cache(struct goalloc_heap *heap, struct ga_thread_cache **ret)
+{
+    struct timespec deadline = ga_deadline_in(heap->timeout_ms);
+    for (;;) {
+        int r = try_find_cache(heap, ret);
+        if (!ga_attach_is_nobody(r))
+            return r;
+        struct ga_channel *channel;
+        r = ga_attach_channel_until(heap, &deadline, &channel);
+        if (r == 0)
+            r = ga_channel_await(channel, &deadline);
+        if (r < 0)
+            return r;
+    }
 }
 
 struct ga_thread_cache *ga_thread_cache_get(struct goalloc_heap *heap)

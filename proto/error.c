@@ -33,7 +33,8 @@
     X(ENOTSUP, 21, "The other side, or this system, cannot do this.")                              \
     X(ECONNRESET, 22, "The other side ended the connection.")                                      \
     X(ENFILE, 23, "The system has too many files open.")                                           \
-    X(EOVERFLOW, 24, "A number is too large for its place.")
+    X(EOVERFLOW, 24, "A number is too large for its place.")                                       \
+    X(ESTALE, 25, "The heap that this process has attached is no more.")
 
 struct error_entry {
     int number;

@@ -150,6 +150,26 @@ int ga_heap_new_mcache(struct ga_heap *heap, ga_client_id client, ga_mcache_id *
     return 0;
 }
 
+int ga_heap_client_back(struct ga_heap *heap, ga_client_id client)
+{
+    if (!ga_clients_is_attached(heap, client))
+        return -EPERM;
+    for (ga_mcache_id id = heap->client_records[client].first_mcache; id;
+         id = heap->mcaches[id].next)
+        ga_lease_end_unbegun(heap, id);
+    ga_lease_free_untaken(heap, client);
+    return 0;
+}
+
+void ga_heap_collect_returned(struct ga_heap *heap, ga_client_id client)
+{
+    if (!ga_clients_is_attached(heap, client))
+        return;
+    for (ga_mcache_id id = heap->client_records[client].first_mcache; id;
+         id = heap->mcaches[id].next)
+        ga_lease_end_returned(heap, id);
+}
+
 void ga_heap_client_gone(struct ga_heap *heap, ga_client_id client)
 {
     if (!ga_clients_is_attached(heap, client))

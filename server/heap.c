@@ -166,3 +166,13 @@ void ga_heap_end(struct ga_heap *heap)
 {
     ga_store_release(&heap->meta->state, GA_HEAP_ENDED);
 }
+
+uint64_t ga_heap_id(const struct ga_heap *heap)
+{
+    return heap->meta->heap_id;
+}
+
+uint64_t ga_heap_generation(const struct ga_heap *heap)
+{
+    return heap->meta->generation;
+}

@@ -76,6 +76,11 @@ void ga_heap_end(struct ga_heap *heap);
  * has as many connections as it may have). */
 int ga_heap_attach(struct ga_heap *heap, uint32_t pid, uint32_t uid, uint32_t gid,
                    uint64_t start_time, const char *client_name, ga_client_id *ret_client);
+/* The client's connection has ended, and it has a new one: what was granted to it and has not
+ * reached it, by the words that it would have written, is nobody's again. 0 or -EPERM. */
+int ga_heap_client_back(struct ga_heap *heap, ga_client_id client);
+/* Its notes may have been lost: take over what it has returned, by those words. */
+void ga_heap_collect_returned(struct ga_heap *heap, ga_client_id client);
 /* The process is certainly gone, or has detached: take back its mcaches and leases as the slot
  * protocol's recovery does. Its objects stay. */
 void ga_heap_client_gone(struct ga_heap *heap, ga_client_id client);
@@ -242,6 +247,11 @@ struct ga_client_info {
     bool quarantined;
     char name[32];
 };
+/* The random number that tells this heap from others of its name; and how many servers it has had.
+ */
+uint64_t ga_heap_id(const struct ga_heap *heap);
+uint64_t ga_heap_generation(const struct ga_heap *heap);
+
 /* The first attached client at or after number client; -ENOENT when there is none. */
 int ga_heap_next_client(struct ga_heap *heap, uint32_t client, struct ga_client_info *ret);
 

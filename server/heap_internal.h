@@ -128,6 +128,12 @@ void ga_lease_end(struct ga_heap *heap, ga_page_id page);
 void ga_lease_take_over(struct ga_heap *heap, ga_page_id page);
 /* The leased span at page is about to be npages long. */
 void ga_lease_note_length(struct ga_heap *heap, ga_page_id page, uint64_t npages);
+/* A client has a new connection: end those of mcache's leases that were never begun, and never will
+ * be, for they are not in its ring; or those that it has returned. Free the client's large spans
+ * that were never taken. */
+void ga_lease_end_unbegun(struct ga_heap *heap, ga_mcache_id mcache);
+void ga_lease_end_returned(struct ga_heap *heap, ga_mcache_id mcache);
+void ga_lease_free_untaken(struct ga_heap *heap, ga_client_id client);
 /* What a dead or detached client's mcache left: its claimed words, its news, its leases. */
 void ga_lease_recover(struct ga_heap *heap, ga_mcache_id mcache);
 
@@ -144,6 +150,8 @@ void ga_large_recover(struct ga_heap *heap, ga_client_id client);
 int ga_ring_prepare(struct ga_heap *heap, ga_mcache_id mcache);
 /* Whether mcache can have taken as much from its ring as it says. */
 bool ga_ring_count_can_be(const struct ga_heap *heap, ga_mcache_id mcache);
+/* Whether the span lies in mcache's ring and has not been taken from it. */
+bool ga_ring_has(const struct ga_heap *heap, ga_mcache_id mcache, ga_page_id page);
 /* Rebuild the server's count of a ring, which must be backed, from its entries, and complete or
  * drop the grant that the former server was at: by the page table, which says whether it was made.
  */

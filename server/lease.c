@@ -155,6 +155,38 @@ int ga_heap_return(struct ga_heap *heap, ga_client_id client, ga_mcache_id mcach
     return 0;
 }
 
+void ga_lease_end_unbegun(struct ga_heap *heap, ga_mcache_id mcache)
+{
+    ga_page_id next;
+    for (ga_page_id page = heap->mcaches[mcache].leased.first; page; page = next) {
+        next = heap->mspans[page].next;
+        /* The ring first: a span that is taken from it meanwhile has a holder by then. */
+        if (!ga_ring_has(heap, mcache, page) &&
+            ga_holder_id(ga_load_acquire(&heap->view.lines[page].holder)) == 0)
+            ga_lease_end(heap, page);
+    }
+}
+
+void ga_lease_end_returned(struct ga_heap *heap, ga_mcache_id mcache)
+{
+    ga_page_id next;
+    for (ga_page_id page = heap->mcaches[mcache].leased.first; page; page = next) {
+        next = heap->mspans[page].next;
+        if (ga_holder_is_returned_by(ga_load_acquire(&heap->view.lines[page].holder), mcache))
+            ga_lease_end(heap, page);
+    }
+}
+
+void ga_lease_free_untaken(struct ga_heap *heap, ga_client_id client)
+{
+    ga_page_id next;
+    for (ga_page_id page = heap->client_records[client].large.first; page; page = next) {
+        next = heap->mspans[page].next;
+        if (ga_slot_large_is_untaken(&heap->view, page))
+            ga_mheap_free_span(heap, page);
+    }
+}
+
 /* Leave the tiny block that the mcache carved from, if it is in a span that is leased to it. */
 static void leave_tiny(struct ga_heap *heap, ga_mcache_id mcache)
 {

@@ -66,6 +66,17 @@ int ga_ring_prepare(struct ga_heap *heap, ga_mcache_id mcache)
     return 0;
 }
 
+bool ga_ring_has(const struct ga_heap *heap, ga_mcache_id mcache, ga_page_id page)
+{
+    uint64_t taken = ga_load_acquire(&heap->view.mcaches[mcache].ring_taken);
+    for (uint32_t i = 0; i < GA_RING_ENTRIES; i++) {
+        uint64_t entry = ga_load_relaxed(&heap->rings[mcache].entry[i]);
+        if (ga_ring_page(entry) == page && ga_ring_sequence(entry) > taken)
+            return true;
+    }
+    return false;
+}
+
 /* The entry with the highest sequence, 0 if there is none. */
 static uint64_t last_entry(const struct ga_ring *ring)
 {

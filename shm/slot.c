@@ -69,6 +69,12 @@ void ga_slot_take_leased_large(const struct ga_view *view, ga_page_id page)
     ga_store_release(a, ga_load_relaxed(a) ^ 1);
 }
 
+bool ga_slot_large_is_untaken(const struct ga_view *view, ga_page_id page)
+{
+    return (ga_load_acquire(ga_view_a(view, page, 0)) & 1) == 0 &&
+           (ga_load_seq_cst(ga_view_f(view, page, 0)) & 1) == 0;
+}
+
 bool ga_slot_in_use(const struct ga_view *view, const struct ga_slot *slot, uint64_t *ret_a)
 {
     if (slot->entry & GA_ENTRY_TINY) {

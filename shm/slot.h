@@ -72,6 +72,7 @@ void ga_slot_end_lease(const struct ga_view *view, ga_mcache_id me, ga_page_id p
  * so a grant that nobody ever heard of can be told from an object. */
 void ga_slot_take_large(const struct ga_view *view, ga_page_id page);
 bool ga_slot_large_is_freed(const struct ga_view *view, ga_page_id page);
+bool ga_slot_large_is_untaken(const struct ga_view *view, ga_page_id page);
 
 /* The holder of a large span takes its slot, which is free by A and F: one store, the commit. */
 void ga_slot_take_leased_large(const struct ga_view *view, ga_page_id page);

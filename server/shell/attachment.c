@@ -133,7 +133,8 @@ int ga_attachment_new(struct ga_connection *connection, struct ga_attachment **r
 }
 
 /* Watch a client that the heap has from its former server. -ESRCH where its process has ended. */
-static int adopt(struct ga_server *server, const struct ga_client_info *client)
+static int adopt(struct ga_server *server, const struct ga_client_info *client,
+                 struct ga_attachment **ret)
 {
     int pidfd = -1;
     int r = ga_process_watch_pid(client->pid, client->start_time, &pidfd);
@@ -152,7 +153,62 @@ static int adopt(struct ga_server *server, const struct ga_client_info *client)
     }
     attachment->client = client->client;
     attachment->nmcaches = client->mcaches;
+    *ret = attachment;
     return 0;
+}
+
+/* Whether the process at the other end of connection is the one that info is about: by pid and
+ * start time, which the kernel tells. */
+static int check_process(const struct ga_connection *connection, const struct ga_client_info *info)
+{
+    uv_os_fd_t socket;
+    int r = uv_fileno((const uv_handle_t *)&connection->handle, &socket);
+    if (r < 0)
+        return r;
+    int pidfd = -1;
+    uint64_t start_time = 0;
+    r = ga_process_watch_fd(socket, &connection->peer, &pidfd, &start_time);
+    if (r < 0)
+        return r;
+    close(pidfd);
+    return connection->peer.pid == info->pid && start_time == info->start_time ? 0 : -EPERM;
+}
+
+static struct ga_attachment *find_attachment(const struct ga_server *server, ga_client_id client)
+{
+    struct ga_attachment *a = server->attachments;
+    while (a && (a->ended || a->client != client))
+        a = a->next;
+    return a;
+}
+
+int ga_attachment_resume(struct ga_connection *connection, ga_client_id client, uint32_t *ret_pid)
+{
+    struct ga_server *server = connection->server;
+    struct ga_client_info info;
+    if (connection->attachment)
+        return -EBUSY;
+    if (ga_heap_next_client(server->heap, client, &info) < 0 || info.client != client)
+        return -ENOENT;
+    *ret_pid = info.pid;
+    int r = check_process(connection, &info);
+    if (r < 0)
+        return r;
+    struct ga_attachment *attachment = find_attachment(server, client);
+    if (!attachment) {
+        /* It could not be watched when the heap was taken over. */
+        r = adopt(server, &info, &attachment);
+        if (r < 0)
+            return r;
+    }
+    if (attachment->connection) {
+        attachment->connection->attachment = NULL;
+        ga_connection_close(attachment->connection);
+    }
+    attachment->connection = connection;
+    connection->attachment = attachment;
+    connection->was_attached = true;
+    return ga_heap_client_back(server->heap, client);
 }
 
 void ga_attachment_adopt_all(struct ga_server *server)
@@ -161,7 +217,8 @@ void ga_attachment_adopt_all(struct ga_server *server)
     uint32_t alive = 0;
     uint32_t gone = 0;
     for (uint32_t i = 0; ga_heap_next_client(server->heap, i, &info) == 0; i = info.client + 1) {
-        int r = adopt(server, &info);
+        struct ga_attachment *attachment;
+        int r = adopt(server, &info, &attachment);
         if (r == -ESRCH) {
             ga_heap_client_gone(server->heap, info.client);
             gone++;

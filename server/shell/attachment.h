@@ -41,9 +41,15 @@ struct ga_attachment {
  * be seen; what ga_heap_attach returns; or another negative errno. */
 int ga_attachment_new(struct ga_connection *connection, struct ga_attachment **ret);
 
+/* The process at the other end of connection says that it is client, whose connection has ended:
+ * see that it is that very process, and let it go on. 0; -ENOENT (nobody is that client); -EPERM
+ * (another process is; *ret_pid tells which); -EBUSY (the connection is attached already); -ESRCH;
+ * or another negative errno. */
+int ga_attachment_resume(struct ga_connection *connection, ga_client_id client, uint32_t *ret_pid);
+
 /* The clients of a heap that was taken over: watch those whose process lives; what the others hold,
  * the heap takes back. Those that live have no connection any more, and keep what they hold until
- * they end. */
+ * they end; they come back by ga_attachment_resume. */
 void ga_attachment_adopt_all(struct ga_server *server);
 
 /* How many attachments process pid has. */

@@ -1,5 +1,5 @@
 /* A table says for each message what must have gone before and who handles it. A connection begins
- * with Hello; after it the heap can be looked at, and after Attach used. */
+ * with Hello; after it the heap can be looked at, and after Attach or Reattach used. */
 #include "server/shell/dispatch.h"
 
 #include <errno.h>
@@ -54,6 +54,8 @@ struct route {
 
 static const struct route routes[] = {
     {GOALLOC__V1__ENVELOPE__BODY_ATTACH, REQUEST, NEEDS_HELLO, ga_handle_attach},
+    {GOALLOC__V1__ENVELOPE__BODY_REATTACH, REQUEST, NEEDS_HELLO, ga_handle_reattach},
+    {GOALLOC__V1__ENVELOPE__BODY_REATTACHED, NOTE, NEEDS_ATTACH, ga_handle_reattached},
     {GOALLOC__V1__ENVELOPE__BODY_DETACH, REQUEST, NEEDS_ATTACH, ga_handle_detach},
     {GOALLOC__V1__ENVELOPE__BODY_NEW_MCACHE, REQUEST, NEEDS_ATTACH, ga_handle_new_mcache},
     {GOALLOC__V1__ENVELOPE__BODY_LEASE, REQUEST, NEEDS_ATTACH, ga_handle_lease},

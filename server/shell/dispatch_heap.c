@@ -71,16 +71,38 @@ static void fail_attach(struct ga_connection *connection, uint64_t id, int err)
                          ga_error_text(err));
 }
 
+static bool layout_is_known(struct ga_connection *connection, uint64_t id, uint32_t layout_version)
+{
+    if (layout_version == GA_LAYOUT_VERSION)
+        return true;
+    ga_reply_failure(connection, id, -EPROTO,
+                     "the heap has layout version %u, the client knows %" PRIu32, GA_LAYOUT_VERSION,
+                     layout_version);
+    return false;
+}
+
+static void tell_attached(struct ga_connection *connection, uint64_t id)
+{
+    const struct ga_server *server = connection->server;
+    const struct ga_world *world = server->world;
+    Goalloc__V1__Attached body = GOALLOC__V1__ATTACHED__INIT;
+    body.client = connection->attachment->client + 1;
+    body.layout_version = GA_LAYOUT_VERSION;
+    body.heap_name = (char *)world->name;
+    body.heap_base = world->base;
+    body.reserve_bytes = world->reserve_bytes;
+    body.generation = ga_heap_generation(server->heap);
+    body.heap_id = ga_heap_id(server->heap);
+    Goalloc__V1__Envelope reply = GOALLOC__V1__ENVELOPE__INIT;
+    reply.body_case = GOALLOC__V1__ENVELOPE__BODY_ATTACHED;
+    reply.attached = &body;
+    ga_reply(connection, id, &reply);
+}
+
 void ga_handle_attach(struct ga_connection *connection, const Goalloc__V1__Envelope *message)
 {
-    struct ga_world *world = connection->server->world;
-    uint32_t layout_version = message->attach->layout_version;
-    if (layout_version != GA_LAYOUT_VERSION) {
-        ga_reply_failure(connection, message->id, -EPROTO,
-                         "the heap has layout version %u, the client knows %" PRIu32,
-                         GA_LAYOUT_VERSION, layout_version);
+    if (!layout_is_known(connection, message->id, message->attach->layout_version))
         return;
-    }
     if (connection->attachment) {
         ga_reply_failure(connection, message->id, -EBUSY, "this connection is attached already");
         return;
@@ -98,7 +120,7 @@ void ga_handle_attach(struct ga_connection *connection, const Goalloc__V1__Envel
         return;
     }
     struct ga_attachment *attachment;
-    world->refused_memory = false;
+    connection->server->world->refused_memory = false;
     int r = ga_attachment_new(connection, &attachment);
     if (r < 0) {
         fail_attach(connection, message->id, r);
@@ -107,17 +129,57 @@ void ga_handle_attach(struct ga_connection *connection, const Goalloc__V1__Envel
     ga_log(GA_LOG_DEBUG, "process %" PRIu32 " (%s) is client %" PRIu32, attachment->pid,
            connection->client_name, attachment->client + 1);
 
-    Goalloc__V1__Attached body = GOALLOC__V1__ATTACHED__INIT;
-    body.client = attachment->client + 1;
-    body.layout_version = GA_LAYOUT_VERSION;
-    body.heap_name = (char *)world->name;
-    body.heap_base = world->base;
-    body.reserve_bytes = world->reserve_bytes;
-    body.generation = ga_world_header(world)->generation;
-    Goalloc__V1__Envelope reply = GOALLOC__V1__ENVELOPE__INIT;
-    reply.body_case = GOALLOC__V1__ENVELOPE__BODY_ATTACHED;
-    reply.attached = &body;
-    ga_reply(connection, message->id, &reply);
+    tell_attached(connection, message->id);
+}
+
+static void fail_reattach(struct ga_connection *connection, uint64_t id, int err, uint32_t client,
+                          uint32_t pid)
+{
+    if (err == -EPERM && ga_log_limit_allows(&connection->server->bad_peers, ga_world_now_ms()))
+        ga_log(GA_LOG_WARNING,
+               "process %" PRIu32 " says that it is client %" PRIu32 ", which is process %" PRIu32
+               ": refused",
+               connection->peer.pid, client, pid);
+    if (err == -EPERM)
+        ga_reply_failure(connection, id, err, "client %" PRIu32 " is another process", client);
+    else if (err == -ENOENT)
+        ga_reply_failure(connection, id, err,
+                         "client %" PRIu32 " is not attached any more: what it held was taken back",
+                         client);
+    else if (err == -EBUSY)
+        ga_reply_failure(connection, id, err, "this connection is attached already");
+    else
+        fail_attach(connection, id, err);
+}
+
+void ga_handle_reattach(struct ga_connection *connection, const Goalloc__V1__Envelope *message)
+{
+    const struct ga_heap *heap = connection->server->heap;
+    const Goalloc__V1__Reattach *wanted = message->reattach;
+    if (!layout_is_known(connection, message->id, wanted->layout_version))
+        return;
+    if (wanted->heap_id != ga_heap_id(heap) || wanted->generation > ga_heap_generation(heap)) {
+        ga_reply_failure(connection, message->id, -ESTALE,
+                         "heap '%s' is another than the one that was attached",
+                         connection->server->world->name);
+        return;
+    }
+    uint32_t pid = 0;
+    int r =
+        wanted->client == 0 ? -ENOENT : ga_attachment_resume(connection, wanted->client - 1, &pid);
+    if (r < 0) {
+        fail_reattach(connection, message->id, r, wanted->client, pid);
+        return;
+    }
+    ga_log(GA_LOG_DEBUG, "process %" PRIu32 ", client %" PRIu32 ", is back", connection->peer.pid,
+           wanted->client);
+    tell_attached(connection, message->id);
+}
+
+void ga_handle_reattached(struct ga_connection *connection, const Goalloc__V1__Envelope *message)
+{
+    (void)message;
+    ga_heap_collect_returned(connection->server->heap, connection->attachment->client);
 }
 
 void ga_handle_detach(struct ga_connection *connection, const Goalloc__V1__Envelope *message)

@@ -505,7 +505,7 @@ static void server_gone(void)
     goalloc_detach(heap); /* ends the thread that reports the loss */
     CU_ASSERT_EQUAL(nreports, 1);
     CU_ASSERT_STRING_EQUAL(
-        reported, "2 the connection to goallocd has ended; what is leased can still be used");
+        reported, "2 the heap has ended with its server; what is leased can still be used");
 }
 
 int main(void)

@@ -18,7 +18,9 @@
 #include "support/cunit_main.h"
 #include "support/server_fixture.h"
 
-enum { KEPT = 400, BOXES = 256, PATIENCE_MS = 20000 };
+#define LIMIT "1G"
+
+enum { KEPT = 400, BOXES = 256, PATIENCE_MS = 20000, LIFE_MS = 30, DEATH_MS = 20 };
 
 /* The head of every object; the rest is filled with bytes that follow from seed. */
 struct object {
@@ -212,8 +214,10 @@ int ga_crowd_work(char **argv)
     const char *socket = argv[1];
     uint32_t process = (uint32_t)strtoul(argv[2], NULL, 10);
     uint64_t seed = strtoull(argv[3], NULL, 10);
+    /* A machine that is busy must not look like a server that is gone. */
+    struct goalloc_options options = {.size = sizeof(options), .timeout_ms = 60000};
     struct goalloc_heap *heap;
-    if (goalloc_attach(socket, NULL, &heap) < 0) {
+    if (goalloc_attach(socket, &options, &heap) < 0) {
         fprintf(stderr, "attach: %s\n", goalloc_attach_error());
         return 1;
     }
@@ -274,6 +278,25 @@ static int recount(const char *heap_name, struct ga_recount *ret)
     ga_mapping_close(&bits);
     ga_mapping_close(&meta);
     return r;
+}
+
+/* Kill the server in the middle of everything and start the next, now at once, now after a while.
+ */
+static void change_servers(const struct ga_crowd *crowd, struct ga_test_server *server,
+                           struct exchange *exchange)
+{
+    uint64_t random = ga_test_seed();
+    while (atomic_load(&exchange->attached) < exchange->crowd.processes)
+        usleep(1000);
+    for (uint32_t i = 0; i < crowd->kills; i++) {
+        usleep((useconds_t)(ga_test_random(&random) % (LIFE_MS * 1000)));
+        ga_test_server_kill(server);
+        if (crowd->meanwhile)
+            crowd->meanwhile(server->heap_name);
+        usleep((useconds_t)(ga_test_random(&random) % (DEATH_MS * 1000)));
+        CU_ASSERT_FATAL(ga_test_server_start_again(server, LIMIT));
+    }
+    atomic_store(&exchange->stop, 1);
 }
 
 static void wait_for_workers(const struct ga_crowd *crowd, struct exchange *exchange,
@@ -339,7 +362,7 @@ void ga_crowd_run(const struct ga_crowd *crowd)
     assert(crowd->processes >= 2 && crowd->processes <= GA_CROWD_MAX &&
            crowd->threads <= GA_CROWD_MAX);
     struct ga_test_server server;
-    CU_ASSERT_FATAL(ga_test_server_start("1G", &server));
+    CU_ASSERT_FATAL(ga_test_server_start(LIMIT, &server));
     struct goalloc_heap *heap;
     CU_ASSERT_EQUAL_FATAL(goalloc_attach(server.socket, NULL, &heap), 0);
     struct exchange *exchange = goalloc_calloc(heap, 1, sizeof(*exchange));
@@ -354,6 +377,8 @@ void ga_crowd_run(const struct ga_crowd *crowd)
     pid_t pids[GA_CROWD_MAX];
     for (uint32_t i = 0; i < crowd->processes; i++)
         pids[i] = start_process(server.socket, i, seed);
+    if (crowd->kills)
+        change_servers(crowd, &server, exchange);
     wait_for_workers(crowd, exchange, server.heap_name, pids);
     CU_ASSERT_EQUAL(atomic_load(&exchange->attached), crowd->processes);
     CU_ASSERT_EQUAL(atomic_load(&exchange->faults), 0);

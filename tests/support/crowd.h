@@ -17,6 +17,7 @@ struct ga_crowd {
     uint32_t seconds;    /* after which they stop; 0 = never */
     /* Called again and again while they are at work; or NULL. */
     void (*meanwhile)(const char *heap_name);
+    uint32_t kills; /* how often the server is killed and started again meanwhile; then they stop */
 };
 
 /* Run it against a server of its own, as a part of a CUnit test. The program starts itself again as

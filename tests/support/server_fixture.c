@@ -87,6 +87,27 @@ static void run_server(const struct ga_test_server *server, const char *limit, i
     _exit(127);
 }
 
+/* Start a server and wait until it serves. */
+static bool launch(struct ga_test_server *server, const char *limit)
+{
+    int ready[2];
+    if (pipe(ready) < 0)
+        return false;
+    server->pid = fork();
+    if (server->pid == 0) {
+        close(ready[0]);
+        run_server(server, limit, ready[1]);
+    }
+    close(ready[1]);
+    char answer[8] = "";
+    ssize_t n = read(ready[0], answer, sizeof(answer) - 1);
+    close(ready[0]);
+    if (n > 0 && strcmp(answer, "READY\n") == 0)
+        return true;
+    fprintf(stderr, "goallocd did not become ready\n");
+    return false;
+}
+
 bool ga_test_server_start(const char *limit, struct ga_test_server *ret)
 {
     static unsigned count;
@@ -95,15 +116,6 @@ bool ga_test_server_start(const char *limit, struct ga_test_server *ret)
         return false;
     snprintf(ret->heap_name, sizeof(ret->heap_name), "test-%d-%u", getpid(), count++);
     snprintf(ret->socket, sizeof(ret->socket), "%s/sock", ret->folder);
-    int ready[2];
-    if (pipe(ready) < 0)
-        return false;
-    ret->pid = fork();
-    if (ret->pid == 0) {
-        close(ready[0]);
-        run_server(ret, limit, ready[1]);
-    }
-    close(ready[1]);
     if (owner != getpid()) {
         memset(running, 0, sizeof(running)); /* a child's copy: they are its parent's */
         atexit(clean_up);
@@ -117,15 +129,22 @@ bool ga_test_server_start(const char *limit, struct ga_test_server *ret)
     signal(SIGBUS, clean_up_on_signal);
     signal(SIGALRM, clean_up_on_signal);
 
-    char answer[8] = "";
-    ssize_t n = read(ready[0], answer, sizeof(answer) - 1);
-    close(ready[0]);
-    if (n > 0 && strcmp(answer, "READY\n") == 0)
+    if (launch(ret, limit))
         return true;
-    fprintf(stderr, "goallocd did not become ready\n");
     note_running(ret, NULL);
     end_by_force(ret);
     return false;
+}
+
+void ga_test_server_kill(struct ga_test_server *server)
+{
+    kill(server->pid, SIGKILL);
+    waitpid(server->pid, NULL, 0);
+}
+
+bool ga_test_server_start_again(struct ga_test_server *server, const char *limit)
+{
+    return launch(server, limit);
 }
 
 bool ga_test_server_stop(struct ga_test_server *server)

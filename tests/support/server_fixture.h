@@ -21,6 +21,11 @@ struct ga_test_server {
  * stderr, if it does not. */
 bool ga_test_server_start(const char *limit, struct ga_test_server *ret);
 
+/* Kill the server, and: start the next of the same heap and socket. False if it does not serve,
+ * with a line on stderr. */
+void ga_test_server_kill(struct ga_test_server *server);
+bool ga_test_server_start_again(struct ga_test_server *server, const char *limit);
+
 /* Stop it in order and check that it leaves nothing: true if it ended with 0 and neither socket nor
  * shared memory is left. */
 bool ga_test_server_stop(struct ga_test_server *server);

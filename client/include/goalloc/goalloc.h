@@ -31,7 +31,7 @@ struct goalloc_heap;
 /* What a report is about. */
 enum goalloc_report_kind {
     GOALLOC_REPORT_BAD_FREE = 1, /* a free, realloc or usable_size of what is no object in use */
-    GOALLOC_REPORT_LOST = 2,     /* the server is gone */
+    GOALLOC_REPORT_LOST = 2,     /* there is no server, for long or for good */
 };
 
 /* Called for each misuse, on the thread that did it; of the end of the connection
@@ -43,9 +43,10 @@ typedef void goalloc_report_fn(enum goalloc_report_kind kind, const char *messag
  * goalloc_options), so that later versions can add fields at the end. */
 struct goalloc_options {
     size_t size;
-    uint32_t timeout_ms;       /* how long a call waits for the server; default 5000 */
-    uint32_t reserved;         /* must be 0 */
-    const char *client_name;   /* shown by goallocctl clients; default: the program's short name */
+    uint32_t timeout_ms;     /* how long a call waits for the server, also for the next one when it
+                                has died; default 5000 */
+    uint32_t reserved;       /* must be 0 */
+    const char *client_name; /* shown by goallocctl clients; default: the program's short name */
     goalloc_report_fn *report; /* default: one line on stderr */
     void *report_data;         /* handed to report */
 };
@@ -147,12 +148,12 @@ GOALLOC_API int goalloc_replace(struct goalloc_heap *heap, const char *name, voi
 GOALLOC_API int goalloc_lookup(struct goalloc_heap *heap, const char *name, void **ret_p);
 
 /* Wait until an object is published under name, and find it: at once if it is already. timeout_ms
- * is how long; GOALLOC_FOR_EVER waits until the server is gone, and 0 is goalloc_lookup. Any number
- * of threads and processes may wait; all are told. Nothing polls. Like every call, it is no
- * cancellation point and goes on after a signal. The name may have been taken back, or stand for
- * another object, by the time the caller looks.
- * Returns 0 and sets *ret_p; -ETIMEDOUT; -EAGAIN (4096 threads of this process wait already);
- * -ENOENT only with a timeout of 0; or as goalloc_lookup. */
+ * is how long; GOALLOC_FOR_EVER waits on, but no longer without a server than other calls, and 0 is
+ * goalloc_lookup. Any number of threads and processes may wait; all are told. Nothing polls. Like
+ * every call, it is no cancellation point and goes on after a signal. The name may have been taken
+ * back, or stand for another object, by the time the caller looks. Returns 0 and sets *ret_p;
+ * -ETIMEDOUT; -EAGAIN (4096 threads of this process wait already); -ENOENT only with a timeout of
+ * 0; or as goalloc_lookup. */
 #define GOALLOC_FOR_EVER UINT32_MAX
 GOALLOC_API int goalloc_wait(struct goalloc_heap *heap, const char *name, uint32_t timeout_ms,
                              void **ret_p);

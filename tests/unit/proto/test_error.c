@@ -19,7 +19,7 @@ static const struct {
     {-EACCES, 6},   {-EPERM, 7},       {-EAGAIN, 8},    {-EPROTO, 9},        {-ENAMETOOLONG, 10},
     {-ENOSPC, 11},  {-ETIMEDOUT, 12},  {-ENOTCONN, 13}, {-ECONNREFUSED, 14}, {-EADDRINUSE, 15},
     {-EMFILE, 16},  {-EMSGSIZE, 17},   {-EBADMSG, 18},  {-EBUSY, 19},        {-EDQUOT, 20},
-    {-ENOTSUP, 21}, {-ECONNRESET, 22}, {-ENFILE, 23},   {-EOVERFLOW, 24},
+    {-ENOTSUP, 21}, {-ECONNRESET, 22}, {-ENFILE, 23},   {-EOVERFLOW, 24},    {-ESTALE, 25},
 };
 #define COUNT (sizeof wire_values / sizeof wire_values[0])
 

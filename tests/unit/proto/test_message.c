@@ -166,6 +166,7 @@ static Goalloc__V1__Envelope random_envelope(const ProtobufCFieldDescriptor *bod
 {
     Goalloc__V1__Envelope envelope = GOALLOC__V1__ENVELOPE__INIT;
     envelope.id = random_number();
+    envelope.first_id = random_number();
     envelope.body_case = (Goalloc__V1__Envelope__BodyCase)body->id;
     random_value(body, (uint8_t *)&envelope + body->offset);
     return envelope;
@@ -192,11 +193,12 @@ static void test_every_body(void)
             CU_ASSERT_EQUAL_FATAL(
                 decode(frame + GA_FRAME_HEADER_BYTES, nbytes - GA_FRAME_HEADER_BYTES, &got), 0);
             CU_ASSERT_EQUAL(got->id, sent.id);
+            CU_ASSERT_EQUAL(got->first_id, sent.first_id);
             CU_ASSERT_EQUAL(got->body_case, body->id);
             CU_ASSERT(same_message(&sent.hello->base, &got->hello->base));
         }
     }
-    CU_ASSERT_EQUAL(kinds, goalloc__v1__envelope__descriptor.n_fields - 1);
+    CU_ASSERT_EQUAL(kinds, goalloc__v1__envelope__descriptor.n_fields - 2); /* without the ids */
 }
 
 static void test_capacity(void)

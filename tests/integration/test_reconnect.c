@@ -1,0 +1,236 @@
+/* What a client does while its server is away, and when another comes: each step by itself. */
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <pthread.h>
+
+#include "goalloc/goalloc.h"
+#include "integration/wire.h"
+#include "shm/mapping.h"
+#include "support/cunit_main.h"
+#include "support/server_fixture.h"
+
+#define LIMIT "64M"
+
+enum { SHORT_MS = 300, LARGE = 1 << 20, OBJECTS = 3000 };
+
+static struct ga_test_server server;
+static struct goalloc_heap *heap;
+static _Atomic int nlost;
+static char reported[512];
+
+static void keep_report(enum goalloc_report_kind kind, const char *message, void *data)
+{
+    (void)data;
+    nlost += kind == GOALLOC_REPORT_LOST;
+    snprintf(reported, sizeof(reported), "%s", message);
+}
+
+static void begin(uint32_t timeout_ms)
+{
+    struct goalloc_options options = {
+        .size = sizeof(options), .timeout_ms = timeout_ms, .report = keep_report};
+    nlost = 0;
+    CU_ASSERT_FATAL(ga_test_server_start(LIMIT, &server));
+    CU_ASSERT_EQUAL_FATAL(goalloc_attach(server.socket, &options, &heap), 0);
+}
+
+static void end(void)
+{
+    goalloc_detach(heap);
+    CU_ASSERT(ga_test_server_stop(&server));
+}
+
+/* Without a server a call takes as long as it may, and fails; with the next one it works. */
+static void time_limit(void)
+{
+    void *found;
+    begin(SHORT_MS);
+    ga_test_server_kill(&server);
+    errno = 0;
+    CU_ASSERT_PTR_NULL(goalloc_malloc(heap, LARGE));
+    CU_ASSERT_EQUAL(errno, ENOMEM);
+    CU_ASSERT_EQUAL(goalloc_lookup(heap, "x", &found), -ETIMEDOUT);
+    CU_ASSERT_EQUAL(goalloc_wait(heap, "x", GOALLOC_FOR_EVER, &found), -ETIMEDOUT);
+    CU_ASSERT_EQUAL(nlost, 1);
+    CU_ASSERT_PTR_NOT_NULL(strstr(reported, "the next server is waited for"));
+    CU_ASSERT_FATAL(ga_test_server_start_again(&server, LIMIT));
+    void *p = NULL;
+    for (int i = 0; i < 50 && !p; i++) /* a busy machine may need more than SHORT_MS */
+        p = goalloc_malloc(heap, LARGE);
+    CU_ASSERT_PTR_NOT_NULL(p);
+    goalloc_free(heap, p);
+    end();
+}
+
+static void *look_up_root(void *argument)
+{
+    int r = goalloc_lookup(heap, "root", argument);
+    return r == 0 ? argument : NULL;
+}
+
+static void *wait_for_root(void *argument)
+{
+    int r = goalloc_wait(heap, "late", GOALLOC_FOR_EVER, argument);
+    return r == 0 ? argument : NULL;
+}
+
+/* Holds, roots, waits and spans go on; a call that is made meanwhile waits. */
+static void all_goes_on(void)
+{
+    static void *objects[OBJECTS];
+    void *held;
+    void *found = NULL;
+    void *waited = NULL;
+    pthread_t looker;
+    pthread_t waiter;
+    begin(60000);
+    for (int i = 0; i < OBJECTS; i++)
+        objects[i] = goalloc_malloc(heap, 1000);
+    held = goalloc_malloc(heap, 100);
+    CU_ASSERT_EQUAL(goalloc_publish(heap, "root", objects[0]), 0);
+    CU_ASSERT_EQUAL(goalloc_hold(heap, held), 0);
+    goalloc_free(heap, held);
+    CU_ASSERT_EQUAL_FATAL(pthread_create(&waiter, NULL, wait_for_root, &waited), 0);
+    usleep(20000);
+    ga_test_server_kill(&server);
+    for (int i = 1; i < OBJECTS; i++)
+        goalloc_free(heap, objects[i]); /* spans go back, and nobody hears of it */
+    CU_ASSERT_EQUAL_FATAL(pthread_create(&looker, NULL, look_up_root, &found), 0);
+    usleep(50000);
+    CU_ASSERT_FATAL(ga_test_server_start_again(&server, LIMIT));
+    pthread_join(looker, NULL);
+    CU_ASSERT_PTR_EQUAL(found, objects[0]);
+    CU_ASSERT_EQUAL(goalloc_release(heap, held), 0);
+    CU_ASSERT_EQUAL(goalloc_release(heap, held), -EINVAL);
+    CU_ASSERT_EQUAL(goalloc_publish(heap, "late", objects[0]), 0);
+    void *result = NULL;
+    pthread_join(waiter, &result);
+    CU_ASSERT_PTR_NOT_NULL(result);
+    CU_ASSERT_PTR_EQUAL(waited, objects[0]);
+    struct goalloc_memstats stats = {.size = sizeof(stats)};
+    CU_ASSERT_EQUAL(goalloc_memstats(heap, &stats), 0);
+    CU_ASSERT_EQUAL(stats.heap_objects, 1);
+    CU_ASSERT_EQUAL(nlost, 0);
+    goalloc_free(heap, objects[0]);
+    end();
+}
+
+/* The name is another heap's now: told once, and nothing of it is touched. */
+static void another_heap(void)
+{
+    void *found;
+    char name[GA_OBJECT_NAME_BYTES];
+    begin(60000);
+    void *p = goalloc_malloc(heap, 100);
+    ga_test_server_kill(&server);
+    for (int object = 0; object < GA_OBJECT_COUNT; object++) {
+        ga_object_name(server.heap_name, (enum ga_object)object, name);
+        shm_unlink(name);
+    }
+    CU_ASSERT_FATAL(ga_test_server_start_again(&server, LIMIT));
+    CU_ASSERT_EQUAL(goalloc_lookup(heap, "x", &found), -ENOTCONN);
+    errno = 0;
+    CU_ASSERT_PTR_NULL(goalloc_malloc(heap, LARGE));
+    CU_ASSERT_EQUAL(errno, ENOMEM);
+    CU_ASSERT_EQUAL(nlost, 1);
+    CU_ASSERT_PTR_NOT_NULL(strstr(reported, "is another than the one that was attached"));
+    void *q = goalloc_malloc(heap, 100); /* of what it holds */
+    CU_ASSERT_PTR_NOT_NULL(q);
+    goalloc_free(heap, p);
+    end();
+}
+
+static void live_as_child(void)
+{
+    alarm(60);
+    void *p = goalloc_malloc(heap, 100);
+    goalloc_free(heap, p);
+    goalloc_detach(heap);
+    _exit(p ? 0 : 1);
+}
+
+/* A child that is forked without a server attaches to the next; who detaches does not wait. */
+static void fork_and_detach(void)
+{
+    begin(60000);
+    goalloc_free(heap, goalloc_malloc(heap, 100));
+    ga_test_server_kill(&server);
+    pid_t child = fork();
+    if (child == 0)
+        live_as_child();
+    usleep(50000);
+    CU_ASSERT_FATAL(ga_test_server_start_again(&server, LIMIT));
+    int status = -1;
+    waitpid(child, &status, 0);
+    CU_ASSERT_EQUAL(status, 0);
+    ga_test_server_kill(&server);
+    alarm(30); /* half of what a call may take */
+    goalloc_detach(heap);
+    alarm(0);
+    CU_ASSERT_FATAL(ga_test_server_start_again(&server, LIMIT));
+    CU_ASSERT(ga_test_server_stop(&server));
+}
+
+static const Goalloc__V1__Envelope *reattach(struct ga_wire *wire, uint32_t client,
+                                             uint64_t heap_id)
+{
+    Goalloc__V1__Reattach body = GOALLOC__V1__REATTACH__INIT;
+    body.layout_version = GA_LAYOUT_VERSION;
+    body.client = client;
+    body.heap_id = heap_id;
+    body.generation = 1;
+    return ga_wire_ask(wire, GOALLOC__V1__ENVELOPE__BODY_REATTACH, &body);
+}
+
+/* Nobody goes on as a client that is another process. */
+static void strangers(void)
+{
+    struct ga_mapping meta;
+    struct ga_wire wire;
+    begin(60000);
+    CU_ASSERT_FATAL(ga_mapping_open(server.heap_name, GA_OBJECT_META, true, -1, 0, 0, &meta) == 0);
+    uint64_t heap_id = ((const struct ga_meta_header *)meta.address)->heap_id;
+    ga_mapping_close(&meta);
+    pid_t child = fork();
+    if (child == 0) {
+        bool good =
+            ga_wire_open_greeted(&wire, server.socket) &&
+            ga_wire_is_failure(reattach(&wire, 1, heap_id), -EPERM, "client 1 is another process");
+        _exit(good ? 0 : 1);
+    }
+    int status = -1;
+    waitpid(child, &status, 0);
+    CU_ASSERT_EQUAL(status, 0);
+    CU_ASSERT_FATAL(ga_wire_open_greeted(&wire, server.socket));
+    CU_ASSERT(ga_wire_is_failure(reattach(&wire, 2, heap_id), -ENOENT,
+                                 "client 2 is not attached any more: what it held was taken back"));
+    const Goalloc__V1__Envelope *answer = reattach(&wire, 1, heap_id + 1);
+    CU_ASSERT(answer && answer->body_case == GOALLOC__V1__ENVELOPE__BODY_FAILURE);
+    CU_ASSERT_EQUAL(answer->failure->code, 25);
+    /* The process itself may, and its old connection ends; the library takes the client back. */
+    answer = reattach(&wire, 1, heap_id);
+    CU_ASSERT(answer && answer->body_case == GOALLOC__V1__ENVELOPE__BODY_ATTACHED);
+    void *p = goalloc_malloc(heap, LARGE);
+    CU_ASSERT_PTR_NOT_NULL(p);
+    goalloc_free(heap, p);
+    CU_ASSERT(ga_wire_is_ended(&wire));
+    ga_wire_close(&wire);
+    end();
+}
+
+int main(void)
+{
+    static const struct ga_test tests[] = {
+        {"the time limit", time_limit},       {"all goes on", all_goes_on},
+        {"another heap", another_heap},       {"fork and detach without a server", fork_and_detach},
+        {"who is not the client", strangers},
+    };
+    signal(SIGPIPE, SIG_IGN);
+    return ga_test_main("integration.reconnect", tests, sizeof(tests) / sizeof(tests[0]));
+}
