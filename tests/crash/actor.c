@@ -1,0 +1,229 @@
+#include "crash/actor.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "crash/trace.h"
+#include "shm/ring.h"
+
+struct goalloc_heap *ga_heap;
+struct ga_account *ga_account;
+static const struct ga_crash_world *ga_world;
+
+static void on_report(enum goalloc_report_kind kind, const char *message, void *data)
+{
+    (void)data;
+    if (kind != GOALLOC_REPORT_LOST)
+        ga_account_complain(ga_account, "reported: %s", message);
+}
+
+void ga_actor_attach(void)
+{
+    /* A server that is traced is slow to answer. */
+    struct goalloc_options options = {
+        .size = sizeof(options), .timeout_ms = 30000, .report = on_report};
+    int r = goalloc_attach(ga_world->socket, &options, &ga_heap);
+    if (r < 0)
+        ga_account_complain(ga_account, "cannot attach: %s", goalloc_attach_error());
+}
+
+const char *ga_actor_socket(void)
+{
+    return ga_world->socket;
+}
+
+/* In the child. */
+static void become(const struct ga_crash_world *world, struct ga_account *account)
+{
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    signal(SIGPIPE, SIG_IGN);
+    signal(SIGTERM, SIG_DFL);
+    signal(SIGINT, SIG_DFL);
+    ga_world = world;
+    ga_account = account;
+}
+
+/* ---- orders ---- */
+
+static void obey(int channel, bool is_survivor)
+{
+    ga_actor_attach();
+    bool good = ga_heap != NULL;
+    while (send(channel, &good, sizeof(good), MSG_NOSIGNAL) == sizeof(good)) {
+        ga_actor_fn *function;
+        if (recv(channel, &function, sizeof(function), 0) != sizeof(function))
+            break;
+        ga_account->by_survivor = is_survivor;
+        if (function)
+            function();
+        ga_account->by_survivor = false;
+    }
+    _exit(0);
+}
+
+bool ga_actor_start(struct ga_actor *actor, const struct ga_crash_world *world,
+                    struct ga_account *account, bool is_survivor)
+{
+    int ends[2];
+    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) < 0)
+        return false;
+    actor->pid = fork();
+    if (actor->pid == 0) {
+        close(ends[0]);
+        become(world, account);
+        obey(ends[1], is_survivor);
+    }
+    close(ends[1]);
+    actor->channel = ends[0];
+    return actor->pid > 0 && ga_actor_await(actor);
+}
+
+bool ga_actor_begin(struct ga_actor *actor, ga_actor_fn *function)
+{
+    return send(actor->channel, &function, sizeof(function), MSG_NOSIGNAL) == sizeof(function);
+}
+
+bool ga_actor_await(struct ga_actor *actor)
+{
+    bool good = false;
+    return recv(actor->channel, &good, sizeof(good), 0) == sizeof(good) && good;
+}
+
+bool ga_actor_do(struct ga_actor *actor, ga_actor_fn *function)
+{
+    return !function || (ga_actor_begin(actor, function) && ga_actor_await(actor));
+}
+
+void ga_actor_kill(struct ga_actor *actor)
+{
+    if (actor->pid <= 0)
+        return;
+    kill(actor->pid, SIGKILL);
+    waitpid(actor->pid, NULL, 0);
+    close(actor->channel);
+    actor->pid = -1;
+}
+
+/* ---- victims ---- */
+
+struct victim {
+    ga_actor_fn *before;
+    ga_actor_fn *operation;
+};
+
+static void *run_thread(void *data)
+{
+    const struct victim *victim = data;
+    if (victim->before)
+        victim->before();
+    ga_trace_me();
+    GA_CRASH_MARK();
+    return NULL; /* what follows is the operation */
+}
+
+static void run_victim(const struct victim *victim, bool by_thread)
+{
+    pthread_t thread;
+    if (by_thread) {
+        if (pthread_create(&thread, NULL, run_thread, (void *)victim) == 0)
+            pthread_join(thread, NULL);
+        pause();
+    }
+    if (victim->before)
+        victim->before();
+    ga_trace_me();
+    GA_CRASH_MARK();
+    victim->operation();
+    GA_CRASH_MARK();
+    _exit(0);
+}
+
+pid_t ga_actor_start_victim(const struct ga_crash_world *world, struct ga_account *account,
+                            ga_actor_fn *before, ga_actor_fn *operation, bool unattached,
+                            bool by_thread)
+{
+    struct victim victim = {.before = before, .operation = operation};
+    pid_t pid = fork();
+    if (pid == 0) {
+        become(world, account);
+        if (!unattached)
+            ga_actor_attach();
+        if (!unattached && !ga_heap)
+            _exit(1);
+        run_victim(&victim, by_thread);
+    }
+    return pid;
+}
+
+bool ga_actor_run(const struct ga_crash_world *world, struct ga_account *account,
+                  ga_actor_fn *function)
+{
+    pid_t pid = fork();
+    if (pid == 0) {
+        become(world, account);
+        ga_actor_attach();
+        if (!ga_heap)
+            _exit(1);
+        function();
+        goalloc_detach(ga_heap);
+        _exit(0);
+    }
+    int status = 1;
+    return pid > 0 && waitpid(pid, &status, 0) == pid && status == 0;
+}
+
+/* ---- for the functions ---- */
+
+void *ga_actor_get(size_t bytes)
+{
+    void *p = goalloc_malloc(ga_heap, bytes);
+    ga_account_keep(ga_account, p, bytes);
+    return p;
+}
+
+void *ga_actor_get_noscan(size_t bytes)
+{
+    void *p = goalloc_alloc(ga_heap, bytes, 0, GOALLOC_NOSCAN);
+    ga_account_keep(ga_account, p, bytes);
+    return p;
+}
+
+void ga_actor_put(void *p)
+{
+    ga_account_leave(ga_account, p);
+    goalloc_free(ga_heap, p);
+    ga_account_drop(ga_account, p);
+}
+
+/* The mcache of this process that was given out last. */
+static ga_mcache_id my_mcache(void)
+{
+    const struct ga_view *view = &ga_world->view;
+    for (ga_mcache_id id = ga_load_acquire(&view->meta->mcache_end); --id > 0;) {
+        uint32_t client = ga_load_acquire(&view->mcache_entries[id].client);
+        if (client != 0 && view->clients[client - 1].pid == (uint32_t)getpid())
+            return id;
+    }
+    return 0;
+}
+
+uint64_t ga_actor_ring_taken(void)
+{
+    return ga_load_acquire(&ga_world->view.mcaches[my_mcache()].ring_taken);
+}
+
+bool ga_actor_has_ring_entries(void)
+{
+    ga_mcache_id id = my_mcache();
+    uint64_t next = ga_actor_ring_taken() + 1;
+    uint64_t entry = ga_load_acquire(&ga_world->view.rings[id].entry[ga_ring_index(next)]);
+    return ga_ring_sequence(entry) == next && ga_ring_state(entry) == GA_RING_READY;
+}

@@ -1,0 +1,438 @@
+/* What clients are killed at. */
+#include <errno.h>
+#include <stddef.h>
+
+#include "crash/scenario.h"
+
+#define SMALL  64u    /* 128 slots a span, two words */
+#define BIG    32768u /* a span each */
+#define LARGE  100000u
+#define NAME   "root"
+#define HANDED (ga_account->spare[0]) /* the object that another process allocated */
+
+static void *x; /* the victim's object */
+static void *many[256];
+
+static void get_many(size_t n, size_t bytes)
+{
+    for (size_t i = 0; i < n; i++)
+        many[i] = ga_actor_get(bytes);
+}
+
+/* ---- malloc ---- */
+
+static void get_other(void)
+{
+    (void)ga_actor_get(512);
+}
+
+static void malloc_small(void)
+{
+    x = goalloc_malloc(ga_heap, SMALL);
+}
+
+static void malloc_wide(void)
+{
+    x = goalloc_malloc(ga_heap, 16);
+}
+
+static void malloc_tiny(void)
+{
+    x = goalloc_alloc(ga_heap, 8, 0, GOALLOC_NOSCAN);
+}
+
+static void malloc_large(void)
+{
+    x = goalloc_malloc(ga_heap, LARGE);
+}
+
+static void get_one(void)
+{
+    (void)ga_actor_get(SMALL);
+}
+
+static void get_word(void)
+{
+    get_many(64, SMALL);
+}
+
+static void get_span(void)
+{
+    get_many(128, SMALL);
+}
+
+static void get_span_and_free_one(void)
+{
+    get_many(256, SMALL);
+    for (size_t i = 0; i < 3; i++)
+        ga_actor_put(many[i]);
+}
+
+static void get_wide_words(void)
+{
+    get_many(128, 16);
+}
+
+static void get_tiny(void)
+{
+    (void)ga_actor_get_noscan(8);
+}
+
+static void get_tiny_block(void)
+{
+    (void)ga_actor_get_noscan(8);
+    (void)ga_actor_get_noscan(8);
+}
+
+/* Another frees some of what the victim has. */
+static void hand_over_span(void)
+{
+    get_span();
+    for (size_t i = 0; i < 4; i++)
+        ga_account->spare[i] = many[i * 40];
+}
+
+static void free_handed(void)
+{
+    for (size_t i = 0; i < 4; i++)
+        ga_actor_put(ga_account->spare[i]);
+}
+
+/* Allocate until spans come through the ring. */
+static void get_until_ring(void)
+{
+    for (size_t i = 0; i < 2000 && !ga_actor_has_ring_entries(); i++)
+        ga_account_keep(ga_account, goalloc_malloc(ga_heap, 2048), 16);
+    if (!ga_actor_has_ring_entries())
+        ga_account_complain(ga_account, "nothing comes through the ring");
+}
+
+static void malloc_from_ring(void)
+{
+    uint64_t taken = ga_actor_ring_taken();
+    for (size_t i = 0; i < 500 && ga_actor_ring_taken() == taken; i++)
+        ga_account_keep(ga_account, goalloc_malloc(ga_heap, 2048), 16);
+}
+
+/* ---- free ---- */
+
+static void get_x(void)
+{
+    (void)ga_actor_get(SMALL);
+    x = ga_actor_get(SMALL);
+}
+
+static void get_x_and_more(void)
+{
+    x = ga_actor_get(SMALL);
+    get_many(70, SMALL);
+}
+
+static void get_x_tiny(void)
+{
+    x = ga_actor_get_noscan(8);
+    (void)ga_actor_get_noscan(8);
+    (void)ga_actor_get_noscan(8);
+}
+
+static void get_x_large(void)
+{
+    x = ga_actor_get(LARGE);
+}
+
+static void put_x(void)
+{
+    ga_actor_put(x);
+}
+
+/* A class is looked at each time 1 MiB of its spans have become empty, and the second time gives
+ * back what it did not need since the first. */
+static void get_big_and_free(void)
+{
+    get_many(70, BIG);
+    for (size_t i = 0; i < 60; i++)
+        ga_actor_put(many[i]);
+}
+
+static void put_rest(void)
+{
+    for (size_t i = 60; i < 70; i++)
+        ga_actor_put(many[i]);
+}
+
+/* Objects of another client; the victim needs an mcache of its own. */
+static void hand_over_small(void)
+{
+    HANDED = ga_actor_get(SMALL);
+    (void)ga_actor_get(SMALL);
+}
+
+static void hand_over_only(void)
+{
+    HANDED = ga_actor_get(SMALL);
+}
+
+static void hand_over_claimed(void)
+{
+    HANDED = ga_actor_get(SMALL);
+    get_many(70, SMALL);
+}
+
+static void hand_over_tiny(void)
+{
+    HANDED = ga_actor_get_noscan(8);
+    (void)ga_actor_get_noscan(8);
+    (void)ga_actor_get_noscan(8);
+}
+
+static void hand_over_large(void)
+{
+    HANDED = ga_actor_get(LARGE);
+}
+
+static void put_handed(void)
+{
+    ga_actor_put(HANDED);
+}
+
+/* What a survivor can get without the server: all free slots of its spans. */
+static void reuse_small(void)
+{
+    get_many(128, SMALL);
+}
+
+static void reuse_tiny(void)
+{
+    for (size_t i = 0; i < 100; i++)
+        (void)ga_actor_get_noscan(8);
+}
+
+/* ---- the rest ---- */
+
+static void get_all_sorts(void)
+{
+    get_many(70, SMALL);
+    (void)ga_actor_get(16);
+    (void)ga_actor_get(4000);
+    (void)ga_actor_get_noscan(8);
+    (void)ga_actor_get(LARGE);
+    ga_actor_put(many[3]);
+    ga_actor_put(many[69]);
+}
+
+static void detach(void)
+{
+    goalloc_detach(ga_heap);
+}
+
+static void expect(int r)
+{
+    if (r < 0)
+        ga_account_complain(ga_account, "%s", goalloc_strerror(r));
+}
+
+/* Of the run before, the root may be there. */
+static void get_x_unpublished(void)
+{
+    get_x();
+    int r = goalloc_unpublish(ga_heap, NAME);
+    expect(r == -ENOENT ? 0 : r);
+}
+
+static void get_x_published(void)
+{
+    void *old;
+    get_x();
+    expect(goalloc_replace(ga_heap, NAME, x, &old));
+}
+
+static void publish(void)
+{
+    expect(goalloc_publish(ga_heap, NAME, x));
+}
+
+static void replace(void)
+{
+    void *old;
+    expect(goalloc_replace(ga_heap, NAME, x, &old));
+}
+
+static void unpublish(void)
+{
+    expect(goalloc_unpublish(ga_heap, NAME));
+}
+
+static void hold(void)
+{
+    expect(goalloc_hold(ga_heap, x));
+}
+
+static void get_x_held(void)
+{
+    get_x();
+    hold();
+}
+
+static void get_x_held_and_freed(void)
+{
+    get_x_held();
+    ga_account_leave(ga_account, x);
+    goalloc_free(ga_heap, x);
+}
+
+static void release(void)
+{
+    expect(goalloc_release(ga_heap, x));
+}
+
+static void grow_small(void)
+{
+    ga_account_leave(ga_account, x);
+    x = goalloc_realloc(ga_heap, x, 2 * SMALL);
+}
+
+const struct ga_client_scenario ga_client_scenarios[] = {
+    {.name = "malloc tiny: in the block",
+     .before = get_tiny,
+     .operation = malloc_tiny,
+     .bytes = 8,
+     .noscan = true,
+     .in_flight = true,
+     .twice = true},
+    {.name = "malloc tiny: next block",
+     .before = get_tiny_block,
+     .operation = malloc_tiny,
+     .bytes = 8,
+     .noscan = true,
+     .in_flight = true,
+     .twice = true},
+    {.name = "malloc tiny: from the server",
+     .before = get_other,
+     .operation = malloc_tiny,
+     .bytes = 8,
+     .noscan = true,
+     .in_flight = true},
+    {.name = "malloc small: claimed word",
+     .before = get_one,
+     .operation = malloc_small,
+     .in_flight = true,
+     .twice = true},
+    {.name = "malloc small: claim a word",
+     .before = get_word,
+     .operation = malloc_small,
+     .in_flight = true,
+     .twice = true},
+    {.name = "malloc small: claim a wide word",
+     .before = get_wide_words,
+     .operation = malloc_wide,
+     .bytes = 16,
+     .in_flight = true,
+     .twice = true},
+    {.name = "malloc small: claim from a span of the list",
+     .before = get_span_and_free_one,
+     .operation = malloc_small,
+     .in_flight = true},
+    {.name = "malloc small: slots that others freed",
+     .survivor = get_other,
+     .before = hand_over_span,
+     .meanwhile = free_handed,
+     .operation = malloc_small,
+     .in_flight = true},
+    {.name = "malloc small: from the server",
+     .before = get_other,
+     .operation = malloc_small,
+     .in_flight = true,
+     .twice = true},
+    {.name = "malloc small: from the ring",
+     .before = get_until_ring,
+     .operation = malloc_from_ring,
+     .bytes = 2048,
+     .in_flight = true},
+    {.name = "malloc small: a process's first", .operation = malloc_small, .in_flight = true},
+    {.name = "malloc large",
+     .before = get_one,
+     .operation = malloc_large,
+     .bytes = LARGE,
+     .in_flight = true,
+     .twice = true},
+    {.name = "realloc small",
+     .before = get_x,
+     .operation = grow_small,
+     .bytes = 2 * SMALL,
+     .in_flight = true},
+    {.name = "free local: claimed word", .before = get_x, .operation = put_x, .twice = true},
+    {.name = "free local: another word",
+     .before = get_x_and_more,
+     .operation = put_x,
+     .twice = true},
+    {.name = "free local: tiny",
+     .before = get_x_tiny,
+     .operation = put_x,
+     .bytes = 8,
+     .noscan = true},
+    {.name = "free and return spans",
+     .before = get_big_and_free,
+     .operation = put_rest,
+     .bytes = BIG,
+     .twice = true},
+    {.name = "free large",
+     .before = get_x_large,
+     .operation = put_x,
+     .bytes = LARGE,
+     .twice = true},
+    {.name = "free remote: of a leaseholder",
+     .survivor = get_other,
+     .before = get_other,
+     .meanwhile = hand_over_small,
+     .operation = put_handed,
+     .twice = true},
+    {.name = "free remote | it reuses",
+     .survivor = get_other,
+     .before = get_other,
+     .meanwhile = hand_over_small,
+     .operation = put_handed,
+     .reuse = reuse_small},
+    {.name = "free remote: another word | it reuses",
+     .survivor = get_other,
+     .before = get_other,
+     .meanwhile = hand_over_claimed,
+     .operation = put_handed,
+     .reuse = reuse_small},
+    {.name = "free remote: of nobody",
+     .ancestor = hand_over_small,
+     .before = get_other,
+     .operation = put_handed,
+     .twice = true},
+    {.name = "free remote: the last one, of nobody",
+     .ancestor = hand_over_only,
+     .before = get_other,
+     .operation = put_handed,
+     .twice = true},
+    {.name = "free remote: tiny | it reuses",
+     .survivor = get_other,
+     .before = get_other,
+     .meanwhile = hand_over_tiny,
+     .operation = put_handed,
+     .reuse = reuse_tiny,
+     .bytes = 8,
+     .noscan = true},
+    {.name = "free remote: large",
+     .survivor = get_other,
+     .before = get_other,
+     .meanwhile = hand_over_large,
+     .operation = put_handed,
+     .bytes = LARGE},
+    {.name = "thread exit", .before = get_all_sorts, .by_thread = true},
+    {.name = "attach", .operation = ga_actor_attach, .unattached = true},
+    {.name = "detach", .before = get_all_sorts, .operation = detach},
+    {.name = "publish", .before = get_x_unpublished, .operation = publish},
+    {.name = "replace", .before = get_x_published, .operation = replace},
+    {.name = "unpublish", .before = get_x_published, .operation = unpublish},
+    {.name = "hold", .before = get_x, .operation = hold, .twice = true},
+    {.name = "free what is held", .before = get_x_held, .operation = put_x, .twice = true},
+    {.name = "release what was freed",
+     .before = get_x_held_and_freed,
+     .operation = release,
+     .twice = true},
+};
+const size_t ga_nclient_scenarios = sizeof(ga_client_scenarios) / sizeof(ga_client_scenarios[0]);

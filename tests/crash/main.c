@@ -1,0 +1,204 @@
+/* The crash-point explorer: see README.md. */
+#include <getopt.h>
+#include <inttypes.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "crash/explore.h"
+#include "crash/trace.h"
+
+#define SKIPPED 77
+#define JOBS    2
+
+static void usage(void)
+{
+    puts("Usage: crash_explorer [OPTION]... [PART-OF-A-SCENARIO'S-NAME]...\n"
+         "Kill goalloc's processes at each instruction, and look at what is left.\n\n"
+         "  --points N    at most N points of a scenario, evenly spread (all)\n"
+         "  --goallocd P  the server to explore (that of this build)\n"
+         "  --no-twice    leave out kills during the recovery of a kill\n"
+         "  --list        name the scenarios\n"
+         "  --verbose     say each fault");
+}
+
+/* One scenario of any kind. */
+struct task {
+    const struct ga_client_scenario *client;
+    const struct ga_server_scenario *server;
+    bool twice;
+};
+
+static const char *name_of(const struct task *task, char *text, size_t bytes)
+{
+    snprintf(text, bytes, "%s%s", task->client ? task->client->name : task->server->name,
+             task->twice ? " || recovery" : "");
+    return text;
+}
+
+static size_t list_tasks(struct task *tasks, bool with_twice)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < ga_nclient_scenarios; i++)
+        tasks[n++] = (struct task){.client = &ga_client_scenarios[i]};
+    for (size_t i = 0; i < ga_nserver_scenarios; i++)
+        tasks[n++] = (struct task){.server = &ga_server_scenarios[i]};
+    for (size_t i = 0; i < ga_nclient_scenarios && with_twice; i++)
+        if (ga_client_scenarios[i].twice)
+            tasks[n++] = (struct task){.client = &ga_client_scenarios[i], .twice = true};
+    return n;
+}
+
+static bool is_wanted(const struct task *task, char *const *parts)
+{
+    char name[128];
+    name_of(task, name, sizeof(name));
+    if (!*parts)
+        return true;
+    for (; *parts; parts++)
+        if (strstr(name, *parts))
+            return true;
+    return false;
+}
+
+/* In a child: a scenario and its line. Returns the exit code. */
+static int run_task(const struct task *task, const struct ga_explore_options *options, unsigned cpu)
+{
+    /* A switch between processes on one processor is several times as fast as between two. */
+    cpu_set_t set;
+    CPU_ZERO(&set);
+    CPU_SET(cpu % (unsigned)sysconf(_SC_NPROCESSORS_ONLN), &set);
+    (void)sched_setaffinity(0, sizeof(set), &set);
+
+    struct ga_explored result;
+    struct timespec begin;
+    struct timespec end;
+    char name[128];
+    clock_gettime(CLOCK_MONOTONIC, &begin);
+    if (task->server)
+        ga_explore_server(task->server, options, &result);
+    else if (task->twice)
+        ga_explore_twice(task->client, options, &result);
+    else
+        ga_explore_client(task->client, options, &result);
+    clock_gettime(CLOCK_MONOTONIC, &end);
+    bool bad = result.failed || result.leaked || result.corrupted;
+    printf("%-58s %7" PRIu32 " %6" PRIu32 " %9" PRIu32 " %6" PRIu64 " %9" PRIu64 " %5ld s%s%s\n",
+           name_of(task, name, sizeof(name)), result.ninstructions, result.npoints,
+           result.in_flight, result.leaked, result.corrupted, (long)(end.tv_sec - begin.tv_sec),
+           bad ? "\n    " : "", bad ? result.fault : "");
+    if (options->verbose && result.ndrifted)
+        fprintf(stderr, "    %" PRIu32 " runs took another way than the first\n", result.ndrifted);
+    fflush(stdout);
+    return result.failed ? 2 : bad;
+}
+
+static int run_tasks(const struct task *tasks, size_t n, const struct ga_explore_options *options)
+{
+    int running = 0;
+    int nbad = 0;
+    size_t next = 0;
+    pid_t jobs[JOBS] = {0};
+    while (next < n || running > 0) {
+        for (unsigned job = 0; job < JOBS && next < n; job++) {
+            if (jobs[job])
+                continue;
+            jobs[job] = fork();
+            if (jobs[job] == 0) {
+                prctl(PR_SET_PDEATHSIG, SIGTERM);
+                exit(run_task(&tasks[next], options, job));
+            }
+            next++;
+            running++;
+        }
+        int status = 0;
+        pid_t ended = wait(&status);
+        for (unsigned job = 0; job < JOBS; job++)
+            if (jobs[job] == ended)
+                jobs[job] = 0;
+        running--;
+        nbad += status != 0;
+    }
+    return nbad;
+}
+
+int main(int argc, char *argv[])
+{
+    enum { POINTS = 1, GOALLOCD, NO_TWICE, LIST, VERBOSE, HELP };
+    static const struct option known[] = {
+        {"points", required_argument, NULL, POINTS},
+        {"goallocd", required_argument, NULL, GOALLOCD},
+        {"no-twice", no_argument, NULL, NO_TWICE},
+        {"list", no_argument, NULL, LIST},
+        {"verbose", no_argument, NULL, VERBOSE},
+        {"help", no_argument, NULL, HELP},
+        {NULL, 0, NULL, 0},
+    };
+    struct ga_explore_options options = {.goallocd = GOALLOCD_PATH, .seed = (uint32_t)time(NULL)};
+    bool with_twice = true;
+    bool list = false;
+    int option;
+    while ((option = getopt_long(argc, argv, "", known, NULL)) != -1) {
+        switch (option) {
+        case POINTS:
+            options.points = (uint32_t)strtoul(optarg, NULL, 10);
+            break;
+        case GOALLOCD:
+            options.goallocd = optarg;
+            break;
+        case NO_TWICE:
+            with_twice = false;
+            break;
+        case LIST:
+            list = true;
+            break;
+        case VERBOSE:
+            options.verbose = true;
+            break;
+        case HELP:
+            usage();
+            return 0;
+        default:
+            usage();
+            return 2;
+        }
+    }
+    /* Every function is bound before an operation begins, and not on the way. */
+    if (!getenv("LD_BIND_NOW")) {
+        setenv("LD_BIND_NOW", "1", 1);
+        execv("/proc/self/exe", argv);
+    }
+    if (!ga_trace_is_allowed()) {
+        puts("skipped: ptrace is refused here");
+        return SKIPPED;
+    }
+    const char *seed = getenv("GOALLOC_SEED");
+    if (seed)
+        options.seed = (uint32_t)strtoul(seed, NULL, 10);
+    if (options.points)
+        printf("seed: GOALLOC_SEED=%" PRIu32 "\n", options.seed);
+
+    struct task tasks[256];
+    size_t n = 0;
+    size_t total = list_tasks(tasks, with_twice);
+    for (size_t i = 0; i < total; i++)
+        if (is_wanted(&tasks[i], argv + optind))
+            tasks[n++] = tasks[i];
+    char name[128];
+    for (size_t i = 0; i < n && list; i++)
+        puts(name_of(&tasks[i], name, sizeof(name)));
+    if (list || n == 0)
+        return n == 0 ? 2 : 0;
+    printf("%-58s %7s %6s %9s %6s %9s\n", "scenario", "instr.", "points", "in flight", "leaked",
+           "corrupted");
+    fflush(stdout);
+    int nbad = run_tasks(tasks, n, &options);
+    printf("%zu scenarios, %d with faults\n", n, nbad);
+    return nbad > 0;
+}

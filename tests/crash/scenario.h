@@ -1,0 +1,52 @@
+/* What is killed, and doing what. Of a client's scenario the victim is a client; of a server's the
+ * goallocd, while a driver makes it do something. All functions run in processes of their own and
+ * may be NULL. */
+#ifndef GA_TESTS_CRASH_SCENARIO_H
+#define GA_TESTS_CRASH_SCENARIO_H
+
+#include "crash/actor.h"
+
+#define GA_NOTHING_IN_FLIGHT (-1)
+
+struct ga_client_scenario {
+    const char *name;
+    ga_actor_fn *ancestor;  /* a client that has come and gone before */
+    ga_actor_fn *survivor;  /* one that stays: it makes ready */
+    ga_actor_fn *before;    /* the victim makes ready */
+    ga_actor_fn *meanwhile; /* the survivor, when the victim is ready */
+    ga_actor_fn *operation; /* of the victim, which is killed on the way */
+    ga_actor_fn *reuse;     /* the survivor takes what it can get, before the death is noticed */
+    size_t bytes;           /* of the objects that it is about; 0: of 64 */
+    bool noscan;
+    bool in_flight;  /* one such object may be on its way to its caller */
+    bool unattached; /* the operation is attaching */
+    bool by_thread;  /* the operation is the end of a thread */
+    bool twice;      /* the server is killed too, while it recovers what the victim has left */
+};
+
+enum ga_driver_fate {
+    GA_DRIVER_LIVES, /* it goes on, and ends when the next server serves */
+    GA_DRIVER_DIES,  /* with the server */
+    GA_DRIVER_FIRST, /* its death is what the server handles */
+};
+
+struct ga_server_scenario {
+    const char *name;
+    ga_actor_fn *ancestor;
+    ga_actor_fn *before;    /* the driver makes ready */
+    const char *function;   /* of goallocd, with whose beginning the operation begins */
+    ga_actor_fn *operation; /* of the driver, which leads there */
+    ga_actor_fn *after;     /* of the driver, if it lives, when the next server serves */
+    bool fresh;             /* on a new heap each time */
+    bool adopts;            /* the server dies once before, and the next one is the victim */
+    enum ga_driver_fate fate;
+    size_t bytes; /* as above */
+    bool noscan;
+};
+
+extern const struct ga_client_scenario ga_client_scenarios[];
+extern const size_t ga_nclient_scenarios;
+extern const struct ga_server_scenario ga_server_scenarios[];
+extern const size_t ga_nserver_scenarios;
+
+#endif
