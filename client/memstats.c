@@ -5,6 +5,24 @@
 
 static_assert(GOALLOC_SIZE_CLASS_COUNT == GA_SIZE_CLASS_COUNT, "the public struct has every class");
 
+static void fill_own(const Goalloc__V1__ClientStats *own, struct goalloc_memstats *ret)
+{
+    ret->own_mallocs = own->mallocs;
+    ret->own_frees = own->frees;
+    ret->own_total_alloc = own->alloc_bytes;
+    ret->own_total_free = own->free_bytes;
+    ret->own_mcaches = own->mcaches;
+    ret->own_leased_spans = own->leased_spans;
+    ret->own_leased_bytes = own->leased_bytes;
+    for (size_t i = 0; i < own->n_by_class; i++) {
+        const Goalloc__V1__ClientClassStats *class = own->by_class[i];
+        if (class->size_class >= GOALLOC_SIZE_CLASS_COUNT)
+            continue;
+        ret->own_by_size[class->size_class].mallocs = class->mallocs;
+        ret->own_by_size[class->size_class].frees = class->frees;
+    }
+}
+
 static void fill(const Goalloc__V1__Stats *s, struct goalloc_memstats *ret)
 {
     *ret = (struct goalloc_memstats){
@@ -27,14 +45,9 @@ static void fill(const Goalloc__V1__Stats *s, struct goalloc_memstats *ret)
         .spans = s->spans_inuse,
         .leased_spans = s->spans_leased,
         .leased_bytes = s->leased_bytes,
-        .own_mallocs = s->own_mallocs,
-        .own_frees = s->own_frees,
-        .own_mcaches = s->own_mcaches,
-        .own_leased_spans = s->own_leased_spans,
-        .own_leased_bytes = s->own_leased_bytes,
     };
     for (uint32_t c = 0; c < GOALLOC_SIZE_CLASS_COUNT; c++)
-        ret->by_size[c].size = ga_size_classes[c].size;
+        ret->by_size[c].size = ret->own_by_size[c].size = ga_size_classes[c].size;
     for (size_t i = 0; i < s->n_by_class; i++) {
         const Goalloc__V1__ClassStats *class = s->by_class[i];
         if (class->size_class >= GOALLOC_SIZE_CLASS_COUNT)
@@ -42,6 +55,8 @@ static void fill(const Goalloc__V1__Stats *s, struct goalloc_memstats *ret)
         ret->by_size[class->size_class].mallocs = class->mallocs;
         ret->by_size[class->size_class].frees = class->frees;
     }
+    if (s->own)
+        fill_own(s->own, ret);
 }
 
 int goalloc_memstats(struct goalloc_heap *heap, struct goalloc_memstats *stats)

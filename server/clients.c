@@ -70,20 +70,6 @@ int ga_heap_attach(struct ga_heap *heap, uint32_t pid, uint32_t uid, uint32_t gi
     return 0;
 }
 
-static void count(struct ga_heap *heap, ga_mcache_id mcache, uint64_t *ret_mallocs,
-                  uint64_t *ret_frees)
-{
-    uint64_t mallocs = 0;
-    uint64_t frees = 0;
-    for (uint32_t c = 0; c < GA_SPAN_CLASS_COUNT; c++) {
-        struct ga_mcache_class *class = &heap->view.mcaches[mcache].classes[c];
-        mallocs += ga_load_relaxed(&class->nmalloc);
-        frees += ga_load_relaxed(&class->nfree);
-    }
-    *ret_mallocs = mallocs;
-    *ret_frees = frees;
-}
-
 /* An id that nobody has: one given back, else the next that was never used, its memory backed. */
 static int find_mcache(struct ga_heap *heap, ga_mcache_id *ret)
 {
@@ -141,10 +127,10 @@ int ga_heap_new_mcache(struct ga_heap *heap, ga_client_id client, ga_mcache_id *
     struct ga_mcache_record *record = &heap->mcaches[id];
     record->client_plus_1 = client + 1;
     record->next = owner->first_mcache;
-    count(heap, id, &record->mallocs_before, &record->frees_before);
     owner->first_mcache = id;
     owner->nmcaches++;
     heap->nmcaches++;
+    ga_counters_begin(&heap->view.mcaches[id]);
     ga_store_release(&heap->mcache_entries[id].client, client + 1);
     *ret_mcache = id;
     return 0;
@@ -211,16 +197,31 @@ int ga_heap_next_client(struct ga_heap *heap, uint32_t client, struct ga_client_
         .quarantined = record->quarantined,
     };
     memcpy(info.name, entry->name, sizeof(info.name));
+    struct ga_counters counters = {0};
     for (ga_mcache_id id = record->first_mcache; id; id = heap->mcaches[id].next) {
-        uint64_t mallocs;
-        uint64_t frees;
-        count(heap, id, &mallocs, &frees);
-        info.mallocs += mallocs - heap->mcaches[id].mallocs_before;
-        info.frees += frees - heap->mcaches[id].frees_before;
+        ga_counters_add_since(&heap->view.mcaches[id], &counters);
         info.spans += heap->mcaches[id].leased.count;
         info.leased_bytes += heap->mcaches[id].leased_bytes;
     }
+    info.mallocs = ga_counters_mallocs(&counters);
+    info.frees = ga_counters_frees(&counters);
     *ret = info;
+    return 0;
+}
+
+int ga_heap_get_client_stats(struct ga_heap *heap, ga_client_id client, struct ga_client_stats *ret)
+{
+    struct ga_client_stats stats = {0};
+    if (ga_heap_next_client(heap, client, &stats.info) < 0 || stats.info.client != client)
+        return -ENOENT;
+    ga_mcache_id id = heap->client_records[client].first_mcache;
+    for (; id; id = heap->mcaches[id].next) {
+        ga_counters_add_since(&heap->view.mcaches[id], &stats.counters);
+        uint32_t page = heap->mcaches[id].leased.first;
+        for (; page; page = heap->mspans[page].next)
+            stats.spans_by_class[heap->mspans[page].span_class / 2]++;
+    }
+    *ret = stats;
     return 0;
 }
 
@@ -259,7 +260,6 @@ int ga_clients_rebuild(struct ga_heap *heap)
         struct ga_client_record *owner = &heap->client_records[client_plus_1 - 1];
         *record =
             (struct ga_mcache_record){.client_plus_1 = client_plus_1, .next = owner->first_mcache};
-        count(heap, id, &record->mallocs_before, &record->frees_before);
         owner->first_mcache = id;
         owner->nmcaches++;
         heap->nmcaches++;

@@ -10,6 +10,7 @@
 #include <stdbool.h>
 
 #include "server/quota.h"
+#include "shm/counters.h"
 #include "shm/layout.h"
 #include "shm/mapping.h"
 
@@ -192,12 +193,12 @@ struct ga_heap_stats {
     uint64_t spans_inuse;
     uint64_t spans_leased;
     uint64_t leased_bytes;
-    uint64_t mspan_inuse_bytes;         /* entries, lines and wide lines of the spans in use */
-    uint64_t mspan_sys_bytes;           /* committed of page table, span lines and wide plane */
-    uint64_t mcache_inuse_bytes;        /* mcaches that clients have, entries and rings included */
-    uint64_t mcache_sys_bytes;          /* committed for those */
-    uint64_t other_sys_bytes;           /* committed for all the rest of meta and bits */
-    struct ga_class_stats by_class[68]; /* by size class, 0 = large */
+    uint64_t mspan_inuse_bytes;  /* entries, lines and wide lines of the spans in use */
+    uint64_t mspan_sys_bytes;    /* committed of page table, span lines and wide plane */
+    uint64_t mcache_inuse_bytes; /* mcaches that clients have, entries and rings included */
+    uint64_t mcache_sys_bytes;   /* committed for those */
+    uint64_t other_sys_bytes;    /* committed for all the rest of meta and bits */
+    struct ga_class_stats by_class[GA_SIZE_CLASS_COUNT]; /* 0 = large */
 };
 void ga_heap_get_stats(struct ga_heap *heap, struct ga_heap_stats *ret);
 
@@ -241,7 +242,7 @@ struct ga_client_info {
     uint32_t mcaches;
     uint64_t spans;
     uint64_t leased_bytes;
-    uint64_t mallocs; /* since it attached, or since this server took the heap over */
+    uint64_t mallocs; /* since it attached */
     uint64_t frees;
     uint64_t attached_ms; /* how long ago */
     bool quarantined;
@@ -263,6 +264,15 @@ struct ga_user_info {
 };
 /* The first user at or after index who has anything; -ENOENT when there is none. */
 int ga_heap_next_user(struct ga_heap *heap, uint32_t index, struct ga_user_info *ret);
+
+struct ga_client_stats {
+    struct ga_client_info info;
+    struct ga_counters counters; /* since it attached */
+    uint64_t spans_by_class[GA_SIZE_CLASS_COUNT];
+};
+/* 0; -ENOENT where no such client is attached. */
+int ga_heap_get_client_stats(struct ga_heap *heap, ga_client_id client,
+                             struct ga_client_stats *ret);
 
 struct ga_root_info {
     uint32_t index;

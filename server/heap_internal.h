@@ -15,8 +15,6 @@ struct ga_mcache_record {
     struct ga_span_list leased;
     uint64_t ring_head; /* the sequence of the last entry written to its ring; outlives clients */
     uint64_t leased_bytes;
-    uint64_t mallocs_before; /* what the counters said when this client got it */
-    uint64_t frees_before;
 };
 
 struct ga_client_record {

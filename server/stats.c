@@ -7,21 +7,6 @@
 #include "shm/arenas.h"
 #include "shm/size_class.h"
 
-/* Also the bytes of large objects there have been, and of those freed. */
-static void add_counters(struct ga_heap *heap, struct ga_heap_stats *stats, uint64_t *ret_large,
-                         uint64_t *ret_large_freed)
-{
-    for (ga_mcache_id id = 1; id < heap->mcache_end; id++) {
-        const struct ga_mcache *mcache = &heap->view.mcaches[id];
-        for (uint32_t c = 0; c < GA_SPAN_CLASS_COUNT; c++) {
-            stats->by_class[c / 2].mallocs += ga_load_relaxed(&mcache->classes[c].nmalloc);
-            stats->by_class[c / 2].frees += ga_load_relaxed(&mcache->classes[c].nfree);
-        }
-        *ret_large += ga_load_relaxed(&mcache->large_alloc_bytes);
-        *ret_large_freed += ga_load_relaxed(&mcache->large_free_bytes);
-    }
-}
-
 /* Of a class, or of the heap: a malloc and its free may be counted by two mcaches, so a reading in
  * between can find more frees than mallocs. */
 static uint64_t live(uint64_t mallocs, uint64_t frees)
@@ -76,22 +61,23 @@ void ga_heap_get_stats(struct ga_heap *heap, struct ga_heap_stats *ret)
 {
     struct ga_heap_stats stats = {0};
     ga_heap_sweep_pending(heap); /* what is freed but not looked at yet is not in use */
-    uint64_t large = 0;
-    uint64_t large_freed = 0;
-    add_counters(heap, &stats, &large, &large_freed);
+    struct ga_counters counters = {0};
+    for (ga_mcache_id id = 1; id < heap->mcache_end; id++)
+        ga_counters_add(&heap->view.mcaches[id], &counters);
     for (uint32_t c = 0; c < GA_SIZE_CLASS_COUNT; c++) {
         struct ga_class_stats *class = &stats.by_class[c];
-        uint64_t size = ga_size_classes[c].size;
+        uint64_t total = ga_counters_alloc_bytes(&counters, c);
+        class->mallocs = counters.mallocs[c];
+        class->frees = counters.frees[c];
         class->spans = heap->spans_by_class[c];
-        class->alloc_bytes =
-            c == 0 ? live(large, large_freed) : live(class->mallocs, class->frees) * size;
+        class->alloc_bytes = live(total, ga_counters_free_bytes(&counters, c));
         /* Tiny objects are counted here and not sized: each as 8 bytes, all as what holds them. */
         if (c == GA_SPAN_CLASS_TINY / 2 && class->alloc_bytes > class->spans * GA_PAGE_SIZE)
             class->alloc_bytes = class->spans * GA_PAGE_SIZE;
         stats.mallocs += class->mallocs;
         stats.frees += class->frees;
         stats.alloc_bytes += class->alloc_bytes;
-        stats.total_alloc_bytes += c == 0 ? large : class->mallocs * size;
+        stats.total_alloc_bytes += total;
     }
     stats.heap_objects = live(stats.mallocs, stats.frees);
     stats.heap_sys_bytes = heap->npages_committed * GA_PAGE_SIZE;

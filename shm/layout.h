@@ -214,6 +214,16 @@ struct ga_mcache_inbox {
     _Atomic uint64_t word[GA_INBOX_WORDS]; /* set by those who free, cleared by the owner */
 };
 
+/* What an mcache's counters said when its client got it, by size class. Writer: the server, before
+ * it gives the id to somebody. */
+struct ga_mcache_base {
+    _Atomic uint64_t mallocs[GA_SPAN_CLASS_COUNT / 2];
+    _Atomic uint64_t frees[GA_SPAN_CLASS_COUNT / 2];
+    _Atomic uint64_t large_alloc_bytes;
+    _Atomic uint64_t large_free_bytes;
+};
+static_assert(sizeof(struct ga_mcache_base) == 1104, "layout");
+
 struct ga_mcache {
     /* the thread's line: a cache line of its own */
     _Atomic uint64_t telling;    /* page of the span whose owner is being told of a free, 0 = none.
@@ -234,12 +244,14 @@ struct ga_mcache {
      * and nfree. An object that grows or shrinks where it lies is counted by what it does. */
     _Atomic uint64_t large_alloc_bytes;
     _Atomic uint64_t large_free_bytes;
-    uint8_t reserved[2352];
+    struct ga_mcache_base base;
+    uint8_t reserved[1248];
 };
 static_assert(offsetof(struct ga_mcache, where) == 64, "layout");
 static_assert(offsetof(struct ga_mcache, tiny) == 1152, "layout");
 static_assert(offsetof(struct ga_mcache, classes) == 1216, "layout");
 static_assert(offsetof(struct ga_mcache, inbox) == 5568, "layout");
+static_assert(offsetof(struct ga_mcache, base) == 9936, "layout");
 static_assert(sizeof(struct ga_mcache) == 12288, "three OS pages");
 
 #define GA_LINE_WORDS 2u  /* words of each bitmap in the span line: 128 slots */

@@ -26,6 +26,17 @@ int ga_ask_stats(const struct ga_ctl *ctl, struct ga_answer *ret_answer)
     return ga_source_ask(&ctl->source, &request, GOALLOC__V1__ENVELOPE__BODY_STATS, ret_answer);
 }
 
+int ga_ask_client_stats(const struct ga_ctl *ctl, uint32_t client, struct ga_answer *ret_answer)
+{
+    Goalloc__V1__GetClientStats body = GOALLOC__V1__GET_CLIENT_STATS__INIT;
+    Goalloc__V1__Envelope request = GOALLOC__V1__ENVELOPE__INIT;
+    body.client = client;
+    request.body_case = GOALLOC__V1__ENVELOPE__BODY_GET_CLIENT_STATS;
+    request.get_client_stats = &body;
+    return ga_source_ask(&ctl->source, &request, GOALLOC__V1__ENVELOPE__BODY_CLIENT_STATS,
+                         ret_answer);
+}
+
 /* One part of a list: from cursor on, its reply, and where the next part begins. */
 typedef int ask_part_fn(const struct ga_ctl *ctl, uint64_t cursor, struct ga_answer *ret_answer,
                         uint64_t *ret_next);

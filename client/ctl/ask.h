@@ -10,6 +10,7 @@
 /* Return 0 and the answer, for the caller to give to ga_answer_fini, or a negative errno. */
 int ga_ask_status(const struct ga_ctl *ctl, struct ga_answer *ret_answer);
 int ga_ask_stats(const struct ga_ctl *ctl, struct ga_answer *ret_answer);
+int ga_ask_client_stats(const struct ga_ctl *ctl, uint32_t client, struct ga_answer *ret_answer);
 
 /* The answers that make up one list, in their order. */
 struct ga_parts {

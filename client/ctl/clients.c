@@ -9,8 +9,8 @@
 #include "client/ctl/table.h"
 #include "client/ctl/units.h"
 
-/* What a client did since it attached, and when that was, only its server knows. */
-static bool knows_deeds(const struct ga_ctl *ctl)
+/* How long ago a client attached, and whether it is in quarantine, only its server knows. */
+static bool knows_age(const struct ga_ctl *ctl)
 {
     return ctl->source.socket != NULL;
 }
@@ -26,14 +26,12 @@ static void json_client(const struct ga_ctl *ctl, struct ga_json *json,
     ga_json_number(json, "mcaches", client->mcaches);
     ga_json_number(json, "spans", client->spans);
     ga_json_number(json, "leased_bytes", client->leased_bytes);
-    if (knows_deeds(ctl)) {
-        ga_json_number(json, "mallocs", client->mallocs);
-        ga_json_number(json, "frees", client->frees);
+    ga_json_number(json, "mallocs", client->mallocs);
+    ga_json_number(json, "frees", client->frees);
+    if (knows_age(ctl)) {
         ga_json_number(json, "attached_ms", client->attached_ms);
         ga_json_bool(json, "quarantined", client->quarantined);
     } else {
-        ga_json_null(json, "mallocs");
-        ga_json_null(json, "frees");
         ga_json_null(json, "attached_ms");
         ga_json_null(json, "quarantined");
     }
@@ -64,15 +62,15 @@ static void table_client(const struct ga_ctl *ctl, struct ga_table *table,
     ga_table_number(table, client->mcaches);
     ga_table_number(table, client->spans);
     ga_table_size(table, client->leased_bytes);
-    if (!knows_deeds(ctl)) {
-        for (int i = 0; i < 4; i++)
+    ga_table_number(table, client->mallocs);
+    ga_table_number(table, client->frees);
+    if (!knows_age(ctl)) {
+        for (int i = 0; i < 2; i++)
             ga_table_cell(table, "-");
         return;
     }
     char attached[GA_UNITS_BYTES];
     ga_units_duration(client->attached_ms, attached);
-    ga_table_number(table, client->mallocs);
-    ga_table_number(table, client->frees);
     ga_table_cell(table, "%s", attached);
     ga_table_cell(table, "%s", client->quarantined ? "quarantined" : "good");
 }

@@ -23,8 +23,9 @@ struct ga_span_filter {
 struct ga_ctl {
     struct ga_source source;
     bool json;
-    bool all;     /* show also what there is none of */
-    bool recount; /* count the objects themselves too */
+    bool all;        /* show also what there is none of */
+    bool recount;    /* count the objects themselves too */
+    uint32_t client; /* of one client alone, 0 = of the heap */
     struct ga_span_filter filter;
 };
 
@@ -34,6 +35,7 @@ struct ga_ctl {
  * told on stderr. */
 int ga_ctl_status(const struct ga_ctl *ctl);
 int ga_ctl_stats(const struct ga_ctl *ctl);
+int ga_ctl_client_stats(const struct ga_ctl *ctl);
 int ga_ctl_classes(const struct ga_ctl *ctl);
 int ga_ctl_arenas(const struct ga_ctl *ctl);
 int ga_ctl_spans(const struct ga_ctl *ctl);

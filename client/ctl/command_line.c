@@ -35,6 +35,7 @@ enum option_id {
     OPTION_JSON,
     OPTION_ALL,
     OPTION_RECOUNT,
+    OPTION_CLIENT,
     OPTION_CLASS,
     OPTION_SIZE,
     OPTION_OWNER,
@@ -65,6 +66,7 @@ static const struct option {
     [OPTION_ALL] = {"--all", NULL, "stats", "also the size classes that were never used"},
     [OPTION_RECOUNT] = {"--recount", NULL, "stats",
                         "also count the objects themselves, from the bitmaps"},
+    [OPTION_CLIENT] = {"--client", "ID", "stats", "what this client did since it attached"},
     [OPTION_CLASS] = {"--class", "N", "spans", "those of size class N, 0 to 67; 0 is large"},
     [OPTION_SIZE] = {"--size", "BYTES", "spans", "those that malloc(BYTES) would take a slot of"},
     [OPTION_OWNER] = {"--owner", "MCACHE", "spans", "those leased to this mcache"},
@@ -218,6 +220,8 @@ static int apply_option(const struct option *option, const char *value, struct g
     case OPTION_RECOUNT:
         request->recount = true;
         return 0;
+    case OPTION_CLIENT:
+        return read_number(option, value, 1, GA_CLIENT_COUNT, &request->client);
     case OPTION_JSON:
         request->json = true;
         return 0;
@@ -340,6 +344,11 @@ static int check(const struct ga_request *request, const struct option *bound)
     int err = check_names(request);
     if (err < 0)
         return err;
+    if (request->client && request->recount) {
+        fputs("goallocctl: '--recount' counts the objects of all: it does not go with '--client'\n",
+              stderr);
+        return -EINVAL;
+    }
     if (filter->partial && filter->full) {
         fputs("goallocctl: no span is both --partial and --full\n", stderr);
         return -EINVAL;

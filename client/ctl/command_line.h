@@ -20,6 +20,7 @@ struct ga_request {
     bool json;
     bool all;
     bool recount;
+    uint64_t client; /* 0 = none */
     struct ga_span_filter filter;
     bool help;
     bool version;

@@ -47,6 +47,7 @@ static int run(const struct ga_request *request)
     struct ga_ctl ctl = {.json = request->json,
                          .all = request->all,
                          .recount = request->recount || request->shm,
+                         .client = (uint32_t)request->client,
                          .filter = request->filter};
     int err = request->shm ? open_shm(request->shm, request->json, &ctl.source)
                            : open_socket(request->socket, socket, &ctl.source);

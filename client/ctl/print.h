@@ -16,6 +16,8 @@ int ga_print_table(struct ga_table *table);
  * whether the heap has a server. */
 void ga_print_begin_json(const struct ga_ctl *ctl, struct ga_json *ret_json);
 
+/* Add the first two cells of a row on this size class: its number, or "large", and its size. */
+void ga_print_class_cells(struct ga_table *table, uint32_t size_class);
 /* "" for one, "s" for any other number. */
 const char *ga_print_plural(uint64_t number);
 

@@ -1,6 +1,6 @@
 /* Each answer is one piece of memory: the envelope, its body, and for a list the entries and the
  * pointers to them, as many as were counted first. What only the server knows is 0: its uptime,
- * what clients did since they attached, and how the memory of meta and bits is divided. */
+ * how long ago clients attached, and how the memory of meta and bits is divided. */
 #include "client/ctl/shm_answer.h"
 
 #include <errno.h>
@@ -8,6 +8,7 @@
 #include <stdlib.h>
 
 #include "shm/arenas.h"
+#include "shm/counters.h"
 #include "shm/slot.h"
 
 static int out_of_memory(void)
@@ -144,14 +145,18 @@ static int list_clients(const struct ga_shm_heap *heap, struct ga_answer *ret)
         client->pid = entry->pid;
         client->uid = entry->uid;
         client->name = (char *)(uintptr_t)entry->name; /* not const in protobuf-c; only read */
+        struct ga_counters counters = {0};
         for (ga_mcache_id id = 1; id < heap->mcache_end; id++) {
             const struct ga_mcache_entry *mcache = &heap->view.mcache_entries[id];
             if (ga_load_relaxed(&mcache->client) != i + 1)
                 continue;
+            ga_counters_add_since(&heap->view.mcaches[id], &counters);
             client->mcaches++;
             client->spans += ga_load_relaxed(&mcache->nspans);
             client->leased_bytes += ga_load_relaxed(&mcache->leased_bytes);
         }
+        client->mallocs = ga_counters_mallocs(&counters);
+        client->frees = ga_counters_frees(&counters);
     }
     list->envelope.body_case = GOALLOC__V1__ENVELOPE__BODY_CLIENT_LIST;
     list->envelope.client_list = &list->body;
@@ -185,19 +190,16 @@ static int list_roots(const struct ga_shm_heap *heap, struct ga_answer *ret)
 /* The counters of all mcaches there have been, as the server adds them up. */
 static void add_counters(const struct ga_shm_heap *heap, struct stats_list *list)
 {
-    for (ga_mcache_id id = 1; id < heap->mcache_end; id++) {
-        for (uint32_t c = 0; c < GA_SPAN_CLASS_COUNT; c++) {
-            const struct ga_mcache_class *class = &heap->view.mcaches[id].classes[c];
-            list->entries[c / 2].mallocs += ga_load_relaxed(&class->nmalloc);
-            list->entries[c / 2].frees += ga_load_relaxed(&class->nfree);
-        }
-        list->body.total_alloc_bytes += ga_load_relaxed(&heap->view.mcaches[id].large_alloc_bytes);
-    }
+    struct ga_counters counters = {0};
+    for (ga_mcache_id id = 1; id < heap->mcache_end; id++)
+        ga_counters_add(&heap->view.mcaches[id], &counters);
     for (uint32_t c = 0; c < GA_SIZE_CLASS_COUNT; c++) {
-        list->body.mallocs += list->entries[c].mallocs;
-        list->body.frees += list->entries[c].frees;
-        list->body.total_alloc_bytes += list->entries[c].mallocs * ga_size_classes[c].size;
+        list->entries[c].mallocs = counters.mallocs[c];
+        list->entries[c].frees = counters.frees[c];
+        list->body.total_alloc_bytes += ga_counters_alloc_bytes(&counters, c);
     }
+    list->body.mallocs = ga_counters_mallocs(&counters);
+    list->body.frees = ga_counters_frees(&counters);
 }
 
 static int get_stats(const struct ga_shm_heap *heap, struct ga_answer *ret)
@@ -286,6 +288,8 @@ int ga_shm_answer(const struct ga_shm_heap *heap, const Goalloc__V1__Envelope *r
         return get_status(heap, ret_answer);
     case GOALLOC__V1__ENVELOPE__BODY_GET_STATS:
         return get_stats(heap, ret_answer);
+    case GOALLOC__V1__ENVELOPE__BODY_GET_CLIENT_STATS:
+        return ga_shm_client_stats(heap, request->get_client_stats->client, ret_answer);
     case GOALLOC__V1__ENVELOPE__BODY_LIST_ARENAS:
         return list_arenas(heap, ret_answer);
     case GOALLOC__V1__ENVELOPE__BODY_LIST_SPANS:

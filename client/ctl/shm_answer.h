@@ -12,4 +12,7 @@
 int ga_shm_answer(const struct ga_shm_heap *heap, const Goalloc__V1__Envelope *request,
                   struct ga_answer *ret_answer);
 
+/* The same of GetClientStats, for ga_shm_answer. number: the client's, from 1. */
+int ga_shm_client_stats(const struct ga_shm_heap *heap, uint32_t number, struct ga_answer *ret);
+
 #endif

@@ -142,13 +142,7 @@ static int print_classes(const struct ga_ctl *ctl, const struct ga_class_rows *r
         uint32_t c = i % GA_SIZE_CLASS_COUNT;
         if (!is_shown(ctl, rows, c))
             continue;
-        if (c == 0) {
-            ga_table_cell(table, "large");
-            ga_table_cell(table, "-");
-        } else {
-            ga_table_number(table, c);
-            ga_table_cell(table, "%" PRIu32 " B", ga_size_classes[c].size);
-        }
+        ga_print_class_cells(table, c);
         ga_table_number(table, rows->row[c].mallocs);
         ga_table_number(table, rows->row[c].frees);
         ga_table_number(table, rows->row[c].live);
@@ -197,6 +191,8 @@ static int print(const struct ga_ctl *ctl, const Goalloc__V1__Stats *stats,
 
 int ga_ctl_stats(const struct ga_ctl *ctl)
 {
+    if (ctl->client)
+        return ga_ctl_client_stats(ctl);
     struct ga_answer answer;
     int err = ga_ask_stats(ctl, &answer);
     if (err < 0)

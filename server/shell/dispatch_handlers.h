@@ -24,8 +24,11 @@ ga_handler ga_handle_publish, ga_handle_replace, ga_handle_lookup, ga_handle_unp
 ga_handler ga_handle_hold, ga_handle_release, ga_handle_put_off;
 
 /* dispatch_inspect.c */
-ga_handler ga_handle_get_stats, ga_handle_get_status, ga_handle_list_spans, ga_handle_list_clients,
+ga_handler ga_handle_get_status, ga_handle_list_spans, ga_handle_list_clients,
     ga_handle_list_arenas, ga_handle_list_users;
+
+/* dispatch_stats.c */
+ga_handler ga_handle_get_stats, ga_handle_get_client_stats;
 
 /* Answer request id that the heap has no memory left, and whose limit that is: dispatch_heap.c. */
 void ga_fail_for_memory(struct ga_connection *connection, uint64_t id);

@@ -6,12 +6,10 @@
 #include <unistd.h>
 
 #include "proto/text.h"
-#include "server/shell/attachment.h"
 #include "server/shell/connection.h"
 #include "server/shell/reply.h"
 #include "server/shell/server.h"
 #include "shm/arenas.h"
-#include "shm/size_class.h"
 
 /* Encoded, each entry has a tag and a length of 3 bytes together, each number a tag and at most 5
  * bytes (32 bits) or 10 (64 bits), a short text a tag and a length. */
@@ -23,68 +21,6 @@
 #define LIST_SPANS       ((GA_LIST_MAX_BYTES - 64) / SPAN_MAX_BYTES)
 #define LIST_USERS       ((GA_LIST_MAX_BYTES - 64) / USER_MAX_BYTES)
 #define LIST_CLIENTS     ((GA_LIST_MAX_BYTES - 64) / CLIENT_MAX_BYTES)
-
-#define NCLASSES (GA_SPAN_CLASS_COUNT / 2)
-
-/* What is the asking client's own. */
-static void add_own(const struct ga_connection *connection, Goalloc__V1__Stats *body)
-{
-    struct ga_client_info info;
-    if (!connection->attachment ||
-        ga_heap_next_client(connection->server->heap, connection->attachment->client, &info) < 0 ||
-        info.client != connection->attachment->client)
-        return;
-    body->own_mallocs = info.mallocs;
-    body->own_frees = info.frees;
-    body->own_mcaches = info.mcaches;
-    body->own_leased_spans = info.spans;
-    body->own_leased_bytes = info.leased_bytes;
-}
-
-void ga_handle_get_stats(struct ga_connection *connection, const Goalloc__V1__Envelope *message)
-{
-    struct ga_heap_stats stats;
-    ga_heap_get_stats(connection->server->heap, &stats);
-    Goalloc__V1__ClassStats classes[NCLASSES];
-    Goalloc__V1__ClassStats *list[NCLASSES];
-    for (uint32_t c = 0; c < NCLASSES; c++) {
-        goalloc__v1__class_stats__init(&classes[c]);
-        classes[c].size_class = c;
-        classes[c].size_bytes = c == 0 ? 0 : ga_size_classes[c].size;
-        classes[c].mallocs = stats.by_class[c].mallocs;
-        classes[c].frees = stats.by_class[c].frees;
-        classes[c].spans = stats.by_class[c].spans;
-        classes[c].alloc_bytes = stats.by_class[c].alloc_bytes;
-        list[c] = &classes[c];
-    }
-    Goalloc__V1__Stats body = GOALLOC__V1__STATS__INIT;
-    body.alloc_bytes = stats.alloc_bytes;
-    body.total_alloc_bytes = stats.total_alloc_bytes;
-    body.sys_bytes = stats.sys_bytes;
-    body.mallocs = stats.mallocs;
-    body.frees = stats.frees;
-    body.heap_objects = stats.heap_objects;
-    body.heap_sys_bytes = stats.heap_sys_bytes;
-    body.heap_idle_bytes = stats.heap_idle_bytes;
-    body.heap_inuse_bytes = stats.heap_inuse_bytes;
-    body.meta_bytes = stats.meta_bytes;
-    body.bits_bytes = stats.bits_bytes;
-    body.spans_inuse = stats.spans_inuse;
-    body.spans_leased = stats.spans_leased;
-    body.leased_bytes = stats.leased_bytes;
-    body.mspan_inuse_bytes = stats.mspan_inuse_bytes;
-    body.mspan_sys_bytes = stats.mspan_sys_bytes;
-    body.mcache_inuse_bytes = stats.mcache_inuse_bytes;
-    body.mcache_sys_bytes = stats.mcache_sys_bytes;
-    body.other_sys_bytes = stats.other_sys_bytes;
-    add_own(connection, &body);
-    body.n_by_class = NCLASSES;
-    body.by_class = list;
-    Goalloc__V1__Envelope reply = GOALLOC__V1__ENVELOPE__INIT;
-    reply.body_case = GOALLOC__V1__ENVELOPE__BODY_STATS;
-    reply.stats = &body;
-    ga_reply(connection, message->id, &reply);
-}
 
 void ga_handle_get_status(struct ga_connection *connection, const Goalloc__V1__Envelope *message)
 {

@@ -111,6 +111,39 @@ static void stats_and_classes(void)
               ga_json_number_of(row, "worst_waste_bytes") == 1562);
 }
 
+static void stats_of_one_client(void)
+{
+    uint32_t class = ga_size_class_for_malloc(SIZE);
+    char line[64];
+    JSON("clients");
+    snprintf(line, sizeof(line), "%d", (int)number("client"));
+    JSON("stats", "--client", line);
+    CU_ASSERT_EQUAL(number("pid"), (uint64_t)getpid());
+    CU_ASSERT(number("mallocs") == OBJECTS + 1 && number("frees") == 0);
+    uint64_t bytes = OBJECTS * ga_size_classes[class].size + 13 * GA_PAGE_SIZE;
+    CU_ASSERT(number("allocated_bytes") == bytes && number("freed_bytes") == 0);
+    CU_ASSERT_EQUAL(ga_json_count(run.out, "size_class"), 2);
+    uint64_t spans = number("leased_spans");
+    uint64_t leased = number("leased_bytes");
+    CU_ASSERT_EQUAL(CTL("stats", "--client", line), 0);
+    CU_ASSERT_PTR_NOT_NULL(strstr(run.out, " in 501 mallocs\n"));
+    CU_ASSERT_PTR_NOT_NULL(strstr(run.out, "\nlarge "));
+    JSON("stats", "--all", "--client", line);
+    CU_ASSERT_EQUAL(ga_json_count(run.out, "size_class"), GA_SIZE_CLASS_COUNT);
+    snprintf(line, sizeof(line), "\"size_class\": %u,", class);
+    const char *row = strstr(run.out, line);
+    CU_ASSERT_PTR_NOT_NULL_FATAL(row);
+    CU_ASSERT(ga_json_number_of(row, "mallocs") == OBJECTS);
+    CU_ASSERT_EQUAL(ga_json_number_of(row, "allocated_bytes"), bytes - 13 * GA_PAGE_SIZE);
+    CU_ASSERT_EQUAL(ga_json_number_of(row, "leased_spans"), spans - 1);
+    JSON("stats"); /* there is no other client */
+    CU_ASSERT(number("spans_leased") == spans && number("leased_bytes") == leased);
+
+    CU_ASSERT_EQUAL(CTL("stats", "--client", "4000"), 1);
+    CU_ASSERT_STRING_EQUAL(run.out, "");
+    CU_ASSERT_PTR_NOT_NULL(strstr(run.err, "no client 4000 is attached"));
+}
+
 static void arenas_add_up(void)
 {
     JSON("status");
@@ -188,6 +221,9 @@ static void wrong_usage(void)
         {"--json=1", "stats"},
         {"--json"},
         {"--all", "spans"},
+        {"--client", "1", "spans"},
+        {"stats", "--client", "0"},
+        {"stats", "--client", "1", "--recount"},
         {"--leased", "stats"},
         {"--leased", "--all", "spans"},
         {"spans", "--class"},
@@ -246,6 +282,7 @@ int main(void)
         {"the checker of JSON", json_checker},
         {"every command prints", every_command_prints},
         {"stats and classes", stats_and_classes},
+        {"stats of one client", stats_of_one_client},
         {"arenas add up", arenas_add_up},
         {"filters of spans", filters_of_spans},
         {"wrong usage", wrong_usage},

@@ -109,6 +109,17 @@ static void both_sources_agree(void)
     CU_ASSERT_EQUAL(number("counted_objects"), OBJECTS - 1);
     CU_ASSERT_EQUAL(CTL("--socket", socket_path, "stats", "--recount"), 0);
     SAYS(run.out, "as the counters say");
+    CU_ASSERT_EQUAL(CTL("--shm", name, "--json", "stats", "--all", "--client", "1"), 0);
+    CU_ASSERT_EQUAL(CTL_OTHER("--socket", socket_path, "--json", "stats", "--all", "--client", "1"),
+                    0);
+    a = strstr(run.out, "\"client\"");
+    b = strstr(other.out, "\"client\"");
+    CU_ASSERT_PTR_NOT_NULL_FATAL(a);
+    CU_ASSERT_PTR_NOT_NULL_FATAL(b);
+    CU_ASSERT_STRING_EQUAL(a, b);
+    CU_ASSERT(number("mallocs") >= OBJECTS && number("leased_spans") > 0);
+    CU_ASSERT_EQUAL(CTL("--shm", name, "stats", "--client", "2"), 1);
+    SAYS(run.err, "no client 2 is attached");
     look_at_all(true);
 }
 
@@ -132,6 +143,7 @@ static void the_server_is_killed(void)
     CU_ASSERT_EQUAL(number("mallocs") - number("frees"), OBJECTS - 2);
     CU_ASSERT_EQUAL(CTL("--shm", name, "--json", "clients"), 0);
     CU_ASSERT_EQUAL(number("pid"), (uint64_t)getpid());
+    CU_ASSERT_EQUAL(number("mallocs") - number("frees"), OBJECTS - 2);
     CU_ASSERT_EQUAL(CTL("--shm", name, "--json", "roots"), 0);
     SAYS(run.out, "\"name\": \"root\\\"1\"");
 }

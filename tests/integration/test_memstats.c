@@ -22,12 +22,20 @@ static void check_identities(const struct goalloc_memstats *s)
 {
     uint64_t mallocs = 0;
     uint64_t frees = 0;
+    uint64_t own_mallocs = 0;
+    uint64_t own_frees = 0;
     for (int c = 0; c < GOALLOC_SIZE_CLASS_COUNT; c++) {
         mallocs += s->by_size[c].mallocs;
         frees += s->by_size[c].frees;
+        own_mallocs += s->own_by_size[c].mallocs;
+        own_frees += s->own_by_size[c].frees;
+        CU_ASSERT(s->own_by_size[c].mallocs <= s->by_size[c].mallocs);
+        CU_ASSERT_EQUAL(s->own_by_size[c].size, ga_size_classes[c].size);
         CU_ASSERT_EQUAL(s->by_size[c].size, ga_size_classes[c].size);
     }
     CU_ASSERT(s->mallocs == mallocs && s->frees == frees);
+    CU_ASSERT(s->own_mallocs == own_mallocs && s->own_frees == own_frees);
+    CU_ASSERT(s->own_total_alloc <= s->total_alloc);
     CU_ASSERT_EQUAL(s->heap_alloc, s->alloc);
     CU_ASSERT_EQUAL(s->heap_sys, s->heap_idle + s->heap_inuse);
     CU_ASSERT_EQUAL(s->sys, s->heap_sys + s->mspan_sys + s->mcache_sys + s->other_sys);
@@ -88,6 +96,8 @@ static void counts_of_what_was_done(void)
     CU_ASSERT_EQUAL(full.total_alloc - before.total_alloc, full.alloc - before.alloc);
 
     CU_ASSERT(full.own_mallocs == MANY + 1 && full.own_frees == 0 && full.own_mcaches == 1);
+    CU_ASSERT(full.own_by_size[class].mallocs == MANY && full.own_by_size[0].mallocs == 1);
+    CU_ASSERT(full.own_total_alloc == full.alloc - before.alloc && full.own_total_free == 0);
     CU_ASSERT(full.own_leased_spans > 0 && full.own_leased_spans == full.leased_spans);
     CU_ASSERT_EQUAL(full.own_leased_bytes, full.leased_bytes);
     CU_ASSERT(full.mcache_inuse > before.mcache_inuse && full.mspan_inuse > before.mspan_inuse);
@@ -99,6 +109,8 @@ static void counts_of_what_was_done(void)
     CU_ASSERT_EQUAL(after.alloc, before.alloc);
     CU_ASSERT_EQUAL(after.total_alloc, full.total_alloc);
     CU_ASSERT(after.own_mallocs == MANY + 1 && after.own_frees == MANY + 1);
+    CU_ASSERT(after.own_by_size[class].frees == MANY && after.own_by_size[0].frees == 1);
+    CU_ASSERT_EQUAL(after.own_total_free, after.own_total_alloc);
     CU_ASSERT_EQUAL(after.frees - before.frees, MANY + 1);
 }
 
@@ -135,6 +147,7 @@ static void others_and_their_death(void)
     CU_ASSERT_EQUAL_FATAL(goalloc_attach(server.socket, NULL, &heap), 0);
     struct goalloc_memstats both = stats_at_rest();
     CU_ASSERT_EQUAL(both.mallocs - before.mallocs, MANY + 1);
+    CU_ASSERT(both.own_total_alloc == 0 && both.own_total_free == 0);
     CU_ASSERT(both.own_mallocs == 0 && both.own_mcaches == 0 && both.own_leased_spans == 0);
     CU_ASSERT(both.leased_spans > 0);
 

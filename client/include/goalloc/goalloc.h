@@ -196,7 +196,7 @@ struct goalloc_size_stats {
  *
  *   heap_alloc = alloc                  heap_sys = heap_idle + heap_inuse
  *   sys = heap_sys + mspan_sys + mcache_sys + other_sys
- *   mallocs, frees = the sums of by_size's
+ *   mallocs, frees = the sums of by_size's; own_mallocs, own_frees = those of own_by_size's
  *
  * and, as long as nobody allocates or frees meanwhile:
  *
@@ -233,21 +233,24 @@ struct goalloc_memstats {
      * others allocated, so there may be more of them than mallocs. */
     uint64_t own_mallocs;
     uint64_t own_frees;
-    uint64_t own_mcaches; /* threads that allocate or free have one each */
+    uint64_t own_total_alloc; /* of the objects it allocated */
+    uint64_t own_total_free;  /* of the objects it freed */
+    uint64_t own_mcaches;     /* threads that allocate or free have one each */
     uint64_t own_leased_spans;
     uint64_t own_leased_bytes;
 
     struct goalloc_size_stats by_size[GOALLOC_SIZE_CLASS_COUNT];
+    struct goalloc_size_stats own_by_size[GOALLOC_SIZE_CLASS_COUNT];
 };
 
 /* Fill *stats, whose size must be set: one round trip to the server. The counters are read while
  * others go on, so between two of them an object may come or go; at rest they are exact, with one
  * exception: a process killed between an allocation or free and its counting leaves the counts of
  * that class wrong by one, for each thread, from then on. alloc, total_alloc, heap_objects,
- * mallocs, frees and by_size are from those counts, all else is not; goallocctl stats --recount
- * counts the objects themselves. A tiny object counts as 8 bytes, with the 8-byte class.
- * Thread-safe. Returns 0;
- * -EINVAL (size), -ETIMEDOUT, -ENOTCONN (server gone), -EPROTO, and then *stats is untouched. */
+ * mallocs, frees and by_size, and own_ of these, are from those counts, all else is not; goallocctl
+ * stats --recount counts the objects themselves. A tiny object counts as 8 bytes, with the 8-byte
+ * class. Thread-safe. Returns 0; -EINVAL (size), -ETIMEDOUT, -ENOTCONN (server gone), -EPROTO, and
+ * then *stats is untouched. */
 GOALLOC_API int goalloc_memstats(struct goalloc_heap *heap, struct goalloc_memstats *stats);
 
 /* A sentence for a negative errno returned by a function above. */

@@ -131,8 +131,11 @@ static bool same_value(const ProtobufCFieldDescriptor *field, const void *a, con
     }
 }
 
+/* Also where neither is there: a message need not have the one message that it may have. */
 static bool same_message(const ProtobufCMessage *a, const ProtobufCMessage *b)
 {
+    if (!a || !b)
+        return a == b;
     const ProtobufCMessageDescriptor *type = a->descriptor;
     bool same = type == b->descriptor;
     for (unsigned i = 0; same && i < type->n_fields; i++) {

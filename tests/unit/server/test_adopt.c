@@ -181,11 +181,20 @@ static void whole_heap(void)
         uint64_t bytes_after;
         struct ga_heap_stats before;
         struct ga_heap_stats after;
+        struct ga_client_stats client_before;
+        struct ga_client_stats client_after;
+        ga_client_id client = population.clients[round % 3];
         ga_heap_get_stats(core.heap, &before);
+        CU_ASSERT_EQUAL(ga_heap_get_client_stats(core.heap, client, &client_before), 0);
         ga_core_recount(&core, &objects, &bytes);
         adopt();
         ga_heap_get_stats(core.heap, &after);
         ga_core_recount(&core, &objects_after, &bytes_after);
+        CU_ASSERT_EQUAL(ga_heap_get_client_stats(core.heap, client, &client_after), 0);
+        CU_ASSERT(client_before.info.mallocs > 0);
+        CU_ASSERT_EQUAL(
+            memcmp(&client_after.counters, &client_before.counters, sizeof(client_after.counters)),
+            0);
         CU_ASSERT_EQUAL(objects_after, objects);
         CU_ASSERT_EQUAL(bytes_after, bytes);
         CU_ASSERT_EQUAL(objects, population.nslots);
@@ -234,7 +243,7 @@ static void leases_stay(void)
     CU_ASSERT_EQUAL(info.start_time, 3);
     CU_ASSERT_EQUAL(info.mcaches, 1);
     CU_ASSERT_EQUAL(info.spans, 1);
-    CU_ASSERT_EQUAL(info.mallocs, 1);
+    CU_ASSERT_EQUAL(info.mallocs, 2); /* since it attached, whoever served it */
     CU_ASSERT_EQUAL(info.attached_ms, 500);
     /* Given back while there was no server. */
     ga_core_end_lease(&core, mcache, page);

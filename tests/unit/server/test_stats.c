@@ -172,6 +172,64 @@ static void a_short_life(void)
     ga_core_close(&core);
 }
 
+/* What each client did is its own, by class, in objects and in bytes; an mcache that another had
+ * before begins at nothing. */
+static void what_a_client_did(void)
+{
+    ga_core_open(&core, RESERVE, 0);
+    for (uint64_t round = 1; round <= 3; round++) {
+        ga_client_id client = ga_core_attach(&core);
+        ga_client_id other = ga_core_attach(&core);
+        ga_mcache_id mcache = ga_core_mcache(&core, client);
+        ga_mcache_id theirs = ga_core_mcache(&core, other);
+        CU_ASSERT(mcache + theirs == 3); /* those of the last round, in whatever order */
+        struct ga_slot slot[10];
+        struct ga_slot large;
+        ga_page_id page = ga_core_lease(&core, client, mcache, CLASS);
+        CU_ASSERT(ga_core_claim(&core, mcache, page));
+        for (uint64_t i = 0; i < 6 + round; i++)
+            CU_ASSERT_EQUAL(ga_core_malloc(&core, mcache, CLASS, &slot[i]), 0);
+        CU_ASSERT_EQUAL(alloc_large(client, mcache, 5 * GA_PAGE_SIZE + 1, true, &large), 0);
+        CU_ASSERT(ga_core_free_own(&core, mcache, &slot[0]));
+        CU_ASSERT(ga_core_free_other(&core, theirs, &slot[1]));
+        CU_ASSERT(ga_core_free_other(&core, theirs, &large));
+
+        struct ga_client_stats s;
+        CU_ASSERT_EQUAL(ga_heap_get_client_stats(core.heap, client, &s), 0);
+        CU_ASSERT(s.info.client == client && s.info.mcaches == 1 && s.info.spans == 2);
+        CU_ASSERT(s.info.mallocs == 7 + round && s.info.frees == 1);
+        CU_ASSERT(s.counters.mallocs[CLASS / 2] == 6 + round && s.counters.mallocs[0] == 1);
+        CU_ASSERT(s.counters.frees[CLASS / 2] == 1 && s.counters.frees[0] == 0);
+        CU_ASSERT_EQUAL(ga_counters_alloc_bytes(&s.counters, CLASS / 2), (6 + round) * 128);
+        CU_ASSERT_EQUAL(ga_counters_alloc_bytes(&s.counters, 0), 6 * GA_PAGE_SIZE);
+        CU_ASSERT_EQUAL(ga_counters_free_bytes(&s.counters, 0), 0);
+        CU_ASSERT(s.spans_by_class[CLASS / 2] == 1 && s.spans_by_class[0] == 1);
+        CU_ASSERT_EQUAL(ga_heap_get_client_stats(core.heap, other, &s), 0);
+        CU_ASSERT(s.info.mallocs == 0 && s.info.frees == 2 && s.info.spans == 0);
+        CU_ASSERT(s.counters.frees[CLASS / 2] == 1 && s.counters.frees[0] == 1);
+        CU_ASSERT_EQUAL(ga_counters_free_bytes(&s.counters, 0), 6 * GA_PAGE_SIZE);
+        ga_heap_client_gone(core.heap, client);
+        ga_heap_client_gone(core.heap, other);
+        CU_ASSERT_EQUAL(ga_heap_get_client_stats(core.heap, client, &s), -ENOENT);
+    }
+    struct ga_client_stats s;
+    CU_ASSERT_EQUAL(ga_heap_get_client_stats(core.heap, UINT32_MAX, &s), -ENOENT);
+    ga_core_close(&core);
+}
+
+/* A client that overwrites what its counters began at has done nothing, not nearly 2^64. */
+static void a_base_overwritten(void)
+{
+    ga_core_open(&core, RESERVE, 0);
+    ga_client_id client = ga_core_attach(&core);
+    ga_mcache_id mcache = ga_core_mcache(&core, client);
+    ga_store_relaxed(&core.view.mcaches[mcache].base.mallocs[CLASS / 2], 7);
+    struct ga_client_stats s;
+    CU_ASSERT_EQUAL(ga_heap_get_client_stats(core.heap, client, &s), 0);
+    CU_ASSERT(s.info.mallocs == 0 && s.counters.mallocs[CLASS / 2] == 0);
+    ga_core_close(&core);
+}
+
 /* More frees than mallocs, as a reading in between can find: nothing is less than none. */
 static void counts_in_between(void)
 {
@@ -234,7 +292,8 @@ struct model {
     uint32_t nobjects;
     struct ga_slot freed; /* the last that was freed */
     uint64_t random;
-    uint64_t nrefused; /* requests that found no memory */
+    uint64_t nrefused;       /* requests that found no memory */
+    struct ga_counters gone; /* what the clients that are gone have done */
 };
 static struct model model;
 
@@ -358,6 +417,19 @@ static void kill_in_adoption(struct ga_mcache *shared, ga_mcache_id mcache, ga_p
         (void)ga_tiny_adopt(&core.view, mcache, page, 0, &block);
 }
 
+static void add_client(ga_client_id client, struct ga_counters *sum, uint64_t *spans)
+{
+    struct ga_client_stats s;
+    CU_ASSERT_EQUAL(ga_heap_get_client_stats(core.heap, client, &s), 0);
+    for (uint32_t c = 0; c < GA_SIZE_CLASS_COUNT; c++) {
+        sum->mallocs[c] += s.counters.mallocs[c];
+        sum->frees[c] += s.counters.frees[c];
+        *spans += s.spans_by_class[c];
+    }
+    sum->large_alloc_bytes += s.counters.large_alloc_bytes;
+    sum->large_free_bytes += s.counters.large_free_bytes;
+}
+
 /* A client is killed; as like as not in the middle of a claim, a return or a free's news. */
 static void kill_client(struct model_client *client, ga_mcache_id mcache)
 {
@@ -383,6 +455,8 @@ static void kill_client(struct model_client *client, ga_mcache_id mcache)
     ga_page_id granted;
     if (stores == 3) /* and never taken */
         (void)ga_heap_large_alloc(core.heap, client->id, mcache, 50000, 0, true, &granted, &zeroed);
+    uint64_t spans = 0;
+    add_client(client->id, &model.gone, &spans);
     ga_heap_client_gone(core.heap, client->id);
     client->attached = false;
 }
@@ -408,9 +482,33 @@ static void one_step(void)
         kill_client(client, mcache);
 }
 
+/* What those who are here did, and those who are gone, is all that was ever done. */
+static const char *check_clients_add_up(void)
+{
+    struct ga_heap_stats heap;
+    struct ga_counters sum = model.gone;
+    uint64_t spans = 0;
+    for (uint32_t i = 0; i < CLIENTS; i++)
+        if (model.clients[i].attached)
+            add_client(model.clients[i].id, &sum, &spans);
+    ga_heap_get_stats(core.heap, &heap);
+    uint64_t total_alloc_bytes = 0;
+    for (uint32_t c = 0; c < GA_SIZE_CLASS_COUNT; c++) {
+        if (sum.mallocs[c] != heap.by_class[c].mallocs || sum.frees[c] != heap.by_class[c].frees)
+            return "the clients' counts add up to the heap's";
+        total_alloc_bytes += ga_counters_alloc_bytes(&sum, c);
+    }
+    if (total_alloc_bytes != heap.total_alloc_bytes)
+        return "the clients' bytes add up to the heap's";
+    if (sum.large_alloc_bytes - sum.large_free_bytes != heap.by_class[0].alloc_bytes)
+        return "what was allocated of large objects and not freed is there";
+    return spans == heap.spans_leased ? NULL : "the clients' leases add up to the heap's";
+}
+
 static const char *check_model(void)
 {
     const char *wrong = check_identities();
+    wrong = wrong ? wrong : check_clients_add_up();
     wrong = wrong ? wrong : check_recount(model.nobjects);
     wrong = wrong ? wrong : ga_core_audit(&core);
     for (uint32_t i = 0; i < model.nobjects && !wrong; i++) {
@@ -470,6 +568,8 @@ int main(void)
 {
     static const struct ga_test tests[] = {
         {"a short life", a_short_life},
+        {"what a client did", what_a_client_did},
+        {"a base overwritten", a_base_overwritten},
         {"counts in between", counts_in_between},
         {"spans are told", spans_are_told},
         {"random histories", random_histories},
