@@ -267,6 +267,9 @@ static int judge(void)
            (unsigned long long)damaged, (unsigned long long)reports, (unsigned long long)o.doubted,
            (unsigned long long)o.unknown, (unsigned long long)storm.doubts.unknown,
            (long long)nfaults, (long long)nfaults_empty, rest.count);
+    free(inventory.objects);
+    free(rest.objects);
+    free(storm.doubts.objects);
     bool good = nfaults == 0 && nfaults_empty == 0 && o.lost == 0 && damaged == 0 && reports == 0 &&
                 o.unknown <= storm.doubts.unknown && rest.count == 0 && o.live > 0;
     return good ? 0 : 1;
