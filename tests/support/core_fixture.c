@@ -8,7 +8,6 @@
 #include <string.h>
 #include <sys/mman.h>
 
-#include "shm/audit.h"
 #include "shm/size_class.h"
 #include "shm/tiny.h"
 #include "support/cunit_main.h"
@@ -544,12 +543,12 @@ static void keep_text(void *data, const struct ga_audit_fault *fault)
         ga_audit_fault_text(fault, text);
 }
 
-/* What lies in shared memory, by itself. */
-static const char *audit_shared(const struct ga_core *core, struct ga_audit *ret)
+const char *ga_core_audit_shared(const struct ga_core *core, uint32_t flags, struct ga_audit *ret)
 {
     static struct ga_audit_scratch scratch;
     static char text[GA_AUDIT_TEXT_BYTES];
-    struct ga_audit_options options = {.scratch = &scratch, .report = keep_text, .data = text};
+    struct ga_audit_options options = {
+        .flags = flags, .scratch = &scratch, .report = keep_text, .data = text};
     text[0] = '\0';
     int r = ga_audit_run(&core->view, &options, ret);
     return r == 0 && ret->nfaults == 0 ? NULL : text;
@@ -664,7 +663,7 @@ const char *ga_core_audit(struct ga_core *core)
 {
     const struct ga_heap *heap = core->heap;
     struct ga_audit shared;
-    const char *wrong = audit_shared(core, &shared);
+    const char *wrong = ga_core_audit_shared(core, core->audit_flags, &shared);
     if (!wrong)
         wrong = ga_core_audit_books(core);
     if (wrong)

@@ -6,6 +6,7 @@
 #define GA_TESTS_CORE_FIXTURE_H
 
 #include "server/heap_internal.h"
+#include "shm/audit.h"
 
 #define GA_CORE_BASE UINT64_C(0x550000000000)
 #define GA_CORE_MIB  (UINT64_C(1) << 20)
@@ -29,7 +30,8 @@ struct ga_core {
     uint64_t nreclaims;
     uint64_t now_ms;
     uint64_t wall_ms;
-    uint64_t nbad; /* effects that were asked what makes no sense */
+    uint64_t nbad;        /* effects that were asked what makes no sense */
+    uint32_t audit_flags; /* who may be midway (shm/audit.h) when the core is audited */
 };
 
 /* Prepare objects and effects for a heap of reserve_bytes, but make no heap yet. limit_bytes as in
@@ -89,5 +91,8 @@ void ga_core_recount(struct ga_core *core, uint64_t *ret_objects, uint64_t *ret_
 const char *ga_core_audit(struct ga_core *core);
 /* The same without what clients write, which may say anything. */
 const char *ga_core_audit_books(struct ga_core *core);
+
+/* The part of that which needs no server. The text is valid until the next audit. */
+const char *ga_core_audit_shared(const struct ga_core *core, uint32_t flags, struct ga_audit *ret);
 
 #endif

@@ -11,6 +11,7 @@
 #include "shm/size_class.h"
 #include "shm/tiny.h"
 #include "support/cunit_main.h"
+#include "support/stats_check.h"
 
 #define COUNT(a)    (sizeof(a) / sizeof(*(a)))
 #define RESERVE     (2 * GA_ARENA_SIZE)
@@ -23,42 +24,6 @@
 #define AUDIT_EVERY 300u
 
 static struct ga_core core;
-
-static const char *check_identities(void)
-{
-    struct ga_heap_stats s;
-    ga_heap_get_stats(core.heap, &s);
-    uint64_t mallocs = 0;
-    uint64_t frees = 0;
-    uint64_t spans = 0;
-    uint64_t bytes = 0;
-    for (size_t i = 0; i < COUNT(s.by_class); i++) {
-        mallocs += s.by_class[i].mallocs;
-        frees += s.by_class[i].frees;
-        spans += s.by_class[i].spans;
-        bytes += s.by_class[i].alloc_bytes;
-    }
-    if (mallocs != s.mallocs || frees != s.frees || bytes != s.alloc_bytes)
-        return "the classes' counts add up to the heap's";
-    if (spans != s.spans_inuse || s.spans_leased > spans)
-        return "the classes' spans add up to the heap's";
-    if (s.heap_sys_bytes != s.heap_idle_bytes + s.heap_inuse_bytes ||
-        s.heap_sys_bytes != core.heap_backed)
-        return "heap_sys is idle and in use";
-    if (s.sys_bytes != s.heap_sys_bytes + s.meta_bytes + s.bits_bytes ||
-        s.meta_bytes + s.bits_bytes != core.backed_bytes)
-        return "sys is all that was committed";
-    if (s.meta_bytes + s.bits_bytes != s.mspan_sys_bytes + s.mcache_sys_bytes + s.other_sys_bytes)
-        return "meta and bits are spans, mcaches and the rest";
-    if (s.mspan_inuse_bytes > s.mspan_sys_bytes || s.mcache_inuse_bytes > s.mcache_sys_bytes ||
-        s.other_sys_bytes == 0)
-        return "what is in use was committed";
-    if (s.leased_bytes > s.heap_inuse_bytes || (s.leased_bytes == 0) != (s.spans_leased == 0))
-        return "leased spans are in use";
-    if (s.alloc_bytes > s.heap_inuse_bytes || s.total_alloc_bytes < s.alloc_bytes)
-        return "objects lie in spans, and what is was allocated";
-    return NULL;
-}
 
 /* At rest, nothing left to sweep: counters, the recount of this test, and that of shm agree. */
 static const char *check_recount(uint64_t nobjects)
@@ -111,7 +76,7 @@ static void check(const char *wrong)
 
 static void check_all(uint64_t nobjects)
 {
-    check(check_identities());
+    check(ga_check_stats_identities(&core, true));
     check(check_recount(nobjects));
     check(ga_core_audit(&core));
 }
@@ -245,13 +210,13 @@ static void counts_in_between(void)
 static void spans_are_told(void)
 {
     ga_core_open(&core, RESERVE, 0);
+    (void)ga_core_attach(&core);
     ga_client_id client = ga_core_attach(&core);
-    client = ga_core_attach(&core);
     ga_mcache_id mcache = ga_core_mcache(&core, client);
     struct ga_span_info info;
     CU_ASSERT_EQUAL(ga_heap_next_span(core.heap, 0, &info), -ENOENT);
     ga_page_id page = ga_core_lease(&core, client, mcache, 60);
-    struct ga_slot large;
+    struct ga_slot large = {0};
     CU_ASSERT_EQUAL(alloc_large(client, mcache, 100000, true, &large), 0);
     CU_ASSERT_EQUAL(ga_heap_next_span(core.heap, 0, &info), 0);
     CU_ASSERT(info.page == page && info.span_class == 60 && info.owner == mcache);
@@ -507,7 +472,7 @@ static const char *check_clients_add_up(void)
 
 static const char *check_model(void)
 {
-    const char *wrong = check_identities();
+    const char *wrong = ga_check_stats_identities(&core, true);
     wrong = wrong ? wrong : check_clients_add_up();
     wrong = wrong ? wrong : check_recount(model.nobjects);
     wrong = wrong ? wrong : ga_core_audit(&core);
