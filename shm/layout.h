@@ -24,9 +24,11 @@
 #define GA_SPAN_CLASS_COUNT    136u                /* 68 size classes, scan and noscan */
 
 /* The windows a heap may be mapped at: where every process, also one under a sanitizer, has free
- * address space. GA_WINDOW_COUNT windows of GA_WINDOW_SIZE lie side by side from GA_WINDOW_FIRST,
- * so a process can attach several heaps; one heap may span them all. */
-#define GA_WINDOW_FIRST UINT64_C(0x550000000000)
+ * address space. GA_WINDOW_COUNT windows of GA_WINDOW_SIZE lie side by side from GA_WINDOW_LOW, and
+ * as many from GA_WINDOW_HIGH, so a process can attach several heaps; one heap may span the windows
+ * of one side. */
+#define GA_WINDOW_LOW   UINT64_C(0x550000000000)
+#define GA_WINDOW_HIGH  UINT64_C(0x7e8000000000)
 #define GA_WINDOW_SIZE  (UINT64_C(64) << 30)
 #define GA_WINDOW_COUNT 5u
 #define GA_RESERVE_MAX  (GA_WINDOW_SIZE * GA_WINDOW_COUNT)

@@ -109,19 +109,19 @@ static uint64_t end_of(const struct ga_neighbour *neighbour)
 
 /* Windows come first: heaps a window apart can have any reserve up to that. When all are taken, a
  * smaller one may fit between the heaps that are there. */
-static int find_window(const struct ga_options *options, uint64_t *ret_base)
+static int find_from(const struct ga_options *options, uint64_t first, uint64_t *ret_base)
 {
-    uint64_t end = GA_WINDOW_FIRST + GA_WINDOW_COUNT * GA_WINDOW_SIZE;
+    uint64_t end = first + GA_WINDOW_COUNT * GA_WINDOW_SIZE;
     uint64_t reserve = options->reserve_bytes;
     struct ga_neighbour other;
-    for (uint64_t base = GA_WINDOW_FIRST; base + reserve <= end; base += GA_WINDOW_SIZE) {
+    for (uint64_t base = first; base + reserve <= end; base += GA_WINDOW_SIZE) {
         if (!ga_neighbours_overlap(options->name, base, reserve, &other) &&
             ga_window_is_free(base, reserve)) {
             *ret_base = base;
             return 0;
         }
     }
-    uint64_t base = GA_WINDOW_FIRST;
+    uint64_t base = first;
     while (base + reserve <= end) {
         if (ga_neighbours_overlap(options->name, base, reserve, &other)) {
             base = end_of(&other);
@@ -132,11 +132,21 @@ static int find_window(const struct ga_options *options, uint64_t *ret_base)
             base += reserve;
         }
     }
+    return -EADDRINUSE;
+}
+
+static int find_window(const struct ga_options *options, uint64_t *ret_base)
+{
+    if (find_from(options, GA_WINDOW_LOW, ret_base) == 0 ||
+        find_from(options, GA_WINDOW_HIGH, ret_base) == 0)
+        return 0;
     char text[GA_SIZE_TEXT_BYTES];
+    char side[GA_SIZE_TEXT_BYTES];
     ga_log(GA_LOG_ERROR,
-           "no room for a heap of %s from 0x%" PRIx64 " to 0x%" PRIx64 ", where other heaps lie: "
-           "end one, or give --base",
-           ga_size_format(reserve, text), GA_WINDOW_FIRST, end);
+           "no room for a heap of %s in the %s from 0x%" PRIx64 " and from 0x%" PRIx64
+           ", where other heaps lie: end one, or give --base",
+           ga_size_format(options->reserve_bytes, text),
+           ga_size_format(GA_WINDOW_COUNT * GA_WINDOW_SIZE, side), GA_WINDOW_LOW, GA_WINDOW_HIGH);
     return -EADDRINUSE;
 }
 

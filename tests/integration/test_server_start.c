@@ -437,7 +437,7 @@ static uint64_t base_of(const char *path)
  * there are windows. */
 static void test_addresses(void)
 {
-    enum { HEAPS = GA_WINDOW_COUNT + 1 };
+    enum { HEAPS = 2 * GA_WINDOW_COUNT + 1 };
     struct ga_daemon daemons[HEAPS];
     uint64_t bases[HEAPS];
     char heaps[HEAPS][64];
@@ -459,6 +459,36 @@ static void test_addresses(void)
     CU_ASSERT_FATAL(start(&daemon, heaps[0], paths[0], "--base", "0x554fc0000000"));
     CU_ASSERT(ga_daemon_said(&daemon, "base 0x554fc0000000, "));
     end_in_order(&daemon, SIGTERM, heaps[0], paths[0]);
+}
+
+/* A header as of a heap from base on that lies in every window of its side. */
+static void make_wide(const char *file, uint64_t base, uid_t owner)
+{
+    struct ga_meta_header header = {.magic = GA_META_MAGIC,
+                                    .layout_version = GA_LAYOUT_VERSION,
+                                    .header_bytes = sizeof(header),
+                                    .server_pid = (uint32_t)getpid(),
+                                    .base = base,
+                                    .reserve_bytes = GA_RESERVE_MAX};
+    int fd = open(file, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+    CU_ASSERT_FATAL(fd >= 0 && fchown(fd, owner, (gid_t)-1) == 0);
+    CU_ASSERT(write(fd, &header, sizeof(header)) == sizeof(header) && fchmod(fd, 0644) == 0);
+    close(fd);
+}
+
+/* When the low windows are taken, the high ones serve. */
+static void test_high_windows(void)
+{
+    char file[128];
+    snprintf(file, sizeof(file), "/dev/shm/goalloc.%s.meta", ga_daemon_heap("wide"));
+    make_wide(file, GA_WINDOW_LOW, geteuid());
+    struct ga_daemon daemon;
+    const char *heap = ga_daemon_heap("high");
+    const char *path = ga_daemon_path("high");
+    bool ready = start(&daemon, heap, path, NULL, NULL);
+    CU_ASSERT(unlink(file) == 0);
+    CU_ASSERT_FATAL(ready && base_of(path) >= GA_WINDOW_HIGH);
+    end_in_order(&daemon, SIGTERM, heap, path);
 }
 
 /* With what others have put in /dev/shm under the name of a heap, a server of that name does not
@@ -487,21 +517,15 @@ static void test_strange_neighbours(void)
     others_start_beside(heap);
     CU_ASSERT(unlink(file) == 0);
 
-    /* Another user's header that claims every address there is. Only root can make one. */
+    /* Another user's headers that claim every window there is. Only root can make them. */
     if (geteuid() != 0)
         return;
-    struct ga_meta_header header = {.magic = GA_META_MAGIC,
-                                    .layout_version = GA_LAYOUT_VERSION,
-                                    .header_bytes = sizeof(header),
-                                    .server_pid = (uint32_t)getpid(),
-                                    .base = GA_WINDOW_FIRST,
-                                    .reserve_bytes = GA_RESERVE_MAX};
-    int fd = open(file, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-    CU_ASSERT_FATAL(fd >= 0 && fchown(fd, NOBODY, NOBODY) == 0);
-    CU_ASSERT(write(fd, &header, sizeof(header)) == sizeof(header) && fchmod(fd, 0644) == 0);
-    close(fd);
+    char high[128];
+    snprintf(high, sizeof(high), "/dev/shm/goalloc.%s.meta", ga_daemon_heap("strange2"));
+    make_wide(file, GA_WINDOW_LOW, NOBODY);
+    make_wide(high, GA_WINDOW_HIGH, NOBODY);
     others_start_beside(heap);
-    CU_ASSERT(unlink(file) == 0);
+    CU_ASSERT(unlink(file) == 0 && unlink(high) == 0);
 }
 
 int main(void)
@@ -512,6 +536,7 @@ int main(void)
         {"--help and --version", test_answers},
         {"a life in order", test_life},
         {"signals while it starts", test_signal_at_the_start},
+        {"the low windows taken", test_high_windows},
         {"signals while it ends", test_signals_at_the_end},
         {"no stdin, stdout or stderr", test_no_stdio},
         {"a bits object that is truncated", test_truncated},

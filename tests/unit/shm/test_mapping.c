@@ -16,7 +16,7 @@
 
 #define COUNT(a) (sizeof(a) / sizeof(*(a)))
 #define BYTES    (UINT64_C(1) << 20)
-#define ADDRESS  (GA_WINDOW_FIRST + 3 * GA_WINDOW_SIZE)
+#define ADDRESS  (GA_WINDOW_LOW + 3 * GA_WINDOW_SIZE)
 
 static char name[32];
 

@@ -76,7 +76,7 @@ static struct ga_meta_header good_header(void)
     struct ga_meta_header h = {.magic = GA_META_MAGIC,
                                .layout_version = GA_LAYOUT_VERSION,
                                .header_bytes = sizeof(h),
-                               .base = GA_WINDOW_FIRST};
+                               .base = GA_WINDOW_LOW};
     ga_geometry_init(&h, 3 * GA_ARENA_SIZE);
     return h;
 }
@@ -128,7 +128,7 @@ static void damage_is_refused(void)
         h.reserve_bytes = bad_reserves[i];
         check_refused(&h, "header is damaged: base");
     }
-    static const uint64_t bad_bases[] = {0, 1, GA_WINDOW_FIRST + GA_PAGE_SIZE};
+    static const uint64_t bad_bases[] = {0, 1, GA_WINDOW_LOW + GA_PAGE_SIZE};
     for (size_t i = 0; i < COUNT(bad_bases); i++) {
         h = good_header();
         h.base = bad_bases[i];
