@@ -81,37 +81,84 @@ static int64_t audit(const struct ga_view *view, bool print, struct ga_audit *re
     return ga_audit_run(view, &options, ret) < 0 ? -1 : (int64_t)ret->nfaults;
 }
 
-int64_t storm_take_inventory(const char *heap_name, uint32_t nclients, struct storm_inventory *ret)
-{
+struct look {
     struct ga_mapping meta;
     struct ga_mapping bits;
-    if (ga_mapping_open(heap_name, GA_OBJECT_META, true, -1, 0, 0, &meta) < 0)
-        return -1;
-    if (ga_mapping_open(heap_name, GA_OBJECT_BITS, true, -1, 0, 0, &bits) < 0) {
-        ga_mapping_close(&meta);
-        return -1;
+    struct ga_view view;
+};
+
+static bool open_look(const char *heap_name, struct look *ret)
+{
+    if (ga_mapping_open(heap_name, GA_OBJECT_META, true, -1, 0, 0, &ret->meta) < 0)
+        return false;
+    if (ga_mapping_open(heap_name, GA_OBJECT_BITS, true, -1, 0, 0, &ret->bits) < 0) {
+        ga_mapping_close(&ret->meta);
+        return false;
     }
-    struct ga_view view = ga_view_of(meta.address, bits.address);
+    ret->view = ga_view_of(ret->meta.address, ret->bits.address);
+    return true;
+}
+
+static void close_look(struct look *look)
+{
+    ga_mapping_close(&look->bits);
+    ga_mapping_close(&look->meta);
+}
+
+int64_t storm_take_inventory(const char *heap_name, uint32_t nclients, struct storm_inventory *ret)
+{
+    struct look look;
+    *ret = (struct storm_inventory){0};
+    if (!open_look(heap_name, &look))
+        return -1;
     struct ga_audit result = {0};
     int64_t nfaults = -1;
     /* The server may not have taken back all that the last ones left. */
     for (int ms = 0; ms < PATIENCE_MS && (nfaults != 0 || result.clients != nclients);
          ms += LOOK_MS) {
         usleep(LOOK_MS * 1000);
-        nfaults = audit(&view, false, &result);
+        nfaults = audit(&look.view, false, &result);
     }
     if (nfaults > 0)
-        nfaults = audit(&view, true, &result);
+        nfaults = audit(&look.view, true, &result);
     if (result.clients != nclients) {
         fprintf(stderr, "%u clients are attached\n", result.clients);
         nfaults = -1;
     }
-    list_all(&view, ret);
-    ga_mapping_close(&bits);
-    ga_mapping_close(&meta);
+    list_all(&look.view, ret);
+    close_look(&look);
     return nfaults;
 }
 
+/* ---- against the ledger ---- */
+
+/* What the heap has noted where the object lies. */
+static void tell(const struct ga_view *view, const uint8_t *object, const char *what,
+                 const char *of_it)
+{
+    uint64_t offset = (uintptr_t)object - view->meta->base;
+    uint64_t page = offset >> GA_PAGE_SHIFT;
+    fprintf(stderr, "%s: %s", what, of_it);
+    if (!object || page >= ga_load_acquire(&view->meta->committed_npages)) {
+        fputs("; not in the heap\n", stderr);
+        return;
+    }
+    uint64_t distance = ga_entry_distance(ga_view_entry(view, page));
+    page -= distance <= page ? distance : 0;
+    uint64_t entry = ga_view_entry(view, page);
+    uint32_t size_class = ga_entry_span_class(entry) / 2u;
+    uint64_t slot =
+        size_class == 0 ? 0 : (offset - (page << GA_PAGE_SHIFT)) / ga_size_classes[size_class].size;
+    uint64_t a = ga_load_acquire(ga_view_a(view, (ga_page_id)page, (uint32_t)(slot / 64)));
+    uint64_t f = ga_load_acquire(ga_view_f(view, (ga_page_id)page, (uint32_t)(slot / 64)));
+    fprintf(stderr,
+            "; span %#llx, entry %#llx, class %u, slot %llu, A %#llx, F %#llx, holder %#llx\n",
+            (unsigned long long)page, (unsigned long long)entry, size_class,
+            (unsigned long long)slot, (unsigned long long)a, (unsigned long long)f,
+            (unsigned long long)ga_load_acquire(&view->lines[page].holder));
+}
+
+/* Of arrays whose elements begin with an object. */
 static int by_address(const void *a, const void *b)
 {
     uintptr_t x = (uintptr_t) * (uint8_t *const *)a;
@@ -119,46 +166,80 @@ static int by_address(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
-static bool has(uint8_t **sorted, size_t count, uint8_t *object)
+static bool has(const void *sorted, size_t count, size_t size, uint8_t *object)
 {
-    return count > 0 && bsearch(&object, sorted, count, sizeof(*sorted), by_address) != NULL;
+    return count > 0 && bsearch(&object, sorted, count, size, by_address) != NULL;
 }
 
+struct known {
+    uint8_t *object;
+    const struct storm_entry *entry;
+};
+
 /* Every object that the ledger has, in the order of their addresses. */
-static struct storm_inventory list_ledger(const struct storm_ledger *ledger)
+static struct known *list_ledger(const struct storm_ledger *ledger, size_t *ret_count)
 {
-    struct storm_inventory all = {0};
+    struct known *all = NULL;
     size_t capacity = 0;
+    *ret_count = 0;
     for (uint32_t i = 0; i < ledger->nclients * ledger->nthreads * STORM_ENTRIES; i++) {
         const struct storm_entry *e =
             &ledger->entry[i / STORM_ENTRIES / ledger->nthreads]
                           [i / STORM_ENTRIES % ledger->nthreads][i % STORM_ENTRIES];
         if (storm_state_of(atomic_load(&e->state)) == STORM_EMPTY)
             continue;
-        all.objects = grown(all.objects, all.count, &capacity, sizeof(*all.objects));
-        all.objects[all.count++] = atomic_load(&e->object);
+        all = grown(all, *ret_count, &capacity, sizeof(*all));
+        all[(*ret_count)++] = (struct known){.object = atomic_load(&e->object), .entry = e};
     }
-    qsort(all.objects, all.count, sizeof(*all.objects), by_address);
+    if (all)
+        qsort(all, *ret_count, sizeof(*all), by_address);
     return all;
 }
 
-struct storm_outcome storm_compare(const struct storm_ledger *ledger,
+static void compare_known(const struct ga_view *view, const struct storm_ledger *ledger,
+                          const struct known *known, size_t nknown,
+                          const struct storm_inventory *inventory, struct storm_outcome *outcome)
+{
+    for (size_t i = 0; i < nknown; i++) {
+        char text[STORM_TEXT_BYTES];
+        bool twice = i > 0 && known[i - 1].object == known[i].object;
+        if (!twice && has(inventory->objects, inventory->count, sizeof(*inventory->objects),
+                          known[i].object)) {
+            outcome->live++;
+        } else if (outcome->lost++ < TEXTS_MOST) {
+            tell(view, known[i].object, twice ? "in two entries" : "lost",
+                 storm_entry_text(ledger, known[i].entry, text));
+        }
+    }
+}
+
+struct storm_outcome storm_compare(const char *heap_name, const struct storm_ledger *ledger,
                                    const struct storm_inventory *inventory,
                                    const struct storm_doubts *doubts)
 {
     struct storm_outcome outcome = {0};
-    struct storm_inventory known = list_ledger(ledger);
+    size_t nknown;
+    struct look look;
+    if (!open_look(heap_name, &look))
+        return outcome;
+    struct known *known = list_ledger(ledger, &nknown);
+    compare_known(&look.view, ledger, known, nknown, inventory, &outcome);
     if (doubts->nobjects)
         qsort(doubts->objects, doubts->nobjects, sizeof(*doubts->objects), by_address);
     for (size_t i = 0; i < inventory->count; i++) {
-        if (has(known.objects, known.count, inventory->objects[i]))
-            outcome.live++;
-        else if (has(doubts->objects, doubts->nobjects, inventory->objects[i]))
+        uint8_t *object = inventory->objects[i];
+        if (has(known, nknown, sizeof(*known), object))
+            continue;
+        if (has(doubts->objects, doubts->nobjects, sizeof(*doubts->objects), object)) {
             outcome.doubted++;
-        else
-            outcome.unknown++;
+        } else if (++outcome.unknown > doubts->unknown &&
+                   outcome.unknown <= doubts->unknown + TEXTS_MOST) {
+            char text[32];
+            snprintf(text, sizeof(text), "%p", (void *)object);
+            tell(&look.view, object, "one too many", text);
+        }
     }
-    outcome.lost = known.count - outcome.live;
-    free(known.objects);
+    close_look(&look);
+    free(known);
     return outcome;
 }

@@ -26,12 +26,14 @@ int64_t storm_take_inventory(const char *heap_name, uint32_t nclients, struct st
 
 struct storm_outcome {
     uint64_t live;    /* of the ledger, and in use */
-    uint64_t lost;    /* of the ledger, and not in use */
+    uint64_t lost;    /* of the ledger, and not in use, or in two entries */
     uint64_t doubted; /* in use, and in doubt */
     uint64_t unknown; /* in use, and neither */
 };
 
-struct storm_outcome storm_compare(const struct storm_ledger *ledger,
+/* Says on stderr of what is lost, and of what is unknown if that is too much, where it lies and
+ * what the heap has noted there. */
+struct storm_outcome storm_compare(const char *heap_name, const struct storm_ledger *ledger,
                                    const struct storm_inventory *inventory,
                                    const struct storm_doubts *doubts);
 

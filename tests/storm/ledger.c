@@ -27,6 +27,20 @@ struct storm_ledger *storm_ledger_make(int *ret_fd)
     return storm_ledger_open(fd);
 }
 
+const char *storm_entry_text(const struct storm_ledger *ledger, const struct storm_entry *e,
+                             char text[static STORM_TEXT_BYTES])
+{
+    static const char *const states[] = {"empty",       "being allocated", "live",       "unfilled",
+                                         "being freed", "being resized",   "being named"};
+    size_t i = (size_t)(e - &ledger->entry[0][0][0]);
+    uint64_t word = atomic_load(&e->state);
+    snprintf(text, STORM_TEXT_BYTES, "%p, %llu bytes, in entry %zu/%zu/%zu, %s by client %u",
+             (void *)atomic_load(&e->object), (unsigned long long)e->bytes,
+             i / STORM_ENTRIES / STORM_THREADS_MAX, i / STORM_ENTRIES % STORM_THREADS_MAX,
+             i % STORM_ENTRIES, states[storm_state_of(word)], storm_client_of(word));
+    return text;
+}
+
 static uint8_t byte_of(uint64_t seed, uint64_t i)
 {
     return (uint8_t)(seed >> (i % 8 * 8)) ^ (uint8_t)i;

@@ -22,6 +22,7 @@ enum storm_state {
     STORM_UNFILLED,   /* as live, but its bytes are anything: who made it is dead */
     STORM_FREEING,    /* the actor has taken it, and frees it */
     STORM_RESIZING,   /* the actor has taken it; it may have moved */
+    STORM_NAMING,     /* the actor has taken it, and leaves it as it was */
 };
 
 struct storm_entry {
@@ -63,6 +64,11 @@ static inline uint32_t storm_client_of(uint64_t word)
 /* Make a ledger in memory that a child can map too, through *ret_fd. Exits if there is none. */
 struct storm_ledger *storm_ledger_make(int *ret_fd);
 struct storm_ledger *storm_ledger_open(int fd);
+
+/* Whose entry it is, and what it says; in text, which is returned. */
+enum { STORM_TEXT_BYTES = 160 };
+const char *storm_entry_text(const struct storm_ledger *ledger, const struct storm_entry *e,
+                             char text[static STORM_TEXT_BYTES]);
 
 /* What an object's bytes are. */
 void storm_fill(uint8_t *object, uint64_t bytes, uint64_t seed);

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <getopt.h>
 #include <signal.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -75,9 +76,15 @@ static void clean_up_on_signal(int number)
     raise(number);
 }
 
-static void fail(const char *what)
+static __attribute__((format(printf, 1, 2), noreturn)) void fail(const char *format, ...)
 {
-    fprintf(stderr, "storm: %s\n", what);
+    va_list args;
+    va_start(args, format);
+    fputs("storm: ", stderr);
+    vfprintf(stderr, format, args);
+    fprintf(stderr, "; after %llu clients and %llu servers were killed\n",
+            (unsigned long long)storm.nclients_killed, (unsigned long long)storm.nservers_killed);
+    va_end(args);
     clean_up();
     exit(1);
 }
@@ -111,8 +118,11 @@ static void start_server(void)
 
 static void kill_server(void)
 {
+    int status;
     kill(storm.server, SIGKILL);
-    waitpid(storm.server, NULL, 0);
+    waitpid(storm.server, &status, 0);
+    if (!WIFSIGNALED(status) || WTERMSIG(status) != SIGKILL)
+        fail("goallocd has ended by itself, with status %#x", status);
     storm.nservers_killed++;
     usleep((useconds_t)(ga_test_random(&storm.random) % 100000));
     start_server();
@@ -154,10 +164,21 @@ static void resolve(uint32_t client, struct storm_entry *e)
     case STORM_FREEING:
         storm_doubt(&storm.doubts, object);
         break;
+    case STORM_NAMING:
+        next = STORM_LIVE;
+        break;
     default:
         return;
     }
     atomic_store(&e->state, storm_word(next, 0));
+}
+
+static void resolve_all(uint32_t client)
+{
+    for (uint32_t i = 0; i < storm.ledger->nclients; i++)
+        for (uint32_t t = 0; t < storm.ledger->nthreads; t++)
+            for (uint32_t n = 0; n < STORM_ENTRIES; n++)
+                resolve(client, &storm.ledger->entry[i][t][n]);
 }
 
 static void kill_client(uint32_t client)
@@ -166,11 +187,8 @@ static void kill_client(uint32_t client)
     int status;
     waitpid(storm.clients[client], &status, 0);
     if (!WIFSIGNALED(status) || WTERMSIG(status) != SIGKILL)
-        fail("a client has ended by itself");
-    for (uint32_t i = 0; i < storm.ledger->nclients; i++)
-        for (uint32_t t = 0; t < storm.ledger->nthreads; t++)
-            for (uint32_t n = 0; n < STORM_ENTRIES; n++)
-                resolve(client, &storm.ledger->entry[i][t][n]);
+        fail("client %u has ended by itself, with status %#x", client, status);
+    resolve_all(client);
     storm.nclients_killed++;
     start_client(client);
 }
@@ -187,12 +205,23 @@ static void stop_client(uint32_t client)
 
 /* ---- the course of it ---- */
 
+/* When the next kill is due; those that were missed, since a death takes its time, are not made up
+ * for. */
+static uint64_t due_after(uint64_t last, uint32_t every_ms)
+{
+    uint64_t now = now_ms();
+    return last + every_ms > now ? last + every_ms : now;
+}
+
 static void rage(void)
 {
     uint64_t start = now_ms();
+    uint64_t next_client = start;
     uint64_t next_server = start + storm.server_ms;
     while (now_ms() < start + storm.seconds * UINT64_C(1000)) {
-        usleep(storm.kill_ms * 1000);
+        next_client = due_after(next_client, storm.kill_ms);
+        while (now_ms() < next_client)
+            usleep(1000);
         uint64_t r = ga_test_random(&storm.random);
         uint32_t client = (uint32_t)(r % storm.ledger->nclients);
         if ((r >> 32) % 10 == 0)
@@ -201,7 +230,7 @@ static void rage(void)
             kill_client(client); /* also one that is stopped */
         if (storm.server_ms && now_ms() >= next_server) {
             kill_server();
-            next_server = now_ms() + storm.server_ms;
+            next_server = due_after(next_server, storm.server_ms);
         }
     }
 }
@@ -219,10 +248,11 @@ static void calm_down(void)
         while ((gone = waitpid(storm.clients[i], &status, WNOHANG)) == 0 && now_ms() < end)
             usleep(1000);
         if (gone == 0)
-            fail("a client is stuck");
+            fail("client %u does not end", i);
         storm.clients[i] = 0;
         if (status != 0)
-            fail("a client has failed");
+            fail("client %u has failed, with status %#x", i, status);
+        resolve_all(i);
     }
 }
 
@@ -234,8 +264,13 @@ static uint64_t free_all(struct goalloc_heap *heap, const struct storm_inventory
         for (uint32_t t = 0; t < storm.ledger->nthreads; t++)
             for (uint32_t n = 0; n < STORM_ENTRIES; n++) {
                 const struct storm_entry *e = &storm.ledger->entry[i][t][n];
-                damaged += storm_state_of(atomic_load(&e->state)) == STORM_LIVE &&
-                           !storm_is_intact(e->object, e->bytes, e->seed);
+                if (storm_state_of(atomic_load(&e->state)) != STORM_LIVE ||
+                    storm_is_intact(e->object, e->bytes, e->seed))
+                    continue;
+                char text[STORM_TEXT_BYTES];
+                fprintf(stderr, "at the end: not as it was left: %s\n",
+                        storm_entry_text(storm.ledger, e, text));
+                damaged++;
             }
     for (size_t i = 0; i < inventory->count; i++)
         goalloc_free(heap, inventory->objects[i]);
@@ -247,10 +282,11 @@ static int judge(void)
     struct goalloc_heap *heap;
     struct goalloc_options options = {.size = sizeof(options)};
     if (goalloc_attach(storm.ledger->socket, &options, &heap) < 0)
-        fail(goalloc_attach_error());
+        fail("%s", goalloc_attach_error());
     struct storm_inventory inventory;
     int64_t nfaults = storm_take_inventory(storm.heap_name, 1, &inventory);
-    struct storm_outcome o = storm_compare(storm.ledger, &inventory, &storm.doubts);
+    struct storm_outcome o =
+        storm_compare(storm.heap_name, storm.ledger, &inventory, &storm.doubts);
     uint64_t damaged = atomic_load(&storm.ledger->damaged) + free_all(heap, &inventory);
     goalloc_detach(heap);
     struct storm_inventory rest;
@@ -288,12 +324,23 @@ static uint32_t number(const char *text, uint32_t least, uint32_t most)
     return (uint32_t)value;
 }
 
+static void usage(FILE *stream)
+{
+    fputs("usage: storm [--seconds N] [--clients N] [--threads N] [--kill-ms N] "
+          "[--server-ms N, 0 = never]\n",
+          stream);
+}
+
 static void read_options(int argc, char **argv, uint32_t *ret_clients, uint32_t *ret_threads)
 {
     static const struct option options[] = {
-        {"seconds", required_argument, NULL, 's'},   {"clients", required_argument, NULL, 'c'},
-        {"threads", required_argument, NULL, 't'},   {"kill-ms", required_argument, NULL, 'k'},
-        {"server-ms", required_argument, NULL, 'S'}, {0},
+        {"seconds", required_argument, NULL, 's'},
+        {"clients", required_argument, NULL, 'c'},
+        {"threads", required_argument, NULL, 't'},
+        {"kill-ms", required_argument, NULL, 'k'},
+        {"server-ms", required_argument, NULL, 'S'},
+        {"help", no_argument, NULL, 'h'},
+        {0},
     };
     int option;
     while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
@@ -313,10 +360,11 @@ static void read_options(int argc, char **argv, uint32_t *ret_clients, uint32_t 
         case 'S':
             storm.server_ms = number(optarg, 0, 1000000);
             break;
+        case 'h':
+            usage(stdout);
+            exit(0);
         default:
-            fputs("usage: storm [--seconds N] [--clients N] [--threads N] [--kill-ms N] "
-                  "[--server-ms N, 0 = never]\n",
-                  stderr);
+            usage(stderr);
             exit(2);
         }
     }
