@@ -73,6 +73,7 @@ static int request_attach(struct goalloc_heap *heap, struct ga_reply **ret)
 {
     Goalloc__V1__Attach body = GOALLOC__V1__ATTACH__INIT;
     body.layout_version = GA_LAYOUT_VERSION;
+    body.policy = heap->policy;
     Goalloc__V1__Envelope request = GOALLOC__V1__ENVELOPE__INIT;
     request.body_case = GOALLOC__V1__ENVELOPE__BODY_ATTACH;
     request.attach = &body;
@@ -165,8 +166,8 @@ static int check_options(const struct goalloc_options *options)
     if (options->size != sizeof(*options))
         return fail(-EINVAL, "options.size is %zu, expected is %zu", options->size,
                     sizeof(*options));
-    if (options->reserved != 0)
-        return fail(-EINVAL, "options.reserved is not 0");
+    if (options->policy > GOALLOC_POLICY_PRIVATE)
+        return fail(-EINVAL, "options.policy is %u, which is no policy", options->policy);
     return 0;
 }
 
@@ -198,6 +199,7 @@ static int make_heap(const char *address, const struct goalloc_options *options,
     heap->report = options->report;
     heap->report_data = options->report_data;
     heap->timeout_ms = options->timeout_ms ? options->timeout_ms : DEFAULT_TIMEOUT_MS;
+    heap->policy = options->policy;
     heap->generation_of_fork = ga_fork_count();
     heap->address = strdup(path);
     heap->client_name = options->client_name ? strdup(options->client_name) : NULL;

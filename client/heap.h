@@ -93,6 +93,7 @@ struct goalloc_heap {
     goalloc_report_fn *report;
     void *report_data;
     uint32_t timeout_ms;
+    uint32_t policy;
     char *address;
     char *client_name;
     bool may_start;                 /* a private server, where nobody serves */

@@ -78,13 +78,12 @@ static int check_bits_header(const struct adoption *adoption, const struct ga_bi
     return 0;
 }
 
-/* Whether client_plus_1 is 0 or stands for a client that is attached. */
+/* Whether client_plus_1 is 0 or stands for a client that is attached, or leaving. */
 static bool is_client(const struct adoption *adoption, uint32_t client_plus_1)
 {
     return client_plus_1 <= ga_load_relaxed(&adoption->meta->client_end) &&
            (client_plus_1 == 0 ||
-            ga_load_relaxed(&adoption->view.clients[client_plus_1 - 1].state) ==
-                GA_CLIENT_ATTACHED);
+            ga_load_relaxed(&adoption->view.clients[client_plus_1 - 1].state) != GA_CLIENT_FREE);
 }
 
 static int check_clients(const struct adoption *adoption)
@@ -93,7 +92,8 @@ static int check_clients(const struct adoption *adoption)
     for (uint32_t i = 0; i < end; i++) {
         const struct ga_client_entry *entry = &adoption->view.clients[i];
         uint32_t state = ga_load_relaxed(&entry->state);
-        if ((state != GA_CLIENT_FREE && state != GA_CLIENT_ATTACHED) ||
+        if (state > GA_CLIENT_LEAVING ||
+            (state != GA_CLIENT_FREE && entry->policy >= GA_POLICY_COUNT) ||
             !memchr(entry->name, '\0', sizeof(entry->name)))
             return refuse(adoption, "its entry of client %" PRIu32 " is damaged", i + 1);
     }
@@ -367,6 +367,7 @@ static void take_over(struct ga_heap *heap)
         page += npages;
     }
     ga_holds_adopt(heap);
+    ga_recover_adopt(heap);
     ga_heap_sweep_pending(heap);
 }
 

@@ -13,6 +13,17 @@ bool ga_clients_is_attached(const struct ga_heap *heap, ga_client_id client)
            ga_load_relaxed(&heap->clients[client].state) == GA_CLIENT_ATTACHED;
 }
 
+bool ga_clients_is_leaving(const struct ga_heap *heap, ga_client_id client)
+{
+    return client < heap->client_end &&
+           ga_load_relaxed(&heap->clients[client].state) == GA_CLIENT_LEAVING;
+}
+
+bool ga_clients_is_private(const struct ga_heap *heap, ga_client_id client)
+{
+    return heap->clients[client].policy == GA_POLICY_PRIVATE;
+}
+
 struct ga_mcache_record *ga_clients_mcache(struct ga_heap *heap, ga_client_id client,
                                            ga_mcache_id mcache)
 {
@@ -27,7 +38,8 @@ struct ga_mcache_record *ga_clients_mcache(struct ga_heap *heap, ga_client_id cl
 static int find_entry(struct ga_heap *heap, ga_client_id *ret)
 {
     ga_client_id client = 0;
-    while (client < heap->client_end && ga_clients_is_attached(heap, client))
+    while (client < heap->client_end &&
+           ga_load_relaxed(&heap->clients[client].state) != GA_CLIENT_FREE)
         client++;
     if (client == GA_CLIENT_COUNT)
         return -EAGAIN;
@@ -44,8 +56,8 @@ static int find_entry(struct ga_heap *heap, ga_client_id *ret)
     return 0;
 }
 
-int ga_heap_attach(struct ga_heap *heap, uint32_t pid, uint32_t uid, uint32_t gid,
-                   uint64_t start_time, const char *client_name, ga_client_id *ret_client)
+static int attach(struct ga_heap *heap, uint32_t pid, uint32_t uid, uint32_t gid,
+                  uint64_t start_time, const char *client_name, ga_client_id *ret_client)
 {
     ga_client_id client = 0;
     int r = find_entry(heap, &client);
@@ -60,6 +72,7 @@ int ga_heap_attach(struct ga_heap *heap, uint32_t pid, uint32_t uid, uint32_t gi
     entry->gid = gid;
     entry->start_time = start_time;
     entry->attached_ms = heap->effects.wall_ms(heap->effects.data);
+    entry->policy = GA_POLICY_KEEP;
     snprintf(entry->name, sizeof(entry->name), "%s", client_name);
     ga_store_release(&entry->state, GA_CLIENT_ATTACHED);
 
@@ -67,6 +80,25 @@ int ga_heap_attach(struct ga_heap *heap, uint32_t pid, uint32_t uid, uint32_t gi
         (struct ga_client_record){.attached_ms = heap->effects.now_ms(heap->effects.data)};
     heap->nclients++;
     *ret_client = client;
+    return 0;
+}
+
+int ga_heap_attach(struct ga_heap *heap, uint32_t pid, uint32_t uid, uint32_t gid,
+                   uint64_t start_time, const char *client_name, ga_client_id *ret_client)
+{
+    int r = attach(heap, pid, uid, gid, start_time, client_name, ret_client);
+    if (r < 0 && ga_recover_all(heap))
+        r = attach(heap, pid, uid, gid, start_time, client_name, ret_client);
+    return r;
+}
+
+int ga_heap_set_policy(struct ga_heap *heap, ga_client_id client, uint32_t policy)
+{
+    if (policy >= GA_POLICY_COUNT)
+        return -EINVAL;
+    if (!ga_clients_is_attached(heap, client) || heap->client_records[client].first_mcache)
+        return -EPERM;
+    heap->clients[client].policy = policy;
     return 0;
 }
 
@@ -104,7 +136,7 @@ static void unuse_mcache(struct ga_heap *heap, ga_mcache_id id)
     heap->unused_mcache = id;
 }
 
-int ga_heap_new_mcache(struct ga_heap *heap, ga_client_id client, ga_mcache_id *ret_mcache)
+static int new_mcache(struct ga_heap *heap, ga_client_id client, ga_mcache_id *ret_mcache)
 {
     if (!ga_clients_is_attached(heap, client))
         return -EPERM;
@@ -156,27 +188,24 @@ void ga_heap_collect_returned(struct ga_heap *heap, ga_client_id client)
         ga_lease_end_returned(heap, id);
 }
 
-void ga_heap_client_gone(struct ga_heap *heap, ga_client_id client)
+int ga_heap_new_mcache(struct ga_heap *heap, ga_client_id client, ga_mcache_id *ret_mcache)
 {
-    if (!ga_clients_is_attached(heap, client))
-        return;
+    int r = new_mcache(heap, client, ret_mcache);
+    if (r < 0 && ga_recover_all(heap))
+        r = new_mcache(heap, client, ret_mcache);
+    return r;
+}
+
+void ga_clients_drop_mcache(struct ga_heap *heap, ga_client_id client)
+{
     struct ga_client_record *record = &heap->client_records[client];
-    while (record->first_mcache) {
-        ga_mcache_id id = record->first_mcache;
-        struct ga_mcache_record *mcache = &heap->mcaches[id];
-        ga_lease_recover(heap, id);
-        ga_store_release(&heap->mcache_entries[id].client, 0);
-        record->first_mcache = mcache->next;
-        unuse_mcache(heap, id);
-        ga_quota_give(heap, client, GA_QUOTA_MCACHES);
-        heap->nmcaches--;
-    }
-    ga_large_recover(heap, client);
-    ga_holds_client_gone(heap, client);
-    ga_roots_client_gone(heap, client);
-    ga_quota_detach(heap, client);
-    heap->nclients--;
-    ga_store_release(&heap->clients[client].state, GA_CLIENT_FREE);
+    ga_mcache_id id = record->first_mcache;
+    ga_store_release(&heap->mcache_entries[id].client, 0);
+    record->first_mcache = heap->mcaches[id].next;
+    record->nmcaches--;
+    unuse_mcache(heap, id);
+    ga_quota_give(heap, client, GA_QUOTA_MCACHES);
+    heap->nmcaches--;
 }
 
 int ga_heap_next_client(struct ga_heap *heap, uint32_t client, struct ga_client_info *ret)
@@ -195,8 +224,9 @@ int ga_heap_next_client(struct ga_heap *heap, uint32_t client, struct ga_client_
         .mcaches = record->nmcaches,
         .attached_ms = heap->effects.now_ms(heap->effects.data) - record->attached_ms,
         .quarantined = record->quarantined,
+        .policy = entry->policy,
     };
-    memcpy(info.name, entry->name, sizeof(info.name));
+    memcpy(info.name, entry->name, sizeof(entry->name));
     struct ga_counters counters = {0};
     for (ga_mcache_id id = record->first_mcache; id; id = heap->mcaches[id].next) {
         ga_counters_add_since(&heap->view.mcaches[id], &counters);
@@ -238,7 +268,8 @@ int ga_clients_rebuild(struct ga_heap *heap)
     heap->client_end = ga_load_relaxed(&heap->meta->client_end);
     heap->mcache_end = ga_load_relaxed(&heap->meta->mcache_end);
     for (ga_client_id client = 0; client < heap->client_end; client++) {
-        if (!ga_clients_is_attached(heap, client))
+        uint32_t state = ga_load_relaxed(&heap->clients[client].state);
+        if (state == GA_CLIENT_FREE)
             continue;
         heap->client_records[client] = (struct ga_client_record){
             .attached_ms = attached_ms(heap, &heap->clients[client]),
@@ -246,7 +277,8 @@ int ga_clients_rebuild(struct ga_heap *heap)
         int r = ga_quota_attach(heap, client, heap->clients[client].uid, false);
         if (r < 0)
             return r;
-        heap->nclients++;
+        heap->nclients += state == GA_CLIENT_ATTACHED;
+        heap->nleaving += state == GA_CLIENT_LEAVING;
     }
     /* From the end, so that low ids are used first. */
     for (ga_mcache_id id = heap->mcache_end; --id > 0;) {

@@ -77,13 +77,24 @@ void ga_heap_end(struct ga_heap *heap);
  * has as many connections as it may have). */
 int ga_heap_attach(struct ga_heap *heap, uint32_t pid, uint32_t uid, uint32_t gid,
                    uint64_t start_time, const char *client_name, ga_client_id *ret_client);
+/* What becomes of the client's objects when it goes, one of layout.h's policies: keep, unless this
+ * is called before it has an mcache. -EINVAL, -EPERM. */
+int ga_heap_set_policy(struct ga_heap *heap, ga_client_id client, uint32_t policy);
 /* The client's connection has ended, and it has a new one: what was granted to it and has not
  * reached it, by the words that it would have written, is nobody's again. 0 or -EPERM. */
 int ga_heap_client_back(struct ga_heap *heap, ga_client_id client);
 /* Its notes may have been lost: take over what it has returned, by those words. */
 void ga_heap_collect_returned(struct ga_heap *heap, ga_client_id client);
-/* The process is certainly gone, or has detached: take back its mcaches and leases as the slot
- * protocol's recovery does. Its objects stay. */
+/* The process is certainly gone, or has detached: from now on the client holds nothing and is
+ * granted nothing. What it has of spans and mcaches stays leased until ga_heap_recover has been
+ * called often enough. */
+void ga_heap_client_leave(struct ga_heap *heap, ga_client_id client);
+/* Recover about nspans spans of a client that is leaving, by the slot protocol; their
+ * objects stay or are freed, as its policy says. True when nothing is left: only then is its number
+ * used again. Between two calls anything else may be called; who would be refused something
+ * meanwhile waits for the rest. */
+bool ga_heap_recover(struct ga_heap *heap, ga_client_id client, uint32_t nspans);
+/* Both, with all of it at once. */
 void ga_heap_client_gone(struct ga_heap *heap, ga_client_id client);
 
 /* An mcache for one more thread of the client. 0, -EPERM, -EAGAIN when there are no more, -EDQUOT,
@@ -246,6 +257,7 @@ struct ga_client_info {
     uint64_t frees;
     uint64_t attached_ms; /* how long ago */
     bool quarantined;
+    uint32_t policy;
     char name[32];
 };
 /* The random number that tells this heap from others of its name; and how many servers it has had.

@@ -60,6 +60,7 @@ struct ga_heap {
     struct ga_client_record *client_records;
     struct ga_mcache_record *mcaches;
     uint32_t nclients;
+    uint32_t nleaving;
     uint32_t client_end; /* no entry from here on was ever used */
     uint32_t nmcaches;
     uint32_t mcache_end;    /* as client_end; ids begin at 1 */
@@ -132,16 +133,18 @@ void ga_lease_note_length(struct ga_heap *heap, ga_page_id page, uint64_t npages
 void ga_lease_end_unbegun(struct ga_heap *heap, ga_mcache_id mcache);
 void ga_lease_end_returned(struct ga_heap *heap, ga_mcache_id mcache);
 void ga_lease_free_untaken(struct ga_heap *heap, ga_client_id client);
-/* What a dead or detached client's mcache left: its claimed words, its news, its leases. */
-void ga_lease_recover(struct ga_heap *heap, ga_mcache_id mcache);
+/* The client, plus 1, that leases the span at page or asked for it; 0 = none. */
+uint32_t ga_lease_client(const struct ga_heap *heap, ga_page_id page);
+
+/* recover.c: finish what is left of clients that have gone; false if there was nothing. And the
+ * same for those whose recovery another server had begun. */
+bool ga_recover_all(struct ga_heap *heap);
+void ga_recover_adopt(struct ga_heap *heap);
 
 /* large.c */
 
 /* A large span that nobody leases: free it if its object is gone, else it stays where it is. */
 void ga_large_settle(struct ga_heap *heap, ga_page_id page);
-/* What a client that is gone has left of large spans that nobody leases: those with an object stay.
- */
-void ga_large_recover(struct ga_heap *heap, ga_client_id client);
 
 /* ring.c: make mcache's ring ready for a new client: backed, empty, its count where the server's
  * is. 0 or -ENOMEM. */
@@ -161,6 +164,10 @@ void ga_ring_adopt(struct ga_heap *heap, ga_mcache_id mcache);
 struct ga_mcache_record *ga_clients_mcache(struct ga_heap *heap, ga_client_id client,
                                            ga_mcache_id mcache);
 bool ga_clients_is_attached(const struct ga_heap *heap, ga_client_id client);
+bool ga_clients_is_private(const struct ga_heap *heap, ga_client_id client);
+bool ga_clients_is_leaving(const struct ga_heap *heap, ga_client_id client);
+/* The client's first mcache, which has been recovered, is nobody's. */
+void ga_clients_drop_mcache(struct ga_heap *heap, ga_client_id client);
 /* Make the records of clients and mcaches again from their tables, which are backed and right.
  * 0 or -EAGAIN (no accounts). */
 int ga_clients_rebuild(struct ga_heap *heap);
@@ -172,10 +179,16 @@ void ga_holds_adopt(struct ga_heap *heap);
 /* Enter the holds, and roots, of a heap that is taken over in the books. */
 void ga_holds_enter(struct ga_heap *heap);
 void ga_roots_enter(struct ga_heap *heap);
+/* Of slots of a word of the span at page, which are in use and are to be freed: put off the free of
+ * those that somebody holds. Returns which. */
+uint64_t ga_holds_put_off_word(struct ga_heap *heap, ga_page_id page, uint32_t word,
+                               uint64_t slots);
 /* Whether anybody holds the object. */
 bool ga_holds_any(struct ga_heap *heap, uint64_t offset);
 
 /* roots.c: what client has published stays, but is nobody's. */
 void ga_roots_client_gone(struct ga_heap *heap, ga_client_id client);
+/* Take back every root, whoever published it, of an object in client's spans. */
+void ga_roots_unpublish_spans(struct ga_heap *heap, ga_client_id client);
 
 #endif

@@ -215,6 +215,24 @@ int ga_heap_put_off(struct ga_heap *heap, uint64_t offset)
     return 0;
 }
 
+uint64_t ga_holds_put_off_word(struct ga_heap *heap, ga_page_id page, uint32_t word, uint64_t slots)
+{
+    uint64_t held = 0;
+    for (uint32_t i = 0; i < heap->hold_end; i++) {
+        struct ga_hold *hold = &heap->holds[i];
+        struct ga_slot slot;
+        if (!ga_hold_counts(state_of(hold)) || hold->page != page ||
+            !find_slot(heap, ga_load_relaxed(&hold->offset), &slot) || slot.page != page ||
+            slot.index / 64 != word)
+            continue;
+        uint64_t bit = UINT64_C(1) << (slot.index % 64) & slots;
+        if (bit)
+            set_state(hold, GA_HOLD_FREED);
+        held |= bit;
+    }
+    return held;
+}
+
 void ga_holds_client_gone(struct ga_heap *heap, ga_client_id client)
 {
     for (uint32_t i = 0; i < heap->hold_end; i++)

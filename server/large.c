@@ -24,19 +24,6 @@ void ga_large_settle(struct ga_heap *heap, ga_page_id page)
         ga_mheap_free_span(heap, page);
 }
 
-void ga_large_recover(struct ga_heap *heap, ga_client_id client)
-{
-    struct ga_span_list *large = &heap->client_records[client].large;
-    while (large->first) {
-        ga_page_id page = large->first;
-        /* Free: freed already, or granted and never taken. */
-        if (ga_slot_count_used(&heap->view, page, 1) == 0)
-            ga_mheap_free_span(heap, page);
-        else
-            ga_mheap_disown_large(heap, page);
-    }
-}
-
 int ga_heap_large_alloc(struct ga_heap *heap, ga_client_id client, ga_mcache_id mcache,
                         uint64_t size_bytes, uint64_t alignment, bool noscan, ga_page_id *ret_page,
                         bool *ret_zeroed)
@@ -55,6 +42,8 @@ int ga_heap_large_alloc(struct ga_heap *heap, ga_client_id client, ga_mcache_id 
     uint64_t align_npages = alignment > GA_PAGE_SIZE ? alignment / GA_PAGE_SIZE : 1;
     bool leased = npages <= GA_LARGE_NPAGES_LEASED && align_npages == 1;
     int r = ga_quota_check_span(heap, client, 0, npages);
+    if (r < 0 && ga_recover_all(heap))
+        r = ga_quota_check_span(heap, client, 0, npages);
     if (r < 0)
         return r;
     bool needzero;

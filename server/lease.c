@@ -36,6 +36,12 @@ void ga_lease_note_length(struct ga_heap *heap, ga_page_id page, uint64_t npages
     show_leased(heap, span->owner);
 }
 
+uint32_t ga_lease_client(const struct ga_heap *heap, ga_page_id page)
+{
+    const struct ga_mspan *span = &heap->mspans[page];
+    return span->owner ? heap->mcaches[span->owner].client_plus_1 : span->client_plus_1;
+}
+
 /* Find the place of a span that nobody leases any more and that is on no list of mcentral. */
 static void settle(struct ga_heap *heap, ga_page_id page)
 {
@@ -56,8 +62,12 @@ int ga_lease_find_span(struct ga_heap *heap, ga_client_id client, ga_span_class 
                        ga_page_id *ret_page)
 {
     uint64_t npages = ga_size_classes[span_class / 2].npages;
-    ga_page_id page = ga_quota_take_partial(heap, client, span_class);
+    /* A span that another allocates from too cannot be freed whole. */
+    ga_page_id page =
+        ga_clients_is_private(heap, client) ? 0 : ga_quota_take_partial(heap, client, span_class);
     int r = ga_quota_check_span(heap, client, page, npages);
+    if (r < 0 && ga_recover_all(heap))
+        r = ga_quota_check_span(heap, client, page, npages);
     if (r < 0 && page)
         settle(heap, page);
     if (r < 0)
@@ -185,55 +195,6 @@ void ga_lease_free_untaken(struct ga_heap *heap, ga_client_id client)
         if (ga_slot_large_is_untaken(&heap->view, page))
             ga_mheap_free_span(heap, page);
     }
-}
-
-/* Leave the tiny block that the mcache carved from, if it is in a span that is leased to it. */
-static void leave_tiny(struct ga_heap *heap, ga_mcache_id mcache)
-{
-    uint64_t tiny = ga_load_relaxed(&heap->view.mcaches[mcache].tiny);
-    ga_page_id page = ga_tiny_page(tiny);
-    const struct ga_mspan *span = &heap->mspans[page < heap->npages_committed ? page : 0];
-    bool is_its_own = span->place == GA_SPAN_LEASED && span->owner == mcache &&
-                      span->span_class == GA_SPAN_CLASS_TINY;
-    /* What names another's block is forgotten. */
-    ga_tiny_leave(&heap->view, mcache, is_its_own ? tiny : tiny & ~GA_TINY_PAGE_MASK);
-}
-
-/* Give back the claimed word of one class, if where names a span that is leased to this mcache:
- * what the words say is believed only as far as the server's own books agree. */
-static void unclaim(struct ga_heap *heap, ga_mcache_id mcache, ga_span_class span_class)
-{
-    if (span_class == GA_SPAN_CLASS_TINY) {
-        leave_tiny(heap, mcache);
-        return;
-    }
-    uint64_t where = ga_load_relaxed(&heap->view.mcaches[mcache].where[span_class]);
-    ga_page_id page = ga_where_page(where);
-    if (page == 0 || page >= heap->npages_committed)
-        return;
-    const struct ga_mspan *span = &heap->mspans[page];
-    uint32_t nslots = ga_mheap_nslots(span_class);
-    if (span->place == GA_SPAN_LEASED && span->owner == mcache && span->span_class == span_class &&
-        ga_where_word(where) < ga_word_count(nslots))
-        ga_slot_unclaim(&heap->view, mcache, span_class, where, nslots);
-}
-
-void ga_lease_recover(struct ga_heap *heap, ga_mcache_id mcache)
-{
-    struct ga_mcache_record *record = &heap->mcaches[mcache];
-    /* Large spans have no claimed words; what is in the places for them is forgotten too. */
-    for (uint32_t c = 0; c < GA_SPAN_CLASS_COUNT; c++) {
-        unclaim(heap, mcache, (ga_span_class)c);
-        ga_store_release(&heap->view.mcaches[mcache].classes[c].cache, 0);
-    }
-    while (record->leased.first)
-        ga_lease_end(heap, record->leased.first);
-
-    /* A free that was cut off between changing F and telling is told again. */
-    uint64_t telling = ga_load_relaxed(&heap->view.mcaches[mcache].telling);
-    if (telling != 0 && telling < heap->npages_committed)
-        ga_slot_tell(&heap->view, (ga_page_id)telling);
-    ga_store_release(&heap->view.mcaches[mcache].telling, 0);
 }
 
 /* Somebody freed slots of the span at page and found nobody leasing it. */

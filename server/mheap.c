@@ -179,6 +179,12 @@ static int take_run(struct ga_heap *heap, uint64_t npages, uint64_t *ret_page)
     if (r == 0)
         return 0;
     r = grow(heap, npages);
+    if (r < 0 && ga_recover_all(heap)) {
+        r = ga_page_alloc_alloc(heap->pages, npages, ret_page, &scavenged);
+        if (r == 0)
+            return 0;
+        r = grow(heap, npages);
+    }
     if (r < 0)
         return r;
     r = ga_page_alloc_alloc(heap->pages, npages, ret_page, &scavenged);
@@ -219,15 +225,17 @@ static bool run_needs_zero(struct ga_heap *heap, uint64_t page, uint64_t npages)
 }
 
 /* Every slot free, nobody the holder. The server may do this: no entry leads to the span as yet.
- * Both bits of a large span's slot are 0, so that later they tell what has become of it. */
-static void init_bits(struct ga_heap *heap, ga_page_id page, ga_span_class span_class, bool large)
+ * Both bits of a slot that a client is to take unleased are 0, so that later they tell what has
+ * become of it. Else F stays as it is: a free that was stopped before its store to F a while ago
+ * finds that done (shm/README.md). */
+static void init_bits(struct ga_heap *heap, ga_page_id page, ga_span_class span_class, bool untaken)
 {
     struct ga_span_line *line = &heap->view.lines[page];
     bool tiny = span_class == GA_SPAN_CLASS_TINY;
     uint32_t nwords = tiny ? 0 : ga_word_count(ga_mheap_nslots(span_class));
     for (uint32_t word = 0; tiny && word < GA_TINY_WORDS; word++)
         ga_store_relaxed(&heap->view.tiny[page].live[word], 0);
-    if (large)
+    if (untaken)
         ga_store_relaxed(&line->f[0], 0);
     for (uint32_t word = 0; word < nwords; word++) {
         uint64_t f = ga_load_relaxed(ga_view_f(&heap->view, page, word));
@@ -264,7 +272,7 @@ static int make_span(struct ga_heap *heap, ga_span_class span_class, uint64_t ru
         return r;
     }
 
-    init_bits(heap, page, span_class, large);
+    init_bits(heap, page, span_class, client_plus_1 != 0);
     bool needzero = run_needs_zero(heap, run, npages);
     heap->mspans[page] = (struct ga_mspan){.npages = (uint32_t)npages,
                                            .client_plus_1 = client_plus_1,

@@ -225,18 +225,11 @@ void ga_quota_free_span(struct ga_heap *heap, ga_page_id page)
     heap->quota.span_accounts[page] = 0;
 }
 
-/* The client, plus 1, that a large span is charged to; 0 = none. */
-static uint32_t client_of(const struct ga_heap *heap, ga_page_id page)
-{
-    const struct ga_mspan *span = &heap->mspans[page];
-    return span->owner ? heap->mcaches[span->owner].client_plus_1 : span->client_plus_1;
-}
-
 int ga_quota_check_growth(struct ga_heap *heap, ga_page_id page, uint64_t npages_more)
 {
     struct ga_quota *quota = &heap->quota;
     uint64_t bytes = npages_more * GA_PAGE_SIZE;
-    uint32_t client_plus_1 = client_of(heap, page);
+    uint32_t client_plus_1 = ga_lease_client(heap, page);
     uint16_t number = quota->span_accounts[page];
     int r = 0;
     if (client_plus_1 != 0)
@@ -250,7 +243,7 @@ void ga_quota_resize_span(struct ga_heap *heap, ga_page_id page, uint64_t npages
 {
     struct ga_quota *quota = &heap->quota;
     uint64_t before = npages_before * GA_PAGE_SIZE;
-    uint32_t client_plus_1 = client_of(heap, page);
+    uint32_t client_plus_1 = ga_lease_client(heap, page);
     uint16_t number = quota->span_accounts[page];
     if (client_plus_1 != 0) {
         subtract(&quota->client_used[client_plus_1 - 1], GA_QUOTA_BYTES, before);

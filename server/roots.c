@@ -29,17 +29,26 @@ static uint32_t find(const struct ga_heap *heap, const char *name)
     return index;
 }
 
-/* Whether offset lies in a span in use. */
-static bool is_in_span(const struct ga_heap *heap, uint64_t offset)
+/* The first page of the span in use in which offset lies; 0 if it lies in none. */
+static ga_page_id find_span(const struct ga_heap *heap, uint64_t offset)
 {
     uint64_t page = offset >> GA_PAGE_SHIFT;
     if (page >= heap->npages_committed)
-        return false;
+        return 0;
     uint64_t distance = ga_entry_distance(ga_load_relaxed(&heap->page_table[page]));
-    if (distance > page)
-        return false;
-    const struct ga_mspan *span = &heap->mspans[page - distance];
-    return span->npages > distance;
+    if (distance > page || heap->mspans[page - distance].npages <= distance)
+        return 0;
+    return (ga_page_id)(page - distance);
+}
+
+/* Whether an object at offset may get a root: it is in a span, and not about to be freed with all
+ * of its client's. */
+static bool can_be_root(const struct ga_heap *heap, uint64_t offset)
+{
+    ga_page_id page = find_span(heap, offset);
+    uint32_t client_plus_1 = page ? ga_lease_client(heap, page) : 0;
+    return page != 0 && !(client_plus_1 != 0 && ga_clients_is_leaving(heap, client_plus_1 - 1) &&
+                          ga_clients_is_private(heap, client_plus_1 - 1));
 }
 
 static int find_free(struct ga_heap *heap, uint32_t *ret_index)
@@ -70,7 +79,7 @@ static int check_publish(const struct ga_heap *heap, ga_client_id client, const 
         return r;
     if (!ga_clients_is_attached(heap, client))
         return -EPERM;
-    return is_in_span(heap, offset) ? 0 : -EINVAL;
+    return can_be_root(heap, offset) ? 0 : -EINVAL;
 }
 
 /* Whoever is charged with the root is no more. */
@@ -156,6 +165,13 @@ int ga_heap_lookup(struct ga_heap *heap, const char *name, uint64_t *ret_offset,
     return 0;
 }
 
+static void unpublish(struct ga_heap *heap, uint32_t index)
+{
+    ga_store_release(&heap->roots[index].used, 0);
+    give(heap, &heap->roots[index]);
+    heap->nroots--;
+}
+
 int ga_heap_unpublish(struct ga_heap *heap, const char *name)
 {
     int r = check_name(name);
@@ -164,10 +180,19 @@ int ga_heap_unpublish(struct ga_heap *heap, const char *name)
     uint32_t index = find(heap, name);
     if (index == heap->root_end)
         return -ENOENT;
-    give(heap, &heap->roots[index]);
-    ga_store_release(&heap->roots[index].used, 0);
-    heap->nroots--;
+    unpublish(heap, index);
     return 0;
+}
+
+void ga_roots_unpublish_spans(struct ga_heap *heap, ga_client_id client)
+{
+    for (uint32_t index = 0; index < heap->root_end; index++) {
+        if (!is_used(heap, index))
+            continue;
+        ga_page_id page = find_span(heap, ga_load_relaxed(&heap->roots[index].offset));
+        if (page != 0 && ga_lease_client(heap, page) == client + 1)
+            unpublish(heap, index);
+    }
 }
 
 void ga_roots_client_gone(struct ga_heap *heap, ga_client_id client)

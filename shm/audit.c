@@ -79,10 +79,10 @@ void ga_audit_each(struct ga_audit_run *run, ga_audit_look look, uint64_t index,
     }
 }
 
-bool ga_audit_is_attached(const struct ga_audit_run *run, uint32_t client_plus_1)
+bool ga_audit_is_client(const struct ga_audit_run *run, uint32_t client_plus_1)
 {
     return client_plus_1 > 0 && client_plus_1 <= run->client_end &&
-           ga_load_acquire(&run->view->clients[client_plus_1 - 1].state) == GA_CLIENT_ATTACHED;
+           ga_load_acquire(&run->view->clients[client_plus_1 - 1].state) != GA_CLIENT_FREE;
 }
 
 bool ga_audit_is_mcache(const struct ga_audit_run *run, ga_mcache_id id)

@@ -51,8 +51,8 @@ static inline uint64_t ga_audit_npages(const struct ga_audit_run *run)
                                                : run->npages;
 }
 
-/* Whether client_plus_1 stands for a client that is attached. */
-bool ga_audit_is_attached(const struct ga_audit_run *run, uint32_t client_plus_1);
+/* Whether client_plus_1 stands for a client that is attached, or leaving. */
+bool ga_audit_is_client(const struct ga_audit_run *run, uint32_t client_plus_1);
 /* Whether id is an mcache that a client has. */
 bool ga_audit_is_mcache(const struct ga_audit_run *run, ga_mcache_id id);
 /* Whether the entry of page is that of a span of span_class, leased to mcache by entry and by

@@ -221,7 +221,7 @@ static void look_at_mcache(struct ga_audit_run *run, uint64_t index, bool again,
     }
     struct ga_audit_fault fault = fault_of(GA_FAULT_MCACHE_CLIENT, id);
     fault.found = client_plus_1;
-    if (!ga_audit_is_attached(run, client_plus_1))
+    if (!ga_audit_is_client(run, client_plus_1))
         ga_audit_find(findings, &fault);
     look_at_telling(run, id, findings);
     look_at_ring(run, id, findings);

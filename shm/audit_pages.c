@@ -75,7 +75,7 @@ static void look_at_owner(const struct ga_audit_run *run, uint64_t page, uint64_
         return;
     uint64_t second = ga_view_entry(run->view, page + 1);
     uint32_t client_plus_1 = ga_entry_owner(second);
-    if (client_plus_1 != 0 && !ga_audit_is_attached(run, client_plus_1)) {
+    if (client_plus_1 != 0 && !ga_audit_is_client(run, client_plus_1)) {
         struct ga_audit_fault fault = fault_at(GA_FAULT_LARGE_CLIENT, page, second);
         fault.also = client_plus_1;
         ga_audit_find(findings, &fault);

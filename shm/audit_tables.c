@@ -132,8 +132,10 @@ static void look_at_client(struct ga_audit_run *run, uint64_t index, bool again,
     fault.index = (int32_t)index;
     fault.found = ga_load_acquire(&client->state);
     *attached = fault.found == GA_CLIENT_ATTACHED;
-    if (fault.found > GA_CLIENT_ATTACHED ||
-        (*attached && (client->pid == 0 || !memchr(client->name, '\0', sizeof(client->name)))))
+    bool in_use = fault.found != GA_CLIENT_FREE;
+    if (fault.found > GA_CLIENT_LEAVING ||
+        (in_use && (client->pid == 0 || client->policy >= GA_POLICY_COUNT ||
+                    !memchr(client->name, '\0', sizeof(client->name)))))
         ga_audit_find(findings, &fault);
 }
 
@@ -169,7 +171,7 @@ static void look_at_root(struct ga_audit_run *run, uint64_t index, bool again, v
     fault.also = root->client;
     if (state != 1 || root->name[0] == '\0' || !memchr(root->name, '\0', sizeof(root->name)) ||
         fault.found < GA_PAGE_SIZE || fault.found >= ga_audit_npages(run) * GA_PAGE_SIZE ||
-        (root->client != 0 && !ga_audit_is_attached(run, root->client)))
+        (root->client != 0 && !ga_audit_is_client(run, root->client)))
         ga_audit_find(findings, &fault);
     for (uint32_t i = 0; i < index; i++) {
         if (!is_same_name(&run->view->roots[i], root))
@@ -222,7 +224,7 @@ static void look_at_hold(struct ga_audit_run *run, uint64_t index, bool again, v
     if (state > GA_HOLD_GONE || (state > GA_HOLD_FREED && !midway) || hold->page == 0 ||
         hold->page >= npages || fault.found >= npages * GA_PAGE_SIZE ||
         fault.found >> GA_PAGE_SHIFT < hold->page || hold->count == 0 ||
-        !ga_audit_is_attached(run, hold->client)) {
+        !ga_audit_is_client(run, hold->client)) {
         ga_audit_find(findings, &fault);
         return;
     }

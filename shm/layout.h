@@ -8,7 +8,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define GA_LAYOUT_VERSION 1u
+#define GA_LAYOUT_VERSION 2u
 #define GA_META_MAGIC     UINT64_C(0x6174656d636c6167) /* "galcmeta" in memory */
 #define GA_BITS_MAGIC     UINT64_C(0x73746962636c6167) /* "galcbits" */
 
@@ -119,6 +119,14 @@ static_assert(sizeof(struct ga_arena_entry) == 8, "layout");
 enum {
     GA_CLIENT_FREE = 0,
     GA_CLIENT_ATTACHED = 1,
+    GA_CLIENT_LEAVING = 2, /* it has detached or ended, and is being recovered */
+};
+
+/* What becomes of a client's objects when it detaches or ends. */
+enum {
+    GA_POLICY_KEEP = 0,    /* they stay until somebody frees them */
+    GA_POLICY_PRIVATE = 1, /* they are freed */
+    GA_POLICY_COUNT = 2,
 };
 
 struct ga_client_entry {
@@ -128,10 +136,11 @@ struct ga_client_entry {
     uint32_t gid;
     uint64_t start_time; /* of the process, in clock ticks after boot: tells a reused pid */
     uint64_t attached_ms;
-    char name[32];
+    uint32_t policy;
+    char name[28];
 };
 static_assert(sizeof(struct ga_client_entry) == 64, "layout");
-static_assert(offsetof(struct ga_client_entry, name) == 32, "layout");
+static_assert(offsetof(struct ga_client_entry, name) == 36, "layout");
 
 struct ga_mcache_entry {
     _Atomic uint32_t client; /* index + 1 of the client it belongs to, 0 = nobody's */

@@ -88,6 +88,10 @@ bool ga_slot_in_use(const struct ga_view *view, const struct ga_slot *slot, uint
  * caller has none, and a death in the middle may leave the news to the next look at the span. */
 bool ga_slot_free_by_other(const struct ga_view *view, ga_mcache_id me, const struct ga_slot *slot);
 
+/* Free slots of a word, which are in use in a span whose holder is dead: what ga_slot_free_by_other
+ * does to F, for many slots at once. Nobody is told. May be repeated. */
+void ga_slot_free_word(const struct ga_view *view, ga_page_id page, uint32_t word, uint64_t slots);
+
 /* Tell whoever owns the span that slots of it were freed: the owner's inbox bit, or the pending bit
  * where nobody leases it. May be repeated. page must be below the committed end. */
 void ga_slot_tell(const struct ga_view *view, ga_page_id page);

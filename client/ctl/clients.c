@@ -8,11 +8,17 @@
 #include "client/ctl/print.h"
 #include "client/ctl/table.h"
 #include "client/ctl/units.h"
+#include "shm/layout.h"
 
 /* How long ago a client attached, and whether it is in quarantine, only its server knows. */
 static bool knows_age(const struct ga_ctl *ctl)
 {
     return ctl->source.socket != NULL;
+}
+
+static const char *policy_name(uint32_t policy)
+{
+    return policy == GA_POLICY_PRIVATE ? "private" : "keep";
 }
 
 static void json_client(const struct ga_ctl *ctl, struct ga_json *json,
@@ -23,6 +29,7 @@ static void json_client(const struct ga_ctl *ctl, struct ga_json *json,
     ga_json_number(json, "pid", client->pid);
     ga_json_string(json, "name", client->name);
     ga_json_number(json, "uid", client->uid);
+    ga_json_string(json, "policy", policy_name(client->policy));
     ga_json_number(json, "mcaches", client->mcaches);
     ga_json_number(json, "spans", client->spans);
     ga_json_number(json, "leased_bytes", client->leased_bytes);
@@ -59,6 +66,7 @@ static void table_client(const struct ga_ctl *ctl, struct ga_table *table,
     ga_table_number(table, client->pid);
     ga_table_cell(table, "%s", client->name);
     ga_table_number(table, client->uid);
+    ga_table_cell(table, "%s", policy_name(client->policy));
     ga_table_number(table, client->mcaches);
     ga_table_number(table, client->spans);
     ga_table_size(table, client->leased_bytes);
@@ -82,6 +90,7 @@ static int print_clients(const struct ga_ctl *ctl, const struct ga_parts *parts)
         {.title = "PID", .align = GA_TABLE_RIGHT},
         {.title = "NAME", .align = GA_TABLE_LEFT, .min_columns = 8},
         {.title = "UID", .align = GA_TABLE_RIGHT},
+        {.title = "POLICY", .align = GA_TABLE_LEFT},
         {.title = "MCACHES", .align = GA_TABLE_RIGHT},
         {.title = "SPANS", .align = GA_TABLE_RIGHT},
         {.title = "LEASED", .align = GA_TABLE_RIGHT},

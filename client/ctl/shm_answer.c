@@ -144,6 +144,7 @@ static int list_clients(const struct ga_shm_heap *heap, struct ga_answer *ret)
         client->client = i + 1;
         client->pid = entry->pid;
         client->uid = entry->uid;
+        client->policy = entry->policy;
         client->name = (char *)(uintptr_t)entry->name; /* not const in protobuf-c; only read */
         struct ga_counters counters = {0};
         for (ga_mcache_id id = 1; id < heap->mcache_end; id++) {

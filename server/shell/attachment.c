@@ -12,7 +12,11 @@
 #include "server/shell/log.h"
 #include "server/shell/process.h"
 #include "server/shell/quarantine.h"
+#include "server/shell/reply.h"
 #include "server/shell/server.h"
+
+/* How many spans are taken back in one turn of the loop. */
+#define SLICE_NSPANS 256u
 
 static void on_closed(uv_handle_t *handle)
 {
@@ -34,19 +38,54 @@ void ga_attachment_abandon(struct ga_attachment *attachment)
     if (attachment->ended)
         return;
     attachment->ended = true;
-    if (attachment->connection)
+    if (attachment->connection) {
         attachment->connection->attachment = NULL;
+        attachment->connection->leaving = NULL;
+    }
     attachment->connection = NULL;
     uv_close((uv_handle_t *)&attachment->watch, on_closed);
 }
 
-void ga_attachment_end(struct ga_attachment *attachment)
+/* Recover a slice of a client that is leaving; with the last one it is gone. */
+static void recover_slice(struct ga_attachment *attachment)
 {
-    if (attachment->ended)
+    if (!ga_heap_recover(attachment->server->heap, attachment->client, SLICE_NSPANS))
+        return;
+    if (attachment->connection)
+        ga_reply_done(attachment->connection, attachment->detach_id);
+    ga_attachment_abandon(attachment);
+}
+
+void ga_attachment_end(struct ga_attachment *attachment, uint64_t detach_id)
+{
+    struct ga_connection *connection = attachment->connection;
+    if (attachment->ended || attachment->leaving)
         return;
     ga_quarantine_look_at(attachment);
-    ga_heap_client_gone(attachment->server->heap, attachment->client);
-    ga_attachment_abandon(attachment);
+    ga_heap_client_leave(attachment->server->heap, attachment->client);
+    attachment->leaving = true;
+    attachment->detach_id = detach_id;
+    uv_poll_stop(&attachment->watch); /* a process that has ended is ready for ever */
+    if (connection) {
+        connection->attachment = NULL;
+        connection->leaving = detach_id ? attachment : NULL;
+    }
+    if (detach_id == 0)
+        attachment->connection = NULL;
+    recover_slice(attachment);
+    if (!attachment->ended)
+        ga_server_recover(attachment->server);
+}
+
+bool ga_attachment_go_on(struct ga_server *server)
+{
+    struct ga_attachment *attachment = server->attachments;
+    while (attachment && (!attachment->leaving || attachment->ended))
+        attachment = attachment->next;
+    if (!attachment)
+        return false;
+    recover_slice(attachment);
+    return true;
 }
 
 static void on_process_event(uv_poll_t *watch, int status, int events)
@@ -57,7 +96,7 @@ static void on_process_event(uv_poll_t *watch, int status, int events)
         return;
     ga_log(GA_LOG_DEBUG, "process %" PRIu32 ", client %" PRIu32 ", has ended", attachment->pid,
            attachment->client + 1);
-    ga_attachment_end(attachment);
+    ga_attachment_end(attachment, 0);
 }
 
 static void link_to(struct ga_attachment *attachment, struct ga_server *server)
@@ -177,7 +216,7 @@ static int check_process(const struct ga_connection *connection, const struct ga
 static struct ga_attachment *find_attachment(const struct ga_server *server, ga_client_id client)
 {
     struct ga_attachment *a = server->attachments;
-    while (a && (a->ended || a->client != client))
+    while (a && (a->ended || a->leaving || a->client != client))
         a = a->next;
     return a;
 }
@@ -186,7 +225,7 @@ int ga_attachment_resume(struct ga_connection *connection, ga_client_id client, 
 {
     struct ga_server *server = connection->server;
     struct ga_client_info info;
-    if (connection->attachment)
+    if (connection->attachment || connection->leaving)
         return -EBUSY;
     if (ga_heap_next_client(server->heap, client, &info) < 0 || info.client != client)
         return -ENOENT;

@@ -29,8 +29,10 @@ struct ga_attachment {
     uint32_t uid;
     ga_client_id client;
     uint32_t nmcaches; /* that it was given */
+    bool leaving;      /* the heap takes back what it holds, slice by slice */
     bool ended;
-    bool quarantined; /* quarantine.h */
+    uint64_t detach_id; /* leaving: the request that is answered when it is done, 0 = none */
+    bool quarantined;   /* quarantine.h */
     struct ga_server *server;
     struct ga_connection *connection; /* NULL = it has hung up */
     struct ga_attachment *next;
@@ -55,8 +57,13 @@ void ga_attachment_adopt_all(struct ga_server *server);
 /* How many attachments process pid has. */
 uint32_t ga_attachment_count(const struct ga_server *server, uint32_t pid);
 
-/* The client is done: the heap takes back what it holds. The connection stays. */
-void ga_attachment_end(struct ga_attachment *attachment);
+/* The client is done: the heap takes back what it holds, as much as a slice at once, the rest
+ * in ga_attachment_go_on. Then Done answers request detach_id, unless that is 0. The connection
+ * stays. */
+void ga_attachment_end(struct ga_attachment *attachment, uint64_t detach_id);
+
+/* The next slice of one of the clients that are leaving. False when there is none. */
+bool ga_attachment_go_on(struct ga_server *server);
 
 /* Stop the watch; the heap is not told. For the server's end. */
 void ga_attachment_abandon(struct ga_attachment *attachment);

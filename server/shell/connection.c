@@ -58,6 +58,9 @@ void ga_connection_close(struct ga_connection *connection)
     if (connection->attachment)
         connection->attachment->connection = NULL;
     connection->attachment = NULL;
+    if (connection->leaving)
+        connection->leaving->connection = NULL;
+    connection->leaving = NULL;
     uv_close((uv_handle_t *)&connection->handle, on_closed);
 }
 

@@ -33,6 +33,7 @@ struct ga_connection {
     uint64_t turn;                    /* of the loop, in which it was last served, */
     unsigned handled_in_turn;         /* and how many messages then */
     struct ga_attachment *attachment; /* NULL = not attached */
+    struct ga_attachment *leaving;    /* has said Detach, and waits for the answer */
     uint32_t nwaits;                  /* for roots (waiters.h) */
     uint64_t relief_asked_ms;         /* when others of its user were asked for memory for it */
     size_t queued_bytes;              /* of output, with what keeping it costs */

@@ -103,7 +103,13 @@ void ga_handle_attach(struct ga_connection *connection, const Goalloc__V1__Envel
 {
     if (!layout_is_known(connection, message->id, message->attach->layout_version))
         return;
-    if (connection->attachment) {
+    uint32_t policy = message->attach->policy;
+    if (policy >= GA_POLICY_COUNT) {
+        ga_reply_failure(connection, message->id, -EINVAL,
+                         "policy %" PRIu32 " is none that the server knows", policy);
+        return;
+    }
+    if (connection->attachment || connection->leaving) {
         ga_reply_failure(connection, message->id, -EBUSY, "this connection is attached already");
         return;
     }
@@ -126,6 +132,7 @@ void ga_handle_attach(struct ga_connection *connection, const Goalloc__V1__Envel
         fail_attach(connection, message->id, r);
         return;
     }
+    (void)ga_heap_set_policy(connection->server->heap, attachment->client, policy);
     ga_log(GA_LOG_DEBUG, "process %" PRIu32 " (%s) is client %" PRIu32, attachment->pid,
            connection->client_name, attachment->client + 1);
 
@@ -186,8 +193,7 @@ void ga_handle_detach(struct ga_connection *connection, const Goalloc__V1__Envel
 {
     ga_log(GA_LOG_DEBUG, "process %" PRIu32 ", client %" PRIu32 ", has detached",
            connection->attachment->pid, connection->attachment->client + 1);
-    ga_attachment_end(connection->attachment);
-    ga_reply_done(connection, message->id);
+    ga_attachment_end(connection->attachment, message->id);
 }
 
 void ga_handle_new_mcache(struct ga_connection *connection, const Goalloc__V1__Envelope *message)

@@ -98,6 +98,7 @@ static void fill_client(struct ga_client_info *info, Goalloc__V1__ClientInfo *cl
     client->client = info->client + 1;
     client->pid = info->pid;
     client->uid = info->uid;
+    client->policy = info->policy;
     client->name = info->name;
     client->mcaches = info->mcaches;
     client->spans = info->spans;

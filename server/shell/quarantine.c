@@ -44,7 +44,7 @@ bool ga_quarantine_has(const struct ga_server *server, uint32_t pid)
 static struct ga_attachment *find(const struct ga_server *server, ga_client_id client)
 {
     for (struct ga_attachment *a = server->attachments; a; a = a->next)
-        if (!a->ended && a->client == client)
+        if (!a->ended && !a->leaving && a->client == client)
             return a;
     return NULL;
 }

@@ -40,6 +40,7 @@ static void end(struct ga_server *server)
     uv_close((uv_handle_t *)&server->private_timer, NULL);
     uv_close((uv_handle_t *)&server->after_reading, NULL);
     uv_close((uv_handle_t *)&server->catching_up, NULL);
+    uv_close((uv_handle_t *)&server->recovering, NULL);
     for (struct ga_attachment *a = server->attachments; a; a = a->next)
         ga_attachment_abandon(a);
     for (struct ga_connection *c = server->connections; c; c = c->next)
@@ -128,6 +129,20 @@ static void on_catching_up(uv_idle_t *idle)
         uv_idle_stop(idle);
 }
 
+static void on_recovering(uv_idle_t *idle)
+{
+    struct ga_server *server = idle->data;
+    if (!ga_attachment_go_on(server))
+        uv_idle_stop(idle);
+    end_if_damaged(server);
+}
+
+void ga_server_recover(struct ga_server *server)
+{
+    if (!server->ending)
+        uv_idle_start(&server->recovering, on_recovering);
+}
+
 void ga_server_catch_up(struct ga_server *server)
 {
     if (!server->ending)
@@ -202,6 +217,7 @@ static int init_handles(struct ga_server *server)
     server->private_timer.data = server;
     server->after_reading.data = server;
     server->catching_up.data = server;
+    server->recovering.data = server;
     int r = uv_pipe_init(&server->loop, &server->listening, 0);
     if (r == 0)
         r = uv_timer_init(&server->loop, &server->sweep_timer);
@@ -211,6 +227,8 @@ static int init_handles(struct ga_server *server)
         r = uv_check_init(&server->loop, &server->after_reading);
     if (r == 0)
         r = uv_idle_init(&server->loop, &server->catching_up);
+    if (r == 0)
+        r = uv_idle_init(&server->loop, &server->recovering);
     for (int i = 0; r == 0 && i < GA_ENDING_SIGNALS; i++) {
         server->signals[i].data = server;
         r = uv_signal_init(&server->loop, &server->signals[i]);

@@ -32,6 +32,7 @@ struct ga_server {
     uv_timer_t private_timer; /* runs where the server is private and nobody is there */
     uv_check_t after_reading;
     uv_idle_t catching_up; /* runs while a connection has more than a turn's messages */
+    uv_idle_t recovering;  /* runs while a client is leaving */
     uint64_t turn;         /* of the loop */
     struct ga_refusal refusal;
     struct ga_connection *connections; /* a list, those that are closing included */
@@ -74,6 +75,9 @@ void ga_server_left(struct ga_server *server);
 
 /* Have ga_connection_go_on called for every connection in the next turn of the loop. */
 void ga_server_catch_up(struct ga_server *server);
+
+/* Have ga_attachment_go_on called once in each turn of the loop, until nobody is leaving. */
+void ga_server_recover(struct ga_server *server);
 
 /* Serve until SIGTERM, SIGINT or SIGHUP: 0. -EIO when the bits object was truncated, which has been
  * logged. */

@@ -520,7 +520,7 @@ static bool run_twice(struct exploration *e, const struct ga_client_scenario *sc
         give_up(e, "k=%" PRIu32 ": the operation could not be begun", k1);
         return false;
     }
-    if (!seize_server(e, "ga_heap_client_gone", &server, &address)) {
+    if (!seize_server(e, "ga_heap_client_leave", &server, &address)) {
         give_up(e, "the server cannot be traced");
         return false;
     }

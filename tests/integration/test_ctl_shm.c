@@ -172,7 +172,7 @@ static void refused_with(const char *suffix, size_t offset, uint32_t word, const
 static void damaged_heaps(void)
 {
     refused_with("meta", offsetof(struct ga_meta_header, layout_version), 9,
-                 "its layout version is 9, known here is 1");
+                 "its layout version is 9, known here is 2");
     refused_with("meta", offsetof(struct ga_meta_header, magic), 7, "it is no goalloc heap");
     refused_with("meta", offsetof(struct ga_meta_header, bits_lines_offset), 7,
                  "the tables' offsets are wrong");

@@ -139,7 +139,7 @@ static void test_attach(void)
     Goalloc__V1__Attach attach = GOALLOC__V1__ATTACH__INIT;
     attach.layout_version = 99;
     CU_ASSERT(ga_wire_is_failure(ga_wire_ask(&wire, BODY(ATTACH), &attach), -EPROTO,
-                                 "the heap has layout version 1, the client knows 99"));
+                                 "the heap has layout version 2, the client knows 99"));
     attach.layout_version = GA_LAYOUT_VERSION;
     const Goalloc__V1__Envelope *reply = ga_wire_ask(&wire, BODY(ATTACH), &attach);
     CU_ASSERT_FATAL(is(reply, BODY(ATTACHED)));

@@ -443,7 +443,7 @@ active proctype Server() {
           end_lease()
        :: else -> skip
        fi
-    :: owner_dead && !owner_recovered -> /* ga_lease_recover */
+    :: owner_dead && !owner_recovered -> /* recover_mcache */
        if
        :: lessee == 1 -> unclaim(0); cache[1] = 0; end_lease()
        :: else -> cache[1] = 0

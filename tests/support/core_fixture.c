@@ -612,7 +612,7 @@ static const char *audit_quota(const struct ga_heap *heap)
 {
     const struct ga_quota *quota = &heap->quota;
     for (ga_client_id client = 0; client < heap->client_end; client++) {
-        bool attached = ga_clients_is_attached(heap, client);
+        bool attached = ga_clients_is_attached(heap, client) || ga_clients_is_leaving(heap, client);
         REQUIRE(attached == (quota->client_accounts[client] != 0));
         struct ga_amounts n = attached ? count_client(heap, client) : (struct ga_amounts){0};
         REQUIRE(memcmp(&n, &quota->client_used[client], sizeof(n)) == 0);

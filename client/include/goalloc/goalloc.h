@@ -39,13 +39,23 @@ enum goalloc_report_kind {
  * a newline, valid during the call. Must not call goalloc. */
 typedef void goalloc_report_fn(enum goalloc_report_kind kind, const char *message, void *data);
 
+/* What becomes of this process's objects when it detaches or ends, however it ends. */
+enum goalloc_policy {
+    GOALLOC_POLICY_KEEP = 0, /* they stay until somebody frees them */
+    /* They are freed, whoever still points to them; a pointer to one dangles from then on, as after
+     * goalloc_free. An object that another process holds stays until it is released; a root of any
+     * of them is taken back. A child of fork has objects of its own under the same policy. Objects
+     * of this process share no pages with those of others, which costs memory if they are few. */
+    GOALLOC_POLICY_PRIVATE = 1,
+};
+
 /* Options of goalloc_attach; zero means the default everywhere. size must be sizeof(struct
  * goalloc_options), so that later versions can add fields at the end. */
 struct goalloc_options {
     size_t size;
     uint32_t timeout_ms;     /* how long a call waits for the server, also for the next one when it
                                 has died; default 5000 */
-    uint32_t reserved;       /* must be 0 */
+    uint32_t policy;         /* enum goalloc_policy; default: keep */
     const char *client_name; /* shown by goallocctl clients; default: the program's short name */
     goalloc_report_fn *report; /* default: one line on stderr */
     void *report_data;         /* handed to report */
@@ -69,7 +79,8 @@ GOALLOC_API int goalloc_attach(const char *address, const struct goalloc_options
 /* One line on why the calling thread's last goalloc_attach failed; "" if it did not. */
 GOALLOC_API const char *goalloc_attach_error(void);
 
-/* Give back every lease and end the attachment; objects stay in the heap. No other thread may use
+/* Give back every lease and end the attachment; objects stay in the heap, or are freed, as the
+ * attachment's policy says. No other thread may use
  * heap during or after the call. NULL is allowed. */
 GOALLOC_API void goalloc_detach(struct goalloc_heap *heap);
 

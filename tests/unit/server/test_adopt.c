@@ -464,7 +464,7 @@ static const struct {
     const char *why; /* a part of it */
 } damages[] = {
     {d_magic, "no goalloc heap"},
-    {d_version, "layout version is 2, known here is 1"},
+    {d_version, "layout version is 3, known here is 2"},
     {d_ended, "it has ended"},
     {d_making, "not made to its end"},
     {d_name, "of another name"},
