@@ -78,7 +78,7 @@ static bool map_objects(struct ga_crash_world *world)
         return false;
     const struct ga_meta_header *meta = world->objects[GA_OBJECT_META].address;
     const uint64_t bytes[] = {0, meta->bits_bytes, meta->reserve_bytes};
-    for (int object = GA_OBJECT_BITS; object < GA_OBJECT_COUNT; object++)
+    for (enum ga_object object = GA_OBJECT_BITS; object < GA_OBJECT_COUNT; object++)
         if (ga_mapping_open(world->heap_name, object, true, -1, 0, bytes[object],
                             &world->objects[object]) < 0)
             return false;
@@ -116,7 +116,7 @@ void ga_crash_world_fini(struct ga_crash_world *world)
         waitpid(world->server, NULL, 0);
     }
     ga_crash_world_lost(world);
-    for (int object = 0; object < GA_OBJECT_COUNT; object++) {
+    for (enum ga_object object = 0; object < GA_OBJECT_COUNT; object++) {
         ga_mapping_close(&world->objects[object]);
         ga_object_unlink(world->heap_name, object);
     }

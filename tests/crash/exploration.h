@@ -1,0 +1,64 @@
+/* One scenario under way, and what the explorations of clients and of servers have in common. */
+#ifndef GA_TESTS_CRASH_EXPLORATION_H
+#define GA_TESTS_CRASH_EXPLORATION_H
+
+#include "crash/explore.h"
+#include "crash/trace.h"
+
+struct ga_exploration {
+    const struct ga_explore_options *options;
+    struct ga_explored *result;
+    struct ga_crash_world world;
+    struct ga_account *account;
+    struct ga_actor survivor;
+    size_t bytes; /* of the class that the scenario is about */
+    bool noscan;
+    int in_flight_class;
+    const struct ga_trace *trace; /* where faults are looked up */
+};
+
+/* The scenario cannot be carried out, and why. */
+void ga_exploration_give_up(struct ga_exploration *e, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+
+struct ga_points {
+    uint32_t *k;
+    uint32_t count;
+};
+
+/* The points of a trace: after each of the first instructions, or only before events; and the end.
+ */
+struct ga_points ga_exploration_choose_points(const struct ga_trace *trace, bool only_events,
+                                              const struct ga_explore_options *options);
+
+/* A goallocd, its heap, and the account. False after giving up. */
+bool ga_exploration_open(struct ga_exploration *e, const struct ga_explore_options *options,
+                         struct ga_explored *result);
+void ga_exploration_close(struct ga_exploration *e);
+/* A new heap. */
+bool ga_exploration_start_world(struct ga_exploration *e);
+/* What class the scenario is about. */
+void ga_exploration_set_class(struct ga_exploration *e, size_t bytes, bool noscan, bool in_flight);
+
+/* After the kill: wait for the recovery, audit, and go on with the heap. Afterwards it holds what
+ * the survivor has, and nothing else. False after giving up. */
+bool ga_exploration_judge(struct ga_exploration *e, uint32_t k);
+
+/* Carry the operation out and note what it does. The first run makes the tables that later ones
+ * find made: the second is the one to go by; again: this is it. */
+bool ga_exploration_record_client(struct ga_exploration *e,
+                                  const struct ga_client_scenario *scenario, bool again,
+                                  struct ga_trace *ret);
+/* Bring a new victim to point k. */
+bool ga_exploration_bring_client(struct ga_exploration *e,
+                                 const struct ga_client_scenario *scenario,
+                                 const struct ga_trace *trace, uint32_t k,
+                                 struct ga_tracee *victim);
+
+/* The running server, traced and stopped, and where it has function. */
+bool ga_exploration_seize_server(struct ga_exploration *e, const char *function,
+                                 struct ga_tracee *server, uint64_t *ret_address);
+/* Kill the server where it stands, and start the next one. */
+bool ga_exploration_replace_server(struct ga_exploration *e, const struct ga_tracee *server);
+
+#endif

@@ -1,0 +1,121 @@
+/* A client as the victim: bring it to the point, let the survivor reuse what it can, and kill. */
+#include <inttypes.h>
+#include <stdlib.h>
+
+#include "crash/exploration.h"
+
+#define ROUNDS_MAX 4
+
+/* What the survivor noted, freed by itself. */
+static void free_survivors(void)
+{
+    for (uint32_t i = 0; i < ga_account->nobjects; i++) {
+        struct ga_account_object *object = &ga_account->objects[i];
+        if (object->survivors && object->state == GA_OBJECT_KEPT) {
+            goalloc_free(ga_heap, (void *)object->address);
+            object->state = GA_OBJECT_NONE;
+        }
+    }
+}
+
+/* Everybody ready, and the victim at the beginning of its operation. */
+static bool begin_client(struct ga_exploration *e, const struct ga_client_scenario *scenario,
+                         struct ga_tracee *victim)
+{
+    ga_account_clear(e->account, true);
+    if (scenario->ancestor && !ga_actor_run(&e->world, e->account, scenario->ancestor))
+        return false;
+    if (scenario->survivor && e->survivor.pid <= 0 &&
+        !ga_actor_start(&e->survivor, &e->world, e->account, true))
+        return false;
+    if (scenario->survivor && !ga_actor_do(&e->survivor, scenario->survivor))
+        return false;
+    pid_t pid = ga_actor_start_victim(&e->world, e->account, scenario->before, scenario->operation,
+                                      scenario->unattached, scenario->by_thread);
+    if (pid < 0 || !ga_trace_await_mark(victim, pid))
+        return false;
+    return !scenario->meanwhile || ga_actor_do(&e->survivor, scenario->meanwhile);
+}
+
+/* The survivor gives up what it has, so that the next run begins as this one did. */
+static bool end_survivor(struct ga_exploration *e)
+{
+    if (e->survivor.pid <= 0)
+        return true;
+    return ga_actor_do(&e->survivor, free_survivors);
+}
+
+/* The first run makes the tables that later ones find made: the second is the one to go by. */
+bool ga_exploration_record_client(struct ga_exploration *e,
+                                  const struct ga_client_scenario *scenario, bool again,
+                                  struct ga_trace *ret)
+{
+    struct ga_tracee victim;
+    if (!again && !ga_exploration_record_client(e, scenario, true, ret))
+        return false;
+    ga_trace_free(ret);
+    bool good = begin_client(e, scenario, &victim) &&
+                ga_trace_record(&victim, false, ga_crash_world_changed, &e->world, ret);
+    if (!good) {
+        ga_exploration_give_up(e, "the operation cannot be carried out: %s", e->account->complaint);
+        return false;
+    }
+    e->trace = ret;
+    e->result->ninstructions = ret->count;
+    ga_trace_kill(&victim);
+    return ga_exploration_judge(e, ret->count) && end_survivor(e);
+}
+
+bool ga_exploration_bring_client(struct ga_exploration *e,
+                                 const struct ga_client_scenario *scenario,
+                                 const struct ga_trace *trace, uint32_t k, struct ga_tracee *victim)
+{
+    for (int tries = 0; tries < ROUNDS_MAX; tries++) {
+        bool drifted;
+        if (!begin_client(e, scenario, victim))
+            return false;
+        if (ga_trace_go_to(victim, trace, k, tries > 0, &drifted)) {
+            e->result->ndrifted += drifted;
+            return true;
+        }
+        /* Another thread of the victim ran into a breakpoint: that is no run. */
+        ga_trace_kill(victim);
+        uint32_t npoints = e->result->npoints;
+        if (!ga_exploration_judge(e, k) || !end_survivor(e))
+            return false;
+        e->result->npoints = npoints;
+    }
+    return false;
+}
+
+void ga_explore_client(const struct ga_client_scenario *scenario,
+                       const struct ga_explore_options *options, struct ga_explored *ret)
+{
+    struct ga_exploration e;
+    struct ga_trace trace = {0};
+    if (!ga_exploration_open(&e, options, ret))
+        goto close;
+    ga_exploration_set_class(&e, scenario->bytes, scenario->noscan, scenario->in_flight);
+    if (!ga_exploration_record_client(&e, scenario, false, &trace))
+        goto close;
+    ret->npoints = 0;
+    struct ga_points points = ga_exploration_choose_points(&trace, false, options);
+    for (uint32_t i = 0; i < points.count && !ret->failed; i++) {
+        struct ga_tracee victim;
+        uint32_t k = points.k[i];
+        if (!ga_exploration_bring_client(&e, scenario, &trace, k, &victim)) {
+            ga_exploration_give_up(&e, "k=%" PRIu32 ": the operation could not be begun: %s", k,
+                                   e.account->complaint);
+            break;
+        }
+        if (scenario->reuse && !ga_actor_do(&e.survivor, scenario->reuse))
+            ga_exploration_give_up(&e, "k=%" PRIu32 ": the survivor does not answer", k);
+        ga_trace_kill(&victim);
+        if (!ga_exploration_judge(&e, k) || !end_survivor(&e))
+            break;
+    }
+    free(points.k);
+close:
+    ga_trace_free(&trace);
+    ga_exploration_close(&e);
+}
