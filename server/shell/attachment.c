@@ -247,6 +247,7 @@ int ga_attachment_resume(struct ga_connection *connection, ga_client_id client, 
     attachment->connection = connection;
     connection->attachment = attachment;
     connection->was_attached = true;
+    connection->came_back = true;
     return ga_heap_client_back(server->heap, client);
 }
 

@@ -28,6 +28,7 @@ struct ga_connection {
     bool one_too_many; /* for its user's quota */
     bool greeted;      /* has said Hello */
     bool was_attached; /* at some time */
+    bool came_back;    /* it was attached by another connection before */
     bool closing;
     bool paused;                      /* not reading: whole messages may be waiting in the buffer */
     uint64_t turn;                    /* of the loop, in which it was last served, */

@@ -340,7 +340,9 @@ void ga_handle_return(struct ga_connection *connection, const Goalloc__V1__Envel
                           note->mcache);
             return;
         }
-        if (r < 0 && ga_log_limit_allows(&server->bad_notes, ga_world_now_ms()))
+        /* What one that came back had returned was looked up, and its note may come after that. */
+        if (r < 0 && !connection->came_back &&
+            ga_log_limit_allows(&server->bad_notes, ga_world_now_ms()))
             ga_log(GA_LOG_WARNING,
                    "process %" PRIu32 " says that mcache %" PRIu32 " returned page %" PRIu32
                    ", but %s: ignored",

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -30,6 +31,7 @@ struct storm {
     int ledger_fd;
     char heap_name[64];
     char folder[64];
+    int log_fd; /* what the servers say */
     pid_t server;
     pid_t clients[STORM_CLIENTS_MAX];
     int64_t stopped; /* a client that is stopped for a while, or -1 */
@@ -76,6 +78,19 @@ static void clean_up_on_signal(int number)
     raise(number);
 }
 
+/* Nothing that happens here is worth a warning. Returns how many bytes the servers have said. */
+static uint64_t print_log(void)
+{
+    char text[4096];
+    uint64_t bytes = 0;
+    ssize_t n;
+    while ((n = pread(storm.log_fd, text, sizeof(text), (off_t)bytes)) > 0) {
+        fwrite(text, 1, (size_t)n, stderr);
+        bytes += (uint64_t)n;
+    }
+    return bytes;
+}
+
 static __attribute__((format(printf, 1, 2), noreturn)) void fail(const char *format, ...)
 {
     va_list args;
@@ -85,6 +100,7 @@ static __attribute__((format(printf, 1, 2), noreturn)) void fail(const char *for
     fprintf(stderr, "; after %llu clients and %llu servers were killed\n",
             (unsigned long long)storm.nclients_killed, (unsigned long long)storm.nservers_killed);
     va_end(args);
+    print_log();
     clean_up();
     exit(1);
 }
@@ -102,6 +118,7 @@ static void start_server(void)
         prctl(PR_SET_PDEATHSIG, SIGKILL);
         close(ready[0]);
         close(storm.ledger_fd);
+        dup2(storm.log_fd, STDERR_FILENO);
         snprintf(fd, sizeof(fd), "%d", ready[1]);
         execl(GOALLOCD_PATH, "goallocd", "--name", storm.heap_name, "--socket",
               storm.ledger->socket, "--limit", "2G", "--reserve", "4G", "--ready-fd", fd,
@@ -306,8 +323,9 @@ static int judge(void)
     free(inventory.objects);
     free(rest.objects);
     free(storm.doubts.objects);
-    bool good = nfaults == 0 && nfaults_empty == 0 && o.lost == 0 && damaged == 0 && reports == 0 &&
-                o.unknown <= storm.doubts.unknown && rest.count == 0 && o.live > 0;
+    bool good = print_log() == 0 && nfaults == 0 && nfaults_empty == 0 && o.lost == 0 &&
+                damaged == 0 && reports == 0 && o.unknown <= storm.doubts.unknown &&
+                rest.count == 0 && o.live > 0;
     return good ? 0 : 1;
 }
 
@@ -387,6 +405,7 @@ int main(int argc, char **argv)
     storm.ledger = storm_ledger_make(&storm.ledger_fd);
     storm.ledger->nclients = nclients;
     storm.ledger->nthreads = nthreads;
+    storm.log_fd = memfd_create("log", MFD_CLOEXEC);
     storm.random = ga_test_seed();
     snprintf(storm.heap_name, sizeof(storm.heap_name), "storm-%d", getpid());
     snprintf(storm.folder, sizeof(storm.folder), "/tmp/goalloc-storm-XXXXXX");
