@@ -36,6 +36,8 @@ struct ga_account {
     void *spare[GA_ACCOUNT_SPARE];  /* what one process of a scenario hands to another */
     void *handed[GA_ACCOUNT_SPARE]; /* slots for goalloc_malloc_into and the like */
     bool by_survivor;               /* whose objects are noted now */
+    void (*operation)(void);        /* of the child that the survivor forks */
+    int32_t forked;                 /* its pid */
 };
 
 /* Memory that is shared with children. */

@@ -8,15 +8,19 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "crash/trace.h"
 #include "shm/ring.h"
 
+#define REQUEST_MS 5000
+
 struct goalloc_heap *ga_heap;
 struct ga_account *ga_account;
 static const struct ga_crash_world *ga_world;
+static pid_t explorer;
 
 static void on_report(enum goalloc_report_kind kind, const char *message, void *data)
 {
@@ -49,6 +53,7 @@ static void become(const struct ga_crash_world *world, struct ga_account *accoun
     signal(SIGINT, SIG_DFL);
     ga_world = world;
     ga_account = account;
+    explorer = getppid();
 }
 
 /* ---- orders ---- */
@@ -102,14 +107,44 @@ bool ga_actor_do(struct ga_actor *actor, ga_actor_fn *function)
     return !function || (ga_actor_begin(actor, function) && ga_actor_await(actor));
 }
 
+/* Whether the process's first thread waits for another of its threads. */
+static bool is_at_futex(pid_t pid)
+{
+    char text[64];
+    snprintf(text, sizeof(text), "/proc/%d/syscall", (int)pid);
+    FILE *file = fopen(text, "re");
+    bool there = file && fgets(text, sizeof(text), file) && strtol(text, NULL, 10) == SYS_futex;
+    if (file)
+        fclose(file);
+    return there;
+}
+
+bool ga_actor_await_request(const struct ga_actor *actor)
+{
+    bool good;
+    for (int ms = 0; ms < REQUEST_MS; ms++) {
+        if (is_at_futex(actor->pid) ||
+            recv(actor->channel, &good, sizeof(good), MSG_PEEK | MSG_DONTWAIT) > 0)
+            return true;
+        usleep(1000);
+    }
+    return false;
+}
+
+void ga_actor_lost(struct ga_actor *actor)
+{
+    if (actor->pid > 0)
+        close(actor->channel);
+    actor->pid = -1;
+}
+
 void ga_actor_kill(struct ga_actor *actor)
 {
     if (actor->pid <= 0)
         return;
     kill(actor->pid, SIGKILL);
     waitpid(actor->pid, NULL, 0);
-    close(actor->channel);
-    actor->pid = -1;
+    ga_actor_lost(actor);
 }
 
 /* ---- victims ---- */
@@ -129,6 +164,15 @@ static void *run_thread(void *data)
     return NULL; /* what follows is the operation */
 }
 
+static __attribute__((noreturn)) void operate(ga_actor_fn *operation)
+{
+    ga_trace_me();
+    GA_CRASH_MARK();
+    operation();
+    GA_CRASH_MARK();
+    _exit(0);
+}
+
 static void run_victim(const struct victim *victim, bool by_thread)
 {
     pthread_t thread;
@@ -139,28 +183,52 @@ static void run_victim(const struct victim *victim, bool by_thread)
     }
     if (victim->before)
         victim->before();
-    ga_trace_me();
-    GA_CRASH_MARK();
-    victim->operation();
-    GA_CRASH_MARK();
-    _exit(0);
+    operate(victim->operation);
 }
 
 pid_t ga_actor_start_victim(const struct ga_crash_world *world, struct ga_account *account,
-                            ga_actor_fn *before, ga_actor_fn *operation, bool unattached,
-                            bool by_thread)
+                            ga_actor_fn *before, ga_actor_fn *operation, enum ga_victim_kind kind)
 {
+    bool attached = kind != GA_VICTIM_UNATTACHED;
     struct victim victim = {.before = before, .operation = operation};
     pid_t pid = fork();
     if (pid == 0) {
         become(world, account);
-        if (!unattached)
+        if (attached)
             ga_actor_attach();
-        if (!unattached && !ga_heap)
+        if (attached && !ga_heap)
             _exit(1);
-        run_victim(&victim, by_thread);
+        run_victim(&victim, kind == GA_VICTIM_THREAD);
     }
     return pid;
+}
+
+/* In the survivor. Only a parent can be asked to trace; so it forks one that forks the victim,
+ * which is the explorer's when that one has ended. */
+static void fork_victim(void)
+{
+    pid_t middle = fork();
+    if (middle == 0) {
+        pid_t pid = fork();
+        if (pid != 0) {
+            ga_account->forked = pid;
+            _exit(0);
+        }
+        while (getppid() != explorer)
+            usleep(50);
+        prctl(PR_SET_PDEATHSIG, SIGKILL);
+        ga_account->by_survivor = false;
+        operate(ga_account->operation);
+    }
+    waitpid(middle, NULL, 0);
+}
+
+pid_t ga_actor_fork_victim(struct ga_actor *survivor, struct ga_account *account,
+                           ga_actor_fn *operation)
+{
+    account->operation = operation;
+    account->forked = -1;
+    return ga_actor_do(survivor, fork_victim) ? account->forked : -1;
 }
 
 bool ga_actor_run(const struct ga_crash_world *world, struct ga_account *account,

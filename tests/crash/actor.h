@@ -23,15 +23,28 @@ bool ga_actor_start(struct ga_actor *actor, const struct ga_crash_world *world,
 bool ga_actor_do(struct ga_actor *actor, ga_actor_fn *function);
 bool ga_actor_begin(struct ga_actor *actor, ga_actor_fn *function);
 bool ga_actor_await(struct ga_actor *actor);
-/* Kill it. */
+/* Wait until what it has begun waits for the server, or is done. False if neither comes. */
+bool ga_actor_await_request(const struct ga_actor *actor);
+/* Kill it; or it was killed and waited for. */
 void ga_actor_kill(struct ga_actor *actor);
+void ga_actor_lost(struct ga_actor *actor);
 
-/* Start a process that attaches (unless unattached), does before, and then operation between two
- * marks, traced; by_thread: on a thread of its own, the second mark being its end. Returns its pid.
- */
+enum ga_victim_kind {
+    GA_VICTIM_ATTACHED = 0, /* the operation is a call */
+    GA_VICTIM_UNATTACHED,   /* the operation is attaching */
+    GA_VICTIM_THREAD,       /* the operation is the end of a thread */
+    GA_VICTIM_FORKED,       /* a child of the survivor: the operation is its first call */
+    GA_VICTIM_LIBRARY,      /* the operation makes the library's own thread do something */
+};
+
+/* Start a process of one of the first three kinds. It attaches, does before, and then operation
+ * between two marks, traced. Returns its pid. */
 pid_t ga_actor_start_victim(const struct ga_crash_world *world, struct ga_account *account,
-                            ga_actor_fn *before, ga_actor_fn *operation, bool unattached,
-                            bool by_thread);
+                            ga_actor_fn *before, ga_actor_fn *operation, enum ga_victim_kind kind);
+/* Have the survivor fork one that does operation, likewise. It is this process's child, which must
+ * be a subreaper. Returns its pid, or -1. */
+pid_t ga_actor_fork_victim(struct ga_actor *survivor, struct ga_account *account,
+                           ga_actor_fn *operation);
 
 /* Run the function in a process of its own, which attaches before and detaches after it. */
 bool ga_actor_run(const struct ga_crash_world *world, struct ga_account *account,

@@ -7,6 +7,7 @@
 #define SMALL  64u    /* 128 slots a span, two words */
 #define BIG    32768u /* a span each */
 #define LARGE  100000u
+#define HUGE   (2u << 20) /* never kept by a thread */
 #define NAME   "root"
 #define HANDED (ga_account->spare[0]) /* the object that another process allocated */
 
@@ -44,6 +45,11 @@ static void malloc_tiny(void)
 static void malloc_large(void)
 {
     x = goalloc_malloc(ga_heap, LARGE);
+}
+
+static void malloc_huge(void)
+{
+    x = goalloc_malloc(ga_heap, HUGE);
 }
 
 static void get_one(void)
@@ -92,9 +98,17 @@ static void hand_over_span(void)
         ga_account->spare[i] = many[i * 40];
 }
 
+static void hand_over_x_large(void)
+{
+    x = ga_actor_get(LARGE);
+    for (size_t i = 0; i < 4; i++)
+        ga_account->spare[i] = NULL;
+    ga_account->spare[0] = x;
+}
+
 static void free_handed(void)
 {
-    for (size_t i = 0; i < 4; i++)
+    for (size_t i = 0; i < 4 && ga_account->spare[i]; i++)
         ga_actor_put(ga_account->spare[i]);
 }
 
@@ -143,6 +157,12 @@ static void get_x_large(void)
 static void put_x(void)
 {
     ga_actor_put(x);
+}
+
+static void get_large_and_free(void)
+{
+    get_x_large();
+    put_x();
 }
 
 /* A class is looked at each time 1 MiB of its spans have become empty, and the second time gives
@@ -205,6 +225,43 @@ static void reuse_tiny(void)
 {
     for (size_t i = 0; i < 100; i++)
         (void)ga_actor_get_noscan(8);
+}
+
+static void reuse_large(void)
+{
+    get_many(2, LARGE);
+}
+
+/* ---- realloc ---- */
+
+static void grow_small(void)
+{
+    ga_account_leave(ga_account, x);
+    x = goalloc_realloc(ga_heap, x, 2 * SMALL);
+}
+
+/* One that will stay where it is. */
+static void resize_large(size_t bytes)
+{
+    if (goalloc_realloc(ga_heap, x, bytes) != x)
+        ga_account_complain(ga_account, "the object has moved");
+}
+
+static void grow_large(void)
+{
+    resize_large(3 * LARGE);
+}
+
+/* Of which the first half is to stay. */
+static void get_x_half_large(void)
+{
+    x = goalloc_malloc(ga_heap, LARGE);
+    ga_account_keep(ga_account, x, LARGE / 2);
+}
+
+static void shrink_large(void)
+{
+    resize_large(LARGE / 2);
 }
 
 /* ---- the rest ---- */
@@ -285,12 +342,6 @@ static void release(void)
     expect(goalloc_release(ga_heap, x));
 }
 
-static void grow_small(void)
-{
-    ga_account_leave(ga_account, x);
-    x = goalloc_realloc(ga_heap, x, 2 * SMALL);
-}
-
 const struct ga_client_scenario ga_client_scenarios[] = {
     {.name = "malloc tiny: in the block",
      .before = get_tiny,
@@ -354,6 +405,34 @@ const struct ga_client_scenario ga_client_scenarios[] = {
      .operation = malloc_large,
      .bytes = LARGE,
      .in_flight = true,
+     .twice = true},
+    {.name = "malloc large: a span that it kept",
+     .before = get_large_and_free,
+     .operation = malloc_large,
+     .bytes = LARGE,
+     .in_flight = true,
+     .twice = true},
+    {.name = "malloc large: a span that others freed",
+     .survivor = get_other,
+     .before = hand_over_x_large,
+     .meanwhile = free_handed,
+     .operation = malloc_large,
+     .bytes = LARGE,
+     .in_flight = true},
+    {.name = "malloc larger than is kept",
+     .before = get_one,
+     .operation = malloc_huge,
+     .bytes = HUGE,
+     .in_flight = true},
+    {.name = "realloc large: longer where it lies",
+     .before = get_x_large,
+     .operation = grow_large,
+     .bytes = LARGE,
+     .twice = true},
+    {.name = "realloc large: shorter where it lies",
+     .before = get_x_half_large,
+     .operation = shrink_large,
+     .bytes = LARGE,
      .twice = true},
     {.name = "realloc small",
      .before = get_x,
@@ -421,8 +500,74 @@ const struct ga_client_scenario ga_client_scenarios[] = {
      .meanwhile = hand_over_large,
      .operation = put_handed,
      .bytes = LARGE},
-    {.name = "thread exit", .before = get_all_sorts, .by_thread = true},
-    {.name = "attach", .operation = ga_actor_attach, .unattached = true},
+    {.name = "free remote: large | it reuses",
+     .survivor = get_other,
+     .before = get_other,
+     .meanwhile = hand_over_large,
+     .operation = put_handed,
+     .reuse = reuse_large,
+     .bytes = LARGE},
+    {.name = "thread exit", .before = get_all_sorts, .kind = GA_VICTIM_THREAD},
+    {.name = "attach", .operation = ga_actor_attach, .kind = GA_VICTIM_UNATTACHED},
+    {.name = "fork: the child's first malloc",
+     .kind = GA_VICTIM_FORKED,
+     .survivor = hand_over_small,
+     .operation = malloc_small,
+     .in_flight = true},
+    {.name = "fork: the child's first free | the parent reuses",
+     .kind = GA_VICTIM_FORKED,
+     .survivor = hand_over_small,
+     .operation = put_handed,
+     .reuse = reuse_small},
+    {.name = "grant: a span",
+     .kind = GA_VICTIM_LIBRARY,
+     .before = get_other,
+     .operation = malloc_small,
+     .function = "ga_grants_on_reply",
+     .in_flight = true,
+     .twice = true},
+    {.name = "grant: a large span",
+     .kind = GA_VICTIM_LIBRARY,
+     .before = get_other,
+     .operation = malloc_large,
+     .function = "ga_grants_on_reply",
+     .bytes = LARGE,
+     .in_flight = true,
+     .twice = true},
+    {.name = "grant: a span larger than is kept",
+     .kind = GA_VICTIM_LIBRARY,
+     .before = get_other,
+     .operation = malloc_huge,
+     .function = "ga_grants_on_reply",
+     .bytes = HUGE,
+     .in_flight = true,
+     .twice = true},
+    {.name = "reattach",
+     .kind = GA_VICTIM_LIBRARY,
+     .before = get_all_sorts,
+     .function = "ga_channel_revive",
+     .server_dies = true},
+    {.name = "reattach: a span is asked for",
+     .kind = GA_VICTIM_LIBRARY,
+     .before = get_other,
+     .operation = malloc_small,
+     .function = "ga_channel_revive",
+     .server_dies = true,
+     .in_flight = true},
+    {.name = "reattach: a large object is resized",
+     .kind = GA_VICTIM_LIBRARY,
+     .before = get_x_large,
+     .operation = grow_large,
+     .function = "ga_channel_revive",
+     .server_dies = true,
+     .bytes = LARGE},
+    {.name = "reattach: spans were returned",
+     .kind = GA_VICTIM_LIBRARY,
+     .before = get_big_and_free,
+     .operation = put_rest,
+     .function = "ga_channel_revive",
+     .server_dies = true,
+     .bytes = BIG},
     {.name = "detach", .before = get_all_sorts, .operation = detach},
     {.name = "publish", .before = get_x_unpublished, .operation = publish},
     {.name = "replace", .before = get_x_published, .operation = replace},

@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <unistd.h>
 
 #include "shm/size_class.h"
@@ -192,7 +193,9 @@ bool ga_exploration_open(struct ga_exploration *e, const struct ga_explore_optio
                          struct ga_explored *result)
 {
     *result = (struct ga_explored){0};
-    *e = (struct ga_exploration){.options = options, .result = result, .survivor = {.pid = -1}};
+    *e = (struct ga_exploration){
+        .options = options, .result = result, .survivor = {.pid = -1}, .victim = {.pid = -1}};
+    prctl(PR_SET_CHILD_SUBREAPER, 1); /* for the survivor's children */
     static struct ga_trace no_trace;
     e->trace = &no_trace;
     e->account = ga_account_new();
@@ -205,6 +208,7 @@ bool ga_exploration_open(struct ga_exploration *e, const struct ga_explore_optio
 void ga_exploration_close(struct ga_exploration *e)
 {
     ga_actor_kill(&e->survivor);
+    ga_actor_kill(&e->victim);
     ga_crash_world_fini(&e->world);
 }
 

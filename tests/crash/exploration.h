@@ -11,7 +11,8 @@ struct ga_exploration {
     struct ga_crash_world world;
     struct ga_account *account;
     struct ga_actor survivor;
-    size_t bytes; /* of the class that the scenario is about */
+    struct ga_actor victim; /* one that is told what to do */
+    size_t bytes;           /* of the class that the scenario is about */
     bool noscan;
     int in_flight_class;
     const struct ga_trace *trace; /* where faults are looked up */
@@ -45,15 +46,21 @@ void ga_exploration_set_class(struct ga_exploration *e, size_t bytes, bool nosca
 bool ga_exploration_judge(struct ga_exploration *e, uint32_t k);
 
 /* Carry the operation out and note what it does. The first run makes the tables that later ones
- * find made: the second is the one to go by; again: this is it. */
+ * find made: the second is the one to go by. */
 bool ga_exploration_record_client(struct ga_exploration *e,
-                                  const struct ga_client_scenario *scenario, bool again,
-                                  struct ga_trace *ret);
+                                  const struct ga_client_scenario *scenario, struct ga_trace *ret);
 /* Bring a new victim to point k. */
 bool ga_exploration_bring_client(struct ga_exploration *e,
                                  const struct ga_client_scenario *scenario,
                                  const struct ga_trace *trace, uint32_t k,
                                  struct ga_tracee *victim);
+
+/* Kill it. */
+void ga_exploration_kill_client(struct ga_exploration *e, const struct ga_tracee *victim);
+/* The same for one whose library's thread is to be killed at: bring it to the operation. */
+bool ga_exploration_begin_library(struct ga_exploration *e,
+                                  const struct ga_client_scenario *scenario,
+                                  struct ga_tracee *victim);
 
 /* The running server, traced and stopped, and where it has function. */
 bool ga_exploration_seize_server(struct ga_exploration *e, const char *function,

@@ -30,11 +30,21 @@ static bool begin_client(struct ga_exploration *e, const struct ga_client_scenar
         return false;
     if (scenario->survivor && !ga_actor_do(&e->survivor, scenario->survivor))
         return false;
-    pid_t pid = ga_actor_start_victim(&e->world, e->account, scenario->before, scenario->operation,
-                                      scenario->unattached, scenario->by_thread);
+    if (scenario->kind == GA_VICTIM_LIBRARY)
+        return ga_exploration_begin_library(e, scenario, victim);
+    pid_t pid = scenario->kind == GA_VICTIM_FORKED
+                    ? ga_actor_fork_victim(&e->survivor, e->account, scenario->operation)
+                    : ga_actor_start_victim(&e->world, e->account, scenario->before,
+                                            scenario->operation, scenario->kind);
     if (pid < 0 || !ga_trace_await_mark(victim, pid))
         return false;
     return !scenario->meanwhile || ga_actor_do(&e->survivor, scenario->meanwhile);
+}
+
+void ga_exploration_kill_client(struct ga_exploration *e, const struct ga_tracee *victim)
+{
+    ga_trace_kill(victim);
+    ga_actor_lost(&e->victim);
 }
 
 /* The survivor gives up what it has, so that the next run begins as this one did. */
@@ -45,25 +55,34 @@ static bool end_survivor(struct ga_exploration *e)
     return ga_actor_do(&e->survivor, free_survivors);
 }
 
-/* The first run makes the tables that later ones find made: the second is the one to go by. */
-bool ga_exploration_record_client(struct ga_exploration *e,
-                                  const struct ga_client_scenario *scenario, bool again,
-                                  struct ga_trace *ret)
+/* The operation from its beginning to its end; recorded, if ret. */
+static bool run_whole(struct ga_exploration *e, const struct ga_client_scenario *scenario,
+                      struct ga_trace *ret)
 {
     struct ga_tracee victim;
-    if (!again && !ga_exploration_record_client(e, scenario, true, ret))
-        return false;
-    ga_trace_free(ret);
-    bool good = begin_client(e, scenario, &victim) &&
-                ga_trace_record(&victim, false, ga_crash_world_changed, &e->world, ret);
+    bool library = scenario->kind == GA_VICTIM_LIBRARY;
+    bool good = begin_client(e, scenario, &victim);
+    if (good && ret)
+        good = ga_trace_record(&victim, library, ga_crash_world_changed, &e->world, ret);
+    else if (good && !library)
+        ga_trace_run_out(&victim);
     if (!good) {
         ga_exploration_give_up(e, "the operation cannot be carried out: %s", e->account->complaint);
         return false;
     }
-    e->trace = ret;
+    if (ret)
+        e->trace = ret;
+    ga_exploration_kill_client(e, &victim);
+    return ga_exploration_judge(e, ret ? ret->count : 0) && end_survivor(e);
+}
+
+bool ga_exploration_record_client(struct ga_exploration *e,
+                                  const struct ga_client_scenario *scenario, struct ga_trace *ret)
+{
+    if (!run_whole(e, scenario, NULL) || !run_whole(e, scenario, ret))
+        return false;
     e->result->ninstructions = ret->count;
-    ga_trace_kill(&victim);
-    return ga_exploration_judge(e, ret->count) && end_survivor(e);
+    return true;
 }
 
 bool ga_exploration_bring_client(struct ga_exploration *e,
@@ -79,7 +98,7 @@ bool ga_exploration_bring_client(struct ga_exploration *e,
             return true;
         }
         /* Another thread of the victim ran into a breakpoint: that is no run. */
-        ga_trace_kill(victim);
+        ga_exploration_kill_client(e, victim);
         uint32_t npoints = e->result->npoints;
         if (!ga_exploration_judge(e, k) || !end_survivor(e))
             return false;
@@ -96,9 +115,9 @@ void ga_explore_client(const struct ga_client_scenario *scenario,
     if (!ga_exploration_open(&e, options, ret))
         goto close;
     ga_exploration_set_class(&e, scenario->bytes, scenario->noscan, scenario->in_flight);
-    if (!ga_exploration_record_client(&e, scenario, false, &trace))
+    if (!ga_exploration_record_client(&e, scenario, &trace))
         goto close;
-    ret->npoints = 0;
+    ret->npoints = ret->in_flight = 0;
     struct ga_points points = ga_exploration_choose_points(&trace, false, options);
     for (uint32_t i = 0; i < points.count && !ret->failed; i++) {
         struct ga_tracee victim;
@@ -110,7 +129,7 @@ void ga_explore_client(const struct ga_client_scenario *scenario,
         }
         if (scenario->reuse && !ga_actor_do(&e.survivor, scenario->reuse))
             ga_exploration_give_up(&e, "k=%" PRIu32 ": the survivor does not answer", k);
-        ga_trace_kill(&victim);
+        ga_exploration_kill_client(&e, &victim);
         if (!ga_exploration_judge(&e, k) || !end_survivor(&e))
             break;
     }

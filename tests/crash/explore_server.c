@@ -18,7 +18,7 @@ bool ga_exploration_replace_server(struct ga_exploration *e, const struct ga_tra
 bool ga_exploration_seize_server(struct ga_exploration *e, const char *function,
                                  struct ga_tracee *server, uint64_t *ret_address)
 {
-    if (!ga_trace_seize(server, e->world.server))
+    if (!ga_trace_seize(server, e->world.server, e->world.server))
         return false;
     *ret_address = ga_trace_find_function(e->world.server, e->world.goallocd, function);
     return *ret_address != 0;
@@ -49,11 +49,14 @@ static bool begin_server(struct ga_exploration *e, const struct ga_server_scenar
     if (!ga_actor_start(driver, &e->world, e->account, false) ||
         !ga_actor_do(driver, scenario->before))
         return false;
-    if (scenario->adopts && scenario->fate == GA_DRIVER_FIRST) {
-        /* Stopped, so that this server does not hear of the death. */
+    /* Stopped, so that this server does not hear of the death, nor answer. */
+    if (scenario->adopts)
         kill(e->world.server, SIGSTOP);
+    if (scenario->adopts && scenario->fate == GA_DRIVER_FIRST)
         ga_actor_kill(driver);
-    }
+    if (scenario->adopts && scenario->operation &&
+        (!ga_actor_begin(driver, scenario->operation) || !ga_actor_await_request(driver)))
+        return false;
     if (scenario->adopts)
         return start_traced(e, scenario->function, server, &address) &&
                ga_trace_run_to(server, address);
@@ -148,7 +151,7 @@ void ga_explore_server(const struct ga_server_scenario *scenario,
         !run_server(&e, scenario, &trace, RECORD, 0))
         goto close;
     ret->ninstructions = trace.count;
-    ret->npoints = 0;
+    ret->npoints = ret->in_flight = 0;
     struct ga_points points = ga_exploration_choose_points(&trace, false, options);
     for (uint32_t i = 0; i < points.count; i++)
         if (!run_server(&e, scenario, &trace, KILL, points.k[i]))

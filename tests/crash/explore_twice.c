@@ -23,7 +23,7 @@ static bool run_twice(struct ga_exploration *e, const struct ga_client_scenario 
         ga_exploration_give_up(e, "the server cannot be traced");
         return false;
     }
-    ga_trace_kill(&victim);
+    ga_exploration_kill_client(e, &victim);
     if (!ga_trace_run_to(&server, address)) {
         ga_exploration_give_up(e, "k=%" PRIu32 ": the server hears nothing of the death", k1);
         return false;
@@ -59,18 +59,18 @@ void ga_explore_twice(const struct ga_client_scenario *scenario,
     if (!ga_exploration_open(&e, options, ret))
         goto close;
     ga_exploration_set_class(&e, scenario->bytes, scenario->noscan, scenario->in_flight);
-    if (!ga_exploration_record_client(&e, scenario, false, &first))
+    if (!ga_exploration_record_client(&e, scenario, &first))
         goto close;
-    ret->npoints = 0;
+    ret->npoints = ret->in_flight = 0;
     /* Where only some are wanted: some of both. */
     struct ga_explore_options some = *options;
-    some.points = options->points ? 4 : 0;
+    some.points = options->points ? 2 : 0;
     struct ga_points points = ga_exploration_choose_points(&first, true, &some);
     for (uint32_t i = 0; i < points.count && !ret->failed; i++) {
         struct ga_trace second = {0};
         if (!run_twice(&e, scenario, &first, points.k[i], &second, true, 0))
             break;
-        some.points = options->points ? (options->points + 3) / 4 : TWICE_MAX;
+        some.points = options->points ? (options->points + 1) / 2 : TWICE_MAX;
         some.seed = options->seed + i; /* others each time */
         struct ga_points seconds = ga_exploration_choose_points(&second, true, &some);
         for (uint32_t j = 0; j < seconds.count; j++)

@@ -14,15 +14,15 @@ claim: A before the cache word~shm/slot.c~s/(    ga_store_release\(&mcache->clas
 claim: where last~shm/slot.c~s/(    ga_store_release\(where, ga_where_next[^\n]*\n)(.*?)(    return slots;\n)/$2$1$3/s~malloc small: claim a word
 free remote: telling after F~shm/slot.c~s/(    if \(me\)\n        ga_store_release\(&view->mcaches\[me\]\.telling, slot->page\);\n)(.*?)(    if \(freed && tell\))/$2$1$3/s~free remote: the last one, of nobody
 free remote: telling cleared before the news~shm/slot.c~s/(    if \(freed && tell\)\n        ga_slot_tell\(view, slot->page\);\n)(    if \(me\)\n        ga_store_release\(&view->mcaches\[me\]\.telling, 0\);\n)/$2$1/~free remote: the last one, of nobody
-recovery: telling forgotten~server/lease.c~s/telling != 0 && telling < heap->npages_committed/telling > UINT32_MAX/~free remote: the last one, of nobody
-recovery: claimed words forgotten~server/lease.c~s/        unclaim\(heap, mcache, \(ga_span_class\)c\);\n/        if (c == GA_SPAN_CLASS_TINY)\n            unclaim(heap, mcache, (ga_span_class)c);\n/~malloc small: claimed word
+recovery: telling forgotten~server/recover.c~s/telling != 0 && telling < heap->npages_committed/telling > UINT32_MAX/~free remote: the last one, of nobody
+recovery: claimed words forgotten~server/recover.c~s/        unclaim\(heap, mcache, \(ga_span_class\)c\);\n/        if (c == GA_SPAN_CLASS_TINY)\n            unclaim(heap, mcache, (ga_span_class)c);\n/~malloc small: claimed word
 unclaim: the cache word before A~shm/slot.c~s/(    if \(cache != 0\) \{\n)(        _Atomic uint64_t \*a = ga_view_a\(view, page, word\);)/    ga_store_release(&mcache->classes[span_class].cache, 0);\n$1$2/~malloc small: claimed word || recovery
 tiny: adopted before it is named~shm/tiny.c~s/(        ga_store_release\(tiny, next\);\n)(        ga_fetch_or_seq_cst[^\n]*\n)/$2$1/~malloc tiny: next block
 tiny: left, and then given back~shm/tiny.c~s/    if \(ga_tiny_page\(tiny\) != 0\) \{\n/    ga_store_release(&view->mcaches[mcache].tiny, 0);\n    if (ga_tiny_page(tiny) != 0) {\n/~malloc tiny: in the block || recovery
 span: the first entry first~server/mheap.c~s/(    for \(uint64_t i = 1; i < npages; i\+\+\) \{\n        uint32_t field.*?\n    \}\n)(.*?GA_ENTRY_FIRST\)\);\n)/$2$1/s~server: grant a large span
 adoption: an owner gone, its holder left~server/lease.c~s/        if \(ga_holder_id\(holder\) != 0\)\n            clear_holder\(heap, page\);\n//~server: death of a client
-client: its entry free before its mcaches~server/clients.c~s/(    struct ga_client_record \*record = &heap->client_records\[client\];\n)(    while \(record->first_mcache\))/$1    ga_store_release(&heap->clients[client].state, GA_CLIENT_FREE);\n$2/~server: death of a client
-large: a grant nobody took stays~server/lease.c~s/        if \(ga_slot_count_used\(&heap->view, page, 1\) == 0\)/        if (ga_slot_large_is_freed(&heap->view, page))/~malloc large
+client: its entry free before its mcaches~server/recover.c~s/(    const struct ga_client_record \*record = &heap->client_records\[client\];\n)(    while \(record->first_mcache\))/$1    ga_store_release(&heap->clients[client].state, GA_CLIENT_FREE);\n$2/~server: death of a client
+large: a grant nobody took stays~server/recover.c~s/        if \(ga_slot_count_used\(&heap->view, page, 1\) == 0\)/        if (ga_slot_large_is_freed(&heap->view, page))/~grant: a span larger than is kept
 EOF
 }
 

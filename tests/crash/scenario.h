@@ -18,10 +18,11 @@ struct ga_client_scenario {
     ga_actor_fn *reuse;     /* the survivor takes what it can get, before the death is noticed */
     size_t bytes;           /* of the objects that it is about; 0: of 64 */
     bool noscan;
-    bool in_flight;  /* one such object may be on its way to its caller */
-    bool unattached; /* the operation is attaching */
-    bool by_thread;  /* the operation is the end of a thread */
-    bool twice;      /* the server is killed too, while it recovers what the victim has left */
+    bool in_flight; /* one such object may be on its way to its caller */
+    enum ga_victim_kind kind;
+    const char *function; /* GA_VICTIM_LIBRARY: of the library, with whose beginning it begins */
+    bool server_dies;     /* the same: while the victim waits for it, and the next one serves */
+    bool twice;           /* the server is killed too, while it recovers what the victim has left */
 };
 
 enum ga_driver_fate {
@@ -38,7 +39,7 @@ struct ga_server_scenario {
     ga_actor_fn *operation; /* of the driver, which leads there */
     ga_actor_fn *after;     /* of the driver, if it lives, when the next server serves */
     bool fresh;             /* on a new heap each time */
-    bool adopts;            /* the server dies once before, and the next one is the victim */
+    bool adopts;            /* a server dies over the operation, and the next one is the victim */
     enum ga_driver_fate fate;
     size_t bytes; /* as above */
     bool noscan;

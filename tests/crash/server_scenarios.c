@@ -114,6 +114,35 @@ static void get_all_sorts(void)
     (void)goalloc_replace(ga_heap, NAME, many[12], &old);
 }
 
+static void get_large(void)
+{
+    x = ga_actor_get(LARGE);
+}
+
+/* Of which the first half is to stay. */
+static void get_half_large(void)
+{
+    x = goalloc_malloc(ga_heap, LARGE);
+    ga_account_keep(ga_account, x, LARGE / 2);
+}
+
+/* It will stay where it is. */
+static void resize(size_t bytes)
+{
+    if (goalloc_realloc(ga_heap, x, bytes) != x)
+        ga_account_complain(ga_account, "the object has moved");
+}
+
+static void grow(void)
+{
+    resize(3 * LARGE);
+}
+
+static void shrink(void)
+{
+    resize(LARGE / 2);
+}
+
 static void leave_large(void)
 {
     ga_account->spare[0] = ga_actor_get(LARGE);
@@ -276,6 +305,18 @@ const struct ga_server_scenario ga_server_scenarios[] = {
      .operation = put_big,
      .after = go_on,
      .bytes = BIG},
+    {.name = "server: a large object longer",
+     .before = get_large,
+     .function = "ga_heap_large_resize",
+     .operation = grow,
+     .after = go_on,
+     .bytes = LARGE},
+    {.name = "server: a large object shorter",
+     .before = get_half_large,
+     .function = "ga_heap_large_resize",
+     .operation = shrink,
+     .after = go_on,
+     .bytes = LARGE},
     {.name = "server: end of a large span",
      .ancestor = leave_large,
      .before = get_one,
@@ -332,5 +373,24 @@ const struct ga_server_scenario ga_server_scenarios[] = {
      .function = "ga_heap_adopt",
      .adopts = true,
      .fate = GA_DRIVER_FIRST},
+    {.name = "server: a client comes back",
+     .before = get_all_sorts,
+     .function = "ga_handle_reattach",
+     .after = go_on,
+     .adopts = true},
+    {.name = "server: a client asks again",
+     .before = get_one,
+     .function = "ga_heap_lease",
+     .operation = try_small,
+     .after = go_on,
+     .adopts = true,
+     .bytes = 128},
+    {.name = "server: a client has returned spans",
+     .before = get_big,
+     .function = "ga_heap_collect_returned",
+     .operation = put_big,
+     .after = go_on,
+     .adopts = true,
+     .bytes = BIG},
 };
 const size_t ga_nserver_scenarios = sizeof(ga_server_scenarios) / sizeof(ga_server_scenarios[0]);

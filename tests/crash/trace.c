@@ -83,12 +83,12 @@ bool ga_trace_await_mark(struct ga_tracee *tracee, pid_t pid)
     }
 }
 
-bool ga_trace_seize(struct ga_tracee *tracee, pid_t pid)
+bool ga_trace_seize(struct ga_tracee *tracee, pid_t pid, pid_t tid)
 {
     int status;
-    *tracee = (struct ga_tracee){.pid = pid, .tid = pid};
-    return ptrace(PTRACE_SEIZE, pid, NULL, PTRACE_O_EXITKILL) == 0 &&
-           ptrace(PTRACE_INTERRUPT, pid, NULL, NULL) == 0 && waitpid(pid, &status, __WALL) == pid &&
+    *tracee = (struct ga_tracee){.pid = pid, .tid = tid};
+    return ptrace(PTRACE_SEIZE, tid, NULL, PTRACE_O_EXITKILL) == 0 &&
+           ptrace(PTRACE_INTERRUPT, tid, NULL, NULL) == 0 && waitpid(tid, &status, __WALL) == tid &&
            WIFSTOPPED(status);
 }
 
@@ -131,6 +131,11 @@ static enum ga_stop go_on(const struct ga_tracee *tracee, enum __ptrace_request 
             return is_kernel_trap(tracee->tid) ? GA_STOP_BREAK : GA_STOP_STEP;
         signal_number = status >> 16 ? 0 : WSTOPSIG(status);
     }
+}
+
+void ga_trace_run_out(const struct ga_tracee *tracee)
+{
+    (void)go_on(tracee, PTRACE_CONT, 0);
 }
 
 enum ga_stop ga_trace_step(const struct ga_tracee *tracee)
@@ -182,6 +187,13 @@ static bool add(struct ga_trace *trace, uint64_t rip)
     return true;
 }
 
+/* Whether the next instruction is a system call. */
+static bool is_call(pid_t tid, uint64_t rip)
+{
+    return (peek(tid, rip) & 0xffff) == SYSCALL_OPCODE;
+}
+
+/* Whether the next instruction, a system call, waits for events. */
 static bool is_wait(pid_t tid)
 {
     long number = ptrace(PTRACE_PEEKUSER, tid, offsetof(struct user_regs_struct, rax), NULL);
@@ -227,14 +239,14 @@ static bool count_times(struct ga_trace *trace)
     return true;
 }
 
-static bool record(const struct ga_tracee *tracee, bool until_wait, bool (*changed)(void *data),
-                   void *data, struct ga_trace *ret)
+static bool record(const struct ga_tracee *tracee, bool (*changed)(void *data), void *data,
+                   struct ga_trace *ret)
 {
     (void)changed(data);
     while (ret->count < RECORD_MAX) {
         uint64_t rip = get_rip(tracee->tid);
-        bool call = (peek(tracee->tid, rip) & 0xffff) == SYSCALL_OPCODE;
-        if (call && until_wait && is_wait(tracee->tid))
+        bool call = is_call(tracee->tid, rip);
+        if (call && ret->until_wait && is_wait(tracee->tid))
             return true;
         enum ga_stop stop = ga_trace_step(tracee);
         if (stop == GA_STOP_BREAK)
@@ -251,8 +263,8 @@ static bool record(const struct ga_tracee *tracee, bool until_wait, bool (*chang
 bool ga_trace_record(const struct ga_tracee *tracee, bool until_wait, bool (*changed)(void *data),
                      void *data, struct ga_trace *ret)
 {
-    *ret = (struct ga_trace){0};
-    return record(tracee, until_wait, changed, data, ret) && count_times(ret);
+    *ret = (struct ga_trace){.until_wait = until_wait};
+    return record(tracee, changed, data, ret) && count_times(ret);
 }
 
 void ga_trace_free(struct ga_trace *trace)
@@ -310,10 +322,13 @@ bool ga_trace_go_to(const struct ga_tracee *tracee, const struct ga_trace *trace
         }
     }
     for (; at < k; at++) {
+        uint64_t rip = trace->until_wait ? get_rip(tracee->tid) : 0;
+        if (rip && is_call(tracee->tid, rip) && is_wait(tracee->tid))
+            break; /* a shorter way: it would wait for good */
         enum ga_stop stop = ga_trace_step(tracee);
         if (stop != GA_STOP_STEP)
             return stop == GA_STOP_BREAK || at + 1 >= trace->count;
     }
-    *ret_drifted = k < trace->count && get_rip(tracee->tid) != trace->rip[k];
+    *ret_drifted = at < k || (k < trace->count && get_rip(tracee->tid) != trace->rip[k]);
     return true;
 }

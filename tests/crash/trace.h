@@ -29,6 +29,7 @@ struct ga_trace {
     uint8_t *event;  /* it is a system call, or changes shared memory */
     uint32_t count;  /* instructions; after so many the operation has ended */
     uint32_t capacity;
+    bool until_wait; /* it ends where the thread waits for events */
 };
 
 /* Whether tracing is allowed here. */
@@ -38,13 +39,15 @@ bool ga_trace_is_allowed(void);
 void ga_trace_me(void);
 /* Wait until the child, or a thread of it, is at its first mark. False if it ended before. */
 bool ga_trace_await_mark(struct ga_tracee *tracee, pid_t pid);
-/* Begin to trace a running process; it is stopped afterwards. */
-bool ga_trace_seize(struct ga_tracee *tracee, pid_t pid);
+/* Begin to trace thread tid of a running process; it is stopped afterwards. */
+bool ga_trace_seize(struct ga_tracee *tracee, pid_t pid, pid_t tid);
 /* Let it go, untraced. */
 void ga_trace_let_go(const struct ga_tracee *tracee);
 /* Wait until the stopped process, let run, comes to address; false if it ends, or is silent for
  * long. */
 bool ga_trace_run_to(const struct ga_tracee *tracee, uint64_t address);
+/* Let it run to its next mark, or its end. */
+void ga_trace_run_out(const struct ga_tracee *tracee);
 /* Kill the process and wait for its end. */
 void ga_trace_kill(const struct ga_tracee *tracee);
 
