@@ -27,6 +27,9 @@ struct ga_ctl {
     bool recount;    /* count the objects themselves too */
     uint32_t client; /* of one client alone, 0 = of the heap */
     struct ga_span_filter filter;
+    const char *file; /* to write to */
+    bool quiet;       /* no progress, no summary */
+    bool verbose;     /* say how it is done */
 };
 
 #define GA_CTL_FAULTS 1
@@ -42,6 +45,8 @@ int ga_ctl_spans(const struct ga_ctl *ctl);
 int ga_ctl_clients(const struct ga_ctl *ctl);
 int ga_ctl_users(const struct ga_ctl *ctl);
 int ga_ctl_roots(const struct ga_ctl *ctl);
+/* Returns -EBUSY where clients, or a server, hold it up. */
+int ga_ctl_snapshot(const struct ga_ctl *ctl);
 /* Returns GA_CTL_FAULTS where the heap has faults. */
 int ga_ctl_check(const struct ga_ctl *ctl);
 

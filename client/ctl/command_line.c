@@ -14,18 +14,23 @@
 #include "shm/size_class.h"
 
 static const struct ga_command commands[] = {
-    {"status", "the heap at a glance: server, addresses, memory, who uses it", ga_ctl_status, NULL},
-    {"stats", "what was allocated and freed, in all and by size class", ga_ctl_stats, NULL},
-    {"classes", "the size classes: slots, what they waste, how they are used", ga_ctl_classes,
-     NULL},
-    {"arenas", "the heap's address space, 64 MiB by 64 MiB", ga_ctl_arenas, NULL},
-    {"spans", "every span in use: where, what size, how full, whose", ga_ctl_spans, NULL},
-    {"clients", "the attached processes, what they hold and what they did", ga_ctl_clients, NULL},
-    {"users", "what each user has, and may have; not with --shm", ga_ctl_users, NULL},
-    {"roots", "the objects published under a name", ga_ctl_roots, NULL},
-    {"check", "look for faults: every table and word against each other", ga_ctl_check, NULL},
-    {"destroy", "NAME: remove a heap whose server is dead", NULL, ga_ctl_destroy},
-    {"help", "this text", NULL, NULL},
+    {"status", "the heap at a glance: server, addresses, memory, who uses it", ga_ctl_status, NULL,
+     false},
+    {"stats", "what was allocated and freed, in all and by size class", ga_ctl_stats, NULL, false},
+    {"classes", "the size classes: slots, what they waste, how they are used", ga_ctl_classes, NULL,
+     false},
+    {"arenas", "the heap's address space, 64 MiB by 64 MiB", ga_ctl_arenas, NULL, false},
+    {"spans", "every span in use: where, what size, how full, whose", ga_ctl_spans, NULL, false},
+    {"clients", "the attached processes, what they hold and what they did", ga_ctl_clients, NULL,
+     false},
+    {"users", "what each user has, and may have; not with --shm", ga_ctl_users, NULL, false},
+    {"roots", "the objects published under a name", ga_ctl_roots, NULL, false},
+    {"check", "look for faults: every table and word against each other", ga_ctl_check, NULL,
+     false},
+    {"snapshot", "FILE: write the heap to a file; nobody may be attached", ga_ctl_snapshot, NULL,
+     true},
+    {"destroy", "NAME: remove a heap whose server is dead", NULL, ga_ctl_destroy, false},
+    {"help", "this text", NULL, NULL, false},
 };
 #define NCOMMANDS (sizeof(commands) / sizeof(commands[0]))
 
@@ -45,6 +50,8 @@ enum option_id {
     OPTION_LARGE,
     OPTION_LEASED,
     OPTION_LIMIT,
+    OPTION_QUIET,
+    OPTION_VERBOSE,
     OPTION_HELP,
     OPTION_VERSION,
     NOPTIONS,
@@ -76,6 +83,8 @@ static const struct option {
     [OPTION_LARGE] = {"--large", NULL, "spans", "those of large objects"},
     [OPTION_LEASED] = {"--leased", NULL, "spans", "those that an mcache allocates from"},
     [OPTION_LIMIT] = {"--limit", "N", "spans", "no more than N"},
+    [OPTION_QUIET] = {"--quiet", NULL, "snapshot", "say nothing where all goes well"},
+    [OPTION_VERBOSE] = {"--verbose", NULL, "snapshot", "say how the file is written"},
     [OPTION_HELP] = {"--help", NULL, NULL, "show this text"},
     [OPTION_VERSION] = {"--version", NULL, NULL, "show the version"},
 };
@@ -111,7 +120,8 @@ void ga_command_line_help(void)
         }
     }
     fputs("\nexit status: 0 done, 1 the heap cannot be reached or read, or the server failed,\n"
-          "2 wrong usage, 3 not destroyed because a server lives, 4 check found faults\n",
+          "2 wrong usage, 3 not destroyed because a server lives, or no snapshot because\n"
+          "of clients, 4 check found faults\n",
           stdout);
 }
 
@@ -228,6 +238,12 @@ static int apply_option(const struct option *option, const char *value, struct g
     case OPTION_ALL:
         request->all = true;
         return 0;
+    case OPTION_QUIET:
+        request->quiet = true;
+        return 0;
+    case OPTION_VERBOSE:
+        request->verbose = true;
+        return 0;
     case OPTION_HELP:
         request->help = true;
         return 0;
@@ -278,6 +294,10 @@ static int read_command(const char *word, struct ga_request *request)
 {
     if (request->command && request->command->run_on_name && !request->name) {
         request->name = word;
+        return 0;
+    }
+    if (request->command && request->command->takes_file && !request->file) {
+        request->file = word;
         return 0;
     }
     if (request->command) {
@@ -339,6 +359,10 @@ static int check(const struct ga_request *request, const struct option *bound)
     }
     if (request->command->run_on_name && !request->name && !request->shm) {
         fprintf(stderr, "goallocctl: '%s' needs the name of a heap\n", request->command->name);
+        return -EINVAL;
+    }
+    if (request->command->takes_file && !request->file) {
+        fprintf(stderr, "goallocctl: '%s' needs the name of a file\n", request->command->name);
         return -EINVAL;
     }
     int err = check_names(request);

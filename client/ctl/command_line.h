@@ -10,17 +10,21 @@ struct ga_command {
     const char *summary;
     int (*run)(const struct ga_ctl *ctl); /* NULL: one that needs no source */
     int (*run_on_name)(const char *name); /* NULL, or it takes the name of a heap */
+    bool takes_file;                      /* run needs one */
 };
 
 struct ga_request {
     const struct ga_command *command; /* NULL with --help and --version */
     const char *name;                 /* of the heap to destroy */
+    const char *file;                 /* to write */
     const char *socket;               /* NULL = the default */
     const char *shm;                  /* the heap to read from shared memory, or NULL */
     bool json;
     bool all;
     bool recount;
     uint64_t client; /* 0 = none */
+    bool quiet;
+    bool verbose;
     struct ga_span_filter filter;
     bool help;
     bool version;

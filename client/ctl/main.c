@@ -48,7 +48,10 @@ static int run(const struct ga_request *request)
                          .all = request->all,
                          .recount = request->recount || request->shm,
                          .client = (uint32_t)request->client,
-                         .filter = request->filter};
+                         .filter = request->filter,
+                         .file = request->file,
+                         .quiet = request->quiet,
+                         .verbose = request->verbose};
     int err = request->shm ? open_shm(request->shm, request->json, &ctl.source)
                            : open_socket(request->socket, socket, &ctl.source);
     if (err < 0)
@@ -57,6 +60,8 @@ static int run(const struct ga_request *request)
     ga_source_close(&ctl.source);
     if (err == GA_CTL_FAULTS)
         return EXIT_FAULTS;
+    if (err == -EBUSY)
+        return EXIT_BUSY;
     return err < 0 ? EXIT_FAILED : EXIT_OK;
 }
 

@@ -55,6 +55,8 @@ void ga_connection_close(struct ga_connection *connection)
         return;
     connection->closing = true;
     ga_waiters_forget_all(&connection->server->waiters, connection);
+    if (connection->server->quiet_for == connection)
+        connection->server->quiet_for = NULL;
     if (connection->attachment)
         connection->attachment->connection = NULL;
     connection->attachment = NULL;
@@ -290,7 +292,7 @@ void ga_connection_expire(struct ga_connection *connection, uint64_t now_ms)
 static int begin(struct ga_connection *connection, uv_stream_t *listening)
 {
     uv_stream_t *stream = (uv_stream_t *)&connection->handle;
-    uv_os_fd_t fd;
+    uv_os_fd_t fd = -1;
     int r = uv_accept(listening, stream);
     if (r == 0)
         r = uv_fileno((uv_handle_t *)stream, &fd);

@@ -79,6 +79,7 @@ static const struct route routes[] = {
     {GOALLOC__V1__ENVELOPE__BODY_LIST_ROOTS, REQUEST, NEEDS_HELLO, ga_handle_list_roots},
     {GOALLOC__V1__ENVELOPE__BODY_LIST_ARENAS, REQUEST, NEEDS_HELLO, ga_handle_list_arenas},
     {GOALLOC__V1__ENVELOPE__BODY_SYNC, REQUEST, NEEDS_HELLO, ga_handle_sync},
+    {GOALLOC__V1__ENVELOPE__BODY_QUIESCE, REQUEST, NEEDS_HELLO, ga_handle_quiesce},
     {GOALLOC__V1__ENVELOPE__BODY_STOP_WAITING, NOTE, NEEDS_HELLO, ga_handle_stop_waiting},
     {GOALLOC__V1__ENVELOPE__BODY_RETURN_SPANS, NOTE, NEEDS_ATTACH, ga_handle_return},
     {GOALLOC__V1__ENVELOPE__BODY_LARGE_FREE, NOTE, NEEDS_ATTACH, ga_handle_large_free},

@@ -30,6 +30,9 @@ ga_handler ga_handle_get_status, ga_handle_list_spans, ga_handle_list_clients,
 /* dispatch_stats.c */
 ga_handler ga_handle_get_stats, ga_handle_get_client_stats;
 
+/* dispatch_quiet.c */
+ga_handler ga_handle_quiesce;
+
 /* Answer request id that the heap has no memory left, and whose limit that is: dispatch_heap.c. */
 void ga_fail_for_memory(struct ga_connection *connection, uint64_t id);
 /* Answer request id that a quota is used up, and which: dispatch_heap.c. */

@@ -113,6 +113,14 @@ void ga_handle_attach(struct ga_connection *connection, const Goalloc__V1__Envel
         ga_reply_failure(connection, message->id, -EBUSY, "this connection is attached already");
         return;
     }
+    const struct ga_connection *copier = connection->server->quiet_for;
+    if (copier) {
+        ga_reply_failure(connection, message->id, -EBUSY,
+                         "process %" PRIu32
+                         " takes a snapshot of the heap: attach again when it is done",
+                         copier->peer.pid);
+        return;
+    }
     uint32_t pid = connection->peer.pid;
     if (ga_attachment_count(connection->server, pid) >= GA_PROCESS_ATTACHMENTS_MAX) {
         ga_reply_failure(connection, message->id, -EAGAIN,

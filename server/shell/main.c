@@ -79,7 +79,7 @@ close_world:
     if (r == 0)
         ga_log(GA_LOG_INFO,
                world.keep ? "heap '%s' is kept for the next start" : "heap '%s' has ended",
-               options->name);
+               world.name);
     return r;
 }
 

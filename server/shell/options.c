@@ -56,6 +56,8 @@ static const char usage[] =
     "                     has gone; the name is user-UID if none is given\n"
     "  --replace          remove the heap of this name that another server left, and\n"
     "                     start anew\n"
+    "  --restore FILE     begin with the heap that 'goallocctl snapshot' wrote to\n"
+    "                     FILE, under its name if none is given\n"
     "  --config FILE      read options from FILE first: lines such as limit = 512M;\n"
     "                     for those without a value, yes or no\n"
     "  --ready-fd FD      write \"READY\" and a newline to FD once the socket accepts\n"
@@ -81,6 +83,7 @@ enum option_id {
     OPTION_EPHEMERAL,
     OPTION_PRIVATE,
     OPTION_REPLACE,
+    OPTION_RESTORE,
     OPTION_CONFIG,
     OPTION_READY_FD,
     OPTION_LOG_LEVEL,
@@ -103,6 +106,7 @@ static const struct option long_options[] = {
     {"ephemeral", no_argument, NULL, OPTION_EPHEMERAL},
     {"private", no_argument, NULL, OPTION_PRIVATE},
     {"replace", no_argument, NULL, OPTION_REPLACE},
+    {"restore", required_argument, NULL, OPTION_RESTORE},
     {"config", required_argument, NULL, OPTION_CONFIG},
     {"ready-fd", required_argument, NULL, OPTION_READY_FD},
     {"log-level", required_argument, NULL, OPTION_LOG_LEVEL},
@@ -294,6 +298,9 @@ static int set_option(int id, const char *value, struct ga_options *options)
     case OPTION_REPLACE:
         options->replace = true;
         return 0;
+    case OPTION_RESTORE:
+        options->restore_path = value;
+        return value[0] ? 0 : bad("restore", value, "the path of a snapshot");
     case OPTION_CONFIG:
         return 0; /* it was read before */
     case OPTION_READY_FD:
@@ -320,7 +327,7 @@ static const char *default_name(const struct ga_options *options)
 
 static int check_together(struct ga_options *options)
 {
-    if (!options->name)
+    if (!options->name && (!options->restore_path || options->is_private))
         options->name = default_name(options);
     char reserve[GA_SIZE_TEXT_BYTES];
     char limit[GA_SIZE_TEXT_BYTES];
@@ -353,8 +360,8 @@ static int not_understood(int answer, char *argument)
 
 /* ---- the file of options ---- */
 
-/* What a file may say: what --replace does should not happen at each start, and the rest is about
- * one start. */
+/* What a file may say: what --replace and --restore do should not happen at each start, and the
+ * rest is about one start. */
 static const struct config_key {
     const char *key;
     enum option_id id;

@@ -16,15 +16,16 @@
 #define GA_LIMIT_MIN (UINT64_C(1) << 20)
 
 struct ga_options {
-    const char *name;
+    const char *name; /* NULL = that of the snapshot */
     char socket_path[GA_SOCKET_PATH_BYTES];
     uint64_t limit_bytes; /* 0 = as much as the reserve */
     uint64_t reserve_bytes;
     uint64_t base; /* 0 = the first window that is free */
     bool reserve_given;
-    bool replace;    /* remove the heap of this name that a dead server left */
-    bool ephemeral;  /* remove the heap at the end */
-    bool is_private; /* end when the last client has gone */
+    const char *restore_path; /* the snapshot to begin with; NULL = none */
+    bool replace;             /* remove the heap of this name that a dead server left */
+    bool ephemeral;           /* remove the heap at the end */
+    bool is_private;          /* end when the last client has gone */
     struct ga_access access;
     struct ga_amounts user_quota;
     struct ga_amounts client_quota;

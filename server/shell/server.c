@@ -66,10 +66,17 @@ static void end_if_damaged(struct ga_server *server)
     end(server);
 }
 
+/* Not while the heap is copied: what is there to be swept then was freed by who is not attached. */
+static void sweep(struct ga_server *server)
+{
+    if (!server->quiet_for)
+        ga_heap_sweep_pending(server->heap);
+}
+
 static void on_sweep_timer(uv_timer_t *timer)
 {
     struct ga_server *server = timer->data;
-    ga_heap_sweep_pending(server->heap);
+    sweep(server);
     ga_quarantine_look(server);
     end_if_damaged(server);
     uint64_t now_ms = ga_world_now_ms();
@@ -94,7 +101,7 @@ static void on_after_reading(uv_check_t *check)
     server->turn++;
     if (server->sweep_wanted) {
         server->sweep_wanted = false;
-        ga_heap_sweep_pending(server->heap);
+        sweep(server);
     }
     if (server->world->reclaim_wanted) {
         server->world->reclaim_wanted = false;

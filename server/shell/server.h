@@ -38,6 +38,7 @@ struct ga_server {
     struct ga_connection *connections; /* a list, those that are closing included */
     struct ga_attachment *attachments; /* likewise */
     struct ga_waiters waiters;         /* for roots */
+    struct ga_connection *quiet_for;   /* while it copies the heap nothing changes; NULL = nobody */
     bool is_private;                   /* it ends when nobody is there */
     bool sweep_wanted;                 /* somebody freed a large object: once, after reading */
     bool ending;

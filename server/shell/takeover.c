@@ -14,35 +14,37 @@
 #include "server/shell/size_text.h"
 #include "shm/atomic.h"
 
-static int cannot_adopt(const struct ga_world *world, int err, const char *why)
+int ga_takeover_refuse(const struct ga_world *world, int err, const char *why)
 {
-    ga_log(GA_LOG_ERROR,
-           "heap '%s' cannot be taken over: %s; 'goallocd --name %s --replace' removes it and "
-           "starts anew",
-           world->name, why, world->name);
+    if (world->options->restore_path)
+        ga_log(GA_LOG_ERROR, "%s cannot be restored: %s", world->options->restore_path, why);
+    else
+        ga_log(GA_LOG_ERROR,
+               "heap '%s' cannot be taken over: %s; 'goallocd --name %s --replace' removes it and "
+               "starts anew",
+               world->name, why, world->name);
     return err;
 }
 
-/* The heap has the address and the reserve that it has, whatever is asked for now. */
-static int check_wishes(struct ga_world *world, const struct ga_options *options,
-                        const struct ga_neighbour *old)
+int ga_takeover_check_wishes(struct ga_world *world, const struct ga_options *options,
+                             const struct ga_neighbour *old)
 {
     char text[GA_SIZE_TEXT_BYTES];
     char why[128];
     if (options->base != 0 && options->base != old->base) {
         snprintf(why, sizeof(why), "it lies at 0x%" PRIx64 ", and not where --base says",
                  old->base);
-        return cannot_adopt(world, -EINVAL, why);
+        return ga_takeover_refuse(world, -EINVAL, why);
     }
     if (options->reserve_given && options->reserve_bytes != old->reserve_bytes) {
         snprintf(why, sizeof(why), "its reserve is %s, and not what --reserve says",
                  ga_size_format(old->reserve_bytes, text));
-        return cannot_adopt(world, -EINVAL, why);
+        return ga_takeover_refuse(world, -EINVAL, why);
     }
     if (options->limit_bytes > old->reserve_bytes) {
         snprintf(why, sizeof(why), "its reserve is %s, less than --limit",
                  ga_size_format(old->reserve_bytes, text));
-        return cannot_adopt(world, -EINVAL, why);
+        return ga_takeover_refuse(world, -EINVAL, why);
     }
     world->base = old->base;
     world->reserve_bytes = old->reserve_bytes;
@@ -71,7 +73,7 @@ static int adopt_object(struct ga_world *world, enum ga_object object, uint64_t 
         snprintf(why, sizeof(why), "%s is shorter than it was", path);
     else
         snprintf(why, sizeof(why), "%s cannot be opened: %s", path, strerror(-r));
-    return cannot_adopt(world, r, why);
+    return ga_takeover_refuse(world, r, why);
 }
 
 static int adopt_objects(struct ga_world *world)
@@ -89,32 +91,32 @@ static int adopt_objects(struct ga_world *world)
     const struct ga_meta_header *header = ga_world_header(world);
     uint64_t committed = ga_load_acquire(&header->committed_npages) * GA_PAGE_SIZE;
     if (fstat(world->mappings[GA_OBJECT_HEAP].fd, &st) < 0 || (uint64_t)st.st_size < committed)
-        return cannot_adopt(world, -EBADMSG, "its heap object was truncated");
+        return ga_takeover_refuse(world, -EBADMSG, "its heap object was truncated");
     return 0;
 }
 
-static int adopt_heap(struct ga_world *world, struct ga_heap **ret)
+int ga_takeover_mapped(struct ga_world *world, struct ga_heap **ret)
 {
     struct ga_heap_config config;
     char why[GA_ADOPT_WHY_BYTES];
-    int r = ga_world_configure(world, &config);
+    world->adopted = true;
+    int r = ga_world_guard(world);
+    if (r == 0)
+        r = ga_world_configure(world, &config);
     if (r < 0)
         return r;
     struct ga_heap_effects effects = ga_world_effects(world);
     r = ga_heap_adopt(&config, world->mappings[GA_OBJECT_META].address,
                       world->mappings[GA_OBJECT_BITS].address, &effects, why, ret);
-    return r < 0 ? cannot_adopt(world, r, why) : 0;
+    return r < 0 ? ga_takeover_refuse(world, r, why) : 0;
 }
 
 int ga_takeover(struct ga_world *world, const struct ga_options *options,
                 const struct ga_neighbour *old, struct ga_heap **ret)
 {
-    world->adopted = true;
     world->keep = true;
-    int r = check_wishes(world, options, old);
+    int r = ga_takeover_check_wishes(world, options, old);
     if (r == 0)
         r = adopt_objects(world);
-    if (r == 0)
-        r = ga_world_guard(world);
-    return r < 0 ? r : adopt_heap(world, ret);
+    return r < 0 ? r : ga_takeover_mapped(world, ret);
 }

@@ -22,6 +22,8 @@
 #include "server/shell/log.h"
 #include "server/shell/neighbours.h"
 #include "server/shell/process.h"
+#include "server/shell/restore.h"
+#include "server/shell/snapshot_file.h"
 #include "server/shell/takeover.h"
 
 /* A commit of this much first looks at how much is free. */
@@ -165,7 +167,7 @@ static int make_object(struct ga_world *world, enum ga_object object, uint64_t a
     return r;
 }
 
-static int make_objects(struct ga_world *world)
+int ga_world_make_objects(struct ga_world *world)
 {
     int r = make_object(world, GA_OBJECT_META, 0, ga_heap_meta_bytes(world->reserve_bytes));
     if (r < 0)
@@ -241,36 +243,59 @@ static int make(struct ga_world *world, const struct ga_options *options, struct
 {
     int r = ga_claim_base(options, &world->base);
     if (r == 0)
-        r = make_objects(world);
+        r = ga_world_make_objects(world);
     if (r == 0)
         r = ga_world_guard(world);
     return r < 0 ? r : make_heap(world, ret);
 }
 
-int ga_world_open(struct ga_world *world, const struct ga_options *options,
-                  struct ga_heap **ret_heap)
+/* The name is ours to decide about only under the lock. */
+static int open_named(struct ga_world *world, const struct ga_options *options,
+                      struct ga_snapshot_file *snapshot, struct ga_heap **ret_heap)
 {
+    struct ga_neighbour old;
+    bool restore = options->restore_path != NULL;
+    int r = restore ? ga_restore_check(world, options, snapshot) : 0;
+    if (r == 0)
+        r = ga_claim_name(options, &old);
+    if (r < 0)
+        return r;
+    if (restore)
+        return r == GA_CLAIM_ADOPT ? ga_restore_refuse_name(world)
+                                   : ga_restore(world, snapshot, ret_heap);
+    return r == GA_CLAIM_ADOPT ? ga_takeover(world, options, &old, ret_heap)
+                               : make(world, options, ret_heap);
+}
+
+int ga_world_open(struct ga_world *world, const struct ga_options *asked, struct ga_heap **ret_heap)
+{
+    struct ga_options options = *asked;
+    struct ga_snapshot_file snapshot = {.fd = -1};
     *world = (struct ga_world){
-        .name = options->name,
-        .options = options,
+        .options = asked,
         .mappings = {GA_MAPPING_NONE, GA_MAPPING_NONE, GA_MAPPING_NONE},
-        .reserve_bytes = options->reserve_bytes,
-        .limit_bytes = options->limit_bytes ? options->limit_bytes : options->reserve_bytes,
+        .reserve_bytes = options.reserve_bytes,
+        .limit_bytes = options.limit_bytes ? options.limit_bytes : options.reserve_bytes,
     };
+    /* All of the file is read before anything else is touched, what --replace removes above all. */
+    int r = options.restore_path ? ga_snapshot_file_open(options.restore_path, &snapshot) : 0;
+    if (r < 0)
+        return r;
+    if (!options.name) {
+        memcpy(world->restored_name, snapshot.header.name, sizeof(world->restored_name));
+        options.name = world->restored_name;
+    }
+    world->name = options.name;
     /* One that ends makes room in a moment, and whoever started us waits. */
-    if (options->is_private)
-        ga_claim_wait(options);
+    if (options.is_private)
+        ga_claim_wait(&options);
     /* Of two servers that start at once, the second is to see what the first has taken. */
     int lock = ga_dirlock_take("/dev/shm");
-    struct ga_neighbour old;
-    int r = ga_claim_name(options, &old);
-    if (r == GA_CLAIM_ADOPT)
-        r = ga_takeover(world, options, &old, ret_heap);
-    else if (r == GA_CLAIM_NEW)
-        r = make(world, options, ret_heap);
+    r = open_named(world, &options, &snapshot, ret_heap);
     if (r < 0)
         ga_world_close(world);
     ga_dirlock_release(lock);
+    ga_snapshot_file_close(&snapshot);
     return r;
 }
 

@@ -13,6 +13,7 @@
 struct ga_world {
     const char *name;
     const struct ga_options *options;
+    char restored_name[GA_HEAP_NAME_MAX + 1]; /* name, where the snapshot says it */
     struct ga_mapping mappings[GA_OBJECT_COUNT];
     uint64_t base;
     uint64_t reserve_bytes;
@@ -33,6 +34,9 @@ int ga_world_open(struct ga_world *world, const struct ga_options *options,
 /* Unmap the objects, and remove their names, as far as they are still ours, if they are not to be
  * kept. */
 void ga_world_close(struct ga_world *world);
+
+/* Make the objects, empty, that world describes. 0 or a negative errno, which has been logged. */
+int ga_world_make_objects(struct ga_world *world);
 
 /* What making a heap and taking one over have in common: what the core is told of the heap and of
  * this server, but for heap_id; what it can have done; and the guard over the bits object. 0 or a

@@ -1,0 +1,226 @@
+/* A server keeps quiet for as long as our connection lasts; that it still answers on it afterwards
+ * is the proof that it has. Of a heap without a server we take the lock that its next server would
+ * need, and look whether any of its clients is alive. */
+#include "client/ctl/quiet.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "client/channel.h"
+#include "client/ctl/ask.h"
+#include "client/ctl/print.h"
+#include "client/ctl/printable.h"
+#include "client/ctl/shm_heap.h"
+#include "proto/error.h"
+#include "shm/atomic.h"
+#include "shm/process.h"
+#include "shm/view.h"
+
+static int refuse(const struct ga_quiet *quiet, int err, const char *why)
+{
+    fprintf(stderr, "goallocctl: no snapshot of heap '%s': %s\n", quiet->heap_name, why);
+    return err;
+}
+
+static void name_client(uint32_t pid, const char *name)
+{
+    char *shown = ga_printable_copy(name);
+    fprintf(stderr, "goallocctl:   process %" PRIu32 " (%s)\n", pid, shown ? shown : "");
+    free(shown);
+}
+
+static int refuse_clients(const struct ga_quiet *quiet, uint64_t nclients, const char *how)
+{
+    char why[96];
+    snprintf(why, sizeof(why), "%" PRIu64 " client%s %s; detach or end:", nclients,
+             ga_print_plural(nclients), how);
+    return refuse(quiet, -EBUSY, why);
+}
+
+/* ---- the objects ---- */
+
+static int read_header(struct ga_quiet *quiet)
+{
+    struct ga_meta_header *header = &quiet->header;
+    char why[256];
+    ssize_t n = pread(quiet->objects[GA_OBJECT_META].fd, header, sizeof(*header), 0);
+    if (n != (ssize_t)sizeof(*header))
+        return refuse(quiet, -EPROTO, "the header of its meta object cannot be read");
+    int r = ga_geometry_check(header, why, sizeof(why));
+    if (r < 0)
+        return refuse(quiet, r, why);
+    if (ga_load_relaxed(&header->state) != GA_HEAP_LIVE)
+        return refuse(quiet, -EPROTO, "it was never made to its end, or has ended");
+    if (strncmp(header->name, quiet->heap_name, sizeof(header->name)) != 0)
+        return refuse(quiet, -EPROTO, "its header is damaged: it is of a heap of another name");
+    return 0;
+}
+
+/* An object that was cut short would look as if it had holes. */
+static int check_sizes(const struct ga_quiet *quiet)
+{
+    const struct ga_meta_header *header = &quiet->header;
+    const uint64_t least[GA_OBJECT_COUNT] = {header->meta_bytes, header->bits_bytes,
+                                             ga_load_relaxed(&header->committed_npages) *
+                                                 GA_PAGE_SIZE};
+    struct ga_bits_header bits = {0};
+    struct stat st;
+    for (int i = 0; i < GA_OBJECT_COUNT; i++)
+        if (least[i] > 0 &&
+            (fstat(quiet->objects[i].fd, &st) < 0 || (uint64_t)st.st_size < least[i]))
+            return refuse(quiet, -EPROTO, "one of its objects has been cut short");
+    if (pread(quiet->objects[GA_OBJECT_BITS].fd, &bits, sizeof(bits), 0) != sizeof(bits) ||
+        bits.magic != GA_BITS_MAGIC || bits.heap_id != header->heap_id)
+        return refuse(quiet, -EPROTO, "its bits object is damaged, or another heap's");
+    return 0;
+}
+
+static int open_object(struct ga_quiet *quiet, enum ga_object object)
+{
+    int r = ga_mapping_open(quiet->heap_name, object, true, -1, 0, 0, &quiet->objects[object]);
+    return r < 0 ? refuse(quiet, r, ga_error_text(r)) : 0;
+}
+
+static int open_rest(struct ga_quiet *quiet)
+{
+    int r = open_object(quiet, GA_OBJECT_BITS);
+    /* Of a heap that never committed anything the object is empty, and cannot be mapped. */
+    if (r == 0 && ga_load_relaxed(&quiet->header.committed_npages) > 0)
+        r = open_object(quiet, GA_OBJECT_HEAP);
+    return r < 0 ? r : check_sizes(quiet);
+}
+
+/* ---- with a server ---- */
+
+static int ask_quiet(const struct ga_ctl *ctl, const struct ga_quiet *quiet)
+{
+    Goalloc__V1__Quiesce body = GOALLOC__V1__QUIESCE__INIT;
+    Goalloc__V1__Envelope request = GOALLOC__V1__ENVELOPE__INIT;
+    request.body_case = GOALLOC__V1__ENVELOPE__BODY_QUIESCE;
+    request.quiesce = &body;
+    struct ga_answer answer = {0};
+    int err = ga_source_ask(&ctl->source, &request, GOALLOC__V1__ENVELOPE__BODY_QUIET, &answer);
+    if (err < 0)
+        return err;
+    const Goalloc__V1__Quiet *said = answer.message->quiet;
+    if (said->nclients > 0) {
+        err = refuse_clients(quiet, said->nclients,
+                             said->nclients == 1 ? "is attached" : "are attached");
+        for (size_t i = 0; i < said->n_clients; i++)
+            name_client(said->clients[i]->pid, said->clients[i]->name);
+    }
+    ga_answer_fini(&answer);
+    return err;
+}
+
+/* Whether the heap of this name in /dev/shm is the server's. */
+static int check_server(const struct ga_ctl *ctl, const struct ga_quiet *quiet)
+{
+    struct ga_answer answer = {0};
+    int err = ga_ask_status(ctl, &answer);
+    if (err < 0)
+        return err;
+    if (quiet->header.server_pid != answer.message->status->server_pid)
+        err = refuse(quiet, -EPROTO, "the heap of this name in /dev/shm is not the server's");
+    ga_answer_fini(&answer);
+    return err;
+}
+
+static int begin_with_server(const struct ga_ctl *ctl, struct ga_quiet *quiet)
+{
+    quiet->heap_name = ga_channel_heap_name(ctl->source.channel);
+    if (!ga_heap_name_is_valid(quiet->heap_name)) {
+        fputs("goallocctl: the server names no heap that can be\n", stderr);
+        return -EPROTO;
+    }
+    int r = ask_quiet(ctl, quiet);
+    if (r == 0)
+        r = open_object(quiet, GA_OBJECT_META);
+    if (r == 0)
+        r = read_header(quiet);
+    if (r == 0)
+        r = check_server(ctl, quiet);
+    return r < 0 ? r : open_rest(quiet);
+}
+
+/* ---- without ---- */
+
+static int check_clients(const struct ga_quiet *quiet)
+{
+    const struct ga_meta_header *header = &quiet->header;
+    uint32_t end = ga_load_relaxed(&header->client_end);
+    end = end < GA_CLIENT_COUNT ? end : GA_CLIENT_COUNT;
+    uint32_t nalive = 0;
+    struct ga_client_entry alive[8];
+    for (uint32_t i = 0; i < end; i++) {
+        struct ga_client_entry entry;
+        off_t offset = (off_t)(header->clients_offset + i * sizeof(entry));
+        if (pread(quiet->objects[GA_OBJECT_META].fd, &entry, sizeof(entry), offset) !=
+            (ssize_t)sizeof(entry))
+            return refuse(quiet, -EPROTO, "its clients cannot be read");
+        if (ga_load_relaxed(&entry.state) != GA_CLIENT_ATTACHED ||
+            !ga_process_is_alive(entry.pid, entry.start_time))
+            continue;
+        entry.name[sizeof(entry.name) - 1] = '\0';
+        if (nalive < sizeof(alive) / sizeof(alive[0]))
+            memcpy(&alive[nalive], &entry, sizeof(entry));
+        nalive++;
+    }
+    if (nalive == 0)
+        return 0;
+    int err = refuse_clients(quiet, nalive, nalive == 1 ? "lives" : "live");
+    for (uint32_t i = 0; i < nalive && i < sizeof(alive) / sizeof(alive[0]); i++)
+        name_client(alive[i].pid, alive[i].name);
+    return err;
+}
+
+static int begin_without_server(const struct ga_ctl *ctl, struct ga_quiet *quiet)
+{
+    char why[96];
+    quiet->heap_name = ctl->source.heap->name;
+    int r = open_object(quiet, GA_OBJECT_META);
+    if (r < 0)
+        return r;
+    bool locked = flock(quiet->objects[GA_OBJECT_META].fd, LOCK_EX | LOCK_NB) == 0;
+    r = read_header(quiet);
+    if (r < 0)
+        return r;
+    uint32_t pid = quiet->header.server_pid;
+    if (ga_process_is_alive(pid, quiet->header.server_start_time)) {
+        snprintf(why, sizeof(why), "its server, process %" PRIu32 ", lives: ask it with --socket",
+                 pid);
+        return refuse(quiet, -EBUSY, why);
+    }
+    if (!locked)
+        return refuse(quiet, -EBUSY, "a server, or another snapshot, holds it");
+    r = check_clients(quiet);
+    return r < 0 ? r : open_rest(quiet);
+}
+
+/* ---- the face ---- */
+
+int ga_quiet_begin(const struct ga_ctl *ctl, struct ga_quiet *ret)
+{
+    *ret = (struct ga_quiet){.objects = {GA_MAPPING_NONE, GA_MAPPING_NONE, GA_MAPPING_NONE}};
+    int r = ctl->source.heap ? begin_without_server(ctl, ret) : begin_with_server(ctl, ret);
+    if (r < 0)
+        ga_quiet_end(ret);
+    return r;
+}
+
+int ga_quiet_confirm(const struct ga_ctl *ctl, const struct ga_quiet *quiet)
+{
+    return ctl->source.heap ? 0 : check_server(ctl, quiet);
+}
+
+void ga_quiet_end(struct ga_quiet *quiet)
+{
+    for (int i = 0; i < GA_OBJECT_COUNT; i++)
+        ga_mapping_close(&quiet->objects[i]);
+}
