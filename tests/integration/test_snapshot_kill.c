@@ -1,5 +1,6 @@
 /* goallocctl snapshot is killed at each of its system calls: the old file is there or the new,
- * whole; and the server is quiet for nobody afterwards. */
+ * whole; and the server is quiet for nobody afterwards. So is goallocd --restore: what it leaves is
+ * in nobody's way. */
 #include <errno.h>
 #include <signal.h>
 #include <stdio.h>
@@ -23,24 +24,30 @@ static char path[128];
 static char file[128];
 
 /* In a child that is traced by its parent. */
-static void become_tool(void)
+static void become(const char *program, const char *const *words)
 {
     setenv("ASAN_OPTIONS", "detect_leaks=0", 1); /* which cannot be done to one who is traced */
     ptrace(PTRACE_TRACEME, 0, NULL, NULL);
     raise(SIGSTOP);
-    execl(GOALLOCCTL_PATH, "goallocctl", "--socket", path, "snapshot", "--quiet", file, NULL);
+    execv(program, (char *const *)words);
     _exit(127);
 }
 
-static pid_t start_traced(void)
+static pid_t start_traced(const char *program, const char *const *words)
 {
     int status;
     pid_t pid = fork();
     if (pid == 0)
-        become_tool();
+        become(program, words);
     waitpid(pid, &status, 0);
     ptrace(PTRACE_SETOPTIONS, pid, NULL, (void *)(uintptr_t)PTRACE_O_TRACESYSGOOD);
     return pid;
+}
+
+static pid_t start_tool(void)
+{
+    const char *const words[] = {"goallocctl", "--socket", path, "snapshot", "--quiet", file, NULL};
+    return start_traced(GOALLOCCTL_PATH, words);
 }
 
 /* Let the tool go on to its next stop at a system call. False when it has ended, with its status.
@@ -61,7 +68,7 @@ static bool to_next_stop(pid_t pid, int *ret_status)
 /* How many stops there are in a run to its end; -1 where it does not succeed. */
 static int count_stops(void)
 {
-    pid_t pid = start_traced();
+    pid_t pid = start_tool();
     int status = 0;
     int n = 0;
     while (to_next_stop(pid, &status))
@@ -71,7 +78,7 @@ static int count_stops(void)
 
 static void end_at(int stop, int signal_number)
 {
-    pid_t pid = start_traced();
+    pid_t pid = start_tool();
     int status = 0;
     for (int n = 0; n < stop && to_next_stop(pid, &status); n++)
         ;
@@ -102,17 +109,18 @@ static int which(const struct ga_file *old)
     return answer;
 }
 
-static void try_each(int signal_number, int stride)
+/* At every stride-th stop, and at every last_stride-th of the last calls. */
+static void try_each(int signal_number, int stride, int last_stride)
 {
     int nstops = count_stops();
     CU_ASSERT_FATAL(nstops > LAST_CALLS);
     if (getenv("GOALLOC_LONG"))
-        stride = 1;
+        stride = last_stride = 1;
     struct ga_file old = ga_file_load(file);
     CU_ASSERT_FATAL(ga_file_is_whole(&old));
     int nnew = 0;
     int ntried = 0;
-    for (int stop = 1; stop <= nstops; stop += stop < nstops - LAST_CALLS ? stride : 1) {
+    for (int stop = 1; stop <= nstops; stop += stop < nstops - LAST_CALLS ? stride : last_stride) {
         end_at(stop, signal_number);
         int found = which(&old);
         CU_ASSERT(found >= 0);
@@ -130,12 +138,12 @@ static void try_each(int signal_number, int stride)
 
 static void test_killed(void)
 {
-    try_each(SIGKILL, STRIDE);
+    try_each(SIGKILL, 2 * STRIDE, 1);
 }
 
 static void test_ended(void)
 {
-    try_each(SIGTERM, 3 * STRIDE);
+    try_each(SIGTERM, 3 * STRIDE, 4);
 }
 
 /* The server, after all that. */
@@ -148,7 +156,56 @@ static void test_server(void)
     CU_ASSERT_EQUAL(ga_daemon_end(&daemon_, SIGTERM), 0);
     CU_ASSERT_FATAL(ga_fixture_restore(&daemon_, file, NULL, path));
     CU_ASSERT(ga_fixture_in_process(path, ga_fixture_verify));
-    CU_ASSERT(ga_fixture_in_process(path, ga_fixture_drop));
+}
+
+/* ---- a restore that is killed ---- */
+
+/* Kill a server at a stop of its restore; false where it served before. */
+static bool kill_restore(const char *name, const char *socket, int stop)
+{
+    const char *const words[] = {"goallocd", "--restore", file,   "--name",
+                                 name,       "--socket",  socket, NULL};
+    pid_t pid = start_traced(GOALLOCD_PATH, words);
+    int status = 0;
+    for (int n = 0; n < stop && to_next_stop(pid, &status); n++)
+        ;
+    bool early = access(socket, F_OK) < 0;
+    kill(pid, SIGKILL);
+    while (waitpid(pid, &status, 0) == pid && WIFSTOPPED(status))
+        ptrace(PTRACE_CONT, pid, NULL, NULL);
+    unlink(socket);
+    return early;
+}
+
+/* What a killed restore leaves is removed by the next without being asked, or is the whole heap,
+ * for any server. */
+static void test_restore_killed(void)
+{
+    char name[64];
+    char socket[128];
+    struct ga_run run = {0};
+    int nhalf = 0;
+    bool early = true;
+    snprintf(name, sizeof(name), "%s", ga_daemon_heap("again"));
+    snprintf(socket, sizeof(socket), "%s", ga_daemon_path("again"));
+    for (int stop = 2 * STRIDE; early; stop += 2 * STRIDE) {
+        early = kill_restore(name, socket, stop);
+        struct ga_daemon daemon;
+        bool left = ga_daemon_left_objects(name);
+        bool restored = ga_fixture_restore(&daemon, file, name, socket);
+        nhalf += left && restored;
+        if (!restored) {
+            CU_ASSERT_EQUAL(ga_daemon_end(&daemon, 0), 1);
+            CU_ASSERT(ga_daemon_said(&daemon, "is there already, left by a server"));
+            CU_ASSERT_FATAL(ga_fixture_serve(&daemon, name, socket, NULL, NULL));
+        }
+        CU_ASSERT(ga_fixture_in_process(socket, ga_fixture_verify));
+        CU_ASSERT_EQUAL(ga_daemon_end(&daemon, SIGTERM), 0);
+        CU_ASSERT_EQUAL(GA_CTL(&run, "destroy", name), 0);
+    }
+    CU_ASSERT(nhalf > 0);
+    printf("%d restores were cut off half-way\n", nhalf);
+    ga_run_fini(&run);
 }
 
 /* Where processes must not be traced, this cannot be done. */
@@ -167,6 +224,7 @@ int main(void)
         {"killed", test_killed},
         {"told to end", test_ended},
         {"the server afterwards", test_server},
+        {"a restore that is killed", test_restore_killed},
     };
     if (!may_trace()) {
         puts("processes must not be traced here");
