@@ -8,7 +8,6 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
-#include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -17,6 +16,7 @@
 #include "shm/dirlock.h"
 #include "shm/mapping.h"
 #include "shm/process.h"
+#include "shm/server_lock.h"
 
 static int refuse(const char *name, int err, const char *why)
 {
@@ -55,7 +55,7 @@ static int look(const char *name, int fd)
         return refuse(name, -errno, ga_error_text(-errno));
     int err = check(name, &header);
     /* Also a server of another pid namespace, or one that has no header yet, holds this. */
-    if (err == 0 && flock(fd, LOCK_EX | LOCK_NB) < 0)
+    if (err == 0 && ga_server_lock_is_held(fd))
         err = refuse(name, -EBUSY, "a server holds it");
     return err;
 }

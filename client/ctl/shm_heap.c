@@ -8,7 +8,6 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -17,6 +16,7 @@
 #include "proto/text.h"
 #include "shm/mapping.h"
 #include "shm/process.h"
+#include "shm/server_lock.h"
 
 static int refuse(const char *name, int err, const char *why)
 {
@@ -82,10 +82,8 @@ static uint64_t memory_behind(int fd)
  * where that failed, its header names it. */
 static bool has_server(int fd, const struct ga_meta_header *header)
 {
-    if (flock(fd, LOCK_SH | LOCK_NB) < 0 && errno == EWOULDBLOCK)
-        return true;
-    flock(fd, LOCK_UN);
-    return ga_process_is_alive(header->server_pid, header->server_start_time);
+    return ga_server_lock_is_held(fd) ||
+           ga_process_is_alive(header->server_pid, header->server_start_time);
 }
 
 /* The header, checked; nothing of it is believed before. */

@@ -12,22 +12,19 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "server/shell/log.h"
 #include "server/shell/process.h"
 #include "shm/mapping.h"
+#include "shm/server_lock.h"
 
 #define SHM_DIRECTORY "/dev/shm"
 #define NAME_PREFIX   "goalloc."
 #define NAME_SUFFIX   ".meta"
 #define ADDRESS_END   (UINT64_C(1) << 47) /* of what user space can have */
-
-#define ANNOUNCE_TRIES   100
-#define ANNOUNCE_WAIT_NS 1000000L
 
 /* Open the meta object of name, if it is one to be listened to. A descriptor or a negative errno.
  */
@@ -56,7 +53,7 @@ int ga_neighbour_read(const char *name, struct ga_neighbour *ret)
     struct ga_meta_header header = {0};
     ssize_t n = pread(fd, &header, sizeof(header), 0);
     int r = n < 0 ? -errno : 0;
-    bool locked = flock(fd, LOCK_SH | LOCK_NB) < 0 && errno == EWOULDBLOCK;
+    bool locked = ga_server_lock_is_held(fd);
     close(fd);
     if (r < 0)
         return r;
@@ -89,13 +86,11 @@ bool ga_neighbour_is_served(const struct ga_neighbour *neighbour)
 
 void ga_neighbour_announce(int meta_fd)
 {
-    /* Should it fail, the header still names us. Who looks, as ga_neighbour_read does, holds the
-     * lock for a moment. */
-    for (int i = 0; i < ANNOUNCE_TRIES; i++) {
-        if (flock(meta_fd, LOCK_EX | LOCK_NB) == 0 || (errno != EWOULDBLOCK && errno != EINTR))
-            return;
-        nanosleep(&(struct timespec){.tv_nsec = ANNOUNCE_WAIT_NS}, NULL);
-    }
+    if (ga_server_lock_take(meta_fd) < 0)
+        ga_log(
+            GA_LOG_WARNING,
+            "a reader locks the meta object: a server of another pid namespace will not see that "
+            "the heap is served");
 }
 
 /* The heap's name in a file name like goalloc.NAME.meta; false where it is no such file. */

@@ -31,8 +31,8 @@ int ga_neighbour_read(const char *name, struct ga_neighbour *ret);
 /* Whether its server is alive. */
 bool ga_neighbour_is_served(const struct ga_neighbour *neighbour);
 
-/* Say with the meta object's fd, for as long as it is open in this process, that we serve it. Waits
- * for a tenth of a second at most, where others look at it in this moment. */
+/* Say with the meta object's fd, for as long as it is open in this process, that we serve it. Where
+ * a reader's lock prevents it, that is logged, and the header alone says so. */
 void ga_neighbour_announce(int meta_fd);
 
 /* Whether a heap other than the one called name lies in part in [base, base + bytes), as far as
