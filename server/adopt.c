@@ -1,10 +1,11 @@
 /* Taking over a heap whose server has ended, or died at any point of its work.
  *
  * First everything is checked and nothing changed: what meta says was written by that server alone,
- * but by another process. Then the books are made again from it: the page table tells of spans,
- * owners and large objects' clients, and bits of what is in use. What must be backed is known from
- * what is in use; to back a page again is harmless. Last comes what the old server may have left
- * half done: a lease whose end it had begun, news that it had taken and not passed on.
+ * but by another process. Nothing in bits is a reason to refuse, since any client can write it.
+ * Then the books are made again from it: the page table tells of spans, owners and large objects'
+ * clients, and bits of what is in use. What must be backed is known from what is in use; to back a
+ * page again is harmless. Last comes what the old server may have left half done: a lease whose end
+ * it had begun, news that it had taken and not passed on.
  *
  * Clients that live go on allocating and freeing all the while: a free in a span of nobody sets its
  * pending bit, which the next sweep finds. */
@@ -66,15 +67,6 @@ static int check_header(struct adoption *adoption)
         mcache_end > GA_MCACHE_COUNT || ga_load_relaxed(&meta->root_end) > GA_ROOT_COUNT ||
         ga_load_relaxed(&meta->hold_end) > GA_HOLD_COUNT)
         return refuse(adoption, "its header is damaged: the tables' ends are wrong");
-    return 0;
-}
-
-static int check_bits_header(const struct adoption *adoption, const struct ga_bits_header *bits)
-{
-    if (bits->magic != GA_BITS_MAGIC || bits->layout_version != GA_LAYOUT_VERSION)
-        return refuse(adoption, "the header of its bits object is damaged");
-    if (bits->heap_id != adoption->meta->heap_id)
-        return refuse(adoption, "its bits object is another heap's");
     return 0;
 }
 
@@ -198,8 +190,6 @@ static int check_page_table(const struct adoption *adoption)
 static int check(struct adoption *adoption, void *bits)
 {
     int r = check_header(adoption);
-    if (r == 0)
-        r = check_bits_header(adoption, bits);
     if (r < 0)
         return r;
     adoption->view =
@@ -341,7 +331,7 @@ static int rebuild(struct ga_heap *heap)
 
 /* ---- the takeover ---- */
 
-static void sign_header(struct ga_heap *heap, const struct ga_heap_config *config)
+static void sign_headers(struct ga_heap *heap, const struct ga_heap_config *config)
 {
     struct ga_meta_header *header = heap->meta;
     header->server_pid = config->server_pid;
@@ -349,6 +339,7 @@ static void sign_header(struct ga_heap *heap, const struct ga_heap_config *confi
     header->generation++;
     header->limit_bytes = heap->npages_limit * GA_PAGE_SIZE;
     snprintf(header->server_version, sizeof(header->server_version), "%s", config->server_version);
+    ga_heap_sign_bits(heap);
 }
 
 static void take_over(struct ga_heap *heap)
@@ -395,7 +386,7 @@ int ga_heap_adopt(const struct ga_heap_config *config, void *meta, void *bits,
         ga_heap_free(heap);
         return r;
     }
-    sign_header(heap, config);
+    sign_headers(heap, config);
     take_over(heap);
     *ret = heap;
     return 0;

@@ -24,14 +24,18 @@ bool ga_clients_is_private(const struct ga_heap *heap, ga_client_id client)
     return heap->clients[client].policy == GA_POLICY_PRIVATE;
 }
 
+bool ga_clients_is_served(const struct ga_heap *heap, ga_client_id client)
+{
+    return ga_clients_is_attached(heap, client) && !heap->client_records[client].quarantined;
+}
+
 struct ga_mcache_record *ga_clients_mcache(struct ga_heap *heap, ga_client_id client,
                                            ga_mcache_id mcache)
 {
-    if (mcache == 0 || mcache >= heap->mcache_end || !ga_clients_is_attached(heap, client))
+    if (mcache == 0 || mcache >= heap->mcache_end || !ga_clients_is_served(heap, client))
         return NULL;
     struct ga_mcache_record *record = &heap->mcaches[mcache];
-    bool is_theirs = record->client_plus_1 == client + 1;
-    return is_theirs && !heap->client_records[client].quarantined ? record : NULL;
+    return record->client_plus_1 == client + 1 ? record : NULL;
 }
 
 /* The lowest entry that is free, its memory backed. */
@@ -75,6 +79,7 @@ static int attach(struct ga_heap *heap, uint32_t pid, uint32_t uid, uint32_t gid
     entry->policy = GA_POLICY_KEEP;
     snprintf(entry->name, sizeof(entry->name), "%s", client_name);
     ga_store_release(&entry->state, GA_CLIENT_ATTACHED);
+    ga_heap_sign_bits(heap);
 
     heap->client_records[client] =
         (struct ga_client_record){.attached_ms = heap->effects.now_ms(heap->effects.data)};
@@ -138,7 +143,7 @@ static void unuse_mcache(struct ga_heap *heap, ga_mcache_id id)
 
 static int new_mcache(struct ga_heap *heap, ga_client_id client, ga_mcache_id *ret_mcache)
 {
-    if (!ga_clients_is_attached(heap, client))
+    if (!ga_clients_is_served(heap, client))
         return -EPERM;
     int r = ga_quota_take(heap, client, GA_QUOTA_MCACHES);
     if (r < 0)

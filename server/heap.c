@@ -61,6 +61,7 @@ void ga_heap_point_into(struct ga_heap *heap, void *meta, void *bits)
     struct ga_meta_header *header = meta;
     char *m = meta;
     heap->meta = header;
+    heap->bits_header = bits;
     heap->view = ga_view_of(meta, bits);
     heap->arenas = (void *)(m + header->arenas_offset);
     heap->clients = (void *)(m + header->clients_offset);
@@ -69,6 +70,14 @@ void ga_heap_point_into(struct ga_heap *heap, void *meta, void *bits)
     heap->roots = (void *)(m + header->roots_offset);
     heap->holds = (void *)(m + header->holds_offset);
     heap->page_table = (void *)(m + header->page_table_offset);
+}
+
+void ga_heap_sign_bits(struct ga_heap *heap)
+{
+    *heap->bits_header = (struct ga_bits_header){.magic = GA_BITS_MAGIC,
+                                                 .layout_version = GA_LAYOUT_VERSION,
+                                                 .header_bytes = sizeof(struct ga_bits_header),
+                                                 .heap_id = heap->meta->heap_id};
 }
 
 /* Back the headers and the arena table, and write them; the state, which says that all the rest may
@@ -84,11 +93,6 @@ static int make_objects(struct ga_heap *heap, const struct ga_heap_config *confi
     if (r < 0)
         return r;
 
-    struct ga_bits_header *bits_header = bits;
-    *bits_header = (struct ga_bits_header){.magic = GA_BITS_MAGIC,
-                                           .layout_version = GA_LAYOUT_VERSION,
-                                           .header_bytes = sizeof(*bits_header),
-                                           .heap_id = config->heap_id};
     struct ga_meta_header *header = meta;
     *header = geometry;
     header->magic = GA_META_MAGIC;
@@ -107,6 +111,7 @@ static int make_objects(struct ga_heap *heap, const struct ga_heap_config *confi
     ga_store_relaxed(&header->mcache_end, heap->mcache_end);
 
     ga_heap_point_into(heap, meta, bits);
+    ga_heap_sign_bits(heap);
     for (uint64_t arena = 0; arena < config->reserve_bytes / GA_ARENA_SIZE; arena++)
         ga_store_relaxed(&heap->arenas[arena].state, GA_ARENA_RESERVED);
     ga_store_release(&header->state, GA_HEAP_LIVE);
@@ -175,4 +180,16 @@ uint64_t ga_heap_id(const struct ga_heap *heap)
 uint64_t ga_heap_generation(const struct ga_heap *heap)
 {
     return heap->meta->generation;
+}
+
+uint64_t ga_heap_committed_bytes(const struct ga_heap *heap, enum ga_object object)
+{
+    switch (object) {
+    case GA_OBJECT_META:
+        return ga_backing_bytes(&heap->meta_backing);
+    case GA_OBJECT_BITS:
+        return ga_backing_bytes(&heap->bits_backing);
+    default:
+        return heap->npages_committed * GA_PAGE_SIZE;
+    }
 }

@@ -138,8 +138,8 @@ int ga_heap_large_resize(struct ga_heap *heap, ga_client_id client, ga_page_id p
  * gone. */
 void ga_heap_quarantine(struct ga_heap *heap, ga_client_id client);
 
-/* An mcache whose words say what cannot be. Any client can write any mcache's words, but this one
- * is spoilt. */
+/* An mcache whose words say what cannot be: somebody has spoilt them, and since any client can
+ * write any mcache's words, nobody knows who. Each mcache is told of once in its client's life. */
 struct ga_suspicion {
     ga_client_id client;
     ga_mcache_id mcache;
@@ -264,6 +264,10 @@ struct ga_client_info {
  */
 uint64_t ga_heap_id(const struct ga_heap *heap);
 uint64_t ga_heap_generation(const struct ga_heap *heap);
+
+/* Bytes of object that this server, or one before it, has committed, and nobody has given back:
+ * there is so much memory behind it, unless somebody has cut it. */
+uint64_t ga_heap_committed_bytes(const struct ga_heap *heap, enum ga_object object);
 
 /* The first attached client at or after number client; -ENOENT when there is none. */
 int ga_heap_next_client(struct ga_heap *heap, uint32_t client, struct ga_client_info *ret);

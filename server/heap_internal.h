@@ -15,6 +15,7 @@ struct ga_mcache_record {
     struct ga_span_list leased;
     uint64_t ring_head; /* the sequence of the last entry written to its ring; outlives clients */
     uint64_t leased_bytes;
+    bool suspected; /* its words were found to be what cannot be, and somebody was told */
 };
 
 struct ga_client_record {
@@ -28,6 +29,7 @@ struct ga_client_record {
 struct ga_heap {
     struct ga_heap_effects effects;
     struct ga_meta_header *meta;
+    struct ga_bits_header *bits_header;
     struct ga_view view;
     /* The writable face of what view shows read-only. */
     struct ga_arena_entry *arenas;
@@ -84,6 +86,11 @@ int ga_heap_new_books(const struct ga_heap_config *config, const struct ga_heap_
                       struct ga_heap **ret);
 /* Find the tables of the heap in these objects, whose header is right. */
 void ga_heap_point_into(struct ga_heap *heap, void *meta, void *bits);
+
+/* Write the header of bits, by which clients see that the objects belong together. Any of them can
+ * spoil it, and none may thereby keep out those that come later: so it is written again before each
+ * of these looks at it. */
+void ga_heap_sign_bits(struct ga_heap *heap);
 
 /* mheap.c: spans out of page runs. */
 
@@ -164,6 +171,8 @@ void ga_ring_adopt(struct ga_heap *heap, ga_mcache_id mcache);
 struct ga_mcache_record *ga_clients_mcache(struct ga_heap *heap, ga_client_id client,
                                            ga_mcache_id mcache);
 bool ga_clients_is_attached(const struct ga_heap *heap, ga_client_id client);
+/* Whether client is attached, and not in quarantine. */
+bool ga_clients_is_served(const struct ga_heap *heap, ga_client_id client);
 bool ga_clients_is_private(const struct ga_heap *heap, ga_client_id client);
 bool ga_clients_is_leaving(const struct ga_heap *heap, ga_client_id client);
 /* The client's first mcache, which has been recovered, is nobody's. */

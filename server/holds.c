@@ -102,7 +102,7 @@ static int find_unused(struct ga_heap *heap, struct ga_hold **ret)
 int ga_heap_hold(struct ga_heap *heap, ga_client_id client, uint64_t offset)
 {
     struct ga_slot slot;
-    if (!ga_clients_is_attached(heap, client))
+    if (!ga_clients_is_served(heap, client))
         return -EPERM;
     if (!find_slot(heap, offset, &slot))
         return -EINVAL;

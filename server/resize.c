@@ -70,7 +70,7 @@ static int extend(struct ga_heap *heap, ga_page_id page, uint64_t npages)
 int ga_heap_large_resize(struct ga_heap *heap, ga_client_id client, ga_page_id page,
                          uint64_t size_bytes)
 {
-    if (!ga_clients_is_attached(heap, client))
+    if (!ga_clients_is_served(heap, client))
         return -EPERM;
     if (size_bytes <= GA_SMALL_MAX || page >= heap->npages_committed ||
         !ga_mspan_is_large(&heap->mspans[page]) || ga_slot_count_used(&heap->view, page, 1) == 0)

@@ -77,7 +77,7 @@ static int check_publish(const struct ga_heap *heap, ga_client_id client, const 
     int r = check_name(name);
     if (r < 0)
         return r;
-    if (!ga_clients_is_attached(heap, client))
+    if (!ga_clients_is_served(heap, client))
         return -EPERM;
     return can_be_root(heap, offset) ? 0 : -EINVAL;
 }

@@ -1,13 +1,15 @@
 /* Words of living mcaches that cannot be, whatever their threads are at. A word is judged only
  * where the protocol of a slot (shm/README.md) lets it mean one thing at any time:
  *
- *   where    while cache is not 0, between two equal reads of where: a word of a span that is
- * leased to the mcache, since a lease ends only after cache has become 0 tiny     the same: it
- * names nothing before its span's lease ends telling  a page that is committed, or 0 ring_taken  at
- * most what was put into the ring, and as much of it as the ring has room for
+ *   where       while cache is not 0, between two equal reads of where: a word of a span that is
+ *               leased to the mcache, since a lease ends only after cache has become 0
+ *   tiny        the same: it names nothing before its span's lease ends
+ *   telling     a page that is committed, or 0
+ *   ring_taken  at most what was put into the ring, and as much of it as the ring has room for
  *
- * Every client can write every mcache, so the words may be another's doing than their owner's. But
- * an mcache that has such words is of no use to its owner either. */
+ * Every client can write every mcache, so such words tell that somebody has spoilt them, and not
+ * who: they are no proof against their owner, and nothing follows from them but that they are told
+ * of, once for each mcache. */
 #include "server/heap_internal.h"
 
 #include "shm/ring.h"
@@ -52,12 +54,17 @@ static const char *judge(const struct ga_heap *heap, ga_mcache_id mcache)
     return NULL;
 }
 
-static bool suspect(const struct ga_heap *heap, ga_mcache_id mcache, struct ga_suspicion *ret)
+static bool suspect(struct ga_heap *heap, ga_mcache_id mcache, struct ga_suspicion *ret)
 {
     uint32_t client_plus_1 = heap->mcaches[mcache].client_plus_1;
-    const char *what = client_plus_1 ? judge(heap, mcache) : NULL;
+    /* What is left of one who is leaving is in motion. */
+    if (client_plus_1 == 0 || heap->mcaches[mcache].suspected ||
+        !ga_clients_is_attached(heap, client_plus_1 - 1))
+        return false;
+    const char *what = judge(heap, mcache);
     if (!what)
         return false;
+    heap->mcaches[mcache].suspected = true;
     *ret = (struct ga_suspicion){.client = client_plus_1 - 1, .mcache = mcache, .what = what};
     return true;
 }
@@ -65,6 +72,9 @@ static bool suspect(const struct ga_heap *heap, ga_mcache_id mcache, struct ga_s
 bool ga_heap_suspect_next(struct ga_heap *heap, uint32_t *cursor, uint32_t *left,
                           struct ga_suspicion *ret)
 {
+    /* No need to look at one twice. */
+    if (*left > heap->mcache_end)
+        *left = heap->mcache_end;
     while (*left > 0) {
         --*left;
         *cursor = *cursor + 1 < heap->mcache_end ? *cursor + 1 : 1;

@@ -11,9 +11,9 @@
 #include "server/shell/connection.h"
 #include "server/shell/log.h"
 #include "server/shell/process.h"
-#include "server/shell/quarantine.h"
 #include "server/shell/reply.h"
 #include "server/shell/server.h"
+#include "server/shell/spoilt.h"
 
 /* How many spans are taken back in one turn of the loop. */
 #define SLICE_NSPANS 256u
@@ -61,7 +61,7 @@ void ga_attachment_end(struct ga_attachment *attachment, uint64_t detach_id)
     struct ga_connection *connection = attachment->connection;
     if (attachment->ended || attachment->leaving)
         return;
-    ga_quarantine_look_at(attachment);
+    ga_spoilt_look_at(attachment);
     ga_heap_client_leave(attachment->server->heap, attachment->client);
     attachment->leaving = true;
     attachment->detach_id = detach_id;

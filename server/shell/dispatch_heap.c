@@ -14,6 +14,7 @@
 #include "server/shell/reply.h"
 #include "server/shell/server.h"
 #include "server/shell/size_text.h"
+#include "server/shell/spoilt.h"
 #include "shm/size_class.h"
 
 #define RELIEF_INTERVAL_MS 100u
@@ -81,6 +82,16 @@ static bool layout_is_known(struct ga_connection *connection, uint64_t id, uint3
     return false;
 }
 
+static bool is_in_quarantine(struct ga_connection *connection, uint64_t id)
+{
+    uint32_t pid = connection->peer.pid;
+    if (!ga_quarantine_has(connection->server, pid))
+        return false;
+    ga_reply_failure(connection, id, -EPERM,
+                     "process %" PRIu32 " is in quarantine for what it did before", pid);
+    return true;
+}
+
 static void tell_attached(struct ga_connection *connection, uint64_t id)
 {
     const struct ga_server *server = connection->server;
@@ -128,11 +139,8 @@ void ga_handle_attach(struct ga_connection *connection, const Goalloc__V1__Envel
                          GA_PROCESS_ATTACHMENTS_MAX);
         return;
     }
-    if (ga_quarantine_has(connection->server, pid)) {
-        ga_reply_failure(connection, message->id, -EPERM,
-                         "process %" PRIu32 " is in quarantine for what it did before", pid);
+    if (is_in_quarantine(connection, message->id))
         return;
-    }
     struct ga_attachment *attachment;
     connection->server->world->refused_memory = false;
     int r = ga_attachment_new(connection, &attachment);
@@ -179,6 +187,8 @@ void ga_handle_reattach(struct ga_connection *connection, const Goalloc__V1__Env
                          connection->server->world->name);
         return;
     }
+    if (is_in_quarantine(connection, message->id))
+        return;
     uint32_t pid = 0;
     int r =
         wanted->client == 0 ? -ENOENT : ga_attachment_resume(connection, wanted->client - 1, &pid);
@@ -310,9 +320,7 @@ void ga_handle_lease_ahead(struct ga_connection *connection, const Goalloc__V1__
                                       (ga_span_class)note->span_class, note->count)
                 : -EINVAL;
     if (r == -EBADMSG)
-        ga_quarantine(connection->attachment,
-                      "mcache %" PRIu32 " has taken more from its ring than was put there",
-                      note->mcache);
+        ga_spoilt_look_at(connection->attachment); /* the client can still ask, and wait */
     else if (r < 0 && r != -ENOMEM && r != -EDQUOT)
         ga_quarantine(connection->attachment,
                       "it asked for %" PRIu32 " spans of class %" PRIu32 " for mcache %" PRIu32,

@@ -9,8 +9,7 @@
 #include "server/shell/log.h"
 #include "server/shell/server.h"
 
-#define DEED_BYTES       160
-#define MCACHES_PER_LOOK 64u
+#define DEED_BYTES 160
 
 void ga_quarantine(struct ga_attachment *attachment, const char *format, ...)
 {
@@ -39,37 +38,4 @@ bool ga_quarantine_has(const struct ga_server *server, uint32_t pid)
         if (a->quarantined && !a->ended && a->pid == pid)
             return true;
     return false;
-}
-
-static struct ga_attachment *find(const struct ga_server *server, ga_client_id client)
-{
-    for (struct ga_attachment *a = server->attachments; a; a = a->next)
-        if (!a->ended && !a->leaving && a->client == client)
-            return a;
-    return NULL;
-}
-
-static void accuse(struct ga_attachment *attachment, const struct ga_suspicion *suspicion)
-{
-    ga_quarantine(attachment, "mcache %" PRIu32 " %s", suspicion->mcache, suspicion->what);
-}
-
-void ga_quarantine_look(struct ga_server *server)
-{
-    struct ga_suspicion suspicion;
-    for (uint32_t left = MCACHES_PER_LOOK; left > 0;) {
-        if (!ga_heap_suspect_next(server->heap, &server->next_suspect, &left, &suspicion))
-            continue;
-        struct ga_attachment *attachment = find(server, suspicion.client);
-        if (attachment)
-            accuse(attachment, &suspicion);
-    }
-}
-
-void ga_quarantine_look_at(struct ga_attachment *attachment)
-{
-    struct ga_suspicion suspicion;
-    if (!attachment->quarantined &&
-        ga_heap_suspect_client(attachment->server->heap, attachment->client, &suspicion))
-        accuse(attachment, &suspicion);
 }

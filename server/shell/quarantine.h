@@ -1,4 +1,5 @@
-/* Clients that did what no client does. Such a client is granted nothing more and loses its
+/* Clients that did what no client does, on their own connection: what lies in shared memory may be
+ * another's doing, and is no proof. Such a client is granted nothing more and loses its
  * connection, and its process gets no other attachment; what it holds it keeps until the process
  * has ended, since a living process cannot be kept from storing into memory that it has mapped. */
 #ifndef GA_SERVER_SHELL_QUARANTINE_H
@@ -17,10 +18,5 @@ void ga_quarantine(struct ga_attachment *attachment, const char *format, ...)
 
 /* Whether the process with this pid is in quarantine, by any of its attachments. */
 bool ga_quarantine_has(const struct ga_server *server, uint32_t pid);
-
-/* Look at the words of some mcaches, in turn, and of one client, which is about to be taken back:
- * those that cannot be lead to quarantine. */
-void ga_quarantine_look(struct ga_server *server);
-void ga_quarantine_look_at(struct ga_attachment *attachment);
 
 #endif

@@ -14,8 +14,7 @@
 
 #include "server/shell/attachment.h"
 #include "server/shell/connection.h"
-#include "server/shell/guard.h"
-#include "server/shell/quarantine.h"
+#include "server/shell/spoilt.h"
 
 #define SWEEP_INTERVAL_MS   1000u
 #define RECLAIM_INTERVAL_MS 100u
@@ -54,15 +53,15 @@ static void on_signal(uv_signal_t *handle, int number)
     end(server);
 }
 
-/* What the core has read of a truncated object is not what clients wrote: nothing more is done with
- * it. */
-static void end_if_damaged(struct ga_server *server)
+/* What the core has read of a truncated object is not what was written there: nothing more is done
+ * with it. */
+static void end_damaged(struct ga_server *server, const char *object)
 {
-    if (server->ending || !ga_guard_has_struck())
+    if (server->ending)
         return;
     server->damaged = true;
-    ga_log(GA_LOG_ERROR, "heap '%s' was damaged from outside: its bits object was truncated",
-           server->world->name);
+    ga_log(GA_LOG_ERROR, "heap '%s' was damaged from outside: its %s object was truncated",
+           server->world->name, object);
     end(server);
 }
 
@@ -73,12 +72,26 @@ static void sweep(struct ga_server *server)
         ga_heap_sweep_pending(server->heap);
 }
 
+/* Three calls of fstat; so not at each turn of the loop. */
+static void look_for_damage(struct ga_server *server)
+{
+    const char *object = ga_world_find_damage(server->world, server->heap);
+    if (object)
+        end_damaged(server, object);
+}
+
+static void end_if_damaged(struct ga_server *server)
+{
+    if (ga_world_is_damaged(server->world))
+        look_for_damage(server);
+}
+
 static void on_sweep_timer(uv_timer_t *timer)
 {
     struct ga_server *server = timer->data;
     sweep(server);
-    ga_quarantine_look(server);
-    end_if_damaged(server);
+    ga_spoilt_look(server);
+    look_for_damage(server);
     uint64_t now_ms = ga_world_now_ms();
     for (struct ga_connection *c = server->connections; c; c = c->next)
         ga_connection_expire(c, now_ms);

@@ -42,13 +42,14 @@ struct ga_server {
     bool is_private;                   /* it ends when nobody is there */
     bool sweep_wanted;                 /* somebody freed a large object: once, after reading */
     bool ending;
-    bool damaged; /* the bits object was truncated: that is why it ends */
+    bool damaged; /* an object was truncated: that is why it ends */
     uint64_t reclaim_sent_ms;
     struct ga_log_limit bad_notes;
     struct ga_log_limit bad_peers;
     struct ga_log_limit refused_peers;
     struct ga_log_limit quarantines;
-    uint32_t next_suspect;     /* quarantine.c: where it looks on */
+    struct ga_log_limit spoilt_words;
+    uint32_t next_suspect;     /* spoilt.c: where it looks on */
     uint64_t accept_turn;      /* the last in which somebody was accepted, */
     unsigned accepted_in_turn; /* and how many then */
     bool has_one_more;         /* somebody waits to be accepted in the next turn */
@@ -80,7 +81,7 @@ void ga_server_catch_up(struct ga_server *server);
 /* Have ga_attachment_go_on called once in each turn of the loop, until nobody is leaving. */
 void ga_server_recover(struct ga_server *server);
 
-/* Serve until SIGTERM, SIGINT or SIGHUP: 0. -EIO when the bits object was truncated, which has been
+/* Serve until SIGTERM, SIGINT or SIGHUP: 0. -EIO when an object was truncated, which has been
  * logged. */
 int ga_server_run(struct ga_server *server);
 

@@ -29,6 +29,8 @@
 /* A commit of this much first looks at how much is free. */
 #define LARGE_COMMIT_BYTES (UINT64_C(16) << 20)
 
+#define STAT_BLOCK_BYTES 512u /* what st_blocks counts */
+
 /* ---- effects ---- */
 
 static uint64_t clock_ms(clockid_t clock)
@@ -82,10 +84,21 @@ static bool has_room(int fd, uint64_t bytes)
     return fstatvfs(fd, &fs) < 0 || bytes / fs.f_frsize <= fs.f_bavail || fs.f_blocks == 0;
 }
 
+static uint64_t length_of(const struct ga_world *world, enum ga_object object)
+{
+    struct stat st;
+    return fstat(world->mappings[object].fd, &st) < 0 ? 0 : (uint64_t)st.st_size;
+}
+
 static int commit(void *data, enum ga_object object, uint64_t offset, uint64_t bytes)
 {
     struct ga_world *world = data;
     int fd = world->mappings[object].fd;
+    /* fallocate would make an object that was cut as long as before, and nobody would notice. */
+    if (length_of(world, object) < offset + bytes) {
+        world->cut[object] = true;
+        return -ENOMEM;
+    }
     if (bytes >= LARGE_COMMIT_BYTES && !has_room(fd, bytes))
         return refused(world, ENOSPC);
     int r;
@@ -181,8 +194,7 @@ int ga_world_make_objects(struct ga_world *world)
 
 int ga_world_guard(const struct ga_world *world)
 {
-    const struct ga_mapping *bits = &world->mappings[GA_OBJECT_BITS];
-    int r = ga_guard_start(bits->address, bits->bytes);
+    int r = ga_guard_start(world->mappings);
     if (r < 0)
         ga_log(GA_LOG_ERROR, "SIGBUS cannot be handled: %s", strerror(-r));
     return r;
@@ -302,4 +314,36 @@ int ga_world_open(struct ga_world *world, const struct ga_options *asked, struct
 const struct ga_meta_header *ga_world_header(const struct ga_world *world)
 {
     return world->mappings[GA_OBJECT_META].address;
+}
+
+static bool is_whole(const struct ga_world *world, const struct ga_heap *heap,
+                     enum ga_object object)
+{
+    struct stat st;
+    uint64_t committed = ga_heap_committed_bytes(heap, object);
+    uint64_t least = object == GA_OBJECT_HEAP ? committed : world->mappings[object].bytes;
+    if (fstat(world->mappings[object].fd, &st) < 0)
+        return true; /* that says nothing */
+    return (uint64_t)st.st_size >= least && (uint64_t)st.st_blocks * STAT_BLOCK_BYTES >= committed;
+}
+
+bool ga_world_is_damaged(const struct ga_world *world)
+{
+    bool damaged = false;
+    for (int i = 0; i < GA_OBJECT_COUNT; i++)
+        damaged |= world->cut[i] || ga_guard_has_struck((enum ga_object)i);
+    return damaged;
+}
+
+const char *ga_world_find_damage(struct ga_world *world, const struct ga_heap *heap)
+{
+    static const char *const names[GA_OBJECT_COUNT] = {"meta", "bits", "heap"};
+    for (int i = 0; i < GA_OBJECT_COUNT; i++) {
+        enum ga_object object = (enum ga_object)i;
+        world->cut[i] =
+            world->cut[i] || ga_guard_has_struck(object) || !is_whole(world, heap, object);
+        if (world->cut[i])
+            return names[i];
+    }
+    return NULL;
 }

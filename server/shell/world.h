@@ -17,11 +17,12 @@ struct ga_world {
     struct ga_mapping mappings[GA_OBJECT_COUNT];
     uint64_t base;
     uint64_t reserve_bytes;
-    uint64_t limit_bytes; /* never 0 */
-    bool adopted;         /* the heap was there already */
-    bool keep;            /* the objects, when the world closes */
-    bool refused_memory;  /* by the system, since the flag was last cleared */
-    bool reclaim_wanted;  /* by the core, since the flag was last cleared */
+    uint64_t limit_bytes;      /* never 0 */
+    bool adopted;              /* the heap was there already */
+    bool keep;                 /* the objects, when the world closes */
+    bool refused_memory;       /* by the system, since the flag was last cleared */
+    bool reclaim_wanted;       /* by the core, since the flag was last cleared */
+    bool cut[GA_OBJECT_COUNT]; /* somebody else has made the object shorter, or punched holes */
 };
 
 /* Make the objects of the heap that options describe, and the heap in them; or take over the heap
@@ -44,6 +45,13 @@ int ga_world_make_objects(struct ga_world *world);
 int ga_world_configure(const struct ga_world *world, struct ga_heap_config *ret);
 struct ga_heap_effects ga_world_effects(struct ga_world *world);
 int ga_world_guard(const struct ga_world *world);
+
+/* See whether every object is as long as it was made, and has as much memory behind it as was
+ * committed. The name of one that is not ("bits"), or was found not to be before; NULL if all are
+ * sound. */
+const char *ga_world_find_damage(struct ga_world *world, const struct ga_heap *heap);
+/* Whether damage was met since the heap was opened, without looking for any. */
+bool ga_world_is_damaged(const struct ga_world *world);
 
 /* The header of the heap, once it is made. */
 const struct ga_meta_header *ga_world_header(const struct ga_world *world);

@@ -1,6 +1,7 @@
 /* When a client is gone: only when its process has ended, or when it says so; and what the server
  * makes of notes that are not true. */
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -184,7 +185,19 @@ static void send_return(struct ga_wire *wire, uint32_t mcache, uint32_t *pages, 
 
 /* ---- what no client does ---- */
 
-/* Whether the server has hung up, and does not attach this process again. */
+static uint64_t heap_id(void)
+{
+    struct ga_meta_header header = {0};
+    int fd = ga_daemon_open_object(ga_daemon_heap("clients"), "meta", O_RDONLY);
+    ssize_t n = fd < 0 ? -1 : pread(fd, &header, sizeof(header), 0);
+    if (fd >= 0)
+        close(fd);
+    return n == sizeof(header) ? header.heap_id : 0;
+}
+
+static uint64_t test_heap_id;
+
+/* Whether the server has hung up, and neither attaches this process again nor lets it come back. */
 static bool is_in_quarantine(struct ga_wire *wire)
 {
     if (!ga_wire_is_ended(wire))
@@ -194,9 +207,14 @@ static bool is_in_quarantine(struct ga_wire *wire)
     snprintf(detail, sizeof(detail), "process %d is in quarantine for what it did before",
              (int)getpid());
     Goalloc__V1__Attach attach = GOALLOC__V1__ATTACH__INIT;
-    attach.layout_version = GA_LAYOUT_VERSION;
+    Goalloc__V1__Reattach reattach = GOALLOC__V1__REATTACH__INIT;
+    attach.layout_version = reattach.layout_version = GA_LAYOUT_VERSION;
+    reattach.client = 1;
+    reattach.heap_id = test_heap_id;
+    reattach.generation = 1;
     return ga_wire_open_greeted(wire, socket_path) &&
-           ga_wire_is_failure(ga_wire_ask(wire, BODY(ATTACH), &attach), -EPERM, detail);
+           ga_wire_is_failure(ga_wire_ask(wire, BODY(ATTACH), &attach), -EPERM, detail) &&
+           ga_wire_is_failure(ga_wire_ask(wire, BODY(REATTACH), &reattach), -EPERM, detail);
 }
 
 static bool return_too_many(struct ga_wire *wire)
@@ -280,6 +298,7 @@ static void test_quarantine(void)
         {lease_ahead_for_another, "it asked for 1 spans of class 4 for mcache 70000"},
         {send_garbage, "it sent a message over the limit of size"},
     };
+    test_heap_id = heap_id(); /* the children have other names of heaps */
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         pid_t child = fork();
         if (child == 0) {

@@ -267,45 +267,116 @@ static void test_no_stdio(void)
     }
 }
 
-/* A client has truncated what the server reads. */
-static void test_truncated(void)
+/* Attach, and lease spans of mcache 1. */
+static bool attach_and_lease(struct ga_wire *wire, const char *path)
+{
+    Goalloc__V1__NewMcache new_mcache = GOALLOC__V1__NEW_MCACHE__INIT;
+    Goalloc__V1__Lease lease = GOALLOC__V1__LEASE__INIT;
+    lease.mcache = 1;
+    lease.span_class = 10;
+    lease.count = 5;
+    if (!ga_wire_open_attached(wire, path))
+        return false;
+    ga_wire_ask(wire, GOALLOC__V1__ENVELOPE__BODY_NEW_MCACHE, &new_mcache);
+    const Goalloc__V1__Envelope *reply =
+        ga_wire_ask(wire, GOALLOC__V1__ENVELOPE__BODY_LEASE, &lease);
+    return reply && reply->body_case == GOALLOC__V1__ENVELOPE__BODY_LEASES;
+}
+
+/* Have the server use its objects; whether it answers or ends does not matter. */
+static void lease_more(struct ga_wire *wire)
+{
+    Goalloc__V1__Sync sync = GOALLOC__V1__SYNC__INIT;
+    Goalloc__V1__Lease lease = GOALLOC__V1__LEASE__INIT;
+    lease.mcache = 1;
+    lease.count = 64;
+    for (lease.span_class = 2; lease.span_class < GA_SPAN_CLASS_COUNT; lease.span_class++)
+        if (!ga_wire_ask(wire, GOALLOC__V1__ENVELOPE__BODY_LEASE, &lease))
+            return;
+    ga_wire_ask(wire, GOALLOC__V1__ENVELOPE__BODY_SYNC, &sync);
+}
+
+static bool cut_to_nothing(int fd)
+{
+    return ftruncate(fd, 0) == 0;
+}
+
+/* As long as before, and empty. */
+static bool cut_and_stretch(int fd)
+{
+    struct stat st;
+    return fstat(fd, &st) == 0 && ftruncate(fd, 4096) == 0 && ftruncate(fd, st.st_size) == 0;
+}
+
+static bool punch_a_hole(int fd)
+{
+    return fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 0, GA_PAGE_SIZE) == 0;
+}
+
+/* The server ends the heap in order and says why, whether it is used meanwhile or not. */
+static void damage(const char *object, bool (*hurt)(int fd), bool used)
 {
     struct ga_daemon daemon;
     struct ga_wire wire;
     const char *heap = ga_daemon_heap("cut");
     const char *path = ga_daemon_path("cut");
     CU_ASSERT_FATAL(start(&daemon, heap, path, NULL, NULL));
-    CU_ASSERT_FATAL(ga_wire_open_attached(&wire, path));
-    Goalloc__V1__NewMcache new_mcache = GOALLOC__V1__NEW_MCACHE__INIT;
-    Goalloc__V1__Lease lease = GOALLOC__V1__LEASE__INIT;
-    Goalloc__V1__Sync sync = GOALLOC__V1__SYNC__INIT;
-    ga_wire_ask(&wire, GOALLOC__V1__ENVELOPE__BODY_NEW_MCACHE, &new_mcache);
-    lease.mcache = 1;
-    lease.span_class = 10;
-    lease.count = 5;
-    const Goalloc__V1__Envelope *reply =
-        ga_wire_ask(&wire, GOALLOC__V1__ENVELOPE__BODY_LEASE, &lease);
-    CU_ASSERT(reply && reply->body_case == GOALLOC__V1__ENVELOPE__BODY_LEASES);
-
+    CU_ASSERT_FATAL(attach_and_lease(&wire, path));
     int meta = ga_daemon_open_object(heap, "meta", O_RDONLY);
-    int bits = ga_daemon_open_object(heap, "bits", O_RDWR);
-    CU_ASSERT(meta >= 0 && bits >= 0 && ftruncate(bits, 0) == 0);
-    ga_wire_ask(&wire, GOALLOC__V1__ENVELOPE__BODY_SYNC, &sync); /* answered or not */
-    ga_wire_close(&wire);
+    int fd = ga_daemon_open_object(heap, object, O_RDWR);
+    CU_ASSERT(meta >= 0 && fd >= 0 && hurt(fd));
+    if (used)
+        lease_more(&wire);
 
     CU_ASSERT_EQUAL(ga_daemon_end(&daemon, 0), 1);
+    ga_wire_close(&wire);
     char line[200];
     snprintf(line, sizeof(line),
-             "goallocd: error: heap '%s' was damaged from outside: its bits object was truncated\n",
-             heap);
+             "goallocd: error: heap '%s' was damaged from outside: its %s object was truncated\n",
+             heap, object);
     CU_ASSERT(ga_daemon_said(&daemon, line));
-    struct ga_meta_header header = {0};
-    CU_ASSERT(pread(meta, &header, sizeof(header), 0) == sizeof(header));
-    CU_ASSERT_EQUAL(header.state, GA_HEAP_ENDED);
+    if (strcmp(object, "meta") != 0) { /* there, clients are told by their connections alone */
+        struct ga_meta_header header = {0};
+        CU_ASSERT(pread(meta, &header, sizeof(header), 0) == sizeof(header));
+        CU_ASSERT_EQUAL(header.state, GA_HEAP_ENDED);
+    }
     CU_ASSERT(access(path, F_OK) < 0);
     CU_ASSERT_FALSE(ga_daemon_left_objects(heap));
     close(meta);
-    close(bits);
+    close(fd);
+}
+
+static void test_truncated(void)
+{
+    static const char *const objects[] = {"meta", "bits", "heap"};
+    for (int i = 0; i < 3; i++) {
+        damage(objects[i], cut_to_nothing, true);
+        damage(objects[i], cut_to_nothing, false);
+        damage(objects[i], cut_and_stretch, i % 2);
+    }
+    damage("bits", punch_a_hole, false);
+}
+
+/* Who can read meta can lock it as far as readers can: the next server starts nevertheless, and a
+ * heap without a server can be told from one with it. */
+static void test_locked_by_a_reader(void)
+{
+    struct ga_daemon daemon;
+    const char *heap = ga_daemon_heap("locked");
+    const char *path = ga_daemon_path("locked");
+    for (int i = 0; i < 2; i++) {
+        CU_ASSERT_FATAL(start(&daemon, heap, path, NULL, NULL));
+        int meta = ga_daemon_open_object(heap, "meta", O_RDONLY);
+        CU_ASSERT_EQUAL(ga_daemon_end(&daemon, SIGKILL), 256 + SIGKILL);
+        struct flock lock = {.l_type = F_RDLCK, .l_whence = SEEK_SET};
+        int r = i == 0 ? flock(meta, LOCK_EX | LOCK_NB) : fcntl(meta, F_OFD_SETLK, &lock);
+        CU_ASSERT_EQUAL(r, 0);
+        CU_ASSERT_FATAL(start(&daemon, heap, path, "--log-level", "info"));
+        CU_ASSERT(ga_daemon_said(&daemon, "goallocd: info: took heap '"));
+        CU_ASSERT_EQUAL(ga_daemon_said(&daemon, "a reader locks the meta object"), i == 1);
+        end_in_order(&daemon, SIGTERM, heap, path);
+        close(meta);
+    }
 }
 
 static void test_same_heap(void)
@@ -539,7 +610,8 @@ int main(void)
         {"the low windows taken", test_high_windows},
         {"signals while it ends", test_signals_at_the_end},
         {"no stdin, stdout or stderr", test_no_stdio},
-        {"a bits object that is truncated", test_truncated},
+        {"an object that is truncated", test_truncated},
+        {"a meta object that a reader locks", test_locked_by_a_reader},
         {"a second server of the same heap", test_same_heap},
         {"a second server on the same socket", test_same_socket},
         {"after a kill", test_after_a_kill},
