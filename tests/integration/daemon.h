@@ -8,7 +8,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-#define GA_DAEMON_LOG_BYTES 8192
+#define GA_DAEMON_LOG_BYTES 65536
 
 struct ga_daemon {
     pid_t pid;
