@@ -48,6 +48,14 @@ static bool relieve(struct ga_thread_cache *cache, unsigned attempt)
     return true;
 }
 
+int ga_alloc_refill(struct ga_thread_cache *cache, ga_span_class span_class)
+{
+    int r = ga_mcache_refill(cache, span_class);
+    for (unsigned attempt = 0; is_for_want(r) && relieve(cache, attempt); attempt++)
+        r = ga_mcache_refill(cache, span_class);
+    return r;
+}
+
 __attribute__((noinline)) void *ga_alloc_slowly(struct goalloc_heap *heap, ga_span_class span_class,
                                                 size_t size, uint32_t alignment)
 {
@@ -59,14 +67,9 @@ __attribute__((noinline)) void *ga_alloc_slowly(struct goalloc_heap *heap, ga_sp
         return NULL;
     }
     void *p;
-    for (unsigned attempt = 0;; attempt++) {
+    do
         p = tiny ? ga_tiny_take(cache, size, alignment) : take_slot(cache, span_class);
-        if (p)
-            break;
-        int r = ga_mcache_refill(cache, span_class);
-        if (r < 0 && (!is_for_want(r) || !relieve(cache, attempt)))
-            break;
-    }
+    while (!p && ga_alloc_refill(cache, span_class) == 0);
     ga_thread_cache_put(cache);
     errno = p ? saved_errno : ENOMEM;
     return p;
@@ -138,15 +141,26 @@ static int get_large(struct ga_thread_cache *cache, size_t size, size_t alignmen
     return r;
 }
 
+int ga_alloc_large_span(struct ga_thread_cache *cache, size_t size, size_t alignment, bool noscan,
+                        ga_page_id *ret_page, bool *ret_zeroed)
+{
+    if (size > cache->heap->reserve_bytes)
+        return -ENOMEM;
+    int r = get_large(cache, size, alignment, noscan, ret_page, ret_zeroed);
+    for (unsigned attempt = 0; is_for_want(r) && relieve(cache, attempt); attempt++)
+        r = get_large(cache, size, alignment, noscan, ret_page, ret_zeroed);
+    return r;
+}
+
 void *ga_alloc_large(struct goalloc_heap *heap, size_t size, size_t alignment, bool noscan,
                      bool *ret_zeroed)
 {
     int saved_errno = errno;
-    struct ga_thread_cache *cache = size <= heap->reserve_bytes ? ga_thread_cache_get(heap) : NULL;
+    struct ga_thread_cache *cache = ga_thread_cache_get(heap);
     ga_page_id page = 0;
-    int r = cache ? get_large(cache, size, alignment, noscan, &page, ret_zeroed) : -ENOMEM;
-    for (unsigned attempt = 0; cache && is_for_want(r) && relieve(cache, attempt); attempt++)
-        r = get_large(cache, size, alignment, noscan, &page, ret_zeroed);
+    int r = -ENOMEM;
+    if (cache)
+        r = ga_alloc_large_span(cache, size, alignment, noscan, &page, ret_zeroed);
     if (cache)
         ga_thread_cache_put(cache);
     errno = r == 0 ? saved_errno : ENOMEM;

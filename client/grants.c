@@ -3,6 +3,14 @@
  * server can tell it by the shared words, and takes it back when this process reattaches. An answer
  * that comes too late for its caller is given back at once. */
 #include "client/heap.h"
+#include "client/into.h"
+
+static bool is_ours(const struct goalloc_heap *heap, ga_mcache_id mcache)
+{
+    return mcache != 0 && mcache < GA_MCACHE_COUNT &&
+           ga_load_relaxed(&heap->view.mcache_entries[mcache].client) ==
+               ga_load_relaxed(&heap->client);
+}
 
 /* Whether the page table says that one of our mcaches leases the span; if so, which. */
 static ga_mcache_id leased_to(const struct goalloc_heap *heap, ga_page_id page)
@@ -12,10 +20,7 @@ static ga_mcache_id leased_to(const struct goalloc_heap *heap, ga_page_id page)
         return 0;
     uint64_t entry = ga_view_entry(view, page);
     ga_mcache_id owner = ga_entry_is_span(entry) ? ga_entry_owner(entry) : 0;
-    bool ours =
-        owner != 0 && owner < GA_MCACHE_COUNT &&
-        ga_load_relaxed(&view->mcache_entries[owner].client) == ga_load_relaxed(&heap->client);
-    return ours ? owner : 0;
+    return is_ours(heap, owner) ? owner : 0;
 }
 
 static void begin_leases(struct goalloc_heap *heap, const Goalloc__V1__Leases *leases)
@@ -54,14 +59,19 @@ static bool is_large(const struct goalloc_heap *heap, ga_page_id page)
            (ga_view_entry(&heap->view, page) & GA_ENTRY_LARGE);
 }
 
-/* A large span is leased, and who asked goes on with it; or it is taken here. */
-static void take_large(struct goalloc_heap *heap, ga_page_id page)
+/* A large span is leased, and who asked goes on with it; or it is taken here, for who waits with
+ * this mcache. */
+static void take_large(struct goalloc_heap *heap, const Goalloc__V1__LargeSpan *span)
 {
+    ga_page_id page = span->page;
     ga_mcache_id owner = leased_to(heap, page);
-    if (owner)
+    if (owner) {
         ga_slot_begin_lease(&heap->view, owner, page);
-    else if (is_large(heap, page))
+    } else if (is_large(heap, page)) {
+        if (is_ours(heap, span->mcache))
+            ga_into_note(&heap->view.mcaches[span->mcache], (uint64_t)page << GA_PAGE_SHIFT);
         ga_slot_take_large(&heap->view, page);
+    }
 }
 
 /* A large span that nobody waits for any more: its lease is ended; or it is taken, and freed as by
@@ -99,7 +109,7 @@ void ga_grants_on_reply(const Goalloc__V1__Envelope *reply, bool wanted, void *d
             return_leases(heap, reply->leases);
     } else if (reply->body_case == GOALLOC__V1__ENVELOPE__BODY_LARGE_SPAN) {
         if (wanted)
-            take_large(heap, reply->large_span->page);
+            take_large(heap, reply->large_span);
         else
             free_large(heap, reply->large_span->page);
     }

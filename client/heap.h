@@ -210,6 +210,13 @@ void *ga_alloc_slowly(struct goalloc_heap *heap, ga_span_class span_class, size_
 void *ga_alloc_large(struct goalloc_heap *heap, size_t size, size_t alignment, bool noscan,
                      bool *ret_zeroed);
 
+/* What the fast path finds used up: claim the class's next word. 0, or a negative errno when there
+ * is no memory also after everybody has been asked for what he does not use. */
+int ga_alloc_refill(struct ga_thread_cache *cache, ga_span_class span_class);
+/* Get a span for a large object and take it. 0 and its page, or a negative errno. */
+int ga_alloc_large_span(struct ga_thread_cache *cache, size_t size, size_t alignment, bool noscan,
+                        ga_page_id *ret_page, bool *ret_zeroed);
+
 /* ---- holds.c ---- */
 
 /* p, whose slot is slot, is to be freed in a span where something is held. 0: it is held, and will

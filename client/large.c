@@ -7,6 +7,7 @@
 
 #include <string.h>
 
+#include "client/into.h"
 #include "client/mcache.h"
 #include "client/spans.h"
 
@@ -147,6 +148,7 @@ ga_page_id ga_large_take_kept(struct ga_thread_cache *cache, ga_span_class span_
         if (!ga_mcache_is_mine(cache, entry.page) ||
             ga_slot_count_used(&cache->heap->view, entry.page, 1) != 0)
             continue;
+        ga_into_note(cache->shared, (uint64_t)entry.page << GA_PAGE_SHIFT);
         ga_slot_take_leased_large(&cache->heap->view, entry.page);
         ga_large_count_malloc(cache, span_class, entry.npages);
         return entry.page;
@@ -158,6 +160,7 @@ void ga_large_begin_lease(struct ga_thread_cache *cache, ga_span_class span_clas
 {
     ga_slot_begin_lease(&cache->heap->view, cache->id, page);
     ga_spans_add(cache, &cache->classes[span_class], page, false);
+    ga_into_note(cache->shared, (uint64_t)page << GA_PAGE_SHIFT);
     ga_slot_take_leased_large(&cache->heap->view, page);
 }
 

@@ -225,6 +225,8 @@ static int back(struct ga_heap *heap)
     if (r == 0)
         r = back_table(of_meta, meta->clients_offset, ga_load_relaxed(&meta->client_end),
                        sizeof(struct ga_client_entry));
+    if (r == 0)
+        r = ga_handles_back(heap, 0, ga_load_relaxed(&meta->client_end));
     if (r == 0 && mcache_end > 1)
         r = back_table(of_meta, meta->mcaches_offset, mcache_end, sizeof(struct ga_mcache_entry));
     if (r == 0)

@@ -52,6 +52,8 @@ static int find_entry(struct ga_heap *heap, ga_client_id *ret)
             ga_backing_ensure(&heap->meta_backing,
                               heap->meta->clients_offset + client * sizeof(struct ga_client_entry),
                               sizeof(struct ga_client_entry));
+        if (r == 0)
+            r = ga_handles_back(heap, client, 1);
         if (r < 0)
             return r;
         ga_store_release(&heap->meta->client_end, ++heap->client_end);
@@ -78,6 +80,7 @@ static int attach(struct ga_heap *heap, uint32_t pid, uint32_t uid, uint32_t gid
     entry->attached_ms = heap->effects.wall_ms(heap->effects.data);
     entry->policy = GA_POLICY_KEEP;
     snprintf(entry->name, sizeof(entry->name), "%s", client_name);
+    ga_handles_begin(heap, client);
     ga_store_release(&entry->state, GA_CLIENT_ATTACHED);
     ga_heap_sign_bits(heap);
 
@@ -230,6 +233,7 @@ int ga_heap_next_client(struct ga_heap *heap, uint32_t client, struct ga_client_
         .attached_ms = heap->effects.now_ms(heap->effects.data) - record->attached_ms,
         .quarantined = record->quarantined,
         .policy = entry->policy,
+        .slots = ga_view_count_handles(&heap->view, client),
     };
     memcpy(info.name, entry->name, sizeof(entry->name));
     struct ga_counters counters = {0};

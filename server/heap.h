@@ -258,6 +258,7 @@ struct ga_client_info {
     uint64_t attached_ms; /* how long ago */
     bool quarantined;
     uint32_t policy;
+    uint32_t slots; /* its handles that are in use */
     char name[32];
 };
 /* The random number that tells this heap from others of its name; and how many servers it has had.

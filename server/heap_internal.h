@@ -192,6 +192,8 @@ void ga_roots_enter(struct ga_heap *heap);
  * those that somebody holds. Returns which. */
 uint64_t ga_holds_put_off_word(struct ga_heap *heap, ga_page_id page, uint32_t word,
                                uint64_t slots);
+/* The slot that begins at offset, in a span in use; of a tiny span, only the span. */
+bool ga_holds_find_slot(const struct ga_heap *heap, uint64_t offset, struct ga_slot *ret);
 /* Whether anybody holds the object. */
 bool ga_holds_any(struct ga_heap *heap, uint64_t offset);
 
@@ -199,5 +201,17 @@ bool ga_holds_any(struct ga_heap *heap, uint64_t offset);
 void ga_roots_client_gone(struct ga_heap *heap, ga_client_id client);
 /* Take back every root, whoever published it, of an object in client's spans. */
 void ga_roots_unpublish_spans(struct ga_heap *heap, ga_client_id client);
+/* Whether the object that begins at offset is published. */
+bool ga_roots_has(const struct ga_heap *heap, uint64_t offset);
+
+/* handles.c */
+
+/* Back the handles of count clients from client on. 0 or -ENOMEM. */
+int ga_handles_back(struct ga_heap *heap, ga_client_id client, uint32_t count);
+/* The number is about to be a client's: its handles are empty. */
+void ga_handles_begin(struct ga_heap *heap, ga_client_id client);
+/* Free what client, which is gone, has in its handles or was allocating into them. Before anything
+ * else of it is taken back; may be broken off and done again. */
+void ga_handles_client_gone(struct ga_heap *heap, ga_client_id client);
 
 #endif

@@ -31,8 +31,7 @@ static bool is_of(const struct ga_hold *hold, uint64_t offset)
     return ga_hold_counts(state_of(hold)) && ga_load_relaxed(&hold->offset) == offset;
 }
 
-/* The slot that begins at offset, in a span in use. */
-static bool find_slot(const struct ga_heap *heap, uint64_t offset, struct ga_slot *ret)
+bool ga_holds_find_slot(const struct ga_heap *heap, uint64_t offset, struct ga_slot *ret)
 {
     uint64_t page = offset >> GA_PAGE_SHIFT;
     if (page >= heap->npages_committed)
@@ -104,7 +103,7 @@ int ga_heap_hold(struct ga_heap *heap, ga_client_id client, uint64_t offset)
     struct ga_slot slot;
     if (!ga_clients_is_served(heap, client))
         return -EPERM;
-    if (!find_slot(heap, offset, &slot))
+    if (!ga_holds_find_slot(heap, offset, &slot))
         return -EINVAL;
     /* Neighbours in a tiny block share what says that they are in use. */
     if (slot.entry & GA_ENTRY_TINY)
@@ -149,7 +148,7 @@ static void drop(struct ga_heap *heap, struct ga_hold *hold)
 static void free_slot(struct ga_heap *heap, uint64_t offset, bool a)
 {
     struct ga_slot slot;
-    if (!find_slot(heap, offset, &slot))
+    if (!ga_holds_find_slot(heap, offset, &slot))
         return; /* somebody has spoilt the span's bits, and it is gone */
     _Atomic uint64_t *f = ga_view_f(&heap->view, slot.page, slot.index / 64);
     uint64_t bit = UINT64_C(1) << (slot.index % 64);
@@ -170,7 +169,7 @@ static void remove_hold(struct ga_heap *heap, struct ga_hold *hold)
     bool last = true;
     for (uint32_t i = 0; i < heap->hold_end && last; i++)
         last = &heap->holds[i] == hold || !is_of(&heap->holds[i], offset);
-    if (freed && last && find_slot(heap, offset, &slot)) {
+    if (freed && last && ga_holds_find_slot(heap, offset, &slot)) {
         /* Nobody changes the bit in A of a slot in use. Acquire: its holder's stores. */
         uint64_t a = ga_load_acquire(ga_view_a(&heap->view, slot.page, slot.index / 64)) >>
                          (slot.index % 64) &
@@ -207,7 +206,7 @@ int ga_heap_put_off(struct ga_heap *heap, uint64_t offset)
     struct ga_slot slot;
     /* A hold that came after its object's free may be of what is a tiny object by now, which cannot
      * be freed by what the hold notes. */
-    if (!hold || !find_slot(heap, offset, &slot) || (slot.entry & GA_ENTRY_TINY))
+    if (!hold || !ga_holds_find_slot(heap, offset, &slot) || (slot.entry & GA_ENTRY_TINY))
         return -ENOENT;
     if (state_of(hold) == GA_HOLD_FREED)
         return -EINVAL;
@@ -222,7 +221,7 @@ uint64_t ga_holds_put_off_word(struct ga_heap *heap, ga_page_id page, uint32_t w
         struct ga_hold *hold = &heap->holds[i];
         struct ga_slot slot;
         if (!ga_hold_counts(state_of(hold)) || hold->page != page ||
-            !find_slot(heap, ga_load_relaxed(&hold->offset), &slot) || slot.page != page ||
+            !ga_holds_find_slot(heap, ga_load_relaxed(&hold->offset), &slot) || slot.page != page ||
             slot.index / 64 != word)
             continue;
         uint64_t bit = UINT64_C(1) << (slot.index % 64) & slots;

@@ -121,6 +121,7 @@ static bool recover_large(struct ga_heap *heap, ga_client_id client, uint32_t *n
 /* What is left at once. May be done again. */
 static void begin(struct ga_heap *heap, ga_client_id client)
 {
+    ga_handles_client_gone(heap, client);
     if (ga_clients_is_private(heap, client))
         ga_roots_unpublish_spans(heap, client);
     ga_holds_client_gone(heap, client);

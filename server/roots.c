@@ -195,6 +195,15 @@ void ga_roots_unpublish_spans(struct ga_heap *heap, ga_client_id client)
     }
 }
 
+bool ga_roots_has(const struct ga_heap *heap, uint64_t offset)
+{
+    uint32_t index = 0;
+    while (index < heap->root_end &&
+           !(is_used(heap, index) && ga_load_relaxed(&heap->roots[index].offset) == offset))
+        index++;
+    return index < heap->root_end;
+}
+
 void ga_roots_client_gone(struct ga_heap *heap, ga_client_id client)
 {
     for (uint32_t index = 0; index < heap->root_end; index++) {

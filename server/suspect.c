@@ -6,6 +6,7 @@
  *   tiny        the same: it names nothing before its span's lease ends
  *   telling     a page that is committed, or 0
  *   ring_taken  at most what was put into the ring, and as much of it as the ring has room for
+ *   into_handle the number of a handle, or 0
  *
  * Every client can write every mcache, so such words tell that somebody has spoilt them, and not
  * who: they are no proof against their owner, and nothing follows from them but that they are told
@@ -44,6 +45,8 @@ static const char *judge(const struct ga_heap *heap, ga_mcache_id mcache)
     if (ga_load_acquire(&shared->telling) >= heap->npages_committed &&
         ga_load_acquire(&shared->telling) != 0)
         return "tells of a page that there is not";
+    if (ga_load_acquire(&shared->into_handle) > GA_HANDLE_COUNT)
+        return "allocates into a slot that there is not";
     if (!ga_ring_count_can_be(heap, mcache))
         return "has taken more from its ring than was put there";
     if (tiny_page != 0 && !is_leased_to(heap, mcache, tiny_page, GA_SPAN_CLASS_TINY))

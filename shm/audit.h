@@ -59,6 +59,7 @@ enum {
     X(TINY, "tiny", "the tiny word is of no block that the mcache may carve")                      \
     X(TELLING, "telling", "the mcache tells of a page that cannot be")                             \
     X(LEFT, "left", "the mcache is nobody's, and something is left in its words")                  \
+    X(INTO, "into", "the mcache allocates into a slot of its client, or into none that can be")    \
     X(RING, "ring", "the ring's entry is none that can be")                                        \
     X(RING_TAKEN, "ring-taken", "what is taken from the ring was never in it")                     \
     X(RING_SPAN, "ring-span", "the ring offers a span that is not leased to its mcache")           \
@@ -66,6 +67,8 @@ enum {
     X(ROOT, "root", "the root's entry is damaged")                                                 \
     X(ROOT_TWICE, "root-twice", "another root has the same name")                                  \
     X(HOLD, "hold", "the hold's entry is damaged")                                                 \
+    X(HANDLE, "handle", "the client's slot names what is no object in use")                        \
+    X(HANDLE_LEFT, "handle-left", "the client is gone, and its slot is not empty")                 \
     X(CACHED, "cached", "what the mcaches cache is not what their spans miss")                     \
     X(COUNTERS, "counters", "mallocs less frees are not the objects in use")
 

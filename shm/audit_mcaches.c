@@ -102,6 +102,16 @@ static void look_at_telling(const struct ga_audit_run *run, ga_mcache_id id,
         ga_audit_find(findings, &fault);
 }
 
+static void look_at_into(const struct ga_audit_run *run, ga_mcache_id id,
+                         struct ga_audit_findings *findings)
+{
+    struct ga_audit_fault fault = fault_of(GA_FAULT_INTO, id);
+    fault.found = ga_load_acquire(&run->view->mcaches[id].into_handle);
+    if (fault.found > GA_HANDLE_COUNT ||
+        (fault.found != 0 && !ga_audit_has(run, GA_AUDIT_CLIENTS_MIDWAY)))
+        ga_audit_find(findings, &fault);
+}
+
 /* Nobody has the mcache: the server has put back what it had claimed, and told what it was to
  * tell. */
 static void look_at_left(const struct ga_audit_run *run, ga_mcache_id id,
@@ -112,6 +122,10 @@ static void look_at_left(const struct ga_audit_run *run, ga_mcache_id id,
     fault.found = ga_load_acquire(&mcache->telling);
     fault.page = ga_tiny_page(ga_load_acquire(&mcache->tiny));
     if (fault.found != 0 || fault.page != 0)
+        ga_audit_find(findings, &fault);
+    fault.page = 0;
+    fault.found = ga_load_acquire(&mcache->into_handle);
+    if (fault.found != 0)
         ga_audit_find(findings, &fault);
     for (int32_t c = 0; c < (int32_t)GA_SPAN_CLASS_COUNT; c++) {
         fault.span_class = c;
@@ -224,6 +238,7 @@ static void look_at_mcache(struct ga_audit_run *run, uint64_t index, bool again,
     if (!ga_audit_is_client(run, client_plus_1))
         ga_audit_find(findings, &fault);
     look_at_telling(run, id, findings);
+    look_at_into(run, id, findings);
     look_at_ring(run, id, findings);
     look_at_tiny(run, id, cached, findings);
     for (uint32_t c = 0; c < GA_SPAN_CLASS_COUNT; c++)

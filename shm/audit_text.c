@@ -47,6 +47,8 @@ static const char *table_of(uint32_t kind)
     case GA_FAULT_ARENA:
         return "arena";
     case GA_FAULT_CLIENT:
+    case GA_FAULT_HANDLE:
+    case GA_FAULT_HANDLE_LEFT:
         return "client";
     case GA_FAULT_ROOT:
     case GA_FAULT_ROOT_TWICE:

@@ -8,7 +8,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define GA_LAYOUT_VERSION 2u
+#define GA_LAYOUT_VERSION 3u
 #define GA_META_MAGIC     UINT64_C(0x6174656d636c6167) /* "galcmeta" in memory */
 #define GA_BITS_MAGIC     UINT64_C(0x73746962636c6167) /* "galcbits" */
 
@@ -39,6 +39,7 @@
 #define GA_MCACHE_COUNT  65536u
 #define GA_ROOT_COUNT    4096u
 #define GA_HOLD_COUNT    4096u /* of processes and objects that they hold */
+#define GA_HANDLE_COUNT  512u  /* of each client: what goalloc_slot gives */
 
 /* A page's number in the heap. Page 0 is never handed out, so 0 means "none", and an offset of 0
  * into the heap means NULL. */
@@ -81,6 +82,7 @@ struct ga_meta_header {
     uint64_t meta_bytes;
     uint64_t bits_mcaches_offset; /* offsets of the planes in bits */
     uint64_t bits_pending_offset;
+    uint64_t bits_handles_offset;
     uint64_t bits_lines_offset;
     uint64_t bits_wide_offset;
     uint64_t bits_tiny_offset;
@@ -93,13 +95,13 @@ struct ga_meta_header {
     _Atomic uint32_t root_end;
     _Atomic uint32_t hold_end;
 };
-static_assert(sizeof(struct ga_meta_header) == 312, "layout");
+static_assert(sizeof(struct ga_meta_header) == 320, "layout");
 static_assert(offsetof(struct ga_meta_header, state) == 16, "layout");
 static_assert(offsetof(struct ga_meta_header, base) == 56, "layout");
 static_assert(offsetof(struct ga_meta_header, committed_npages) == 80, "layout");
-static_assert(offsetof(struct ga_meta_header, bits_bytes) == 192, "layout");
-static_assert(offsetof(struct ga_meta_header, name) == 200, "layout");
-static_assert(offsetof(struct ga_meta_header, client_end) == 296, "layout");
+static_assert(offsetof(struct ga_meta_header, bits_bytes) == 200, "layout");
+static_assert(offsetof(struct ga_meta_header, name) == 208, "layout");
+static_assert(offsetof(struct ga_meta_header, client_end) == 304, "layout");
 
 /* What is behind an arena's addresses, as Go has it: None (outside the reserve), Reserved (mapped,
  * past the object's end), Prepared (inside the object, a hole), Ready (committed). */
@@ -241,7 +243,13 @@ struct ga_mcache {
                                     Writer: the mcache's thread */
     _Atomic uint64_t ring_taken; /* the sequence of the last ring entry taken. Writer: the mcache's
                                     thread; the server before it gives the id to somebody */
-    uint64_t line_reserved[6];
+    /* The object that goalloc_malloc_into is allocating, which a death leaves to the server
+     * (server/handles.c): index + 1 of the handle, 0 = none, stored last when it begins and first
+     * when it ends; and the object's offset, 0 = not chosen yet, stored before it is taken. Writer:
+     * the mcache's thread; of into_object also the library's, which takes what the server grants */
+    _Atomic uint64_t into_handle;
+    _Atomic uint64_t into_object;
+    uint64_t line_reserved[4];
 
     /* where[c] = {span, word, sequence} of the word that classes[c].cache is about (where.h).
      * Apart from cache: others read where at each of their frees, cache seldom. */
@@ -264,6 +272,14 @@ static_assert(offsetof(struct ga_mcache, classes) == 1216, "layout");
 static_assert(offsetof(struct ga_mcache, inbox) == 5568, "layout");
 static_assert(offsetof(struct ga_mcache, base) == 9936, "layout");
 static_assert(sizeof(struct ga_mcache) == 12288, "three OS pages");
+
+/* The handles of one client: each is 0, or the address of an object that the client alone knows and
+ * that goes when the client goes, unless it is published. Written by the client's process; by the
+ * server before the number is given to somebody, and when its client is gone. */
+struct ga_handles {
+    _Atomic uint64_t object[GA_HANDLE_COUNT];
+};
+static_assert(sizeof(struct ga_handles) == GA_OS_PAGE_SIZE, "an OS page a client");
 
 #define GA_LINE_WORDS 2u  /* words of each bitmap in the span line: 128 slots */
 #define GA_WIDE_WORDS 14u /* further words in the wide plane: up to 1,024 slots */

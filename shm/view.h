@@ -25,8 +25,9 @@ struct ga_view {
     const struct ga_hold *holds;
     const ga_page_word *page_table;
     struct ga_mcache *mcaches;
-    _Atomic uint64_t *pending; /* one bit a page: freed slots, and nobody leases the span. Writers:
-                                  who frees sets, the server clears */
+    _Atomic uint64_t *pending;  /* one bit a page: freed slots, and nobody leases the span. Writers:
+                                   who frees sets, the server clears */
+    struct ga_handles *handles; /* by client */
     struct ga_span_line *lines;
     struct ga_span_wide *wide;
     struct ga_tiny_bits *tiny; /* by page, of tiny spans */
@@ -53,6 +54,15 @@ static inline _Atomic uint64_t *ga_view_f(const struct ga_view *view, ga_page_id
 static inline uint64_t ga_view_entry(const struct ga_view *view, uint64_t page)
 {
     return ga_load_acquire(&view->page_table[page]);
+}
+
+/* How many of the client's handles are in use, or were a moment ago. */
+static inline uint32_t ga_view_count_handles(const struct ga_view *view, uint32_t client)
+{
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < GA_HANDLE_COUNT; i++)
+        count += ga_load_relaxed(&view->handles[client].object[i]) != 0;
+    return count;
 }
 
 #endif

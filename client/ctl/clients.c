@@ -31,6 +31,7 @@ static void json_client(const struct ga_ctl *ctl, struct ga_json *json,
     ga_json_number(json, "uid", client->uid);
     ga_json_string(json, "policy", policy_name(client->policy));
     ga_json_number(json, "mcaches", client->mcaches);
+    ga_json_number(json, "slots", client->slots);
     ga_json_number(json, "spans", client->spans);
     ga_json_number(json, "leased_bytes", client->leased_bytes);
     ga_json_number(json, "mallocs", client->mallocs);
@@ -68,6 +69,7 @@ static void table_client(const struct ga_ctl *ctl, struct ga_table *table,
     ga_table_number(table, client->uid);
     ga_table_cell(table, "%s", policy_name(client->policy));
     ga_table_number(table, client->mcaches);
+    ga_table_number(table, client->slots);
     ga_table_number(table, client->spans);
     ga_table_size(table, client->leased_bytes);
     ga_table_number(table, client->mallocs);
@@ -92,6 +94,7 @@ static int print_clients(const struct ga_ctl *ctl, const struct ga_parts *parts)
         {.title = "UID", .align = GA_TABLE_RIGHT},
         {.title = "POLICY", .align = GA_TABLE_LEFT},
         {.title = "MCACHES", .align = GA_TABLE_RIGHT},
+        {.title = "SLOTS", .align = GA_TABLE_RIGHT},
         {.title = "SPANS", .align = GA_TABLE_RIGHT},
         {.title = "LEASED", .align = GA_TABLE_RIGHT},
         {.title = "MALLOCS", .align = GA_TABLE_RIGHT},

@@ -156,6 +156,7 @@ static int list_clients(const struct ga_shm_heap *heap, struct ga_answer *ret)
             client->spans += ga_load_relaxed(&mcache->nspans);
             client->leased_bytes += ga_load_relaxed(&mcache->leased_bytes);
         }
+        client->slots = ga_view_count_handles(&heap->view, i);
         client->mallocs = ga_counters_mallocs(&counters);
         client->frees = ga_counters_frees(&counters);
     }

@@ -424,6 +424,7 @@ void ga_handle_large_alloc(struct ga_connection *connection, const Goalloc__V1__
     Goalloc__V1__LargeSpan body = GOALLOC__V1__LARGE_SPAN__INIT;
     body.page = page;
     body.zeroed = zeroed;
+    body.mcache = wanted->mcache;
     Goalloc__V1__Envelope reply = GOALLOC__V1__ENVELOPE__INIT;
     reply.body_case = GOALLOC__V1__ENVELOPE__BODY_LARGE_SPAN;
     reply.large_span = &body;

@@ -14,7 +14,7 @@
 /* Encoded, each entry has a tag and a length of 3 bytes together, each number a tag and at most 5
  * bytes (32 bits) or 10 (64 bits), a short text a tag and a length. */
 #define SPAN_MAX_BYTES   (3 + 7 * 6)
-#define CLIENT_MAX_BYTES (3 + 4 * 6 + (2 + 31) + 5 * 11 + 2)
+#define CLIENT_MAX_BYTES (3 + 6 * 6 + (2 + 31) + 5 * 11 + 2)
 #define USER_MAX_BYTES   (3 + 6 + 12 * 11)
 #define ARENA_MAX_BYTES  (3 + 5 * 6)
 #define LIST_ARENAS      ((GA_LIST_MAX_BYTES - 64) / ARENA_MAX_BYTES)
@@ -107,6 +107,7 @@ static void fill_client(struct ga_client_info *info, Goalloc__V1__ClientInfo *cl
     client->frees = info->frees;
     client->attached_ms = info->attached_ms;
     client->quarantined = info->quarantined;
+    client->slots = info->slots;
 }
 
 void ga_handle_list_clients(struct ga_connection *connection, const Goalloc__V1__Envelope *message)

@@ -59,6 +59,7 @@ static void populate(void)
     FUZZ_CHECK(ga_heap_publish(heap, clients[0], "one", offset) == 0);
     FUZZ_CHECK(ga_heap_hold(heap, clients[1], offset) == 0);
     FUZZ_CHECK(ga_heap_put_off(heap, offset) == 0);
+    ga_store_relaxed(&core.view.handles[clients[0]].object[3], GA_CORE_BASE + offset);
     ga_page_id page;
     bool zeroed;
     for (uint32_t i = 0; i < 2; i++)
@@ -140,6 +141,7 @@ static struct table find_table(uint64_t which)
     const struct table tables[] = {
         {GA_OBJECT_BITS, h.bits_mcaches_offset, 4 * sizeof(struct ga_mcache)},
         {GA_OBJECT_BITS, h.bits_pending_offset, (npages + 63) / 64 * 8},
+        {GA_OBJECT_BITS, h.bits_handles_offset, 4 * sizeof(struct ga_handles)},
         {GA_OBJECT_BITS, h.bits_lines_offset, npages * sizeof(struct ga_span_line)},
         {GA_OBJECT_BITS, h.bits_wide_offset, npages * sizeof(struct ga_span_wide)},
         {GA_OBJECT_BITS, h.bits_tiny_offset, npages * sizeof(struct ga_tiny_bits)},

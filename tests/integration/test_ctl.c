@@ -70,6 +70,11 @@ static void every_command_prints(void)
     JSON("clients");
     CU_ASSERT_EQUAL(number("pid"), (uint64_t)getpid());
     CU_ASSERT_PTR_NOT_NULL(strstr(run.out, "\"quarantined\": false"));
+    CU_ASSERT_EQUAL(number("slots"), 0);
+    *goalloc_slot(heap, 3) = objects[0];
+    JSON("clients");
+    CU_ASSERT_EQUAL(number("slots"), 1);
+    *goalloc_slot(heap, 3) = NULL;
     JSON("users");
     CU_ASSERT_EQUAL(number("uid"), (uint64_t)getuid());
     CU_ASSERT_EQUAL(number("used_roots"), 1);

@@ -138,8 +138,10 @@ static void test_attach(void)
     CU_ASSERT_FATAL(ga_wire_open_greeted(&wire, socket_path));
     Goalloc__V1__Attach attach = GOALLOC__V1__ATTACH__INIT;
     attach.layout_version = 99;
-    CU_ASSERT(ga_wire_is_failure(ga_wire_ask(&wire, BODY(ATTACH), &attach), -EPROTO,
-                                 "the heap has layout version 2, the client knows 99"));
+    char why[80];
+    snprintf(why, sizeof(why), "the heap has layout version %u, the client knows 99",
+             GA_LAYOUT_VERSION);
+    CU_ASSERT(ga_wire_is_failure(ga_wire_ask(&wire, BODY(ATTACH), &attach), -EPROTO, why));
     attach.layout_version = GA_LAYOUT_VERSION;
     const Goalloc__V1__Envelope *reply = ga_wire_ask(&wire, BODY(ATTACH), &attach);
     CU_ASSERT_FATAL(is(reply, BODY(ATTACHED)));

@@ -32,6 +32,7 @@ struct goalloc_heap;
 enum goalloc_report_kind {
     GOALLOC_REPORT_BAD_FREE = 1, /* a free, realloc or usable_size of what is no object in use */
     GOALLOC_REPORT_LOST = 2,     /* there is no server, for long or for good */
+    GOALLOC_REPORT_BAD_SLOT = 3, /* a goalloc_malloc_into what is no empty slot of this process */
 };
 
 /* Called for each misuse, on the thread that did it; of the end of the connection
@@ -80,8 +81,8 @@ GOALLOC_API int goalloc_attach(const char *address, const struct goalloc_options
 GOALLOC_API const char *goalloc_attach_error(void);
 
 /* Give back every lease and end the attachment; objects stay in the heap, or are freed, as the
- * attachment's policy says. No other thread may use
- * heap during or after the call. NULL is allowed. */
+ * attachment's policy says; those that this process's slots name (goalloc_slot) are freed. No other
+ * thread may use heap during or after the call. NULL is allowed. */
 GOALLOC_API void goalloc_detach(struct goalloc_heap *heap);
 
 /* Allocate size bytes that may hold pointers (scan). Aligned to 16 bytes from 16 bytes on, to 8
@@ -123,6 +124,36 @@ GOALLOC_API void *goalloc_aligned_alloc(struct goalloc_heap *heap, size_t alignm
 /* Free p, which any process attached to the heap may have allocated. NULL is allowed. What is not
  * the start of an object in use is refused and reported, and nothing changes. */
 GOALLOC_API void goalloc_free(struct goalloc_heap *heap, void *p);
+
+/* How many slots a process has in each heap. */
+#define GOALLOC_SLOTS 512
+
+/* This process's own slot, by its index: a word in the heap's shared memory that is NULL or names
+ * an object that goalloc_malloc_into put there, and that nobody else need know of. When this
+ * process detaches or ends, however it ends, the object that a slot names is freed; unless it is
+ * published by then, and if somebody holds it, with its last release. The caller empties a slot by
+ * storing NULL. The address is the same at each call, and good until goalloc_detach. A child of
+ * fork has slots of its own, all NULL, at other addresses; those of its parent are not for it to
+ * write. Asks the server only in such a child's first call. index: below GOALLOC_SLOTS. NULL with
+ * errno EINVAL for other indices; in such a child, with the errno of what keeps it from attaching
+ * (ETIMEDOUT, ENOTCONN, EDQUOT, ...). */
+GOALLOC_API void **goalloc_slot(struct goalloc_heap *heap, unsigned index);
+
+/* As goalloc_malloc, and *slot names the object: slot is one of this process's own, and NULL.
+ * goalloc_malloc leaves an object that nobody knows of if the process is killed before the caller
+ * has made use of the pointer. This leaves none, at whatever instruction it is killed.
+ *
+ * The object stays as long as the slot names it. To hand it over, first publish it, then empty the
+ * slot: of that nothing is lost, nor freed under anybody's hands. To link it into an object that
+ * others have: first empty the slot, then link, so that it is never freed while others can reach
+ * it; who is killed between the two leaves that one object behind. To free it: first empty the
+ * slot, then free; the same goes for realloc, which moves it. As long as a slot names it, nobody
+ * else may free it; nor may another object than the one that was put there be stored in a slot.
+ *
+ * Thread-safe, but two threads need two slots. NULL with errno ENOMEM as goalloc_malloc; EINVAL,
+ * and a report, if slot is no slot of this process or is not NULL. */
+GOALLOC_API void *goalloc_malloc_into(struct goalloc_heap *heap, size_t size, void **slot)
+    __attribute__((alloc_size(2)));
 
 /* The bytes that may be used at p; 0 and a report if p is no object in use. */
 GOALLOC_API size_t goalloc_usable_size(struct goalloc_heap *heap, const void *p);

@@ -455,7 +455,7 @@ static const struct {
     const char *why; /* a part of it */
 } damages[] = {
     {d_magic, "no goalloc heap"},
-    {d_version, "layout version is 3, known here is 2"},
+    {d_version, "known here is "},
     {d_ended, "it has ended"},
     {d_making, "not made to its end"},
     {d_name, "of another name"},

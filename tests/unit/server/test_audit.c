@@ -326,6 +326,9 @@ static void mcaches(void)
     spoil(&of->telling, UINT64_C(1) << 40, GA_FAULT_TELLING, 0, mcache);
     spoil_at_rest(&of->telling, leased, GA_FAULT_TELLING, 0, mcache);
     spoil(&core.view.mcaches[nobody].telling, 1, GA_FAULT_LEFT, 0, nobody);
+    spoil(&core.view.mcaches[nobody].into_handle, 1, GA_FAULT_LEFT, 0, nobody);
+    spoil(&of->into_handle, GA_HANDLE_COUNT + 1, GA_FAULT_INTO, 0, mcache);
+    spoil_at_rest(&of->into_handle, GA_HANDLE_COUNT, GA_FAULT_INTO, 0, mcache);
     spoil(&core.view.mcaches[nobody].classes[9].cache, 1, GA_FAULT_LEFT, 0, nobody);
     /* A claimed word of an mcache, and the span's holder has another. */
     spoil(&core.view.mcaches[idle].classes[20].cache, 1, GA_FAULT_CACHE, 0, idle);
@@ -402,6 +405,29 @@ static void tables(void)
     nfaults = 0;
     ga_store_relaxed(&core.view.lines[leased].nholds, 0);
     says(0, GA_FAULT_NHOLDS, unused, 0); /* and one too few here */
+    ga_core_close(&core);
+}
+
+static void handles(void)
+{
+    fill();
+    _Atomic uint64_t *handle = &core.view.handles[client].object[5];
+    _Atomic uint64_t *left = &core.view.handles[client - 1].object[GA_HANDLE_COUNT - 1];
+    ga_store_relaxed(handle, GA_CORE_BASE + held);
+    sound_with(0);
+    spoil(handle, GA_CORE_BASE + held + 8, GA_FAULT_HANDLE, 0, 0);
+    spoil(handle, 8, GA_FAULT_HANDLE, 0, 0);
+    spoil(handle, GA_CORE_BASE + tiny * GA_PAGE_SIZE, GA_FAULT_HANDLE, 0, 0);
+    spoil(handle, GA_CORE_BASE + unused * GA_PAGE_SIZE, GA_FAULT_HANDLE, 0, 0);
+    spoil(handle, GA_CORE_BASE + (large + 1) * GA_PAGE_SIZE, GA_FAULT_HANDLE, 0, 0);
+    spoil(left, GA_CORE_BASE + held, GA_FAULT_HANDLE_LEFT, 0, 0);
+    /* Freed, and not empty: the server is at it, or the client has it wrong. */
+    ga_store_relaxed(handle, GA_CORE_BASE + (uint64_t)large * GA_PAGE_SIZE);
+    ga_store_relaxed(&core.view.lines[large].f[0], 1);
+    says(0, GA_FAULT_HANDLE, 0, 0);
+    CU_ASSERT(find(GA_FAULT_HANDLE)->index == (int32_t)client);
+    CU_ASSERT_EQUAL(find(GA_FAULT_HANDLE)->word, 5);
+    sound_with(GA_AUDIT_SERVER_MIDWAY);
     ga_core_close(&core);
 }
 
@@ -506,6 +532,7 @@ static void noise(void)
                 &core.heap->rings[mcache].entry[(r >> 8) % GA_RING_ENTRIES],
                 &core.heap->holds[0].offset,
                 &core.heap->roots[0].offset,
+                &core.view.handles[client].object[r % GA_HANDLE_COUNT],
             };
             _Atomic uint64_t *word = words[(r >> 1) % COUNT(words)];
             bool wide_or_tiny = word >= core.heap->page_table && word < core.heap->page_table + end;
@@ -533,6 +560,7 @@ int main(void)
         {"tiny objects", tinies},
         {"rings", rings},
         {"tables", tables},
+        {"handles", handles},
         {"counters", counters},
         {"in motion", in_motion},
         {"growth", growth},

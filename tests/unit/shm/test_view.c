@@ -52,8 +52,9 @@ static void tables_do_not_overlap(void)
         check_tables(meta, COUNT(meta), h.meta_bytes);
         const struct table bits[] = {
             {0, sizeof(struct ga_bits_header)},  {h.bits_mcaches_offset, UINT64_C(65536) * 12288},
-            {h.bits_pending_offset, npages / 8}, {h.bits_lines_offset, npages * 64},
-            {h.bits_wide_offset, npages * 256},  {h.bits_tiny_offset, npages * 512},
+            {h.bits_pending_offset, npages / 8}, {h.bits_handles_offset, 4096 * 4096},
+            {h.bits_lines_offset, npages * 64},  {h.bits_wide_offset, npages * 256},
+            {h.bits_tiny_offset, npages * 512},
         };
         check_tables(bits, COUNT(bits), h.bits_bytes);
     }
@@ -145,7 +146,7 @@ static void every_offset_counts(void)
 {
     size_t from = offsetof(struct ga_meta_header, arenas_offset);
     size_t to = offsetof(struct ga_meta_header, name);
-    CU_ASSERT_EQUAL(to - from, 14 * sizeof(uint64_t));
+    CU_ASSERT_EQUAL(to - from, 15 * sizeof(uint64_t));
     for (size_t i = from; i < to; i++) {
         struct ga_meta_header h = good_header();
         ((unsigned char *)&h)[i] ^= 0x10;
@@ -179,6 +180,7 @@ static void view_points_at_the_tables(void)
     CU_ASSERT_PTR_EQUAL(view.page_table, m + h.page_table_offset);
     CU_ASSERT_PTR_EQUAL(view.mcaches, bits + h.bits_mcaches_offset);
     CU_ASSERT_PTR_EQUAL(view.pending, bits + h.bits_pending_offset);
+    CU_ASSERT_PTR_EQUAL(view.handles, bits + h.bits_handles_offset);
     CU_ASSERT_PTR_EQUAL(view.lines, bits + h.bits_lines_offset);
     CU_ASSERT_PTR_EQUAL(view.wide, bits + h.bits_wide_offset);
     CU_ASSERT_PTR_EQUAL(view.tiny, bits + h.bits_tiny_offset);
