@@ -127,6 +127,66 @@ static void malloc_from_ring(void)
         ga_account_keep(ga_account, goalloc_malloc(ga_heap, 2048), 16);
 }
 
+/* ---- malloc into a slot: what it names goes with the victim ---- */
+
+static void into(size_t bytes)
+{
+    if (!goalloc_malloc_into(ga_heap, bytes, goalloc_slot(ga_heap, 7)))
+        ga_account_complain(ga_account, "nothing was allocated into the slot");
+}
+
+static void into_small(void)
+{
+    into(SMALL);
+}
+
+static void into_large(void)
+{
+    into(LARGE);
+}
+
+static void into_huge(void)
+{
+    into(HUGE);
+}
+
+static void get_and_free_large(void)
+{
+    ga_actor_put(ga_actor_get(LARGE));
+}
+
+/* An object in a slot, which may go. Of the run before, the root may be there. */
+static void get_into_unpublished(void)
+{
+    (void)ga_actor_get(SMALL);
+    int r = goalloc_unpublish(ga_heap, NAME);
+    if (r < 0 && r != -ENOENT)
+        ga_account_complain(ga_account, "%s", goalloc_strerror(r));
+    x = goalloc_malloc_into(ga_heap, SMALL, goalloc_slot(ga_heap, 7));
+    ga_account_keep(ga_account, x, SMALL);
+    ga_account_leave(ga_account, x);
+}
+
+/* From when it is published on it must stay. */
+static void publish_and_clear(void)
+{
+    int r = goalloc_publish(ga_heap, NAME, x);
+    if (r < 0)
+        ga_account_complain(ga_account, "%s", goalloc_strerror(r));
+    ga_account_keep(ga_account, x, SMALL);
+    *goalloc_slot(ga_heap, 7) = NULL;
+}
+
+/* Slots with objects of each kind. */
+static void fill_slots(void)
+{
+    for (unsigned i = 0; i < 4; i++)
+        (void)goalloc_malloc_into(ga_heap, SMALL, goalloc_slot(ga_heap, i));
+    (void)goalloc_malloc_into(ga_heap, LARGE, goalloc_slot(ga_heap, 4));
+    (void)goalloc_malloc_into(ga_heap, HUGE, goalloc_slot(ga_heap, 5));
+    (void)ga_actor_get(SMALL);
+}
+
 /* ---- free ---- */
 
 static void get_x(void)
@@ -433,6 +493,30 @@ const struct ga_client_scenario ga_client_scenarios[] = {
      .operation = shrink_large,
      .bytes = LARGE,
      .twice = true},
+    {.name = "malloc into: small", .before = get_one, .operation = into_small, .twice = true},
+    {.name = "malloc into: small, from the server", .before = get_other, .operation = into_small},
+    {.name = "malloc into: a large span that was kept",
+     .before = get_and_free_large,
+     .operation = into_large,
+     .bytes = LARGE,
+     .twice = true},
+    {.name = "malloc into: large, leased",
+     .before = get_one,
+     .operation = into_large,
+     .bytes = LARGE},
+    {.name = "malloc into: large, not leased",
+     .before = get_one,
+     .operation = into_huge,
+     .bytes = HUGE,
+     .twice = true},
+    {.name = "malloc into, publish and clear",
+     .before = get_into_unpublished,
+     .operation = publish_and_clear},
+    {.name = "malloc into, beside others",
+     .before = fill_slots,
+     .operation = into_small,
+     .twice = true},
+    {.name = "detach with slots", .before = fill_slots, .operation = detach},
     {.name = "realloc small",
      .before = get_x,
      .operation = grow_small,

@@ -188,7 +188,7 @@ struct piece {
     size_t bytes;
 };
 
-#define PIECES         9
+#define PIECES         10
 #define MCACHES_LOOKED 6u
 
 /* What is in use of the tables. */
@@ -208,6 +208,7 @@ static void find_pieces(const struct ga_crash_world *world, struct piece ret[sta
     ret[7] =
         (struct piece){b + meta->bits_mcaches_offset, MCACHES_LOOKED * sizeof(struct ga_mcache)};
     ret[8] = (struct piece){b + meta->bits_pending_offset, npages / 8};
+    ret[9] = (struct piece){b + meta->bits_handles_offset, 4 * sizeof(struct ga_handles)};
 }
 
 /* Lines, wide and tiny planes: of the first pages, which are used first. */
