@@ -95,7 +95,7 @@ int ga_heap_attach(struct ga_heap *heap, uint32_t pid, uint32_t uid, uint32_t gi
                    uint64_t start_time, const char *client_name, ga_client_id *ret_client)
 {
     int r = attach(heap, pid, uid, gid, start_time, client_name, ret_client);
-    if (r < 0 && ga_recover_all(heap))
+    while (r < 0 && ga_recover_some(heap))
         r = attach(heap, pid, uid, gid, start_time, client_name, ret_client);
     return r;
 }
@@ -199,7 +199,7 @@ void ga_heap_collect_returned(struct ga_heap *heap, ga_client_id client)
 int ga_heap_new_mcache(struct ga_heap *heap, ga_client_id client, ga_mcache_id *ret_mcache)
 {
     int r = new_mcache(heap, client, ret_mcache);
-    if (r < 0 && ga_recover_all(heap))
+    while (r < 0 && ga_recover_some(heap))
         r = new_mcache(heap, client, ret_mcache);
     return r;
 }

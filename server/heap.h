@@ -89,10 +89,10 @@ void ga_heap_collect_returned(struct ga_heap *heap, ga_client_id client);
  * granted nothing. What it has of spans and mcaches stays leased until ga_heap_recover has been
  * called often enough. */
 void ga_heap_client_leave(struct ga_heap *heap, ga_client_id client);
-/* Recover about nspans spans of a client that is leaving, by the slot protocol; their
- * objects stay or are freed, as its policy says. True when nothing is left: only then is its number
- * used again. Between two calls anything else may be called; who would be refused something
- * meanwhile waits for the rest. */
+/* Recover about nspans spans of a client that is leaving, by the slot protocol, or what takes as
+ * long; their objects stay or are freed, as its policy says. True when nothing is left: only then
+ * is its number used again. Between two calls anything else may be called; who would be refused
+ * something meanwhile waits for as much of the rest as it needs. */
 bool ga_heap_recover(struct ga_heap *heap, ga_client_id client, uint32_t nspans);
 /* Both, with all of it at once. */
 void ga_heap_client_gone(struct ga_heap *heap, ga_client_id client);
@@ -149,8 +149,9 @@ struct ga_suspicion {
  * *left have been looked at; both are moved on. Returns whether one is. */
 bool ga_heap_suspect_next(struct ga_heap *heap, uint32_t *cursor, uint32_t *left,
                           struct ga_suspicion *ret);
-/* The first of client's own that is suspect; false if none is. */
-bool ga_heap_suspect_client(struct ga_heap *heap, ga_client_id client, struct ga_suspicion *ret);
+/* The first of client's own that is suspect; false if none of the first most is. */
+bool ga_heap_suspect_client(struct ga_heap *heap, ga_client_id client, uint32_t most,
+                            struct ga_suspicion *ret);
 
 /* What the last -EDQUOT was about. */
 struct ga_quota_refusal ga_heap_last_refusal(const struct ga_heap *heap);

@@ -143,10 +143,13 @@ void ga_lease_free_untaken(struct ga_heap *heap, ga_client_id client);
 /* The client, plus 1, that leases the span at page or asked for it; 0 = none. */
 uint32_t ga_lease_client(const struct ga_heap *heap, ga_page_id page);
 
-/* recover.c: finish what is left of clients that have gone; false if there was nothing. And the
- * same for those whose recovery another server had begun. */
-bool ga_recover_all(struct ga_heap *heap);
+/* recover.c: somebody is about to be refused something. Recover a slice of a client that is
+ * leaving; false if there is none, and asking again is no use. */
+bool ga_recover_some(struct ga_heap *heap);
+/* Finish what is left of clients whose recovery another server had begun. */
 void ga_recover_adopt(struct ga_heap *heap);
+/* Take cost from what is left of a slice. False if nothing is. */
+bool ga_recover_takes(uint32_t *left, uint32_t cost);
 
 /* large.c */
 
@@ -181,17 +184,21 @@ void ga_clients_drop_mcache(struct ga_heap *heap, ga_client_id client);
  * 0 or -EAGAIN (no accounts). */
 int ga_clients_rebuild(struct ga_heap *heap);
 
-/* holds.c: what client held is held no more by it; and: finish what another server was at, and show
- * again what is held. The table is backed and right. */
-void ga_holds_client_gone(struct ga_heap *heap, ga_client_id client);
+/* holds.c: finish what another server was at, and show again what is held. The table is backed and
+ * right. */
 void ga_holds_adopt(struct ga_heap *heap);
+/* What client held is held no more by it. False if *left has run out before. */
+bool ga_holds_recover(struct ga_heap *heap, ga_client_id client, uint32_t *left);
+/* What it costs to look through the holds, in spans that could be taken back meanwhile. */
+uint32_t ga_holds_cost(const struct ga_heap *heap);
 /* Enter the holds, and roots, of a heap that is taken over in the books. */
 void ga_holds_enter(struct ga_heap *heap);
 void ga_roots_enter(struct ga_heap *heap);
-/* Of slots of a word of the span at page, which are in use and are to be freed: put off the free of
- * those that somebody holds. Returns which. */
-uint64_t ga_holds_put_off_word(struct ga_heap *heap, ga_page_id page, uint32_t word,
-                               uint64_t slots);
+/* Of slots of the span at page, which are in use and are to be freed: put off the free of those
+ * that somebody holds, and take them out of slots. Returns of how many it was not put off already.
+ */
+uint32_t ga_holds_put_off_span(struct ga_heap *heap, ga_page_id page,
+                               uint64_t slots[static GA_SPAN_WORDS]);
 /* The slot that begins at offset, in a span in use; of a tiny span, only the span. */
 bool ga_holds_find_slot(const struct ga_heap *heap, uint64_t offset, struct ga_slot *ret);
 /* Whether anybody holds the object. */

@@ -214,29 +214,43 @@ int ga_heap_put_off(struct ga_heap *heap, uint64_t offset)
     return 0;
 }
 
-uint64_t ga_holds_put_off_word(struct ga_heap *heap, ga_page_id page, uint32_t word, uint64_t slots)
+uint32_t ga_holds_put_off_span(struct ga_heap *heap, ga_page_id page,
+                               uint64_t slots[static GA_SPAN_WORDS])
 {
-    uint64_t held = 0;
+    uint32_t nnew = 0;
     for (uint32_t i = 0; i < heap->hold_end; i++) {
         struct ga_hold *hold = &heap->holds[i];
+        uint64_t offset = ga_load_relaxed(&hold->offset);
         struct ga_slot slot;
         if (!ga_hold_counts(state_of(hold)) || hold->page != page ||
-            !ga_holds_find_slot(heap, ga_load_relaxed(&hold->offset), &slot) || slot.page != page ||
-            slot.index / 64 != word)
+            !ga_holds_find_slot(heap, offset, &slot) || slot.page != page)
             continue;
-        uint64_t bit = UINT64_C(1) << (slot.index % 64) & slots;
-        if (bit)
-            set_state(hold, GA_HOLD_FREED);
-        held |= bit;
+        uint64_t bit = UINT64_C(1) << (slot.index % 64);
+        if ((slots[slot.index / 64] & bit) == 0)
+            continue; /* another's hold of the same, or of what is no object any more */
+        slots[slot.index / 64] &= ~bit;
+        nnew += state_of(hold) == GA_HOLD_HELD;
+        mark_freed(heap, offset);
     }
-    return held;
+    return nnew;
 }
 
-void ga_holds_client_gone(struct ga_heap *heap, ga_client_id client)
+bool ga_holds_recover(struct ga_heap *heap, ga_client_id client, uint32_t *left)
 {
-    for (uint32_t i = 0; i < heap->hold_end; i++)
-        if (ga_hold_counts(state_of(&heap->holds[i])) && heap->holds[i].client == client + 1)
-            remove_hold(heap, &heap->holds[i]);
+    for (uint32_t i = 0; i < heap->hold_end; i++) {
+        struct ga_hold *hold = &heap->holds[i];
+        if (!ga_hold_counts(state_of(hold)) || hold->client != client + 1)
+            continue;
+        if (!ga_recover_takes(left, ga_holds_cost(heap)))
+            return false;
+        remove_hold(heap, hold);
+    }
+    return true;
+}
+
+uint32_t ga_holds_cost(const struct ga_heap *heap)
+{
+    return 1 + heap->hold_end / 32;
 }
 
 void ga_holds_enter(struct ga_heap *heap)

@@ -41,18 +41,18 @@ int ga_heap_large_alloc(struct ga_heap *heap, ga_client_id client, ga_mcache_id 
     npages = npages < GA_LARGE_NPAGES_MIN ? GA_LARGE_NPAGES_MIN : npages;
     uint64_t align_npages = alignment > GA_PAGE_SIZE ? alignment / GA_PAGE_SIZE : 1;
     bool leased = npages <= GA_LARGE_NPAGES_LEASED && align_npages == 1;
-    int r = ga_quota_check_span(heap, client, 0, npages);
-    if (r < 0 && ga_recover_all(heap))
+    bool needzero;
+    int r;
+    do {
         r = ga_quota_check_span(heap, client, 0, npages);
+        if (r == 0)
+            r = ga_mheap_new_aligned_span(heap, noscan, npages, align_npages,
+                                          leased ? 0 : client + 1, ret_page, &needzero);
+    } while (r < 0 && ga_recover_some(heap));
+    if (r == -ENOMEM)
+        heap->effects.reclaim(heap->effects.data);
     if (r < 0)
         return r;
-    bool needzero;
-    r = ga_mheap_new_aligned_span(heap, noscan, npages, align_npages, leased ? 0 : client + 1,
-                                  ret_page, &needzero);
-    if (r < 0) {
-        heap->effects.reclaim(heap->effects.data);
-        return r;
-    }
     if (leased)
         ga_lease_grant(heap, mcache, *ret_page);
     *ret_zeroed = !needzero;

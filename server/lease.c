@@ -58,16 +58,14 @@ static void settle(struct ga_heap *heap, ga_page_id page)
         ga_mcentral_put(&heap->central[span->span_class], heap->mspans, page, used, nslots);
 }
 
-int ga_lease_find_span(struct ga_heap *heap, ga_client_id client, ga_span_class span_class,
-                       ga_page_id *ret_page)
+static int find_span(struct ga_heap *heap, ga_client_id client, ga_span_class span_class,
+                     ga_page_id *ret_page)
 {
     uint64_t npages = ga_size_classes[span_class / 2].npages;
     /* A span that another allocates from too cannot be freed whole. */
     ga_page_id page =
         ga_clients_is_private(heap, client) ? 0 : ga_quota_take_partial(heap, client, span_class);
     int r = ga_quota_check_span(heap, client, page, npages);
-    if (r < 0 && ga_recover_all(heap))
-        r = ga_quota_check_span(heap, client, page, npages);
     if (r < 0 && page)
         settle(heap, page);
     if (r < 0)
@@ -78,6 +76,15 @@ int ga_lease_find_span(struct ga_heap *heap, ga_client_id client, ga_span_class 
     }
     bool needzero;
     return ga_mheap_new_span(heap, span_class, npages, 0, ret_page, &needzero);
+}
+
+int ga_lease_find_span(struct ga_heap *heap, ga_client_id client, ga_span_class span_class,
+                       ga_page_id *ret_page)
+{
+    int r = find_span(heap, client, span_class, ret_page);
+    while (r < 0 && ga_recover_some(heap))
+        r = find_span(heap, client, span_class, ret_page);
+    return r;
 }
 
 int ga_heap_lease(struct ga_heap *heap, ga_client_id client, ga_mcache_id mcache,

@@ -179,12 +179,6 @@ static int take_run(struct ga_heap *heap, uint64_t npages, uint64_t *ret_page)
     if (r == 0)
         return 0;
     r = grow(heap, npages);
-    if (r < 0 && ga_recover_all(heap)) {
-        r = ga_page_alloc_alloc(heap->pages, npages, ret_page, &scavenged);
-        if (r == 0)
-            return 0;
-        r = grow(heap, npages);
-    }
     if (r < 0)
         return r;
     r = ga_page_alloc_alloc(heap->pages, npages, ret_page, &scavenged);

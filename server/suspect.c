@@ -87,14 +87,16 @@ bool ga_heap_suspect_next(struct ga_heap *heap, uint32_t *cursor, uint32_t *left
     return false;
 }
 
-bool ga_heap_suspect_client(struct ga_heap *heap, ga_client_id client, struct ga_suspicion *ret)
+bool ga_heap_suspect_client(struct ga_heap *heap, ga_client_id client, uint32_t most,
+                            struct ga_suspicion *ret)
 {
     if (!ga_clients_is_attached(heap, client))
         return false;
     ga_mcache_id id = heap->client_records[client].first_mcache;
-    while (id && !suspect(heap, id, ret))
-        id = heap->mcaches[id].next;
-    return id != 0;
+    for (; id && most > 0; id = heap->mcaches[id].next, most--)
+        if (suspect(heap, id, ret))
+            return true;
+    return false;
 }
 
 void ga_heap_quarantine(struct ga_heap *heap, ga_client_id client)

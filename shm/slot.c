@@ -147,14 +147,15 @@ bool ga_slot_free_by_other(const struct ga_view *view, ga_mcache_id me, const st
     return freed;
 }
 
-void ga_slot_free_word(const struct ga_view *view, ga_page_id page, uint32_t word, uint64_t slots)
+uint64_t ga_slot_free_word(const struct ga_view *view, ga_page_id page, uint32_t word,
+                           uint64_t slots)
 {
     /* Acquire: the holder's last stores. They were its last, so this is good for both steps. */
     uint64_t a = ga_load_acquire(ga_view_a(view, page, word));
     _Atomic uint64_t *f = ga_view_f(view, page, word);
     /* Each bit goes where a free by others would bring it, and none the other way. */
-    ga_fetch_or_seq_cst(f, a & slots);
-    ga_fetch_and_seq_cst(f, a | ~slots);
+    uint64_t freed = ~ga_fetch_or_seq_cst(f, a & slots) & a & slots;
+    return freed | (ga_fetch_and_seq_cst(f, a | ~slots) & ~a & slots);
 }
 
 static void set_if_clear(_Atomic uint64_t *word, uint64_t bit)

@@ -89,8 +89,10 @@ bool ga_slot_in_use(const struct ga_view *view, const struct ga_slot *slot, uint
 bool ga_slot_free_by_other(const struct ga_view *view, ga_mcache_id me, const struct ga_slot *slot);
 
 /* Free slots of a word, which are in use in a span whose holder is dead: what ga_slot_free_by_other
- * does to F, for many slots at once. Nobody is told. May be repeated. */
-void ga_slot_free_word(const struct ga_view *view, ga_page_id page, uint32_t word, uint64_t slots);
+ * does to F, for many slots at once. Nobody is told. May be repeated. Returns those that nobody
+ * else has freed meanwhile. */
+uint64_t ga_slot_free_word(const struct ga_view *view, ga_page_id page, uint32_t word,
+                           uint64_t slots);
 
 /* Tell whoever owns the span that slots of it were freed: the owner's inbox bit, or the pending bit
  * where nobody leases it. May be repeated. page must be below the committed end. */

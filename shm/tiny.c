@@ -119,10 +119,13 @@ bool ga_tiny_free(const struct ga_view *view, const struct ga_slot *slot, bool *
     return true;
 }
 
-void ga_tiny_free_all(const struct ga_view *view, ga_page_id page)
+uint32_t ga_tiny_free_all(const struct ga_view *view, ga_page_id page)
 {
+    uint32_t nfreed = 0;
     for (uint32_t word = 0; word < GA_TINY_WORDS; word++)
-        ga_xchg_seq_cst(&view->tiny[page].live[word], 0);
+        nfreed += (uint32_t)__builtin_popcountll(
+            ga_xchg_seq_cst(&view->tiny[page].live[word], UINT64_C(0)));
+    return nfreed;
 }
 
 uint32_t ga_tiny_count_blocks(const struct ga_view *view, ga_page_id page)

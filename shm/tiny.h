@@ -119,8 +119,8 @@ bool ga_tiny_in_use(const struct ga_view *view, const struct ga_slot *slot);
 uint32_t ga_tiny_bytes(const struct ga_view *view, const struct ga_slot *slot);
 
 /* Free every object of a span whose holder is dead and has left its block. Nobody is told. May be
- * repeated. */
-void ga_tiny_free_all(const struct ga_view *view, ga_page_id page);
+ * repeated. Returns how many there were. */
+uint32_t ga_tiny_free_all(const struct ga_view *view, ga_page_id page);
 
 /* Free an object, by anyone. Returns false, and has changed nothing, if it is not in use; else
  * whether its block is empty now: then the owner is to be told, or the holder to list the span. */

@@ -31,6 +31,7 @@ void ga_spoilt_look(struct ga_server *server)
 void ga_spoilt_look_at(const struct ga_attachment *attachment)
 {
     struct ga_suspicion suspicion;
-    while (ga_heap_suspect_client(attachment->server->heap, attachment->client, &suspicion))
+    while (ga_heap_suspect_client(attachment->server->heap, attachment->client, MCACHES_PER_LOOK,
+                                  &suspicion))
         tell(attachment->server, &suspicion);
 }

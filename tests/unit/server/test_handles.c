@@ -420,9 +420,9 @@ static void suspect(void)
     open_core();
     struct ga_suspicion suspicion;
     ga_store_relaxed(&core.view.mcaches[mcache].into_handle, GA_HANDLE_COUNT);
-    CU_ASSERT_FALSE(ga_heap_suspect_client(core.heap, one, &suspicion));
+    CU_ASSERT_FALSE(ga_heap_suspect_client(core.heap, one, 64, &suspicion));
     ga_store_relaxed(&core.view.mcaches[mcache].into_handle, GA_HANDLE_COUNT + 1);
-    CU_ASSERT(ga_heap_suspect_client(core.heap, one, &suspicion));
+    CU_ASSERT(ga_heap_suspect_client(core.heap, one, 64, &suspicion));
     CU_ASSERT_EQUAL(suspicion.mcache, mcache);
     CU_ASSERT_STRING_EQUAL(suspicion.what, "allocates into a slot that there is not");
     ga_store_relaxed(&core.view.mcaches[mcache].into_handle, 0);

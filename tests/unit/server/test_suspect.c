@@ -29,7 +29,7 @@ static void open_core(void)
 static const char *said(void)
 {
     struct ga_suspicion suspicion;
-    if (!ga_heap_suspect_client(core.heap, client, &suspicion))
+    if (!ga_heap_suspect_client(core.heap, client, 64, &suspicion))
         return "";
     CU_ASSERT_EQUAL(suspicion.client, client);
     CU_ASSERT_EQUAL(suspicion.mcache, mcache);
