@@ -5,6 +5,7 @@
 #include <pthread.h>
 #include <stdbool.h>
 
+#include "client/change.h"
 #include "client/channel.h"
 #include "goalloc/goalloc.h"
 #include "shm/mapping.h"
@@ -103,6 +104,7 @@ struct goalloc_heap {
     Goalloc__V1__Reattach reattach; /* the library's thread's */
     uint32_t generation_of_fork;    /* ga_fork_count when this process attached */
     _Atomic uint32_t reclaim_count;
+    struct ga_places places; /* for the server's answers */
 
     pthread_mutex_t lock; /* over the lists, and making caches */
     uint32_t nleaving;    /* exiting threads that still use the heap; under the lock of the links */

@@ -3,36 +3,7 @@
  * a free in a span where something is held. */
 #include <errno.h>
 
-#include "client/deadline.h"
 #include "client/heap.h"
-
-static int ask(struct goalloc_heap *heap, Goalloc__V1__Envelope *request)
-{
-    struct ga_channel *channel;
-    struct ga_reply *reply;
-    int r = ga_attach_channel(heap, &channel);
-    if (r == 0)
-        r = ga_channel_call(channel, request, GOALLOC__V1__ENVELOPE__BODY_DONE, NULL, &reply);
-    if (r == 0)
-        ga_reply_release(reply);
-    return r;
-}
-
-static int ask_once(struct goalloc_heap *heap, Goalloc__V1__Envelope *request)
-{
-    struct timespec deadline = ga_deadline_in(heap->timeout_ms);
-    struct ga_channel *channel;
-    struct ga_reply *reply;
-    int r = ga_attach_channel_until(heap, &deadline, &channel);
-    if (r == 0)
-        r = ga_channel_await(channel, &deadline);
-    if (r < 0)
-        return r;
-    r = ga_channel_call_once(channel, request, GOALLOC__V1__ENVELOPE__BODY_DONE, NULL, &reply);
-    if (r == 0)
-        ga_reply_release(reply);
-    return r == -ENOTCONN ? 0 : r;
-}
 
 static bool is_object(struct goalloc_heap *heap, const void *p)
 {
@@ -49,7 +20,7 @@ int goalloc_hold(struct goalloc_heap *heap, const void *p)
     Goalloc__V1__Envelope request = GOALLOC__V1__ENVELOPE__INIT;
     request.body_case = GOALLOC__V1__ENVELOPE__BODY_HOLD;
     request.hold = &body;
-    int r = ask(heap, &request);
+    int r = ga_change(heap, &request);
     /* A free that came first may have taken it meanwhile. */
     if (r == 0 && !is_object(heap, p)) {
         (void)goalloc_release(heap, p);
@@ -67,10 +38,7 @@ int goalloc_release(struct goalloc_heap *heap, const void *p)
     Goalloc__V1__Envelope request = GOALLOC__V1__ENVELOPE__INIT;
     request.body_case = GOALLOC__V1__ENVELOPE__BODY_RELEASE;
     request.release = &body;
-    /* Not sent twice: a second release would be of another hold. One that was on its way to a
-     * server that died may not have been done, and then the object stays until this process ends.
-     */
-    int r = ask_once(heap, &request);
+    int r = ga_change(heap, &request);
     return r == -ENOENT ? -EINVAL : r;
 }
 
@@ -99,10 +67,5 @@ int ga_holds_put_off(struct goalloc_heap *heap, const void *p, const struct ga_s
     Goalloc__V1__Envelope request = GOALLOC__V1__ENVELOPE__INIT;
     request.body_case = GOALLOC__V1__ENVELOPE__BODY_PUT_OFF;
     request.put_off = &body;
-    int r = ask(heap, &request);
-    /* Asked a second time: the first server may have put it off, and it may be freed since, and
-     * even be somebody else's. It is left alone. */
-    if (request.first_id != 0 && r == -EINVAL)
-        r = 0;
-    return request.first_id != 0 && r == -ENOENT ? -ENOTCONN : r;
+    return ga_change(heap, &request);
 }

@@ -39,11 +39,7 @@ int goalloc_publish(struct goalloc_heap *heap, const char *name, void *p)
     Goalloc__V1__Envelope request = GOALLOC__V1__ENVELOPE__INIT;
     request.body_case = GOALLOC__V1__ENVELOPE__BODY_PUBLISH;
     request.publish = &body;
-    struct ga_reply *reply;
-    r = call(heap, &request, GOALLOC__V1__ENVELOPE__BODY_DONE, &reply);
-    if (r == 0)
-        ga_reply_release(reply);
-    return r;
+    return ga_change(heap, &request);
 }
 
 int goalloc_replace(struct goalloc_heap *heap, const char *name, void *p, void **ret_old)
@@ -60,7 +56,7 @@ int goalloc_replace(struct goalloc_heap *heap, const char *name, void *p, void *
     request.body_case = GOALLOC__V1__ENVELOPE__BODY_REPLACE;
     request.replace = &body;
     struct ga_reply *reply;
-    r = call(heap, &request, GOALLOC__V1__ENVELOPE__BODY_REPLACED, &reply);
+    r = ga_change_call(heap, &request, GOALLOC__V1__ENVELOPE__BODY_REPLACED, &reply);
     if (r < 0)
         return r;
     uint64_t old_offset = ga_reply_message(reply)->replaced->old_offset;
@@ -144,9 +140,5 @@ int goalloc_unpublish(struct goalloc_heap *heap, const char *name)
     Goalloc__V1__Envelope request = GOALLOC__V1__ENVELOPE__INIT;
     request.body_case = GOALLOC__V1__ENVELOPE__BODY_UNPUBLISH;
     request.unpublish = &body;
-    struct ga_reply *reply;
-    r = call(heap, &request, GOALLOC__V1__ENVELOPE__BODY_DONE, &reply);
-    if (r == 0)
-        ga_reply_release(reply);
-    return r;
+    return ga_change(heap, &request);
 }

@@ -100,6 +100,13 @@ static int check_clients(const struct adoption *adoption)
     return 0;
 }
 
+static bool root_is_sound(const struct adoption *adoption, const struct ga_root_entry *root)
+{
+    return root->name[0] != '\0' && memchr(root->name, '\0', sizeof(root->name)) &&
+           root->offset < adoption->npages_committed * GA_PAGE_SIZE &&
+           is_client(adoption, root->client);
+}
+
 static int check_roots(const struct adoption *adoption)
 {
     uint32_t end = ga_load_relaxed(&adoption->meta->root_end);
@@ -107,12 +114,16 @@ static int check_roots(const struct adoption *adoption)
         const struct ga_root_entry *root = &adoption->view.roots[i];
         if (ga_load_acquire(&root->used) == 0)
             continue;
-        if (root->name[0] == '\0' || !memchr(root->name, '\0', sizeof(root->name)) ||
-            root->offset >= adoption->npages_committed * GA_PAGE_SIZE ||
-            !is_client(adoption, root->client))
+        if (!root_is_sound(adoption, root))
             return refuse(adoption, "its root %" PRIu32 " is damaged", i);
     }
     return 0;
+}
+
+static bool hold_is_sound(const struct adoption *adoption, const struct ga_hold *hold)
+{
+    return hold->page < adoption->npages_committed && hold->client != 0 &&
+           is_client(adoption, hold->client);
 }
 
 static int check_holds(const struct adoption *adoption)
@@ -123,10 +134,47 @@ static int check_holds(const struct adoption *adoption)
         uint32_t state = ga_load_acquire(&hold->state);
         if (state == GA_HOLD_UNUSED)
             continue;
-        if (state > GA_HOLD_GONE || hold->page >= adoption->npages_committed || hold->client == 0 ||
-            !is_client(adoption, hold->client) || (state != GA_HOLD_GONE && hold->count == 0))
+        if (state > GA_HOLD_GONE || !hold_is_sound(adoption, hold) ||
+            (state != GA_HOLD_GONE && hold->count == 0))
             return refuse(adoption, "its hold %" PRIu32 " is damaged", i);
     }
+    return 0;
+}
+
+/* The record that a change is of is whole, whether it is used already or not. */
+static bool change_is_sound(const struct adoption *adoption, const struct ga_journal *journal,
+                            uint32_t kind)
+{
+    uint32_t nroots = ga_load_relaxed(&adoption->meta->root_end);
+    uint32_t nholds = ga_load_relaxed(&adoption->meta->hold_end);
+    if (kind == GA_JOURNAL_PUT_OFF)
+        return true;
+    if (kind <= GA_JOURNAL_UNPUBLISH) {
+        if (journal->index >= nroots)
+            return false;
+        const struct ga_root_entry *root = &adoption->view.roots[journal->index];
+        if (kind == GA_JOURNAL_REPLACE)
+            return ga_load_relaxed(&root->used) && journal->publisher != 0 &&
+                   is_client(adoption, journal->publisher) &&
+                   journal->offset < adoption->npages_committed * GA_PAGE_SIZE;
+        return kind == GA_JOURNAL_UNPUBLISH || (root->client != 0 && root_is_sound(adoption, root));
+    }
+    if (journal->index >= nholds)
+        return false;
+    const struct ga_hold *hold = &adoption->view.holds[journal->index];
+    return kind != GA_JOURNAL_HOLD ? journal->count != 0 || kind == GA_JOURNAL_RELEASE
+                                   : hold_is_sound(adoption, hold);
+}
+
+static int check_journal(const struct adoption *adoption)
+{
+    const struct ga_journal *journal = &adoption->meta->journal;
+    uint32_t kind = ga_load_relaxed(&journal->kind);
+    if (kind == GA_JOURNAL_NOTHING)
+        return 0;
+    if (kind >= GA_JOURNAL_KINDS || !is_client(adoption, journal->client) ||
+        journal->place >= GA_OUTCOME_COUNT || !change_is_sound(adoption, journal, kind))
+        return refuse(adoption, "its journal is damaged");
     return 0;
 }
 
@@ -199,6 +247,8 @@ static int check(struct adoption *adoption, void *bits)
         r = check_roots(adoption);
     if (r == 0)
         r = check_holds(adoption);
+    if (r == 0)
+        r = check_journal(adoption);
     if (r == 0)
         r = check_page_table(adoption);
     return r;
@@ -360,6 +410,7 @@ static void take_over(struct ga_heap *heap)
         page += npages;
     }
     ga_holds_adopt(heap);
+    ga_journal_adopt(heap);
     ga_recover_adopt(heap);
     ga_heap_sweep_pending(heap);
 }

@@ -81,6 +81,7 @@ static int attach(struct ga_heap *heap, uint32_t pid, uint32_t uid, uint32_t gid
     entry->policy = GA_POLICY_KEEP;
     snprintf(entry->name, sizeof(entry->name), "%s", client_name);
     ga_handles_begin(heap, client);
+    ga_journal_forget_outcomes(entry);
     ga_store_release(&entry->state, GA_CLIENT_ATTACHED);
     ga_heap_sign_bits(heap);
 

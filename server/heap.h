@@ -159,6 +159,16 @@ struct ga_quota_refusal ga_heap_last_refusal(const struct ga_heap *heap);
 /* Somebody has freed slots of spans that nobody leases: look at all pending bits. */
 void ga_heap_sweep_pending(struct ga_heap *heap);
 
+/* A request of client that changes roots or holds is about to be carried out: id, which it had when
+ * it was first sent, and place, 0..GA_OUTCOME_COUNT - 1, in which the client has no other under
+ * way. Returns 0: the next publish, replace, unpublish, hold, release or put_off is noted as its
+ * answer, unless it fails, up to ga_heap_end_request. GA_REQUEST_DONE: it was carried out, perhaps
+ * by another server; *ret_old_offset is what a replace found. -EINVAL, -EPERM. */
+#define GA_REQUEST_DONE 1
+int ga_heap_begin_request(struct ga_heap *heap, ga_client_id client, uint32_t place, uint64_t id,
+                          uint64_t *ret_old_offset);
+void ga_heap_end_request(struct ga_heap *heap);
+
 /* Roots. offset is the published object's, checked to be inside committed memory.
  * name is 1..GA_ROOT_NAME_MAX bytes. -EINVAL, -ENAMETOOLONG, -EEXIST, -ENOENT, -ENOSPC, -EPERM,
  * -EDQUOT, -ENOMEM. */

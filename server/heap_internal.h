@@ -26,6 +26,13 @@ struct ga_client_record {
     bool quarantined;
 };
 
+/* The request that is being carried out; client_plus_1 0 = one that is not noted. */
+struct ga_request {
+    uint64_t id;
+    uint32_t client_plus_1;
+    uint32_t place;
+};
+
 struct ga_heap {
     struct ga_heap_effects effects;
     struct ga_meta_header *meta;
@@ -72,6 +79,7 @@ struct ga_heap {
     uint32_t hold_end;
 
     struct ga_quota quota;
+    struct ga_request request;
 
     uint64_t started_ms;
 };
@@ -203,6 +211,29 @@ uint32_t ga_holds_put_off_span(struct ga_heap *heap, ga_page_id page,
 bool ga_holds_find_slot(const struct ga_heap *heap, uint64_t offset, struct ga_slot *ret);
 /* Whether anybody holds the object. */
 bool ga_holds_any(struct ga_heap *heap, uint64_t offset);
+
+/* journal.c */
+
+/* A change of roots or holds, as struct ga_journal has it. */
+struct ga_change {
+    uint32_t kind;
+    uint32_t index;
+    uint32_t count;
+    uint32_t publisher;
+    uint64_t offset;
+    uint64_t old_offset;
+};
+/* From begin on the change will be made, if not by this server then by the next; with end it is
+ * made, and the request that asked for it answered. */
+void ga_journal_begin(struct ga_heap *heap, const struct ga_change *change);
+void ga_journal_end(struct ga_heap *heap);
+/* Make the change that another server had begun, if any, after ga_holds_adopt. */
+void ga_journal_adopt(struct ga_heap *heap);
+/* roots.c, holds.c: the change itself, which may have been made, in whole or in part. */
+void ga_roots_repeat(struct ga_heap *heap, const struct ga_journal *journal);
+void ga_holds_repeat(struct ga_heap *heap, const struct ga_journal *journal);
+/* The client is a new one, and nothing is noted of it. */
+void ga_journal_forget_outcomes(struct ga_client_entry *entry);
 
 /* roots.c: what client has published stays, but is nobody's. */
 void ga_roots_client_gone(struct ga_heap *heap, ga_client_id client);

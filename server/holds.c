@@ -98,6 +98,20 @@ static int find_unused(struct ga_heap *heap, struct ga_hold **ret)
     return 0;
 }
 
+static uint32_t index_of(const struct ga_heap *heap, const struct ga_hold *hold)
+{
+    return (uint32_t)(hold - heap->holds);
+}
+
+static void set_count(struct ga_heap *heap, struct ga_hold *hold, uint32_t count)
+{
+    ga_journal_begin(heap, &(struct ga_change){.kind = GA_JOURNAL_COUNT,
+                                               .index = index_of(heap, hold),
+                                               .count = count});
+    hold->count = count;
+    ga_journal_end(heap);
+}
+
 int ga_heap_hold(struct ga_heap *heap, ga_client_id client, uint64_t offset)
 {
     struct ga_slot slot;
@@ -112,7 +126,7 @@ int ga_heap_hold(struct ga_heap *heap, ga_client_id client, uint64_t offset)
     if (hold) {
         if (hold->count == UINT32_MAX)
             return -EOVERFLOW;
-        hold->count++;
+        set_count(heap, hold, hold->count + 1);
         return 0;
     }
     const struct ga_hold *of_others = find(heap, 0, offset);
@@ -130,8 +144,11 @@ int ga_heap_hold(struct ga_heap *heap, ga_client_id client, uint64_t offset)
     hold->page = slot.page;
     hold->client = client + 1;
     hold->count = 1;
+    ga_journal_begin(heap,
+                     &(struct ga_change){.kind = GA_JOURNAL_HOLD, .index = index_of(heap, hold)});
     set_state(hold, GA_HOLD_HELD);
     show_count(heap, slot.page);
+    ga_journal_end(heap);
     return 0;
 }
 
@@ -185,10 +202,14 @@ int ga_heap_release(struct ga_heap *heap, ga_client_id client, uint64_t offset)
     struct ga_hold *hold = find(heap, client + 1, offset);
     if (!ga_clients_is_attached(heap, client) || !hold)
         return -ENOENT;
-    if (hold->count > 1)
-        hold->count--;
-    else
-        remove_hold(heap, hold);
+    if (hold->count > 1) {
+        set_count(heap, hold, hold->count - 1);
+        return 0;
+    }
+    ga_journal_begin(
+        heap, &(struct ga_change){.kind = GA_JOURNAL_RELEASE, .index = index_of(heap, hold)});
+    remove_hold(heap, hold);
+    ga_journal_end(heap);
     return 0;
 }
 
@@ -210,7 +231,9 @@ int ga_heap_put_off(struct ga_heap *heap, uint64_t offset)
         return -ENOENT;
     if (state_of(hold) == GA_HOLD_FREED)
         return -EINVAL;
+    ga_journal_begin(heap, &(struct ga_change){.kind = GA_JOURNAL_PUT_OFF, .offset = offset});
     mark_freed(heap, offset);
+    ga_journal_end(heap);
     return 0;
 }
 
@@ -233,6 +256,26 @@ uint32_t ga_holds_put_off_span(struct ga_heap *heap, ga_page_id page,
         mark_freed(heap, offset);
     }
     return nnew;
+}
+
+void ga_holds_repeat(struct ga_heap *heap, const struct ga_journal *journal)
+{
+    uint32_t kind = ga_load_relaxed(&journal->kind);
+    if (kind == GA_JOURNAL_PUT_OFF) {
+        mark_freed(heap, journal->offset);
+        return;
+    }
+    struct ga_hold *hold = &heap->holds[journal->index];
+    if (kind == GA_JOURNAL_COUNT) {
+        hold->count = journal->count;
+    } else if (kind == GA_JOURNAL_RELEASE) {
+        if (ga_hold_counts(state_of(hold)))
+            remove_hold(heap, hold);
+    } else if (!ga_hold_counts(state_of(hold))) {
+        ga_quota_enter(heap, hold->client - 1, GA_QUOTA_HOLDS);
+        set_state(hold, GA_HOLD_HELD);
+        show_count(heap, hold->page);
+    }
 }
 
 bool ga_holds_recover(struct ga_heap *heap, ga_client_id client, uint32_t *left)

@@ -91,6 +91,30 @@ static void give(struct ga_heap *heap, const struct ga_root_entry *root)
         ga_quota_give_left(heap, root->uid, GA_QUOTA_ROOTS);
 }
 
+static void begin_use(struct ga_heap *heap, struct ga_root_entry *root)
+{
+    /* Pairs with who reads meta: a root in use has its name and its object. */
+    ga_store_release(&root->used, 1);
+    heap->nroots++;
+}
+
+static void end_use(struct ga_heap *heap, struct ga_root_entry *root)
+{
+    give(heap, root);
+    ga_store_release(&root->used, 0);
+    heap->nroots--;
+}
+
+/* The root stands for another object, and is publisher's, who is charged with it already. */
+static void point_to(struct ga_heap *heap, struct ga_root_entry *root, uint32_t publisher,
+                     uint64_t offset)
+{
+    root->client = publisher;
+    root->uid = heap->clients[publisher - 1].uid;
+    /* One store: who reads meta finds the old object or the new one. */
+    ga_store_release(&root->offset, offset);
+}
+
 static int add(struct ga_heap *heap, ga_client_id client, const char *name, uint64_t offset)
 {
     int r = ga_quota_take(heap, client, GA_QUOTA_ROOTS);
@@ -107,9 +131,9 @@ static int add(struct ga_heap *heap, ga_client_id client, const char *name, uint
     root->uid = heap->clients[client].uid;
     ga_store_relaxed(&root->offset, offset);
     snprintf(root->name, sizeof(root->name), "%s", name);
-    /* Pairs with who reads meta: a root in use has its name and its object. */
-    ga_store_release(&root->used, 1);
-    heap->nroots++;
+    ga_journal_begin(heap, &(struct ga_change){.kind = GA_JOURNAL_PUBLISH, .index = index});
+    begin_use(heap, root);
+    ga_journal_end(heap);
     return 0;
 }
 
@@ -144,10 +168,13 @@ int ga_heap_replace(struct ga_heap *heap, ga_client_id client, const char *name,
         give(heap, root);
     }
     *ret_old_offset = ga_load_relaxed(&root->offset);
-    root->client = client + 1;
-    root->uid = heap->clients[client].uid;
-    /* One store: who reads meta finds the old object or the new one, whenever this server ends. */
-    ga_store_release(&root->offset, offset);
+    ga_journal_begin(heap, &(struct ga_change){.kind = GA_JOURNAL_REPLACE,
+                                               .index = index,
+                                               .publisher = client + 1,
+                                               .offset = offset,
+                                               .old_offset = *ret_old_offset});
+    point_to(heap, root, client + 1, offset);
+    ga_journal_end(heap);
     return 0;
 }
 
@@ -165,13 +192,6 @@ int ga_heap_lookup(struct ga_heap *heap, const char *name, uint64_t *ret_offset,
     return 0;
 }
 
-static void unpublish(struct ga_heap *heap, uint32_t index)
-{
-    ga_store_release(&heap->roots[index].used, 0);
-    give(heap, &heap->roots[index]);
-    heap->nroots--;
-}
-
 int ga_heap_unpublish(struct ga_heap *heap, const char *name)
 {
     int r = check_name(name);
@@ -180,7 +200,9 @@ int ga_heap_unpublish(struct ga_heap *heap, const char *name)
     uint32_t index = find(heap, name);
     if (index == heap->root_end)
         return -ENOENT;
-    unpublish(heap, index);
+    ga_journal_begin(heap, &(struct ga_change){.kind = GA_JOURNAL_UNPUBLISH, .index = index});
+    end_use(heap, &heap->roots[index]);
+    ga_journal_end(heap);
     return 0;
 }
 
@@ -191,7 +213,7 @@ void ga_roots_unpublish_spans(struct ga_heap *heap, ga_client_id client)
             continue;
         ga_page_id page = find_span(heap, ga_load_relaxed(&heap->roots[index].offset));
         if (page != 0 && ga_lease_client(heap, page) == client + 1)
-            unpublish(heap, index);
+            end_use(heap, &heap->roots[index]); /* not a part of the request under way */
     }
 }
 
@@ -202,6 +224,28 @@ bool ga_roots_has(const struct ga_heap *heap, uint64_t offset)
            !(is_used(heap, index) && ga_load_relaxed(&heap->roots[index].offset) == offset))
         index++;
     return index < heap->root_end;
+}
+
+void ga_roots_repeat(struct ga_heap *heap, const struct ga_journal *journal)
+{
+    struct ga_root_entry *root = &heap->roots[journal->index];
+    bool used = is_used(heap, journal->index);
+    switch (ga_load_relaxed(&journal->kind)) {
+    case GA_JOURNAL_PUBLISH:
+        if (used)
+            return;
+        ga_quota_enter(heap, root->client - 1, GA_QUOTA_ROOTS);
+        begin_use(heap, root);
+        return;
+    case GA_JOURNAL_REPLACE:
+        give(heap, root);
+        ga_quota_enter(heap, journal->publisher - 1, GA_QUOTA_ROOTS);
+        point_to(heap, root, journal->publisher, journal->offset);
+        return;
+    default:
+        if (used)
+            end_use(heap, root);
+    }
 }
 
 void ga_roots_client_gone(struct ga_heap *heap, ga_client_id client)

@@ -169,6 +169,7 @@ int ga_audit_run(const struct ga_view *view, const struct ga_audit_options *opti
     ga_audit_roots(&run);
     ga_audit_holds(&run);
     ga_audit_handles(&run);
+    ga_audit_journal(&run);
     if (live)
         return 0; /* sums of what changes meanwhile say nothing */
     ga_audit_each(&run, look_at_cached, 0, NULL);

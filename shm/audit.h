@@ -69,6 +69,7 @@ enum {
     X(HOLD, "hold", "the hold's entry is damaged")                                                 \
     X(HANDLE, "handle", "the client's slot names what is no object in use")                        \
     X(HANDLE_LEFT, "handle-left", "the client is gone, and its slot is not empty")                 \
+    X(JOURNAL, "journal", "a change is written down that nobody is making")                        \
     X(CACHED, "cached", "what the mcaches cache is not what their spans miss")                     \
     X(COUNTERS, "counters", "mallocs less frees are not the objects in use")
 

@@ -71,6 +71,7 @@ void ga_audit_mcaches(struct ga_audit_run *run);
 void ga_audit_roots(struct ga_audit_run *run);
 void ga_audit_holds(struct ga_audit_run *run);
 void ga_audit_handles(struct ga_audit_run *run);
+void ga_audit_journal(struct ga_audit_run *run);
 
 /* Read how far the tables are used. False, and nothing is changed, if that cannot be. */
 bool ga_audit_find_ends(struct ga_audit_run *run);

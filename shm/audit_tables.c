@@ -1,5 +1,5 @@
 /* The tables that the server alone writes, but for the page table: header, arenas, clients, roots,
- * holds. */
+ * holds, journal. */
 #include <errno.h>
 #include <string.h>
 
@@ -245,4 +245,24 @@ void ga_audit_holds(struct ga_audit_run *run)
         ga_audit_each(run, look_at_hold, i, &counts);
         run->ret->holds += counts;
     }
+}
+
+/* ---- the journal ---- */
+
+static void look_at_journal(struct ga_audit_run *run, uint64_t index, bool again, void *count,
+                            struct ga_audit_findings *findings)
+{
+    (void)index;
+    (void)again;
+    (void)count;
+    bool midway = ga_audit_has(run, GA_AUDIT_SERVER_MIDWAY);
+    struct ga_audit_fault fault = ga_audit_fault(GA_FAULT_JOURNAL);
+    fault.found = ga_load_acquire(&run->view->meta->journal.kind);
+    if (fault.found >= (midway ? GA_JOURNAL_KINDS : GA_JOURNAL_NOTHING + 1))
+        ga_audit_find(findings, &fault);
+}
+
+void ga_audit_journal(struct ga_audit_run *run)
+{
+    ga_audit_each(run, look_at_journal, 0, NULL);
 }

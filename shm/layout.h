@@ -57,6 +57,32 @@ enum {
     GA_HEAP_ENDED = 2, /* the server ended the heap and removed its objects */
 };
 
+/* What a change of roots or holds is: enough to carry it out once more (server/journal.c). */
+enum {
+    GA_JOURNAL_NOTHING = 0,
+    GA_JOURNAL_PUBLISH = 1,   /* the root at index, which is filled in, is used from now on */
+    GA_JOURNAL_REPLACE = 2,   /* the root at index stands for offset, and is client's */
+    GA_JOURNAL_UNPUBLISH = 3, /* the root at index is used no more */
+    GA_JOURNAL_HOLD = 4,      /* the hold at index, which is filled in, counts from now on */
+    GA_JOURNAL_COUNT = 5,     /* the hold at index is of count */
+    GA_JOURNAL_RELEASE = 6,   /* the hold at index is released */
+    GA_JOURNAL_PUT_OFF = 7,   /* the object at offset is freed with its last hold */
+    GA_JOURNAL_KINDS = 8,
+};
+
+struct ga_journal {
+    _Atomic uint32_t kind; /* stored last when a change begins, and back to 0 when it is done */
+    uint32_t index;
+    uint32_t count;
+    uint32_t publisher; /* index + 1 of who has the root from now on */
+    uint32_t client;    /* index + 1 of who asked and may ask again; 0 = nobody */
+    uint32_t place;     /* where in its outcomes this is noted, from 0 */
+    uint64_t request;   /* the request's id */
+    uint64_t offset;
+    uint64_t old_offset;
+};
+static_assert(sizeof(struct ga_journal) == 48, "layout");
+
 struct ga_meta_header {
     uint64_t magic;
     uint32_t layout_version;
@@ -94,14 +120,16 @@ struct ga_meta_header {
     _Atomic uint32_t mcache_end;
     _Atomic uint32_t root_end;
     _Atomic uint32_t hold_end;
+    struct ga_journal journal;
 };
-static_assert(sizeof(struct ga_meta_header) == 320, "layout");
+static_assert(sizeof(struct ga_meta_header) == 368, "layout");
 static_assert(offsetof(struct ga_meta_header, state) == 16, "layout");
 static_assert(offsetof(struct ga_meta_header, base) == 56, "layout");
 static_assert(offsetof(struct ga_meta_header, committed_npages) == 80, "layout");
 static_assert(offsetof(struct ga_meta_header, bits_bytes) == 200, "layout");
 static_assert(offsetof(struct ga_meta_header, name) == 208, "layout");
 static_assert(offsetof(struct ga_meta_header, client_end) == 304, "layout");
+static_assert(offsetof(struct ga_meta_header, journal) == 320, "layout");
 
 /* What is behind an arena's addresses, as Go has it: None (outside the reserve), Reserved (mapped,
  * past the object's end), Prepared (inside the object, a hole), Ready (committed). */
@@ -131,6 +159,14 @@ enum {
     GA_POLICY_COUNT = 2,
 };
 
+/* That a request of a client was carried out, for one that is sent again after its server's death
+ * (server/journal.c). A client uses each of its places for one request at a time. */
+struct ga_outcome {
+    _Atomic uint64_t id; /* of the request, stored last; 0 = none */
+    uint64_t old_offset; /* of the object that a Replace found */
+};
+#define GA_OUTCOME_COUNT 4u
+
 struct ga_client_entry {
     _Atomic uint32_t state;
     uint32_t pid;
@@ -140,8 +176,9 @@ struct ga_client_entry {
     uint64_t attached_ms;
     uint32_t policy;
     char name[28];
+    struct ga_outcome outcomes[GA_OUTCOME_COUNT];
 };
-static_assert(sizeof(struct ga_client_entry) == 64, "layout");
+static_assert(sizeof(struct ga_client_entry) == 128, "layout");
 static_assert(offsetof(struct ga_client_entry, name) == 36, "layout");
 
 struct ga_mcache_entry {

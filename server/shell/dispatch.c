@@ -8,6 +8,7 @@
 
 #include "proto/text.h"
 #include "proto/version.h"
+#include "server/shell/attachment.h"
 #include "server/shell/connection.h"
 #include "server/shell/dispatch_handlers.h"
 #include "server/shell/log.h"
@@ -43,7 +44,8 @@ static void handle_hello(struct ga_connection *connection, const Goalloc__V1__En
 }
 
 enum need { NEEDS_HELLO, NEEDS_ATTACH };
-enum kind { REQUEST, NOTE };
+/* A CHANGE is a request that is not carried out twice, though a client may send it twice. */
+enum kind { REQUEST, CHANGE, NOTE };
 
 struct route {
     Goalloc__V1__Envelope__BodyCase body_case;
@@ -61,14 +63,14 @@ static const struct route routes[] = {
     {GOALLOC__V1__ENVELOPE__BODY_LEASE, REQUEST, NEEDS_ATTACH, ga_handle_lease},
     {GOALLOC__V1__ENVELOPE__BODY_LARGE_ALLOC, REQUEST, NEEDS_ATTACH, ga_handle_large_alloc},
     {GOALLOC__V1__ENVELOPE__BODY_LARGE_RESIZE, REQUEST, NEEDS_ATTACH, ga_handle_large_resize},
-    {GOALLOC__V1__ENVELOPE__BODY_PUBLISH, REQUEST, NEEDS_ATTACH, ga_handle_publish},
-    {GOALLOC__V1__ENVELOPE__BODY_REPLACE, REQUEST, NEEDS_ATTACH, ga_handle_replace},
+    {GOALLOC__V1__ENVELOPE__BODY_PUBLISH, CHANGE, NEEDS_ATTACH, ga_handle_publish},
+    {GOALLOC__V1__ENVELOPE__BODY_REPLACE, CHANGE, NEEDS_ATTACH, ga_handle_replace},
     {GOALLOC__V1__ENVELOPE__BODY_LOOKUP, REQUEST, NEEDS_HELLO, ga_handle_lookup},
     {GOALLOC__V1__ENVELOPE__BODY_WAIT, REQUEST, NEEDS_HELLO, ga_handle_wait},
-    {GOALLOC__V1__ENVELOPE__BODY_HOLD, REQUEST, NEEDS_ATTACH, ga_handle_hold},
-    {GOALLOC__V1__ENVELOPE__BODY_RELEASE, REQUEST, NEEDS_ATTACH, ga_handle_release},
-    {GOALLOC__V1__ENVELOPE__BODY_PUT_OFF, REQUEST, NEEDS_ATTACH, ga_handle_put_off},
-    {GOALLOC__V1__ENVELOPE__BODY_UNPUBLISH, REQUEST, NEEDS_ATTACH, ga_handle_unpublish},
+    {GOALLOC__V1__ENVELOPE__BODY_HOLD, CHANGE, NEEDS_ATTACH, ga_handle_hold},
+    {GOALLOC__V1__ENVELOPE__BODY_RELEASE, CHANGE, NEEDS_ATTACH, ga_handle_release},
+    {GOALLOC__V1__ENVELOPE__BODY_PUT_OFF, CHANGE, NEEDS_ATTACH, ga_handle_put_off},
+    {GOALLOC__V1__ENVELOPE__BODY_UNPUBLISH, CHANGE, NEEDS_ATTACH, ga_handle_unpublish},
     {GOALLOC__V1__ENVELOPE__BODY_GET_STATS, REQUEST, NEEDS_HELLO, ga_handle_get_stats},
     {GOALLOC__V1__ENVELOPE__BODY_GET_CLIENT_STATS, REQUEST, NEEDS_HELLO,
      ga_handle_get_client_stats},
@@ -126,6 +128,39 @@ static void ignore_note(struct ga_connection *connection)
                connection->peer.pid);
 }
 
+static void answer_again(struct ga_connection *connection, const Goalloc__V1__Envelope *message,
+                         uint64_t old_offset)
+{
+    if (message->body_case == GOALLOC__V1__ENVELOPE__BODY_REPLACE)
+        ga_reply_replaced(connection, message->id, old_offset);
+    else
+        ga_reply_done(connection, message->id);
+}
+
+/* Carry a change out, unless it has been. */
+static void change(struct ga_connection *connection, const Goalloc__V1__Envelope *message,
+                   ga_handler *handle)
+{
+    struct ga_heap *heap = connection->server->heap;
+    if (message->place == 0) {
+        handle(connection, message);
+        return;
+    }
+    uint64_t old_offset = 0;
+    int r = ga_heap_begin_request(heap, connection->attachment->client, message->place - 1,
+                                  message->first_id ? message->first_id : message->id, &old_offset);
+    if (r < 0) {
+        ga_reply_failure(connection, message->id, r,
+                         "there is no place %" PRIu32 " for an answer, only 1..%u", message->place,
+                         GA_OUTCOME_COUNT);
+    } else if (r == GA_REQUEST_DONE) {
+        answer_again(connection, message, old_offset);
+    } else {
+        handle(connection, message);
+        ga_heap_end_request(heap);
+    }
+}
+
 void ga_dispatch(struct ga_connection *connection, const Goalloc__V1__Envelope *message)
 {
     if (!connection->greeted) {
@@ -137,11 +172,13 @@ void ga_dispatch(struct ga_connection *connection, const Goalloc__V1__Envelope *
         ga_reply_failure(connection, message->id, -EPROTO, "Hello was said already");
     else if (!route)
         ga_reply_failure(connection, message->id, -EBADMSG, "this is a message for clients");
-    else if (route->kind == REQUEST && message->id == 0)
+    else if (route->kind != NOTE && message->id == 0)
         ga_reply_failure(connection, 0, -EBADMSG, "a request has the id 0");
     else if (route->kind == NOTE && message->id != 0)
         ga_reply_failure(connection, message->id, -EBADMSG,
                          "a note has the id %" PRIu64 ", as if it were a request", message->id);
+    else if (route->kind == CHANGE && connection->attachment)
+        change(connection, message, route->handle);
     else if (route->need == NEEDS_HELLO || connection->attachment)
         route->handle(connection, message);
     else if (route->kind == NOTE)

@@ -60,18 +60,6 @@ static void answer_waiters(struct ga_server *server, const char *name)
         ga_waiters_answer(&server->waiters, name, offset, client_plus_1);
 }
 
-/* Whether a request that was sent before, to a server that died, has done what it asks for: name
- * stands for this object by this client. */
-static bool was_done_before(const struct ga_connection *connection,
-                            const Goalloc__V1__Envelope *message, const char *name, uint64_t offset)
-{
-    uint64_t found;
-    uint32_t client_plus_1;
-    return message->first_id != 0 &&
-           ga_heap_lookup(connection->server->heap, name, &found, &client_plus_1) == 0 &&
-           found == offset && client_plus_1 == connection->attachment->client + 1;
-}
-
 void ga_handle_publish(struct ga_connection *connection, const Goalloc__V1__Envelope *message)
 {
     struct ga_server *server = connection->server;
@@ -81,8 +69,6 @@ void ga_handle_publish(struct ga_connection *connection, const Goalloc__V1__Enve
     server->world->refused_memory = false;
     int r =
         ga_heap_publish(server->heap, connection->attachment->client, wanted->name, wanted->offset);
-    if (r == -EEXIST && was_done_before(connection, message, wanted->name, wanted->offset))
-        r = 0;
     if (r < 0) {
         fail_publish(connection, message->id, r, wanted->name, wanted->offset);
         return;
@@ -97,25 +83,15 @@ void ga_handle_replace(struct ga_connection *connection, const Goalloc__V1__Enve
     const Goalloc__V1__Replace *wanted = message->replace;
     if (!name_is_sound(connection, message->id, wanted->name))
         return;
-    if (was_done_before(connection, message, wanted->name, wanted->offset)) {
-        ga_reply_failure(
-            connection, message->id, -ENOTCONN,
-            "'%s' stands for the object already; what it stood for before is not known",
-            wanted->name);
-        return;
-    }
     server->world->refused_memory = false;
-    Goalloc__V1__Replaced body = GOALLOC__V1__REPLACED__INIT;
+    uint64_t old_offset = 0;
     int r = ga_heap_replace(server->heap, connection->attachment->client, wanted->name,
-                            wanted->offset, &body.old_offset);
+                            wanted->offset, &old_offset);
     if (r < 0) {
         fail_publish(connection, message->id, r, wanted->name, wanted->offset);
         return;
     }
-    Goalloc__V1__Envelope reply = GOALLOC__V1__ENVELOPE__INIT;
-    reply.body_case = GOALLOC__V1__ENVELOPE__BODY_REPLACED;
-    reply.replaced = &body;
-    ga_reply(connection, message->id, &reply);
+    ga_reply_replaced(connection, message->id, old_offset);
     answer_waiters(server, wanted->name);
 }
 
@@ -171,8 +147,6 @@ void ga_handle_unpublish(struct ga_connection *connection, const Goalloc__V1__En
     if (!name_is_sound(connection, message->id, name))
         return;
     int r = ga_heap_unpublish(connection->server->heap, name);
-    if (r == -ENOENT && message->first_id != 0)
-        r = 0; /* the server that died had done it */
     if (r < 0)
         fail_missing(connection, message->id, r, name);
     else

@@ -39,6 +39,16 @@ void ga_reply_root(struct ga_connection *connection, uint64_t id, const char *na
     ga_reply(connection, id, &reply);
 }
 
+void ga_reply_replaced(struct ga_connection *connection, uint64_t id, uint64_t old_offset)
+{
+    Goalloc__V1__Replaced body = GOALLOC__V1__REPLACED__INIT;
+    body.old_offset = old_offset;
+    Goalloc__V1__Envelope reply = GOALLOC__V1__ENVELOPE__INIT;
+    reply.body_case = GOALLOC__V1__ENVELOPE__BODY_REPLACED;
+    reply.replaced = &body;
+    ga_reply(connection, id, &reply);
+}
+
 void ga_reply_failure(struct ga_connection *connection, uint64_t id, int err, const char *format,
                       ...)
 {

@@ -18,6 +18,9 @@ void ga_reply_done(struct ga_connection *connection, uint64_t id);
 void ga_reply_root(struct ga_connection *connection, uint64_t id, const char *name, uint64_t offset,
                    uint32_t client_plus_1);
 
+/* Answer Replaced. */
+void ga_reply_replaced(struct ga_connection *connection, uint64_t id, uint64_t old_offset);
+
 /* Answer that request id failed with err, a negative errno; the detail says what was wrong. */
 void ga_reply_failure(struct ga_connection *connection, uint64_t id, int err, const char *format,
                       ...) __attribute__((format(printf, 4, 5)));

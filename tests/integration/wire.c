@@ -14,23 +14,29 @@
 
 #define SILENCE_S 20
 
-bool ga_wire_open(struct ga_wire *wire, const char *path)
+void ga_wire_begin(struct ga_wire *wire, int fd)
 {
-    *wire = (struct ga_wire){.fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0)};
-    struct sockaddr_un address = {.sun_family = AF_UNIX};
-    snprintf(address.sun_path, sizeof(address.sun_path), "%s", path);
+    *wire = (struct ga_wire){.fd = fd};
     struct timeval silence = {.tv_sec = SILENCE_S};
-    setsockopt(wire->fd, SOL_SOCKET, SO_RCVTIMEO, &silence, sizeof(silence));
-    setsockopt(wire->fd, SOL_SOCKET, SO_SNDTIMEO, &silence, sizeof(silence));
-    if (connect(wire->fd, (struct sockaddr *)&address, sizeof(address)) < 0) {
-        close(wire->fd);
-        wire->fd = -1;
-        return false;
-    }
+    setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &silence, sizeof(silence));
+    setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &silence, sizeof(silence));
     wire->buffer = malloc(GA_FRAME_BUFFER_BYTES);
     wire->memory = malloc(GA_DECODE_ARENA_BYTES);
     ga_frame_reader_init(&wire->reader, wire->buffer);
     ga_decode_arena_init(&wire->arena, wire->memory, GA_DECODE_ARENA_BYTES);
+}
+
+bool ga_wire_open(struct ga_wire *wire, const char *path)
+{
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    snprintf(address.sun_path, sizeof(address.sun_path), "%s", path);
+    if (connect(fd, (struct sockaddr *)&address, sizeof(address)) < 0) {
+        close(fd);
+        *wire = (struct ga_wire){.fd = -1};
+        return false;
+    }
+    ga_wire_begin(wire, fd);
     return true;
 }
 

@@ -19,6 +19,8 @@ struct ga_wire {
     uint8_t *memory;
 };
 
+/* Speak over fd, which is connected, and the wire's from then on. */
+void ga_wire_begin(struct ga_wire *wire, int fd);
 /* Connect; false if nobody accepts. */
 bool ga_wire_open(struct ga_wire *wire, const char *path);
 /* Connect, and say Hello. */

@@ -9,10 +9,18 @@
 static struct ga_sim_message cut_off;
 static bool any;
 
+/* Whether the next server has it noted that it was done, what it then replaced, and whether it can
+ * be seen to have been done. */
+static bool noted;
+static uint64_t noted_old_offset;
+static bool seen;
+
 void ga_sim_adoption_cut_off(const struct ga_sim_message *message)
 {
     cut_off = *message;
     any = true;
+    if (message->kind == GA_SIM_PUT_OFF_FREE)
+        ga_sim_model_doubt(message->offset);
 }
 
 void ga_sim_adoption_forget(void)
@@ -49,6 +57,7 @@ static void compare_holds(void)
         if (hold->count == 0 || (record && record->count == hold->count))
             continue;
         GA_SIM_REQUIRE(may_differ(hold->client, hold->offset), "what was held is held");
+        seen = true;
         if (record)
             hold->count = record->count;
         else
@@ -60,6 +69,7 @@ static void compare_holds(void)
         if (!ga_hold_counts(record->state) || ga_sim_model_hold(record->client - 1, record->offset))
             continue;
         GA_SIM_REQUIRE(may_differ(record->client - 1, record->offset), "nothing else is held");
+        seen = true;
         ga_sim_model_hold_once_more(record->client - 1, record->offset);
     }
 }
@@ -74,11 +84,14 @@ static void compare_put_off(void)
         for (uint32_t h = 0; h < heap->hold_end && object->state; h++)
             put_off = put_off || (heap->holds[h].offset == object->offset &&
                                   heap->holds[h].state == GA_HOLD_FREED);
+        if (!put_off && object->state == GA_SIM_IN_DOUBT)
+            object->state = GA_SIM_IN_USE;
         if (put_off == (object->state == GA_SIM_PUT_OFF))
             continue;
         GA_SIM_REQUIRE(put_off && any && cut_off.kind == GA_SIM_PUT_OFF_FREE &&
                            cut_off.offset == object->offset,
                        "what was put off is put off");
+        seen = true;
         ga_sim_model_put_off(object);
     }
 }
@@ -98,14 +111,34 @@ static void compare_roots(void)
         GA_SIM_REQUIRE(is_of_it &&
                            offset == (cut_off.kind == GA_SIM_UNPUBLISH ? 0 : cut_off.offset),
                        "what was published is published");
+        if (cut_off.kind == GA_SIM_REPLACE)
+            GA_SIM_REQUIRE(noted && noted_old_offset == ga_sim_model.roots[i],
+                           "what was replaced is noted");
+        seen = true;
         ga_sim_model.roots[i] = offset;
     }
 }
 
+/* What the client is answered if it asks again. */
+static void ask_again(void)
+{
+    struct ga_heap *heap = ga_sim.core.heap;
+    noted = any && ga_sim_is_change(&cut_off) &&
+            ga_heap_begin_request(heap, cut_off.client, cut_off.thread, cut_off.request,
+                                  &noted_old_offset) == GA_REQUEST_DONE;
+    ga_heap_end_request(heap);
+}
+
 void ga_sim_adoption_done(void)
 {
+    ask_again();
+    seen = false;
     compare_holds();
     compare_put_off();
     compare_roots();
+    /* A root may have been replaced with the object that it stood for. */
+    if (any && ga_sim_is_change(&cut_off))
+        GA_SIM_REQUIRE(noted == seen || (noted && cut_off.kind == GA_SIM_REPLACE),
+                       "what was done is noted, and nothing else is");
     any = false;
 }

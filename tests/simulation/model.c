@@ -140,6 +140,13 @@ void ga_sim_model_put_off(struct ga_sim_object *object)
     ga_sim.seen.put_off++;
 }
 
+void ga_sim_model_doubt(uint64_t offset)
+{
+    for (uint32_t i = 0; i < GA_SIM_OBJECTS; i++)
+        if (model->objects[i].state == GA_SIM_IN_USE && model->objects[i].offset == offset)
+            model->objects[i].state = GA_SIM_IN_DOUBT;
+}
+
 void ga_sim_model_died(uint32_t pid)
 {
     for (uint32_t i = 0; i < GA_SIM_OBJECTS; i++) {

@@ -16,10 +16,11 @@
 enum ga_sim_state {
     GA_SIM_NO_OBJECT = 0,
     GA_SIM_IN_USE,
-    GA_SIM_FREEING, /* a thread is at its free */
-    GA_SIM_ASKING,  /* a request about it is under way, or being answered: its free is to be put
-                       off, or it is resized */
-    GA_SIM_PUT_OFF, /* freed, and held */
+    GA_SIM_FREEING,  /* a thread is at its free */
+    GA_SIM_ASKING,   /* a request about it is under way, or being answered: its free is to be put
+                        off, or it is resized */
+    GA_SIM_PUT_OFF,  /* freed, and held */
+    GA_SIM_IN_DOUBT, /* the server died while it put the free off: the next one knows */
 };
 
 struct ga_sim_object {
@@ -74,6 +75,9 @@ bool ga_sim_model_is_dirty(ga_page_id page);
 
 /* The free of an object asked about is put off; nobody has counted it as yet. */
 void ga_sim_model_put_off(struct ga_sim_object *object);
+
+/* The server has died at putting off the free of the object at offset. */
+void ga_sim_model_doubt(uint64_t offset);
 
 /* pid has died: what it was freeing is freed, or not. */
 void ga_sim_model_died(uint32_t pid);

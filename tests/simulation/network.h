@@ -16,7 +16,7 @@ enum ga_sim_kind {
     GA_SIM_LARGE_RESIZE,
     GA_SIM_LARGE_FREED,
     GA_SIM_RETURN,
-    GA_SIM_HOLD,
+    GA_SIM_HOLD, /* from here on to UNPUBLISH: changes, which the server notes */
     GA_SIM_RELEASE,
     GA_SIM_PUT_OFF_FREE,
     GA_SIM_PUBLISH,
@@ -46,6 +46,11 @@ struct ga_sim_message {
     uint64_t alignment;
     bool zeroed;
 };
+
+static inline bool ga_sim_is_change(const struct ga_sim_message *message)
+{
+    return message->kind >= GA_SIM_HOLD && message->kind <= GA_SIM_UNPUBLISH;
+}
 
 /* Send it. It is lost where the server is down. */
 void ga_sim_post(const struct ga_sim_message *message);

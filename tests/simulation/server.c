@@ -186,7 +186,14 @@ static int carry_out(struct ga_sim_message *m)
 static void serve(void *argument)
 {
     struct ga_sim_message *m = argument;
+    struct ga_heap *heap = ga_sim.core.heap;
+    uint64_t old;
+    if (ga_sim_is_change(m))
+        GA_SIM_REQUIRE(ga_heap_begin_request(heap, m->client, m->thread, m->request, &old) !=
+                           GA_REQUEST_DONE,
+                       "what was never sent is not noted");
     m->result = carry_out(m);
+    ga_heap_end_request(heap);
     ga_sim_settled();
     ga_sim.seen.no_memory += m->result == -ENOMEM;
     m->is_reply = true;

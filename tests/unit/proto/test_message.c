@@ -197,11 +197,13 @@ static void test_every_body(void)
                 decode(frame + GA_FRAME_HEADER_BYTES, nbytes - GA_FRAME_HEADER_BYTES, &got), 0);
             CU_ASSERT_EQUAL(got->id, sent.id);
             CU_ASSERT_EQUAL(got->first_id, sent.first_id);
+            CU_ASSERT_EQUAL(got->place, sent.place);
             CU_ASSERT_EQUAL(got->body_case, body->id);
             CU_ASSERT(same_message(&sent.hello->base, &got->hello->base));
         }
     }
-    CU_ASSERT_EQUAL(kinds, goalloc__v1__envelope__descriptor.n_fields - 2); /* without the ids */
+    CU_ASSERT_EQUAL(kinds,
+                    goalloc__v1__envelope__descriptor.n_fields - 3); /* without ids and place */
 }
 
 static void test_capacity(void)

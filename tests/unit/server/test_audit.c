@@ -222,6 +222,13 @@ static void header(void)
     bits->heap_id++;
     says(0, GA_FAULT_BITS_HEADER, 0, 0);
     bits->heap_id--;
+    _Atomic uint32_t *kind = &meta->journal.kind;
+    spoil_32(kind, GA_JOURNAL_HOLD, GA_FAULT_JOURNAL, 0, 0);
+    ga_store_relaxed(kind, GA_JOURNAL_KINDS);
+    says(GA_AUDIT_SERVER_MIDWAY, GA_FAULT_JOURNAL, 0, 0);
+    ga_store_relaxed(kind, GA_JOURNAL_HOLD);
+    sound_with(GA_AUDIT_SERVER_MIDWAY);
+    ga_store_relaxed(kind, GA_JOURNAL_NOTHING);
     sound_with(0);
     ga_core_close(&core);
 }

@@ -92,7 +92,7 @@ static void table_full(void)
         CU_ASSERT_EQUAL(ga_heap_attach(core.heap, i, 2, 3, 4, "c", &client), 0);
         CU_ASSERT_EQUAL(client, i);
         /* and one each, of handles */
-        CU_ASSERT_EQUAL(core.backed_bytes - backed, (i / 64 + 1 + i + 1) * GA_OS_PAGE_SIZE);
+        CU_ASSERT_EQUAL(core.backed_bytes - backed, (i / 32 + 1 + i + 1) * GA_OS_PAGE_SIZE);
     }
     client = 77;
     CU_ASSERT_EQUAL(ga_heap_attach(core.heap, 1, 2, 3, 4, "c", &client), -EAGAIN);

@@ -45,7 +45,7 @@ static void tables_do_not_overlap(void)
         CU_ASSERT_EQUAL(h.reserve_bytes, reserves[i]);
         const struct table meta[] = {
             {0, sizeof(struct ga_meta_header)}, {h.arenas_offset, reserves[i] / GA_ARENA_SIZE * 8},
-            {h.clients_offset, 4096 * 64},      {h.mcaches_offset, 65536 * 16},
+            {h.clients_offset, 4096 * 128},     {h.mcaches_offset, 65536 * 16},
             {h.rings_offset, 65536 * 512},      {h.roots_offset, 4096 * 320},
             {h.holds_offset, 4096 * 24},        {h.page_table_offset, npages * 8},
         };
