@@ -32,15 +32,17 @@ static void write_script(const char *text)
     CU_ASSERT(chmod(server_script, 0700) == 0);
 }
 
-/* The server under a heap name of the test's own; each start leaves a line. */
+/* The server under a heap name of the test's own; each start leaves a line, its process id. */
 static void use_real_server(void)
 {
     char text[512];
     snprintf(text, sizeof(text),
-             "#!/bin/sh\necho start >>%s/starts\nexec %s \"$@\" --name %s --reserve 64M\n", folder,
+             "#!/bin/sh\necho $$ >>%s/starts\nexec %s \"$@\" --name %s --reserve 64M\n", folder,
              GOALLOCD_PATH, heap_name);
     write_script(text);
 }
+
+static pid_t last_start; /* who was the last of those counted */
 
 static int count_starts(void)
 {
@@ -49,8 +51,10 @@ static int count_starts(void)
     int n = 0;
     snprintf(path, sizeof(path), "%s/starts", folder);
     FILE *file = fopen(path, "r");
-    while (file && fgets(line, sizeof(line), file))
+    while (file && fgets(line, sizeof(line), file)) {
+        last_start = (pid_t)strtol(line, NULL, 10);
         n++;
+    }
     if (file)
         fclose(file);
     unlink(path);
@@ -173,6 +177,47 @@ static void test_many_at_once(void)
     CU_ASSERT(comes_to_an_end());
 }
 
+/* The server of two that are attached is killed: one more is started, for both. */
+static void test_killed(void)
+{
+    struct goalloc_options options = {.size = sizeof(options), .timeout_ms = 60000};
+    struct goalloc_heap *heap = NULL;
+    void *found = NULL;
+    use_real_server();
+    CU_ASSERT_EQUAL_FATAL(goalloc_attach(NULL, &options, &heap), 0);
+    char *p = goalloc_malloc(heap, 100);
+    CU_ASSERT_PTR_NOT_NULL_FATAL(p);
+    snprintf(p, 100, "still here");
+    CU_ASSERT_EQUAL(goalloc_publish(heap, "text", p), 0);
+    int done[2];
+    char good = 0;
+    CU_ASSERT_FATAL(pipe(done) == 0);
+    CU_ASSERT_EQUAL(count_starts(), 1);
+    pid_t other = fork();
+    if (other == 0) {
+        /* Attached before the kill, it takes part in what comes after it. */
+        good = goalloc_lookup(heap, "text", &found) == 0 && write(done[1], "a", 1) == 1 &&
+               goalloc_wait(heap, "other", 60000, &found) == 0;
+        _exit(good ? 0 : 1);
+    }
+    CU_ASSERT_EQUAL(read(done[0], &good, 1), 1);
+    kill(last_start, SIGKILL);
+    void *large = goalloc_malloc(heap, 1 << 20); /* not without a server */
+    CU_ASSERT_PTR_NOT_NULL(large);
+    CU_ASSERT_EQUAL(goalloc_lookup(heap, "text", &found), 0);
+    CU_ASSERT_PTR_EQUAL(found, p);
+    CU_ASSERT_STRING_EQUAL(p, "still here");
+    CU_ASSERT_EQUAL(goalloc_publish(heap, "other", large), 0);
+    int status = -1;
+    CU_ASSERT_EQUAL(waitpid(other, &status, 0), other);
+    CU_ASSERT_EQUAL(status, 0);
+    CU_ASSERT_EQUAL(count_starts(), 1);
+    close(done[0]);
+    close(done[1]);
+    goalloc_detach(heap);
+    CU_ASSERT(comes_to_an_end());
+}
+
 /* Attach again and again about the moment at which the server ends. */
 static void test_at_the_end(void)
 {
@@ -245,6 +290,7 @@ int main(void)
     static const struct ga_test tests[] = {
         {"one process", test_one},
         {"many at once", test_many_at_once},
+        {"a server that is killed", test_killed},
         {"while the server ends", test_at_the_end},
         {"a server that does not start", test_failures},
     };
