@@ -150,11 +150,6 @@ static void into_huge(void)
     into(HUGE);
 }
 
-static void get_and_free_large(void)
-{
-    ga_actor_put(ga_actor_get(LARGE));
-}
-
 /* An object in a slot, which may go. Of the run before, the root may be there. */
 static void get_into_unpublished(void)
 {
@@ -496,7 +491,7 @@ const struct ga_client_scenario ga_client_scenarios[] = {
     {.name = "malloc into: small", .before = get_one, .operation = into_small, .twice = true},
     {.name = "malloc into: small, from the server", .before = get_other, .operation = into_small},
     {.name = "malloc into: a large span that was kept",
-     .before = get_and_free_large,
+     .before = get_large_and_free,
      .operation = into_large,
      .bytes = LARGE,
      .twice = true},

@@ -293,6 +293,24 @@ static void freed_before(void)
     close_core();
 }
 
+/* The server died with all of it before it: the next one does it before it serves anybody. */
+static void leaving(void)
+{
+    open_core();
+    struct ga_slot slot = small_of(mcache);
+    struct ga_audit audit;
+    name(one, 0, offset_of(&slot));
+    ga_store_release(&core.heap->clients[one].state, GA_CLIENT_LEAVING);
+    CU_ASSERT_PTR_NOT_NULL(ga_core_audit_shared(&core, 0, &audit));
+    CU_ASSERT_PTR_NULL(ga_core_audit_shared(&core, GA_AUDIT_SERVER_MIDWAY, &audit));
+    adopt();
+    CU_ASSERT_EQUAL(ga_load_relaxed(&core.heap->clients[one].state), GA_CLIENT_FREE);
+    CU_ASSERT_EQUAL(ga_view_count_handles(&core.view, one), 0);
+    CU_ASSERT_FALSE(in_use(&slot));
+    CU_ASSERT(in_use(&neighbour));
+    close_core();
+}
+
 /* A large object was freed, and its pages are another's by the time the server looks again. */
 static void freed_and_anothers(void)
 {
@@ -438,6 +456,7 @@ int main(void)
         {"published", published},
         {"held", held},
         {"freed before", freed_before},
+        {"leaving", leaving},
         {"freed and another's", freed_and_anothers},
         {"others' objects", others},
         {"no objects", no_objects},
