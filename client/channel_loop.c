@@ -74,7 +74,8 @@ static void deliver(struct ga_channel *ch)
     }
     struct ga_reply *next = ga_reply_new(&ch->reply_pool);
     if (!next) {
-        ga_calls_complete(&ch->calls, message->id, NULL, -ENOMEM);
+        /* The caller goes without it, so what it grants is given back. */
+        ga_calls_complete(&ch->calls, message->id, ch->spare, -ENOMEM);
         return;
     }
     if (ga_calls_complete(&ch->calls, message->id, ch->spare, 0))

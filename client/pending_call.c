@@ -126,9 +126,9 @@ bool ga_calls_complete(struct ga_calls *calls, uint64_t id, struct ga_reply *rep
     while (call && call->id != id)
         call = call->next;
     if (reply && calls->on_reply)
-        calls->on_reply(reply, call != NULL, calls->data);
+        calls->on_reply(reply, call && error == 0, calls->data);
     if (call)
-        complete(calls, call, reply, error);
+        complete(calls, call, error == 0 ? reply : NULL, error);
     pthread_mutex_unlock(&calls->lock);
     if (call)
         futex_wake(&call->done);

@@ -48,8 +48,9 @@ int ga_calls_wait(struct ga_calls *calls, struct ga_pending_call *call,
 /* Take back a call that could not be sent. Thread-safe. */
 void ga_calls_cancel(struct ga_calls *calls, struct ga_pending_call *call);
 
-/* Complete the call of this id: with reply, or where that is NULL with error, a negative errno.
- * Returns whether the call is still waiting, and only then takes reply. Thread-safe. */
+/* Complete the call of this id: with reply if error is 0, else with error, a negative errno; reply,
+ * which may then be NULL, is one that nobody gets. Returns whether the call is still waiting; takes
+ * reply if it is and error is 0. Thread-safe. */
 bool ga_calls_complete(struct ga_calls *calls, uint64_t id, struct ga_reply *reply, int error);
 
 /* Let no on_reply be called any more; one that is running has ended. Thread-safe. */

@@ -4,7 +4,11 @@
 
 #include <errno.h>
 #include <stdatomic.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
+#include "client/reply.h"
 #include "client/send_queue.h"
 #include "channel_script.h"
 
@@ -24,7 +28,21 @@ struct told {
     sem_t all_notes;
     uint32_t nnotes;    /* the library's thread; the test after all_notes */
     uint32_t ndisorder; /* likewise */
+    uint32_t nwanted;   /* replies; before their callers see them */
+    uint32_t nunwanted;
 };
+
+/* In place of the C library's: while no_replies is set, the system has no memory for a reply. */
+static _Atomic bool no_replies;
+
+void *mmap(void *address, size_t bytes, int prot, int flags, int fd, off_t offset)
+{
+    if (no_replies && bytes == sizeof(struct ga_reply)) {
+        errno = ENOMEM;
+        return MAP_FAILED;
+    }
+    return (void *)syscall(SYS_mmap, address, bytes, prot, flags, fd, offset);
+}
 
 static void tell_note(const Goalloc__V1__Envelope *note, void *data)
 {
@@ -33,6 +51,16 @@ static void tell_note(const Goalloc__V1__Envelope *note, void *data)
         told->ndisorder++;
     if (++told->nnotes == told->nexpected)
         sem_post(&told->all_notes);
+}
+
+static void tell_reply(const Goalloc__V1__Envelope *reply, bool wanted, void *data)
+{
+    struct told *told = data;
+    (void)reply;
+    if (wanted)
+        told->nwanted++;
+    else
+        told->nunwanted++;
 }
 
 static void tell_lost(void *data)
@@ -51,8 +79,11 @@ static struct ga_channel *open_channel(uint32_t timeout_ms, struct memory *memor
     sem_init(&told->lost, 0, 0);
     sem_init(&told->all_notes, 0, 0);
     fake_start(&server, answer, memory);
-    struct ga_channel_options options = {
-        .timeout_ms = timeout_ms, .on_note = tell_note, .on_lost = tell_lost, .data = told};
+    struct ga_channel_options options = {.timeout_ms = timeout_ms,
+                                         .on_note = tell_note,
+                                         .on_reply = tell_reply,
+                                         .on_lost = tell_lost,
+                                         .data = told};
     struct ga_channel *ch = NULL;
     char error[GA_CHANNEL_ERROR_BYTES] = "";
     /* The server may be late for the Welcome when the machine is busy and the limit short. */
@@ -74,16 +105,23 @@ static void close_channel(struct ga_channel *ch)
     fake_stop(&server);
 }
 
-/* Call with a Lookup of name. Returns as ga_channel_call and the number in the answer. */
-static int call(struct ga_channel *ch, const char *name, char *ret_detail, uint64_t *ret_number)
+/* Call with a Lookup of name. Returns as ga_channel_call. */
+static int call_and_keep(struct ga_channel *ch, const char *name, char *ret_detail,
+                         struct ga_reply **ret_reply)
 {
     Goalloc__V1__Lookup lookup = GOALLOC__V1__LOOKUP__INIT;
     lookup.name = (char *)name;
     Goalloc__V1__Envelope message = GOALLOC__V1__ENVELOPE__INIT;
     message.body_case = GOALLOC__V1__ENVELOPE__BODY_LOOKUP;
     message.lookup = &lookup;
+    return ga_channel_call(ch, &message, GOALLOC__V1__ENVELOPE__BODY_ROOT, ret_detail, ret_reply);
+}
+
+/* The same, and the number in the answer. */
+static int call(struct ga_channel *ch, const char *name, char *ret_detail, uint64_t *ret_number)
+{
     struct ga_reply *reply = NULL;
-    int r = ga_channel_call(ch, &message, GOALLOC__V1__ENVELOPE__BODY_ROOT, ret_detail, &reply);
+    int r = call_and_keep(ch, name, ret_detail, &reply);
     if (r == 0)
         *ret_number = ga_reply_message(reply)->root->offset;
     ga_reply_release(reply);
@@ -256,6 +294,35 @@ static void test_timeout_and_late_reply(void)
     close_channel(ch);
     CU_ASSERT_EQUAL(told.nlost, 0);
     CU_ASSERT_EQUAL(told.nnotes, 0);
+}
+
+/* A call that gets no reply for want of memory is told so, and what it was granted is seen as
+ * something that nobody wants. The next is well again. */
+static void test_no_memory_for_a_reply(void)
+{
+    struct memory memory;
+    struct told told;
+    struct ga_reply *kept[GA_BLOCK_POOL_KEPT + 1] = {NULL};
+    uint64_t number = 0;
+    struct ga_channel *ch = open_channel(PATIENT_MS, &memory, &told);
+    no_replies = true;
+    uint32_t n = 0;
+    int r = 0;
+    while (r == 0 && n <= GA_BLOCK_POOL_KEPT) {
+        r = call_and_keep(ch, "n1", NULL, &kept[n]);
+        n += r == 0;
+    }
+    CU_ASSERT_EQUAL(r, -ENOMEM);
+    CU_ASSERT_EQUAL(told.nwanted, n);
+    CU_ASSERT_EQUAL(told.nunwanted, 1);
+    no_replies = false;
+    CU_ASSERT_EQUAL(call(ch, "n2", NULL, &number), 0);
+    CU_ASSERT_EQUAL(number, 2);
+    CU_ASSERT_EQUAL(told.nwanted, n + 1);
+    CU_ASSERT_EQUAL(told.nunwanted, 1);
+    for (uint32_t i = 0; i < n; i++)
+        ga_reply_release(kept[i]);
+    close_channel(ch);
 }
 
 static void test_notes_from_server(void)
@@ -489,6 +556,7 @@ int main(void)
         {"answers of every kind", test_answers},
         {"large replies", test_large_replies},
         {"time limit and late replies", test_timeout_and_late_reply},
+        {"no memory for a reply", test_no_memory_for_a_reply},
         {"notes from the server", test_notes_from_server},
         {"notes together with Welcome", test_notes_with_welcome},
         {"the server dies, calls are waiting", test_server_dies_with_calls_waiting},
