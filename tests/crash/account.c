@@ -17,6 +17,13 @@ struct ga_account *ga_account_new(void)
     return memory == MAP_FAILED ? NULL : memory;
 }
 
+static bool is_private; /* this process */
+
+void ga_account_be_private(void)
+{
+    is_private = true;
+}
+
 static bool is_filled(const struct ga_account_object *object, uint32_t i)
 {
     return object->bytes <= WHOLE_BYTES || i < END_BYTES || i >= object->bytes - END_BYTES;
@@ -37,7 +44,7 @@ void ga_account_keep(struct ga_account *account, void *p, size_t bytes)
     *object = (struct ga_account_object){.address = (uintptr_t)p,
                                          .bytes = (uint32_t)bytes,
                                          .seed = (uint8_t)(seed += 37),
-                                         .state = GA_OBJECT_KEPT,
+                                         .state = is_private ? GA_OBJECT_PASSING : GA_OBJECT_KEPT,
                                          .survivors = account->by_survivor};
     for (uint32_t i = 0; i < object->bytes; i++)
         if (is_filled(object, i))
@@ -45,6 +52,14 @@ void ga_account_keep(struct ga_account *account, void *p, size_t bytes)
     /* Noted last: who is killed in between has an object on its way. */
     atomic_signal_fence(memory_order_seq_cst);
     account->nobjects++;
+}
+
+void ga_account_hold(struct ga_account *account, void *p, size_t bytes)
+{
+    uint32_t n = account->nobjects;
+    ga_account_keep(account, p, bytes);
+    if (account->nobjects > n)
+        account->objects[n].held = true;
 }
 
 bool ga_account_is_whole(const struct ga_account_object *object, const unsigned char *bytes)
@@ -55,11 +70,12 @@ bool ga_account_is_whole(const struct ga_account_object *object, const unsigned 
     return true;
 }
 
+/* What is freed: not the note of who holds it. */
 static struct ga_account_object *find(struct ga_account *account, const void *p)
 {
     for (uint32_t i = account->nobjects; i-- > 0;)
         if (account->objects[i].address == (uintptr_t)p &&
-            account->objects[i].state != GA_OBJECT_NONE)
+            account->objects[i].state != GA_OBJECT_NONE && !account->objects[i].held)
             return &account->objects[i];
     return NULL;
 }
@@ -68,7 +84,7 @@ void ga_account_leave(struct ga_account *account, const void *p)
 {
     struct ga_account_object *object = find(account, p);
     if (object)
-        object->state = GA_OBJECT_LEAVING;
+        object->state = object->state == GA_OBJECT_PASSING ? GA_OBJECT_NONE : GA_OBJECT_LEAVING;
 }
 
 void ga_account_drop(struct ga_account *account, const void *p)
@@ -93,8 +109,11 @@ void ga_account_clear(struct ga_account *account, bool all)
 
 void ga_account_orphan(struct ga_account *account)
 {
-    for (uint32_t i = 0; i < account->nobjects; i++)
+    for (uint32_t i = 0; i < account->nobjects; i++) {
         account->objects[i].survivors = false;
+        if (account->objects[i].held)
+            account->objects[i].state = GA_OBJECT_NONE;
+    }
 }
 
 void ga_account_complain(struct ga_account *account, const char *format, ...)

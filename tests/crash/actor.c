@@ -21,6 +21,7 @@ struct goalloc_heap *ga_heap;
 struct ga_account *ga_account;
 static const struct ga_crash_world *ga_world;
 static pid_t explorer;
+static uint32_t policy;
 
 static void on_report(enum goalloc_report_kind kind, const char *message, void *data)
 {
@@ -33,7 +34,7 @@ void ga_actor_attach(void)
 {
     /* A server that is traced is slow to answer. */
     struct goalloc_options options = {
-        .size = sizeof(options), .timeout_ms = 30000, .report = on_report};
+        .size = sizeof(options), .timeout_ms = 120000, .policy = policy, .report = on_report};
     int r = goalloc_attach(ga_world->socket, &options, &ga_heap);
     if (r < 0)
         ga_account_complain(ga_account, "cannot attach: %s", goalloc_attach_error());
@@ -54,6 +55,15 @@ static void become(const struct ga_crash_world *world, struct ga_account *accoun
     ga_world = world;
     ga_account = account;
     explorer = getppid();
+}
+
+/* The same for a victim or a driver, whose policy the scenario says. */
+static void become_victim(const struct ga_crash_world *world, struct ga_account *account)
+{
+    become(world, account);
+    policy = account->policy;
+    if (policy == GOALLOC_POLICY_PRIVATE)
+        ga_account_be_private();
 }
 
 /* ---- orders ---- */
@@ -83,7 +93,10 @@ bool ga_actor_start(struct ga_actor *actor, const struct ga_crash_world *world,
     actor->pid = fork();
     if (actor->pid == 0) {
         close(ends[0]);
-        become(world, account);
+        if (is_survivor)
+            become(world, account);
+        else
+            become_victim(world, account);
         obey(ends[1], is_survivor);
     }
     close(ends[1]);
@@ -193,7 +206,7 @@ pid_t ga_actor_start_victim(const struct ga_crash_world *world, struct ga_accoun
     struct victim victim = {.before = before, .operation = operation};
     pid_t pid = fork();
     if (pid == 0) {
-        become(world, account);
+        become_victim(world, account);
         if (attached)
             ga_actor_attach();
         if (attached && !ga_heap)

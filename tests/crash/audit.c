@@ -107,7 +107,7 @@ static void check_objects(struct audit *audit)
     const unsigned char *heap = audit->world->objects[GA_OBJECT_HEAP].address;
     for (uint32_t i = 0; i < account->nobjects; i++) {
         const struct ga_account_object *object = &account->objects[i];
-        if (object->state == GA_OBJECT_NONE)
+        if (object->state == GA_OBJECT_NONE || object->state == GA_OBJECT_PASSING)
             continue;
         const uint64_t *found =
             bsearch(&object->address, account->found, account->nfound, sizeof(uint64_t), compare);
@@ -141,6 +141,21 @@ static void check_objects(struct audit *audit)
     }
 }
 
+/* Every root names an object. */
+static void check_roots(struct audit *audit)
+{
+    const struct ga_view *view = &audit->world->view;
+    const struct ga_account *account = audit->account;
+    uint32_t end = ga_load_acquire(&view->meta->root_end);
+    for (uint32_t i = 0; i < end; i++) {
+        const struct ga_root_entry *root = &view->roots[i];
+        uint64_t address = view->meta->base + ga_load_relaxed(&root->offset);
+        if (ga_load_acquire(&root->used) &&
+            !bsearch(&address, account->found, account->nfound, sizeof(uint64_t), compare))
+            blame(audit, &audit->verdict->corrupted, "the root %s names no object", root->name);
+    }
+}
+
 void ga_crash_world_audit(struct ga_crash_world *world, struct ga_account *account,
                           int in_flight_class, struct ga_verdict *ret)
 {
@@ -154,6 +169,7 @@ void ga_crash_world_audit(struct ga_crash_world *world, struct ga_account *accou
     check_words(&audit);
     find_objects(&audit);
     check_objects(&audit);
+    check_roots(&audit);
 }
 
 uint32_t ga_crash_world_free_slots(const struct ga_crash_world *world, ga_span_class span_class)

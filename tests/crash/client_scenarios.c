@@ -318,6 +318,26 @@ static void shrink_large(void)
     resize_large(LARGE / 2);
 }
 
+/* ---- private ---- */
+
+/* Of a private victim: what others hold of it, which stays while they do. */
+static void hand_over_for_holds(void)
+{
+    get_many(70, SMALL);
+    HANDED = x = many[3];
+    ga_account->spare[1] = many[69];
+}
+
+static void hold_handed(void)
+{
+    for (size_t i = 0; i < 2; i++) {
+        int r = goalloc_hold(ga_heap, ga_account->spare[i]);
+        if (r < 0)
+            ga_account_complain(ga_account, "%s", goalloc_strerror(r));
+        ga_account_hold(ga_account, ga_account->spare[i], SMALL);
+    }
+}
+
 /* ---- the rest ---- */
 
 static void get_all_sorts(void)
@@ -656,5 +676,75 @@ const struct ga_client_scenario ga_client_scenarios[] = {
      .before = get_x_held_and_freed,
      .operation = release,
      .twice = true},
+    {.name = "private: malloc tiny",
+     .before = get_tiny_block,
+     .operation = malloc_tiny,
+     .bytes = 8,
+     .noscan = true,
+     .is_private = true,
+     .twice = true},
+    {.name = "private: malloc small",
+     .before = get_word,
+     .operation = malloc_small,
+     .is_private = true,
+     .twice = true},
+    {.name = "private: malloc small, where others have left spans",
+     .ancestor = hand_over_small,
+     .before = get_other,
+     .operation = malloc_small,
+     .is_private = true},
+    {.name = "private: malloc small, slots that others freed",
+     .survivor = get_other,
+     .before = hand_over_span,
+     .meanwhile = free_handed,
+     .operation = malloc_small,
+     .is_private = true},
+    {.name = "private: malloc large",
+     .before = get_one,
+     .operation = malloc_large,
+     .bytes = LARGE,
+     .is_private = true,
+     .twice = true},
+    {.name = "private: malloc larger than is kept",
+     .before = get_one,
+     .operation = malloc_huge,
+     .bytes = HUGE,
+     .is_private = true},
+    {.name = "private: free local",
+     .before = get_x_and_more,
+     .operation = put_x,
+     .is_private = true,
+     .twice = true},
+    {.name = "private: free remote | it reuses",
+     .survivor = get_other,
+     .before = get_other,
+     .meanwhile = hand_over_small,
+     .operation = put_handed,
+     .reuse = reuse_small,
+     .is_private = true},
+    {.name = "private: malloc small, others hold",
+     .survivor = get_other,
+     .before = hand_over_for_holds,
+     .meanwhile = hold_handed,
+     .operation = malloc_small,
+     .is_private = true,
+     .twice = true},
+    {.name = "private: free what others hold",
+     .survivor = get_other,
+     .before = hand_over_for_holds,
+     .meanwhile = hold_handed,
+     .operation = put_x,
+     .is_private = true,
+     .twice = true},
+    {.name = "private: publish",
+     .before = get_x_unpublished,
+     .operation = publish,
+     .is_private = true,
+     .twice = true},
+    {.name = "private: thread exit",
+     .before = get_all_sorts,
+     .kind = GA_VICTIM_THREAD,
+     .is_private = true},
+    {.name = "private: detach", .before = get_all_sorts, .operation = detach, .is_private = true},
 };
 const size_t ga_nclient_scenarios = sizeof(ga_client_scenarios) / sizeof(ga_client_scenarios[0]);

@@ -82,6 +82,16 @@ static void allocate_all(uint64_t *got, uint32_t n)
     }
 }
 
+/* Before the objects that they name are freed. */
+static void unpublish_all(void)
+{
+    const struct ga_view *view = &mine->world.view;
+    uint32_t end = ga_load_acquire(&view->meta->root_end);
+    for (uint32_t i = 0; i < end; i++)
+        if (ga_load_acquire(&view->roots[i].used))
+            (void)goalloc_unpublish(ga_heap, view->roots[i].name);
+}
+
 static void succeed(void)
 {
     static uint64_t got[WANTED_MAX];
@@ -102,6 +112,7 @@ static void succeed(void)
     }
     for (uint32_t i = 0; i < n; i++)
         goalloc_free(ga_heap, (void *)got[i]);
+    unpublish_all();
     for (uint32_t i = 0; i < ga_account->nfound; i++) {
         bool survivors = false;
         for (uint32_t j = 0; j < ga_account->nobjects && !survivors; j++)
@@ -180,7 +191,32 @@ bool ga_exploration_judge(struct ga_exploration *e, uint32_t k)
     ga_account_clear(e->account, false);
     ga_crash_world_audit(&e->world, e->account, GA_NOTHING_IN_FLIGHT, &verdict);
     enter(e, k, &verdict);
-    return true;
+    return !(e->options->first_fault && (e->result->leaked || e->result->corrupted));
+}
+
+/* What the survivor noted, freed or released by itself. */
+static void free_survivors(void)
+{
+    for (uint32_t i = 0; i < ga_account->nobjects; i++) {
+        struct ga_account_object *object = &ga_account->objects[i];
+        if (object->survivors && object->state == GA_OBJECT_KEPT) {
+            if (!object->held)
+                goalloc_free(ga_heap, (void *)object->address);
+            else if (goalloc_release(ga_heap, (void *)object->address) < 0)
+                ga_account_complain(ga_account, "what is held is not");
+            object->state = GA_OBJECT_NONE;
+        }
+    }
+}
+
+/* The survivor gives up what it has, so that the next run begins as this one did. */
+bool ga_exploration_end_survivor(struct ga_exploration *e)
+{
+    if (e->survivor.pid <= 0)
+        return true;
+    bool good = ga_actor_do(&e->survivor, free_survivors);
+    enter_complaints(e, e->trace->count);
+    return good;
 }
 
 bool ga_exploration_start_world(struct ga_exploration *e)
@@ -212,9 +248,11 @@ void ga_exploration_close(struct ga_exploration *e)
     ga_crash_world_fini(&e->world);
 }
 
-void ga_exploration_set_class(struct ga_exploration *e, size_t bytes, bool noscan, bool in_flight)
+void ga_exploration_set_class(struct ga_exploration *e, size_t bytes, bool noscan, bool in_flight,
+                              bool is_private)
 {
     e->bytes = bytes ? bytes : 64;
     e->noscan = noscan;
+    e->account->policy = is_private ? GOALLOC_POLICY_PRIVATE : GOALLOC_POLICY_KEEP;
     e->in_flight_class = in_flight ? class_of(e) / 2 : GA_NOTHING_IN_FLIGHT;
 }

@@ -38,12 +38,16 @@ bool ga_exploration_open(struct ga_exploration *e, const struct ga_explore_optio
 void ga_exploration_close(struct ga_exploration *e);
 /* A new heap. */
 bool ga_exploration_start_world(struct ga_exploration *e);
-/* What class the scenario is about. */
-void ga_exploration_set_class(struct ga_exploration *e, size_t bytes, bool noscan, bool in_flight);
+/* What class the scenario is about, and whether the victim, or the driver, is private. */
+void ga_exploration_set_class(struct ga_exploration *e, size_t bytes, bool noscan, bool in_flight,
+                              bool is_private);
 
 /* After the kill: wait for the recovery, audit, and go on with the heap. Afterwards it holds what
  * the survivor has, and nothing else. False after giving up. */
 bool ga_exploration_judge(struct ga_exploration *e, uint32_t k);
+
+/* The survivor gives up what it has, so that the next run begins as this one did. */
+bool ga_exploration_end_survivor(struct ga_exploration *e);
 
 /* Carry the operation out and note what it does. The first run makes the tables that later ones
  * find made: the second is the one to go by. */

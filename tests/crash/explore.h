@@ -9,6 +9,7 @@ struct ga_explore_options {
     uint32_t points;      /* at most so many of a scenario, evenly spread; 0 = all */
     uint32_t seed;        /* where the spread begins */
     bool verbose;         /* say each fault */
+    bool first_fault;     /* a scenario ends with its first fault */
 };
 
 struct ga_explored {

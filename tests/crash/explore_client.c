@@ -6,18 +6,6 @@
 
 #define ROUNDS_MAX 4
 
-/* What the survivor noted, freed by itself. */
-static void free_survivors(void)
-{
-    for (uint32_t i = 0; i < ga_account->nobjects; i++) {
-        struct ga_account_object *object = &ga_account->objects[i];
-        if (object->survivors && object->state == GA_OBJECT_KEPT) {
-            goalloc_free(ga_heap, (void *)object->address);
-            object->state = GA_OBJECT_NONE;
-        }
-    }
-}
-
 /* Everybody ready, and the victim at the beginning of its operation. */
 static bool begin_client(struct ga_exploration *e, const struct ga_client_scenario *scenario,
                          struct ga_tracee *victim)
@@ -47,14 +35,6 @@ void ga_exploration_kill_client(struct ga_exploration *e, const struct ga_tracee
     ga_actor_lost(&e->victim);
 }
 
-/* The survivor gives up what it has, so that the next run begins as this one did. */
-static bool end_survivor(struct ga_exploration *e)
-{
-    if (e->survivor.pid <= 0)
-        return true;
-    return ga_actor_do(&e->survivor, free_survivors);
-}
-
 /* The operation from its beginning to its end; recorded, if ret. */
 static bool run_whole(struct ga_exploration *e, const struct ga_client_scenario *scenario,
                       struct ga_trace *ret)
@@ -73,7 +53,7 @@ static bool run_whole(struct ga_exploration *e, const struct ga_client_scenario 
     if (ret)
         e->trace = ret;
     ga_exploration_kill_client(e, &victim);
-    return ga_exploration_judge(e, ret ? ret->count : 0) && end_survivor(e);
+    return ga_exploration_judge(e, ret ? ret->count : 0) && ga_exploration_end_survivor(e);
 }
 
 bool ga_exploration_record_client(struct ga_exploration *e,
@@ -100,7 +80,7 @@ bool ga_exploration_bring_client(struct ga_exploration *e,
         /* Another thread of the victim ran into a breakpoint: that is no run. */
         ga_exploration_kill_client(e, victim);
         uint32_t npoints = e->result->npoints;
-        if (!ga_exploration_judge(e, k) || !end_survivor(e))
+        if (!ga_exploration_judge(e, k) || !ga_exploration_end_survivor(e))
             return false;
         e->result->npoints = npoints;
     }
@@ -114,7 +94,8 @@ void ga_explore_client(const struct ga_client_scenario *scenario,
     struct ga_trace trace = {0};
     if (!ga_exploration_open(&e, options, ret))
         goto close;
-    ga_exploration_set_class(&e, scenario->bytes, scenario->noscan, scenario->in_flight);
+    ga_exploration_set_class(&e, scenario->bytes, scenario->noscan, scenario->in_flight,
+                             scenario->is_private);
     if (!ga_exploration_record_client(&e, scenario, &trace))
         goto close;
     ret->npoints = ret->in_flight = 0;
@@ -130,7 +111,7 @@ void ga_explore_client(const struct ga_client_scenario *scenario,
         if (scenario->reuse && !ga_actor_do(&e.survivor, scenario->reuse))
             ga_exploration_give_up(&e, "k=%" PRIu32 ": the survivor does not answer", k);
         ga_exploration_kill_client(&e, &victim);
-        if (!ga_exploration_judge(&e, k) || !end_survivor(&e))
+        if (!ga_exploration_judge(&e, k) || !ga_exploration_end_survivor(&e))
             break;
     }
     free(points.k);

@@ -28,8 +28,6 @@ bool ga_exploration_seize_server(struct ga_exploration *e, const char *function,
 static bool start_traced(struct ga_exploration *e, const char *function, struct ga_tracee *server,
                          uint64_t *ret_address)
 {
-    kill(e->world.server, SIGKILL);
-    waitpid(e->world.server, NULL, 0);
     ga_crash_world_lost(&e->world);
     if (!ga_crash_world_start(&e->world, true))
         return false;
@@ -38,28 +36,70 @@ static bool start_traced(struct ga_exploration *e, const char *function, struct 
     return *ret_address != 0;
 }
 
-/* The driver ready, and the server at the beginning of what it makes it do. */
-static bool begin_server(struct ga_exploration *e, const struct ga_server_scenario *scenario,
-                         struct ga_actor *driver, struct ga_tracee *server)
+static bool is_journal_used(const struct ga_exploration *e)
 {
+    return ga_load_acquire(&e->world.view.meta->journal.kind) != GA_JOURNAL_NOTHING;
+}
+
+/* The first server dies over the driver's operation, when it has decided to make a change. */
+static bool die_deciding(struct ga_exploration *e, const struct ga_server_scenario *scenario,
+                         struct ga_actor *driver)
+{
+    struct ga_tracee first;
     uint64_t address;
+    bool good = ga_exploration_seize_server(e, "ga_journal_begin", &first, &address) &&
+                ga_actor_begin(driver, scenario->operation) && ga_trace_run_to(&first, address);
+    while (good && !is_journal_used(e))
+        good = ga_trace_step(&first) == GA_STOP_STEP;
+    ga_trace_kill(&first);
+    return good;
+}
+
+/* The first server dies over the driver's operation, or death, of which it has not heard. */
+static bool die_deaf(struct ga_exploration *e, const struct ga_server_scenario *scenario,
+                     struct ga_actor *driver)
+{
+    bool good = true;
+    kill(e->world.server, SIGSTOP);
+    if (scenario->fate == GA_DRIVER_FIRST)
+        ga_actor_kill(driver);
+    else if (scenario->operation)
+        good = ga_actor_begin(driver, scenario->operation) && ga_actor_await_request(driver);
+    kill(e->world.server, SIGKILL);
+    waitpid(e->world.server, NULL, 0);
+    return good;
+}
+
+/* The driver ready, and the one that stays. */
+static bool begin_actors(struct ga_exploration *e, const struct ga_server_scenario *scenario,
+                         struct ga_actor *driver)
+{
     ga_account_clear(e->account, true);
     if (scenario->ancestor && !ga_actor_run(&e->world, e->account, scenario->ancestor))
         return false;
     if (!ga_actor_start(driver, &e->world, e->account, false) ||
         !ga_actor_do(driver, scenario->before))
         return false;
-    /* Stopped, so that this server does not hear of the death, nor answer. */
-    if (scenario->adopts)
-        kill(e->world.server, SIGSTOP);
-    if (scenario->adopts && scenario->fate == GA_DRIVER_FIRST)
-        ga_actor_kill(driver);
-    if (scenario->adopts && scenario->operation &&
-        (!ga_actor_begin(driver, scenario->operation) || !ga_actor_await_request(driver)))
+    if (!scenario->survivor)
+        return true;
+    if (e->survivor.pid <= 0 && !ga_actor_start(&e->survivor, &e->world, e->account, true))
         return false;
-    if (scenario->adopts)
-        return start_traced(e, scenario->function, server, &address) &&
+    return ga_actor_do(&e->survivor, scenario->survivor);
+}
+
+/* All ready, and the server at the beginning of what the driver makes it do. */
+static bool begin_server(struct ga_exploration *e, const struct ga_server_scenario *scenario,
+                         struct ga_actor *driver, struct ga_tracee *server)
+{
+    uint64_t address;
+    if (!begin_actors(e, scenario, driver))
+        return false;
+    if (scenario->adopts) {
+        bool died =
+            scenario->journals ? die_deciding(e, scenario, driver) : die_deaf(e, scenario, driver);
+        return died && start_traced(e, scenario->function, server, &address) &&
                ga_trace_run_to(server, address);
+    }
     if (!ga_exploration_seize_server(e, scenario->function, server, &address))
         return false;
     if (scenario->fate == GA_DRIVER_FIRST)
@@ -135,7 +175,8 @@ static bool run_server(struct ga_exploration *e, const struct ga_server_scenario
         ga_exploration_give_up(e, "k=%" PRIu32 ": the next server does not serve", k);
         return false;
     }
-    return ga_exploration_judge(e, purpose == RECORD ? trace->count : k);
+    return ga_exploration_judge(e, purpose == RECORD ? trace->count : k) &&
+           ga_exploration_end_survivor(e);
 }
 
 void ga_explore_server(const struct ga_server_scenario *scenario,
@@ -145,7 +186,7 @@ void ga_explore_server(const struct ga_server_scenario *scenario,
     struct ga_trace trace = {0};
     if (!ga_exploration_open(&e, options, ret))
         goto close;
-    ga_exploration_set_class(&e, scenario->bytes, scenario->noscan, false);
+    ga_exploration_set_class(&e, scenario->bytes, scenario->noscan, false, scenario->is_private);
     /* The second run is the one to go by, as for clients. */
     if (!run_server(&e, scenario, &trace, WARM_UP, 0) ||
         !run_server(&e, scenario, &trace, RECORD, 0))

@@ -58,7 +58,8 @@ void ga_explore_twice(const struct ga_client_scenario *scenario,
     struct ga_trace first = {0};
     if (!ga_exploration_open(&e, options, ret))
         goto close;
-    ga_exploration_set_class(&e, scenario->bytes, scenario->noscan, scenario->in_flight);
+    ga_exploration_set_class(&e, scenario->bytes, scenario->noscan, scenario->in_flight,
+                             scenario->is_private);
     if (!ga_exploration_record_client(&e, scenario, &first))
         goto close;
     ret->npoints = ret->in_flight = 0;

@@ -31,6 +31,17 @@ into: a granted span taken first~client/large.c~s/(\n    ga_into_note\(cache->sh
 into: what was under way is forgotten~server/handles.c~s/        end_into\(heap, client, id\);/        (void)end_into;/~malloc into: small
 into: slots are emptied, and then freed~server/handles.c~s/(        free_object\(heap, client, address - heap->meta->base\);\n)(        ga_store_release\(&handles->object\[i\], 0\);\n)/$2$1/~malloc into, beside others || recovery
 into: what is published is freed~server/handles.c~s/ \|\| ga_roots_has\(heap, offset\)//~malloc into, publish and clear
+private: shares spans with others~server/lease.c~s/ga_clients_is_private\(heap, client\) \? 0 : //~private: malloc small, where others have left spans
+private: large objects stay~server/recover.c~s/            free_objects\(heap, page, record->first_mcache\);/            (void)page;/~private: malloc larger than is kept
+private: what others hold is freed~server/recover.c~s/    if \(has_holds\(heap, page\)\)\n/    if (n != 0)\n/~private: malloc small, others hold
+private: its roots stay~server/recover.c~s/    if \(ga_clients_is_private\(heap, client\)\)\n        ga_roots_unpublish_spans[^\n]*\n//~private: publish
+private: the next server leaves its roots~server/recover.c~s/        begin\(heap, client\);\n        \(void\)ga_heap_recover/        (void)ga_heap_recover/~server: death of a private client, others hold
+journal: the answer is not noted~server/journal.c~s/        ga_store_release\(&outcome->id, journal->request\);/        (void)outcome;/~server: publish
+journal: over before the answer is noted~server/journal.c~s/(    if \(journal->client\) \{\n)/    ga_xchg_seq_cst(&journal->kind, GA_JOURNAL_NOTHING);\n$1/~server: hold
+journal: what is found is not made~server/journal.c~s/    if \(kind <= GA_JOURNAL_UNPUBLISH\)\n.*?ga_holds_repeat\(heap, journal\);\n//s~server: unpublish
+journal: counted before it is written down~server/holds.c~s/(    ga_journal_begin\(heap, &\(struct ga_change\)\{\.kind = GA_JOURNAL_COUNT)/    hold->count = count;\n$1/~server: hold once more
+journal: what was replaced is forgotten~server/journal.c~s/        \*ret_old_offset = outcome->old_offset;/        *ret_old_offset = 0;/~server: replace
+journal: released before it is written down~server/holds.c~s/(    ga_journal_begin\(\n        heap, &\(struct ga_change\)\{\.kind = GA_JOURNAL_RELEASE[^\n]*\n)(    remove_hold[^\n]*\n)/$2$1/~server: release what was freed
 EOF
 }
 
@@ -60,7 +71,7 @@ while IFS='~' read -r name file change scenario; do
     fi
     cmake --build "$scratch/build" --target crash_explorer >/dev/null
     code=0
-    "$scratch/build/bin/crash_explorer" "$scenario" >"$scratch/output" || code=$?
+    "$scratch/build/bin/crash_explorer" --first-fault "$scenario" >"$scratch/output" || code=$?
     if [ "$code" = 1 ]; then
         printf '%-46s found\n' "$name"
         grep -m1 '^    ' "$scratch/output"

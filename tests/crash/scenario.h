@@ -18,7 +18,8 @@ struct ga_client_scenario {
     ga_actor_fn *reuse;     /* the survivor takes what it can get, before the death is noticed */
     size_t bytes;           /* of the objects that it is about; 0: of 64 */
     bool noscan;
-    bool in_flight; /* one such object may be on its way to its caller */
+    bool in_flight;  /* one such object may be on its way to its caller */
+    bool is_private; /* the victim: nothing of it may be left */
     enum ga_victim_kind kind;
     const char *function; /* GA_VICTIM_LIBRARY: of the library, with whose beginning it begins */
     bool server_dies;     /* the same: while the victim waits for it, and the next one serves */
@@ -35,14 +36,18 @@ struct ga_server_scenario {
     const char *name;
     ga_actor_fn *ancestor;
     ga_actor_fn *before;    /* the driver makes ready */
+    ga_actor_fn *survivor;  /* one that stays does this then */
     const char *function;   /* of goallocd, with whose beginning the operation begins */
     ga_actor_fn *operation; /* of the driver, which leads there */
     ga_actor_fn *after;     /* of the driver, if it lives, when the next server serves */
     bool fresh;             /* on a new heap each time */
+    bool is_slow;           /* takes seconds to record */
     bool adopts;            /* a server dies over the operation, and the next one is the victim */
+    bool journals; /* the same; it dies when the change is decided, and nothing else is done */
     enum ga_driver_fate fate;
     size_t bytes; /* as above */
     bool noscan;
+    bool is_private; /* the driver: nothing of it may be left */
 };
 
 extern const struct ga_client_scenario ga_client_scenarios[];

@@ -1,4 +1,5 @@
 /* What goallocd is killed at. */
+#include <errno.h>
 #include <pthread.h>
 #include <stddef.h>
 
@@ -11,6 +12,7 @@
 #define NAME  "root"
 
 static void *x;
+static void *y;
 static void *many[128];
 
 static void get_one(void)
@@ -143,6 +145,13 @@ static void shrink(void)
     resize(LARGE / 2);
 }
 
+/* More than is taken back in one turn of the loop. */
+static void get_many_spans(void)
+{
+    for (size_t i = 0; i < 4 * 260; i++)
+        (void)ga_actor_get(2048);
+}
+
 static void leave_large(void)
 {
     ga_account->spare[0] = ga_actor_get(LARGE);
@@ -164,64 +173,6 @@ static void attach_again(void)
     (void)goalloc_attach(ga_actor_socket(), NULL, &ga_heap);
 }
 
-static void get_unpublished(void)
-{
-    get_one();
-    (void)goalloc_unpublish(ga_heap, NAME);
-}
-
-static void get_published(void)
-{
-    void *old;
-    get_one();
-    (void)goalloc_replace(ga_heap, NAME, x, &old);
-}
-
-static void publish(void)
-{
-    (void)goalloc_publish(ga_heap, NAME, x);
-}
-
-static void replace(void)
-{
-    void *old;
-    (void)goalloc_replace(ga_heap, NAME, x, &old);
-}
-
-static void unpublish(void)
-{
-    (void)goalloc_unpublish(ga_heap, NAME);
-}
-
-static void hold(void)
-{
-    (void)goalloc_hold(ga_heap, x);
-}
-
-static void get_held(void)
-{
-    get_one();
-    hold();
-}
-
-static void get_held_and_freed(void)
-{
-    get_held();
-    ga_account_leave(ga_account, x);
-    goalloc_free(ga_heap, x);
-}
-
-static void free_held(void)
-{
-    ga_account_leave(ga_account, x);
-    goalloc_free(ga_heap, x);
-}
-
-static void release(void)
-{
-    (void)goalloc_release(ga_heap, x);
-}
-
 /* What it has, it has still: it allocates from its spans, and frees. */
 static void go_on(void)
 {
@@ -231,6 +182,166 @@ static void go_on(void)
         if (p && i % 2)
             ga_actor_put(p);
     }
+}
+
+/* ---- changes of roots and holds: each is made exactly once ---- */
+
+static void expect(int r, int expected, const char *what)
+{
+    if (r != expected)
+        ga_account_complain(ga_account, "%s: %d and not %d", what, r, expected);
+}
+
+static void expect_root(void *expected)
+{
+    void *found = NULL;
+    (void)goalloc_lookup(ga_heap, NAME, &found);
+    if (found != expected)
+        ga_account_complain(ga_account, "the root names another object");
+}
+
+static void get_published(void)
+{
+    x = ga_actor_get(SMALL);
+    y = ga_actor_get(SMALL);
+    expect(goalloc_publish(ga_heap, NAME, x), 0, "publish");
+}
+
+static void publish(void)
+{
+    expect(goalloc_publish(ga_heap, NAME, x), 0, "publish");
+    expect_root(x);
+}
+
+static void replace(void)
+{
+    void *old = NULL;
+    expect(goalloc_replace(ga_heap, NAME, y, &old), 0, "replace");
+    if (old != x)
+        ga_account_complain(ga_account, "what was replaced is another object");
+    expect_root(y);
+}
+
+static void unpublish(void)
+{
+    expect(goalloc_unpublish(ga_heap, NAME), 0, "unpublish");
+    expect_root(NULL);
+}
+
+static void hold(void)
+{
+    expect(goalloc_hold(ga_heap, x), 0, "hold");
+}
+
+static void release(void)
+{
+    expect(goalloc_release(ga_heap, x), 0, "release");
+}
+
+static void get_held(void)
+{
+    get_one();
+    hold();
+}
+
+static void get_held_twice(void)
+{
+    get_held();
+    hold();
+}
+
+static void free_held(void)
+{
+    ga_account_leave(ga_account, x);
+    goalloc_free(ga_heap, x);
+}
+
+static void get_held_and_freed(void)
+{
+    get_held();
+    free_held();
+}
+
+/* So many holds there are, and not one more. */
+static void release_all(uint32_t n)
+{
+    while (n-- > 0)
+        release();
+    expect(goalloc_release(ga_heap, x), -EINVAL, "release of what is not held");
+}
+
+static void release_last(void)
+{
+    release_all(1);
+    go_on();
+}
+
+static void release_both(void)
+{
+    release_all(2);
+    go_on();
+}
+
+/* x was freed, and goes with its last hold. */
+static void release_freed(void)
+{
+    release_all(1);
+    ga_account_drop(ga_account, x);
+    go_on();
+}
+
+static void end_freed(void)
+{
+    release_all(0);
+    ga_account_drop(ga_account, x);
+    go_on();
+}
+
+static void end_held(void)
+{
+    release_all(0);
+    go_on();
+}
+
+/* ---- private ---- */
+
+static void get_tiny_blocks(void)
+{
+    for (size_t i = 0; i < 5; i++)
+        (void)ga_actor_get_noscan(8);
+}
+
+/* Something of everything, and what others hold. */
+static void get_and_hand_over(void)
+{
+    get_all_sorts();
+    ga_account->spare[0] = many[20];
+    ga_account->spare[1] = many[68];
+    ga_account->spare[2] = x;
+    for (unsigned i = 0; i < 2; i++)
+        (void)goalloc_malloc_into(ga_heap, i ? LARGE : SMALL, goalloc_slot(ga_heap, i));
+}
+
+static void hold_handed(void)
+{
+    for (size_t i = 0; i < 3; i++) {
+        expect(goalloc_hold(ga_heap, ga_account->spare[i]), 0, "hold");
+        ga_account_hold(ga_account, ga_account->spare[i], i == 2 ? LARGE : SMALL);
+    }
+    /* The root of before has gone with its object. */
+    expect(goalloc_publish(ga_heap, "of another", ga_account->spare[1]), 0, "publish");
+}
+
+/* What a private driver has is still there while it lives. */
+static void go_on_private(void)
+{
+    for (uint32_t i = 0; i < ga_account->nobjects; i++) {
+        const struct ga_account_object *object = &ga_account->objects[i];
+        if (object->state == GA_OBJECT_PASSING &&
+            !ga_account_is_whole(object, (const unsigned char *)object->address))
+            ga_account_complain(ga_account, "an object of %u bytes is spoiled", object->bytes);
+    }
+    go_on();
 }
 
 const struct ga_server_scenario ga_server_scenarios[] = {
@@ -267,6 +378,7 @@ const struct ga_server_scenario ga_server_scenarios[] = {
      .after = go_on,
      .bytes = 128},
     {.name = "server: grant through the ring",
+     .is_slow = true,
      .before = get_one,
      .function = "ga_heap_lease_ahead",
      .operation = try_ahead,
@@ -279,6 +391,7 @@ const struct ga_server_scenario ga_server_scenarios[] = {
      .after = go_on,
      .bytes = LARGE},
     {.name = "server: growth",
+     .is_slow = true,
      .before = get_one,
      .function = "ga_heap_large_alloc",
      .operation = try_grown,
@@ -300,6 +413,7 @@ const struct ga_server_scenario ga_server_scenarios[] = {
      .operation = attach_again,
      .fate = GA_DRIVER_DIES},
     {.name = "server: end of a lease",
+     .is_slow = true,
      .before = get_big,
      .function = "ga_heap_return",
      .operation = put_big,
@@ -334,7 +448,7 @@ const struct ga_server_scenario ga_server_scenarios[] = {
      .function = "ga_heap_client_leave",
      .fate = GA_DRIVER_FIRST},
     {.name = "server: publish",
-     .before = get_unpublished,
+     .before = get_one,
      .function = "ga_heap_publish",
      .operation = publish,
      .after = go_on},
@@ -352,17 +466,32 @@ const struct ga_server_scenario ga_server_scenarios[] = {
      .before = get_one,
      .function = "ga_heap_hold",
      .operation = hold,
-     .after = go_on},
+     .after = release_last},
+    {.name = "server: hold once more",
+     .before = get_held,
+     .function = "ga_heap_hold",
+     .operation = hold,
+     .after = release_both},
+    {.name = "server: release",
+     .before = get_held,
+     .function = "ga_heap_release",
+     .operation = release,
+     .after = end_held},
+    {.name = "server: release one of two",
+     .before = get_held_twice,
+     .function = "ga_heap_release",
+     .operation = release,
+     .after = release_last},
     {.name = "server: free what is held",
      .before = get_held,
      .function = "ga_heap_put_off",
      .operation = free_held,
-     .after = go_on},
+     .after = release_freed},
     {.name = "server: release what was freed",
      .before = get_held_and_freed,
      .function = "ga_heap_release",
      .operation = release,
-     .after = go_on},
+     .after = end_freed},
     {.name = "server: adoption, a client lives",
      .before = get_all_sorts,
      .function = "ga_heap_adopt",
@@ -392,5 +521,104 @@ const struct ga_server_scenario ga_server_scenarios[] = {
      .after = go_on,
      .adopts = true,
      .bytes = BIG},
+    {.name = "server: death of a private client",
+     .before = get_and_hand_over,
+     .function = "ga_heap_client_leave",
+     .fate = GA_DRIVER_FIRST,
+     .is_private = true},
+    {.name = "server: death of a private client, others hold",
+     .before = get_and_hand_over,
+     .survivor = hold_handed,
+     .function = "ga_heap_client_leave",
+     .fate = GA_DRIVER_FIRST,
+     .is_private = true},
+    {.name = "server: death of a private client, tiny",
+     .before = get_tiny_blocks,
+     .function = "ga_heap_client_leave",
+     .fate = GA_DRIVER_FIRST,
+     .bytes = 8,
+     .noscan = true,
+     .is_private = true},
+    {.name = "server: detach of a private client",
+     .before = get_and_hand_over,
+     .function = "ga_heap_client_leave",
+     .operation = detach,
+     .fate = GA_DRIVER_DIES,
+     .is_private = true},
+    {.name = "server: adoption, a private client lives",
+     .before = get_and_hand_over,
+     .function = "ga_heap_adopt",
+     .after = go_on_private,
+     .adopts = true,
+     .is_private = true},
+    {.name = "server: adoption, a private client has died",
+     .before = get_and_hand_over,
+     .survivor = hold_handed,
+     .function = "ga_heap_adopt",
+     .adopts = true,
+     .fate = GA_DRIVER_FIRST,
+     .is_private = true},
+    {.name = "server: adoption, a publish is decided",
+     .before = get_one,
+     .function = "ga_journal_adopt",
+     .operation = publish,
+     .after = go_on,
+     .adopts = true,
+     .journals = true},
+    {.name = "server: adoption, a replace is decided",
+     .before = get_published,
+     .function = "ga_journal_adopt",
+     .operation = replace,
+     .after = go_on,
+     .adopts = true,
+     .journals = true},
+    {.name = "server: adoption, an unpublish is decided",
+     .before = get_published,
+     .function = "ga_journal_adopt",
+     .operation = unpublish,
+     .after = go_on,
+     .adopts = true,
+     .journals = true},
+    {.name = "server: adoption, a hold is decided",
+     .before = get_one,
+     .function = "ga_journal_adopt",
+     .operation = hold,
+     .after = release_last,
+     .adopts = true,
+     .journals = true},
+    {.name = "server: adoption, a second hold is decided",
+     .before = get_held,
+     .function = "ga_journal_adopt",
+     .operation = hold,
+     .after = release_both,
+     .adopts = true,
+     .journals = true},
+    {.name = "server: adoption, a release is decided",
+     .before = get_held_and_freed,
+     .function = "ga_journal_adopt",
+     .operation = release,
+     .after = end_freed,
+     .adopts = true,
+     .journals = true},
+    {.name = "server: adoption, a free is put off",
+     .before = get_held,
+     .function = "ga_journal_adopt",
+     .operation = free_held,
+     .after = release_freed,
+     .adopts = true,
+     .journals = true},
+    {.name = "server: death of a client, second slice",
+     .is_slow = true,
+     .before = get_many_spans,
+     .function = "ga_attachment_go_on",
+     .fate = GA_DRIVER_FIRST,
+     .bytes = 2048},
+    {.name = "server: death of a private client, second slice",
+     .is_slow = true,
+     .before = get_many_spans,
+     .function = "ga_attachment_go_on",
+     .fate = GA_DRIVER_FIRST,
+     .bytes = 2048,
+     .is_private = true},
 };
 const size_t ga_nserver_scenarios = sizeof(ga_server_scenarios) / sizeof(ga_server_scenarios[0]);
