@@ -187,8 +187,9 @@ static void expect_refusal(const char *heap, const char *path, const char *optio
     struct print before;
     struct print after;
     print_objects(heap, &before);
-    CU_ASSERT_FALSE(start(&daemon, heap, path, option));
-    CU_ASSERT_EQUAL(ga_daemon_end(&daemon, 0), 1);
+    bool ready = start(&daemon, heap, path, option);
+    CU_ASSERT_FALSE(ready);
+    CU_ASSERT_EQUAL(ga_daemon_end(&daemon, ready ? SIGTERM : 0), 1);
     CU_ASSERT_STRING_EQUAL(daemon.text, line);
     if (strcmp(daemon.text, line) != 0)
         fprintf(stderr, "said:     %sexpected: %s", daemon.text, line);
