@@ -171,7 +171,7 @@ static uint64_t hash_object(int fd)
 static void print_objects(const char *heap, struct print *ret)
 {
     for (int i = 0; i < GA_OBJECT_COUNT; i++) {
-        struct stat st;
+        struct stat st = {0};
         int fd = ga_daemon_open_object(heap, parts[i], O_RDONLY);
         CU_ASSERT_FATAL(fd >= 0 && fstat(fd, &st) == 0);
         ret->nbytes[i] = st.st_size;
