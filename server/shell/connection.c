@@ -25,7 +25,6 @@
 #include "server/shell/server.h"
 
 #define QUEUE_MAX_BYTES (UINT64_C(4) * 1024 * 1024)
-#define HELLO_MS        10000u
 #define TURN_MESSAGES   64u /* most take a few microseconds each */
 
 struct queued_write {
@@ -54,6 +53,7 @@ void ga_connection_close(struct ga_connection *connection)
     if (connection->closing)
         return;
     connection->closing = true;
+    ga_strangers_remove(&connection->server->strangers, connection);
     ga_waiters_forget_all(&connection->server->waiters, connection);
     if (connection->server->quiet_for == connection)
         connection->server->quiet_for = NULL;
@@ -267,7 +267,6 @@ static bool is_one_too_many(const struct ga_connection *connection)
 static void judge(struct ga_connection *connection, int fd)
 {
     struct ga_server *server = connection->server;
-    connection->accepted_ms = ga_world_now_ms();
     connection->not_allowed = !ga_access_allows(server->access, &connection->peer, fd);
     connection->one_too_many = !connection->not_allowed && is_one_too_many(connection);
     if ((connection->not_allowed || connection->one_too_many) &&
@@ -276,17 +275,6 @@ static void judge(struct ga_connection *connection, int fd)
                connection->peer.pid, connection->peer.uid,
                connection->not_allowed ? "it is on no list of who may use the heap"
                                        : "its user has as many connections as it may have");
-}
-
-void ga_connection_expire(struct ga_connection *connection, uint64_t now_ms)
-{
-    if (connection->greeted || connection->closing || now_ms - connection->accepted_ms < HELLO_MS)
-        return;
-    if (ga_log_limit_allows(&connection->server->bad_peers, now_ms))
-        ga_log(GA_LOG_WARNING,
-               "process %" PRIu32 " has connected and not said Hello: its connection is closed",
-               connection->peer.pid);
-    ga_connection_close(connection);
 }
 
 static int begin(struct ga_connection *connection, uv_stream_t *listening)
@@ -323,6 +311,9 @@ int ga_connection_accept(struct ga_server *server, uv_stream_t *listening)
     if (connection->next)
         connection->next->previous = connection;
     server->connections = connection;
+    connection->accepted_ms = ga_world_now_ms();
+    connection->accepted_turn = server->turn;
+    ga_strangers_add(&server->strangers, connection);
 
     r = begin(connection, listening);
     if (r < 0) {

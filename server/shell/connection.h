@@ -24,6 +24,10 @@ struct ga_connection {
     struct ga_connection *previous;
     struct ga_peer peer;
     uint64_t accepted_ms;
+    uint64_t accepted_turn; /* of the loop */
+    bool is_stranger;       /* has not said Hello (strangers.h): its place in their list */
+    struct ga_connection *older;
+    struct ga_connection *newer;
     bool not_allowed;  /* by the lists of users and groups */
     bool one_too_many; /* for its user's quota */
     bool greeted;      /* has said Hello */
@@ -53,9 +57,6 @@ bool ga_connection_go_on(struct ga_connection *connection);
 /* Send a message. A client that does not read what it is sent loses the connection, once 4 MiB are
  * waiting for it. */
 void ga_connection_send(struct ga_connection *connection, const Goalloc__V1__Envelope *message);
-
-/* Drop one that has not said Hello for too long. */
-void ga_connection_expire(struct ga_connection *connection, uint64_t now_ms);
 
 /* Ask the client, if it is attached, to give back what it does not use. Left out while it has yet
  * to read what was sent before. */

@@ -30,6 +30,7 @@ static void handle_hello(struct ga_connection *connection, const Goalloc__V1__En
         return;
     }
     connection->greeted = true;
+    ga_strangers_remove(&connection->server->strangers, connection);
     snprintf(connection->client_name, sizeof(connection->client_name), "%s", hello->client_name);
     ga_text_clean(connection->client_name); /* the name may have been cut */
 

@@ -21,7 +21,6 @@
 #define FIRST_CLIENT_MS     10000u
 #define LAST_CLIENT_MS      1000u
 #define BACKLOG             1024
-#define TURN_CONNECTIONS    64u
 
 static void end(struct ga_server *server)
 {
@@ -92,9 +91,7 @@ static void on_sweep_timer(uv_timer_t *timer)
     sweep(server);
     ga_spoilt_look(server);
     look_for_damage(server);
-    uint64_t now_ms = ga_world_now_ms();
-    for (struct ga_connection *c = server->connections; c; c = c->next)
-        ga_connection_expire(c, now_ms);
+    ga_strangers_expire(server, ga_world_now_ms());
 }
 
 /* Ask all clients for memory; not too often, since a heap that is full stays so for a while. */
@@ -111,6 +108,7 @@ static void call_for_memory(struct ga_server *server)
 static void on_after_reading(uv_check_t *check)
 {
     struct ga_server *server = check->data;
+    ga_strangers_thin(server);
     server->turn++;
     if (server->sweep_wanted) {
         server->sweep_wanted = false;
@@ -176,7 +174,7 @@ static void on_connection(uv_stream_t *listening, int status)
         server->accept_turn = server->turn;
         server->accepted_in_turn = 0;
     }
-    if (status == 0 && server->accepted_in_turn++ >= TURN_CONNECTIONS) {
+    if (status == 0 && server->accepted_in_turn++ >= server->strangers.most) {
         server->has_one_more = true; /* libuv offers no other before this one is accepted */
         ga_server_catch_up(server);
     } else if (status == 0) {
@@ -219,14 +217,15 @@ void ga_server_left(struct ga_server *server)
         uv_timer_start(&server->private_timer, on_private_timer, LAST_CLIENT_MS, 0);
 }
 
-/* Each client costs two descriptors: its connection and its pidfd. */
-static void raise_descriptor_limit(void)
+/* Each client costs two descriptors: its connection and its pidfd. Returns how many there are. */
+static uint64_t raise_descriptor_limit(void)
 {
     struct rlimit limit;
-    if (getrlimit(RLIMIT_NOFILE, &limit) == 0) {
-        limit.rlim_cur = limit.rlim_max;
-        (void)setrlimit(RLIMIT_NOFILE, &limit);
-    }
+    if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
+        return UINT64_MAX;
+    rlim_t before = limit.rlim_cur;
+    limit.rlim_cur = limit.rlim_max;
+    return setrlimit(RLIMIT_NOFILE, &limit) == 0 ? limit.rlim_cur : before;
 }
 
 /* None of these can fail but for want of memory or descriptors. */
@@ -265,10 +264,11 @@ static void close_handle(uv_handle_t *handle, void *data)
 int ga_server_new(struct ga_world *world, struct ga_heap *heap, const char *socket_path,
                   const struct ga_access *access, struct ga_server **ret)
 {
-    raise_descriptor_limit();
+    uint64_t descriptors = raise_descriptor_limit();
     struct ga_server *server = calloc(1, sizeof(*server));
     if (!server)
         return -ENOMEM;
+    ga_strangers_init(&server->strangers, descriptors);
     server->world = world;
     server->heap = heap;
     server->socket_path = socket_path;

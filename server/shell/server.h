@@ -13,6 +13,7 @@
 #include "server/shell/log.h"
 #include "server/shell/refusal.h"
 #include "server/shell/signals.h"
+#include "server/shell/strangers.h"
 #include "server/shell/waiters.h"
 #include "server/shell/world.h"
 
@@ -37,6 +38,7 @@ struct ga_server {
     struct ga_refusal refusal;
     struct ga_connection *connections; /* a list, those that are closing included */
     struct ga_attachment *attachments; /* likewise */
+    struct ga_strangers strangers;     /* who has not said Hello */
     struct ga_waiters waiters;         /* for roots */
     struct ga_connection *quiet_for;   /* while it copies the heap nothing changes; NULL = nobody */
     bool is_private;                   /* it ends when nobody is there */

@@ -12,6 +12,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -84,6 +85,9 @@ static void become(const struct ga_daemon_setup *setup, const int log[2], const 
         for (int fd = 0; fd <= STDERR_FILENO; fd++)
             close(fd);
     dup2(ready[1], ready_fd);
+    struct rlimit limit = {.rlim_cur = setup->descriptors, .rlim_max = setup->descriptors};
+    if (setup->descriptors != 0 && setrlimit(RLIMIT_NOFILE, &limit) < 0)
+        _exit(126);
     if (setup->uid != 0 && (setgid(setup->uid) < 0 || setuid(setup->uid) < 0))
         _exit(126);
     prctl(PR_SET_PDEATHSIG, SIGTERM);

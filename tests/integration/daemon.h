@@ -26,10 +26,11 @@ const char *ga_daemon_path(const char *file);
 const char *ga_daemon_heap(const char *suffix);
 
 struct ga_daemon_setup {
-    uid_t uid;         /* whom it is to run as, 0 = as we are */
-    bool keep;         /* without --ephemeral */
-    bool closed_stdio; /* 0, 1 and 2 are closed, so that there is no log */
-    int ready_fd;      /* the number, 1 to 9, that it is given for --ready-fd; 0 = 9 */
+    uid_t uid;            /* whom it is to run as, 0 = as we are */
+    bool keep;            /* without --ephemeral */
+    bool closed_stdio;    /* 0, 1 and 2 are closed, so that there is no log */
+    unsigned descriptors; /* how many it may have, 0 = as many as we */
+    int ready_fd;         /* the number, 1 to 9, that it is given for --ready-fd; 0 = 9 */
 };
 
 /* Start goallocd with arguments (a list ending in NULL) and --ready-fd, and do not wait. */
