@@ -49,7 +49,7 @@ copy() {
     rm -rf "$scratch/src"
     mkdir -p "$scratch/src"
     (cd "$root" && git ls-files -z --cached --others --exclude-standard |
-        tar --null --files-from=- -cf - | tar -xf - -C "$scratch/src")
+        tar --null --files-from=- -cf - | tar -xmf - -C "$scratch/src") # -m: nothing built of a run broken off is kept
 }
 
 copy
