@@ -4,11 +4,12 @@
 #include "client/ctl/quiet.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -20,6 +21,7 @@
 #include "proto/error.h"
 #include "shm/atomic.h"
 #include "shm/process.h"
+#include "shm/server_lock.h"
 #include "shm/view.h"
 
 static int refuse(const struct ga_quiet *quiet, int err, const char *why)
@@ -180,6 +182,25 @@ static int check_clients(const struct ga_quiet *quiet)
     return err;
 }
 
+/* The lock that a server would need. Meta is opened once more, since only who may write it can have
+ * the lock; and it may be another heap's by now, which the inode tells. */
+static int take_lock(struct ga_quiet *quiet)
+{
+    char path[GA_OBJECT_NAME_BYTES];
+    struct stat read;
+    struct stat locked;
+    ga_object_name(quiet->heap_name, GA_OBJECT_META, path);
+    quiet->lock_fd = shm_open(path, O_RDWR | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC, 0);
+    if (quiet->lock_fd < 0 || fstat(quiet->lock_fd, &locked) < 0 ||
+        fstat(quiet->objects[GA_OBJECT_META].fd, &read) < 0)
+        return refuse(quiet, -errno,
+                      "no server can be kept from starting: only the heap's owner can");
+    if (locked.st_dev != read.st_dev || locked.st_ino != read.st_ino ||
+        ga_server_lock_take(quiet->lock_fd) < 0)
+        return refuse(quiet, -EBUSY, "a server, or another snapshot, holds it");
+    return 0;
+}
+
 static int begin_without_server(const struct ga_ctl *ctl, struct ga_quiet *quiet)
 {
     char why[96];
@@ -187,7 +208,6 @@ static int begin_without_server(const struct ga_ctl *ctl, struct ga_quiet *quiet
     int r = open_object(quiet, GA_OBJECT_META);
     if (r < 0)
         return r;
-    bool locked = flock(quiet->objects[GA_OBJECT_META].fd, LOCK_EX | LOCK_NB) == 0;
     r = read_header(quiet);
     if (r < 0)
         return r;
@@ -197,9 +217,11 @@ static int begin_without_server(const struct ga_ctl *ctl, struct ga_quiet *quiet
                  pid);
         return refuse(quiet, -EBUSY, why);
     }
-    if (!locked)
-        return refuse(quiet, -EBUSY, "a server, or another snapshot, holds it");
-    r = check_clients(quiet);
+    r = take_lock(quiet);
+    if (r == 0)
+        r = read_header(quiet); /* a server may have been there, and gone */
+    if (r == 0)
+        r = check_clients(quiet);
     return r < 0 ? r : open_rest(quiet);
 }
 
@@ -207,7 +229,8 @@ static int begin_without_server(const struct ga_ctl *ctl, struct ga_quiet *quiet
 
 int ga_quiet_begin(const struct ga_ctl *ctl, struct ga_quiet *ret)
 {
-    *ret = (struct ga_quiet){.objects = {GA_MAPPING_NONE, GA_MAPPING_NONE, GA_MAPPING_NONE}};
+    *ret = (struct ga_quiet){.objects = {GA_MAPPING_NONE, GA_MAPPING_NONE, GA_MAPPING_NONE},
+                             .lock_fd = -1};
     int r = ctl->source.heap ? begin_without_server(ctl, ret) : begin_with_server(ctl, ret);
     if (r < 0)
         ga_quiet_end(ret);
@@ -223,4 +246,7 @@ void ga_quiet_end(struct ga_quiet *quiet)
 {
     for (int i = 0; i < GA_OBJECT_COUNT; i++)
         ga_mapping_close(&quiet->objects[i]);
+    if (quiet->lock_fd >= 0)
+        close(quiet->lock_fd);
+    quiet->lock_fd = -1;
 }

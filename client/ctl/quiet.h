@@ -9,6 +9,7 @@
 struct ga_quiet {
     const char *heap_name;
     struct ga_mapping objects[GA_OBJECT_COUNT]; /* to be read; GA_MAPPING_NONE where not open */
+    int lock_fd;                                /* has the server's lock; -1 where a server has */
     struct ga_meta_header header;               /* checked: of a living heap of this name */
 };
 

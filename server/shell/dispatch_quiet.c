@@ -41,6 +41,9 @@ void ga_handle_quiesce(struct ga_connection *connection, const Goalloc__V1__Enve
                          server->quiet_for->peer.pid);
         return;
     }
+    /* Whoever is leaving is taken back first: nobody else has a use for the server meanwhile. */
+    while (ga_attachment_go_on(server))
+        ;
     struct ga_client_info infos[SHOWN_MAX];
     Goalloc__V1__ClientInfo clients[SHOWN_MAX];
     Goalloc__V1__ClientInfo *list[SHOWN_MAX];

@@ -20,6 +20,7 @@
 #include "integration/snapshot_fixture.h"
 #include "integration/wire.h"
 #include "shm/process.h"
+#include "shm/server_lock.h"
 #include "shm/view.h"
 #include "support/cunit_main.h"
 
@@ -179,10 +180,12 @@ static void test_clients(void)
     CU_ASSERT_EQUAL(GA_CTL(&run, "destroy", heap), 0);
 }
 
+/* What is in a handle goes with its client, whichever server hears of that. */
 static bool build_and_die(struct goalloc_heap *heap)
 {
     const char *server = getenv("SERVER_PID");
-    if (server && ga_fixture_build(heap) && kill((pid_t)atoi(server), SIGKILL) == 0)
+    if (server && ga_fixture_build(heap) && goalloc_malloc_into(heap, 100, goalloc_slot(heap, 0)) &&
+        kill((pid_t)atoi(server), SIGKILL) == 0)
         kill(getpid(), SIGKILL);
     return false;
 }
@@ -277,6 +280,24 @@ static void test_quiet(void)
     CU_ASSERT_EQUAL(reply->quiet->clients[0]->pid, (uint32_t)getpid());
     ga_wire_close(&two);
     CU_ASSERT_EQUAL(ga_daemon_end(&daemon, SIGTERM), 0);
+}
+
+/* A heap without a server is read under the lock that a server would need. */
+static void test_locked(void)
+{
+    struct ga_daemon daemon;
+    const char *heap = ga_daemon_heap("locked");
+    const char *path = ga_daemon_path("locked");
+    const char *file = ga_daemon_path("locked.snap");
+    CU_ASSERT_FATAL(ga_fixture_serve(&daemon, heap, path, NULL, NULL));
+    CU_ASSERT_EQUAL(ga_daemon_end(&daemon, SIGTERM), 0);
+    int fd = ga_daemon_open_object(heap, "meta", O_RDWR);
+    CU_ASSERT_EQUAL(ga_server_lock_take(fd), 0);
+    CU_ASSERT_EQUAL(GA_CTL(&run, "--shm", heap, "snapshot", file), 3);
+    SAYS(run.err, "a server, or another snapshot, holds it");
+    close(fd);
+    CU_ASSERT_EQUAL(GA_CTL(&run, "--shm", heap, "snapshot", file), 0);
+    CU_ASSERT_EQUAL(GA_CTL(&run, "destroy", heap), 0);
 }
 
 /* ---- how it is written ---- */
@@ -408,6 +429,7 @@ int main(void)
         {"clients hold it up, and are named", test_clients},
         {"a heap of dead processes, and pids that mean others", test_dead},
         {"quiet lasts as long as the connection", test_quiet},
+        {"a server's lock", test_locked},
         {"io_uring, pwrite, and files that do not fit", test_engines},
         {"a bar on a terminal", test_progress},
     };
