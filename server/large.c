@@ -41,7 +41,7 @@ int ga_heap_large_alloc(struct ga_heap *heap, ga_client_id client, ga_mcache_id 
     npages = npages < GA_LARGE_NPAGES_MIN ? GA_LARGE_NPAGES_MIN : npages;
     uint64_t align_npages = alignment > GA_PAGE_SIZE ? alignment / GA_PAGE_SIZE : 1;
     bool leased = npages <= GA_LARGE_NPAGES_LEASED && align_npages == 1;
-    bool needzero;
+    bool needzero = true;
     int r;
     do {
         r = ga_quota_check_span(heap, client, 0, npages);
