@@ -41,80 +41,28 @@ int ga_ask_client_stats(const struct ga_ctl *ctl, uint32_t client, struct ga_ans
 typedef int ask_part_fn(const struct ga_ctl *ctl, uint64_t cursor, struct ga_answer *ret_answer,
                         uint64_t *ret_next);
 
-static int ask_span_part(const struct ga_ctl *ctl, uint64_t cursor, struct ga_answer *ret_answer,
-                         uint64_t *ret_next)
-{
-    Goalloc__V1__ListSpans body = GOALLOC__V1__LIST_SPANS__INIT;
-    Goalloc__V1__Envelope request = GOALLOC__V1__ENVELOPE__INIT;
-    body.cursor = cursor;
-    request.body_case = GOALLOC__V1__ENVELOPE__BODY_LIST_SPANS;
-    request.list_spans = &body;
-    int err =
-        ga_source_ask(&ctl->source, &request, GOALLOC__V1__ENVELOPE__BODY_SPAN_LIST, ret_answer);
-    if (err == 0)
-        *ret_next = ret_answer->message->span_list->next;
-    return err;
-}
-
-static int ask_client_part(const struct ga_ctl *ctl, uint64_t cursor, struct ga_answer *ret_answer,
-                           uint64_t *ret_next)
-{
-    Goalloc__V1__ListClients body = GOALLOC__V1__LIST_CLIENTS__INIT;
-    Goalloc__V1__Envelope request = GOALLOC__V1__ENVELOPE__INIT;
-    body.cursor = cursor;
-    request.body_case = GOALLOC__V1__ENVELOPE__BODY_LIST_CLIENTS;
-    request.list_clients = &body;
-    int err =
-        ga_source_ask(&ctl->source, &request, GOALLOC__V1__ENVELOPE__BODY_CLIENT_LIST, ret_answer);
-    if (err == 0)
-        *ret_next = ret_answer->message->client_list->next;
-    return err;
-}
-
-static int ask_user_part(const struct ga_ctl *ctl, uint64_t cursor, struct ga_answer *ret_answer,
-                         uint64_t *ret_next)
-{
-    Goalloc__V1__ListUsers body = GOALLOC__V1__LIST_USERS__INIT;
-    Goalloc__V1__Envelope request = GOALLOC__V1__ENVELOPE__INIT;
-    body.cursor = cursor;
-    request.body_case = GOALLOC__V1__ENVELOPE__BODY_LIST_USERS;
-    request.list_users = &body;
-    int err =
-        ga_source_ask(&ctl->source, &request, GOALLOC__V1__ENVELOPE__BODY_USER_LIST, ret_answer);
-    if (err == 0)
-        *ret_next = ret_answer->message->user_list->next;
-    return err;
-}
-
-static int ask_root_part(const struct ga_ctl *ctl, uint64_t cursor, struct ga_answer *ret_answer,
-                         uint64_t *ret_next)
-{
-    Goalloc__V1__ListRoots body = GOALLOC__V1__LIST_ROOTS__INIT;
-    Goalloc__V1__Envelope request = GOALLOC__V1__ENVELOPE__INIT;
-    body.cursor = cursor;
-    request.body_case = GOALLOC__V1__ENVELOPE__BODY_LIST_ROOTS;
-    request.list_roots = &body;
-    int err =
-        ga_source_ask(&ctl->source, &request, GOALLOC__V1__ENVELOPE__BODY_ROOT_LIST, ret_answer);
-    if (err == 0)
-        *ret_next = ret_answer->message->root_list->next;
-    return err;
-}
-
-static int ask_arena_part(const struct ga_ctl *ctl, uint64_t cursor, struct ga_answer *ret_answer,
-                          uint64_t *ret_next)
-{
-    Goalloc__V1__ListArenas body = GOALLOC__V1__LIST_ARENAS__INIT;
-    Goalloc__V1__Envelope request = GOALLOC__V1__ENVELOPE__INIT;
-    body.cursor = cursor;
-    request.body_case = GOALLOC__V1__ENVELOPE__BODY_LIST_ARENAS;
-    request.list_arenas = &body;
-    int err =
-        ga_source_ask(&ctl->source, &request, GOALLOC__V1__ENVELOPE__BODY_ARENA_LIST, ret_answer);
-    if (err == 0)
-        *ret_next = ret_answer->message->arena_list->next;
-    return err;
-}
+/* NAME, ASK: the request, as its message and its case are called; TELL: the answer's case; REQUEST
+ * and LIST: both as members of Envelope. */
+#define DEFINE_ASK_PART(NAME, ASK, TELL, REQUEST, LIST)                                            \
+    static int ask_##LIST(const struct ga_ctl *ctl, uint64_t cursor, struct ga_answer *ret_answer, \
+                          uint64_t *ret_next)                                                      \
+    {                                                                                              \
+        Goalloc__V1__##NAME body = GOALLOC__V1__##ASK##__INIT;                                     \
+        Goalloc__V1__Envelope request = GOALLOC__V1__ENVELOPE__INIT;                               \
+        body.cursor = cursor;                                                                      \
+        request.body_case = GOALLOC__V1__ENVELOPE__BODY_##ASK;                                     \
+        request.REQUEST = &body;                                                                   \
+        int err =                                                                                  \
+            ga_source_ask(&ctl->source, &request, GOALLOC__V1__ENVELOPE__BODY_##TELL, ret_answer); \
+        if (err == 0)                                                                              \
+            *ret_next = ret_answer->message->LIST->next;                                           \
+        return err;                                                                                \
+    }
+DEFINE_ASK_PART(ListSpans, LIST_SPANS, SPAN_LIST, list_spans, span_list)
+DEFINE_ASK_PART(ListClients, LIST_CLIENTS, CLIENT_LIST, list_clients, client_list)
+DEFINE_ASK_PART(ListUsers, LIST_USERS, USER_LIST, list_users, user_list)
+DEFINE_ASK_PART(ListRoots, LIST_ROOTS, ROOT_LIST, list_roots, root_list)
+DEFINE_ASK_PART(ListArenas, LIST_ARENAS, ARENA_LIST, list_arenas, arena_list)
 
 static int append(struct ga_parts *parts, const struct ga_answer *answer)
 {
@@ -161,27 +109,27 @@ static int ask_all(const struct ga_ctl *ctl, ask_part_fn *ask_part, struct ga_pa
 
 int ga_ask_arenas(const struct ga_ctl *ctl, struct ga_parts *ret_parts)
 {
-    return ask_all(ctl, ask_arena_part, ret_parts);
+    return ask_all(ctl, ask_arena_list, ret_parts);
 }
 
 int ga_ask_spans(const struct ga_ctl *ctl, struct ga_parts *ret_parts)
 {
-    return ask_all(ctl, ask_span_part, ret_parts);
+    return ask_all(ctl, ask_span_list, ret_parts);
 }
 
 int ga_ask_clients(const struct ga_ctl *ctl, struct ga_parts *ret_parts)
 {
-    return ask_all(ctl, ask_client_part, ret_parts);
+    return ask_all(ctl, ask_client_list, ret_parts);
 }
 
 int ga_ask_users(const struct ga_ctl *ctl, struct ga_parts *ret_parts)
 {
-    return ask_all(ctl, ask_user_part, ret_parts);
+    return ask_all(ctl, ask_user_list, ret_parts);
 }
 
 int ga_ask_roots(const struct ga_ctl *ctl, struct ga_parts *ret_parts)
 {
-    return ask_all(ctl, ask_root_part, ret_parts);
+    return ask_all(ctl, ask_root_list, ret_parts);
 }
 
 void ga_parts_fini(struct ga_parts *parts)

@@ -11,6 +11,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "goalloc/goalloc.h"
 #include "integration/hostile.h"
 #include "support/crowd.h"
 #include "support/cunit_main.h"
@@ -122,6 +123,19 @@ static void expect_quarantine(const struct culprit *culprit, const char *guilt)
     CU_ASSERT(ga_judge_sees_quarantine(&judge, (uint32_t)culprit->pid));
 }
 
+/* A program that comes after the deed looks at the header of bits, which the culprit could write.
+ */
+static bool newcomer_attaches(void)
+{
+    struct goalloc_heap *newcomer;
+    int r = goalloc_attach(path, NULL, &newcomer);
+    if (r == 0)
+        goalloc_detach(newcomer);
+    else
+        fprintf(stderr, "newcomer: %s\n", goalloc_attach_error());
+    return r == 0;
+}
+
 static void test_each(void)
 {
     for (const struct ga_deed *deed = ga_deeds; deed->name; deed++) {
@@ -133,7 +147,7 @@ static void test_each(void)
             CU_ASSERT(says(deed->said));
         bool right = ga_judge_finds_all_right(&judge, heap);
         end(&culprit);
-        right = right && ga_judge_finds_all_right(&judge, heap);
+        right = right && ga_judge_finds_all_right(&judge, heap) && newcomer_attaches();
         CU_ASSERT(right);
         if (!right)
             fprintf(stderr, "after: %s\n", deed->name);
