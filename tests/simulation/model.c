@@ -42,7 +42,7 @@ bool ga_sim_model_is_dirty(ga_page_id page)
     return dirty;
 }
 
-void ga_sim_model_add(ga_page_id page, uint32_t index)
+uint64_t ga_sim_model_add(ga_page_id page, uint32_t index)
 {
     struct ga_sim_frame *frame = ga_sim_current;
     ga_sim_current = NULL; /* nothing comes between the commit and this */
@@ -58,7 +58,8 @@ void ga_sim_model_add(ga_page_id page, uint32_t index)
     object = model->objects;
     while (object->state)
         object++; /* there is room: who allocates looks first */
-    uint64_t bytes = slot_bytes(ga_view_entry(&ga_sim.core.view, page));
+    uint64_t entry = ga_view_entry(&ga_sim.core.view, page);
+    uint64_t bytes = slot_bytes(entry);
     *object = (struct ga_sim_object){.state = GA_SIM_IN_USE,
                                      .page = page,
                                      .index = index,
@@ -66,6 +67,7 @@ void ga_sim_model_add(ga_page_id page, uint32_t index)
     ga_sim_model_write(object->offset, bytes);
     model->nobjects++;
     ga_sim_current = frame;
+    return entry;
 }
 
 void ga_sim_model_remove(struct ga_sim_object *object)

@@ -51,8 +51,9 @@ struct ga_sim_model {
 };
 extern struct ga_sim_model ga_sim_model;
 
-/* The slot was handed out: to be called right after the store that is the commit. */
-void ga_sim_model_add(ga_page_id page, uint32_t index);
+/* The slot was handed out: to be called right after the store that is the commit. Returns the entry
+ * of its span, which may be another's as soon as anything comes between. */
+uint64_t ga_sim_model_add(ga_page_id page, uint32_t index);
 /* Whether every thread may still get one more. */
 bool ga_sim_model_has_room(void);
 void ga_sim_model_remove(struct ga_sim_object *object);

@@ -237,10 +237,10 @@ static void resize_large(const struct ga_sim_thread_at *at)
 
 static void took_large(const struct ga_sim_thread_at *at, ga_page_id page)
 {
-    ga_sim_model_add(page, 0); /* first: a point would come between it and the commit */
+    /* First: a point would come between it and the commit. */
+    uint64_t entry = ga_sim_model_add(page, 0);
     ga_sim_model.missing_mallocs++;
     ga_sim.seen.large++;
-    uint64_t entry = ga_view_entry(view, page);
     add(&view->mcaches[at->thread->id].large_alloc_bytes, ga_entry_npages(entry) * GA_PAGE_SIZE);
     count_malloc(at->thread, ga_entry_span_class(entry));
 }
