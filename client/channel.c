@@ -184,26 +184,28 @@ static int send_message(struct ga_channel *ch, const Goalloc__V1__Envelope *mess
     return r;
 }
 
+/* *reply is empty; the reply if 0 is returned, and otherwise empty again. */
 static int send_and_wait(struct ga_channel *ch, Goalloc__V1__Envelope *request,
-                         const struct timespec *deadline, struct ga_reply **ret_reply)
+                         const struct timespec *deadline, struct ga_reply **reply)
 {
     struct ga_pending_call call;
-    int r = ga_calls_begin(&ch->calls, &call);
+    int r = ga_calls_begin(&ch->calls, &call, *reply);
     if (r < 0)
         return r;
     request->id = call.id;
     r = send_message(ch, request);
-    if (r < 0) {
+    if (r < 0)
         ga_calls_cancel(&ch->calls, &call);
-        return r;
-    }
-    return ga_calls_wait(&ch->calls, &call, deadline, ret_reply);
+    else
+        r = ga_calls_wait(&ch->calls, &call, deadline);
+    *reply = call.reply;
+    return r;
 }
 
 /* Send request and wait, again and again as long as the connection ends before the answer. A call
- * without a limit has one as long as there is no connection. */
+ * without a limit has one as long as there is no connection. *reply as for send_and_wait. */
 static int send_until_answered(struct ga_channel *ch, Goalloc__V1__Envelope *request,
-                               uint32_t timeout_ms, struct ga_reply **ret_reply)
+                               uint32_t timeout_ms, struct ga_reply **reply)
 {
     bool for_ever = timeout_ms == GA_CHANNEL_FOR_EVER;
     struct timespec end = ga_deadline_in(for_ever ? ch->timeout_ms : timeout_ms);
@@ -215,7 +217,7 @@ static int send_until_answered(struct ga_channel *ch, Goalloc__V1__Envelope *req
         uint32_t link = ga_link_look(&ch->link);
         request->id = 0;
         request->first_id = first_id;
-        r = send_and_wait(ch, request, for_ever ? NULL : &end, ret_reply);
+        r = send_and_wait(ch, request, for_ever ? NULL : &end, reply);
         if (r != -ENOTCONN || !ch->revival)
             return r;
         first_id = first_id ? first_id : request->id;
@@ -254,7 +256,8 @@ int ga_channel_call(struct ga_channel *ch, Goalloc__V1__Envelope *request,
     return ga_channel_call_within(ch, request, ch->timeout_ms, expected, ret_detail, ret_reply);
 }
 
-/* What became of a call: r, and the reply where that is 0. Returns as ga_channel_call. */
+/* What became of a call: r; where that is 0 reply is what was answered. Returns as
+ * ga_channel_call. */
 static int conclude(int r, struct ga_reply *reply, Goalloc__V1__Envelope__BodyCase expected,
                     char *ret_detail, struct ga_reply **ret_reply)
 {
@@ -280,11 +283,11 @@ int ga_channel_call_within(struct ga_channel *ch, Goalloc__V1__Envelope *request
                            uint32_t timeout_ms, Goalloc__V1__Envelope__BodyCase expected,
                            char *ret_detail, struct ga_reply **ret_reply)
 {
-    struct ga_reply *reply = NULL;
     /* A thread that is cancelled must take neither a lock with it nor a call that is waited for. */
     int cancel_state;
     pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancel_state);
-    int r = send_until_answered(ch, request, timeout_ms, &reply);
+    struct ga_reply *reply = ga_reply_new(&ch->reply_pool);
+    int r = reply ? send_until_answered(ch, request, timeout_ms, &reply) : -ENOMEM;
     pthread_setcancelstate(cancel_state, NULL);
     return conclude(r, reply, expected, ret_detail, ret_reply);
 }
@@ -293,11 +296,11 @@ int ga_channel_call_once(struct ga_channel *ch, Goalloc__V1__Envelope *request,
                          Goalloc__V1__Envelope__BodyCase expected, char *ret_detail,
                          struct ga_reply **ret_reply)
 {
-    struct ga_reply *reply = NULL;
     struct timespec end = ga_deadline_in(ch->timeout_ms);
     int cancel_state;
     pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancel_state);
-    int r = send_and_wait(ch, request, &end, &reply);
+    struct ga_reply *reply = ga_reply_new(&ch->reply_pool);
+    int r = reply ? send_and_wait(ch, request, &end, &reply) : -ENOMEM;
     pthread_setcancelstate(cancel_state, NULL);
     return conclude(r, reply, expected, ret_detail, ret_reply);
 }

@@ -80,9 +80,9 @@ int ga_channel_fd(const struct ga_channel *ch);
  * expected. Where the connection ends meanwhile and can be made anew, it is sent again, with
  * first_id, until the time is over. Returns 0 and *ret_reply; a negative errno that the server sent
  * (Failure); -ETIMEDOUT, and a reply that comes later is dropped; -ENOTCONN when the connection is
- * gone for good; -EPROTO for a
- * reply of another kind, or when the connection ends now because what the server sends is
- * malformed; -EMSGSIZE or -EINVAL when the request cannot be encoded (proto/message.h); -ENOMEM.
+ * gone for good; -EPROTO for a reply of another kind, or when the connection ends now because what
+ * the server sends is malformed; -EMSGSIZE or -EINVAL when the request cannot be encoded
+ * (proto/message.h); -ENOMEM, and then nothing was sent: memory for the answer is taken before.
  * ret_detail, where not NULL, has GA_CHANNEL_ERROR_BYTES and receives a sentence for each error:
  * the server's own if it sent one. Thread-safe. */
 int ga_channel_call(struct ga_channel *ch, Goalloc__V1__Envelope *request,

@@ -63,25 +63,14 @@ void ga_channel_watch_replies(struct ga_channel *ch)
     ch->calls.on_reply = ch->on_reply ? watch_reply : NULL;
 }
 
-/* Hand on the message in spare. Before it goes to a call, the next spare must be there. */
+/* Hand on the message in spare. A call that gets it has brought the next spare. */
 static void deliver(struct ga_channel *ch)
 {
     const Goalloc__V1__Envelope *message = ch->spare->message;
-    if (message->id == 0) {
-        if (ch->on_note)
-            ch->on_note(message, ch->data);
-        return;
-    }
-    struct ga_reply *next = ga_reply_new(&ch->reply_pool);
-    if (!next) {
-        /* The caller goes without it, so what it grants is given back. */
-        ga_calls_complete(&ch->calls, message->id, ch->spare, -ENOMEM);
-        return;
-    }
-    if (ga_calls_complete(&ch->calls, message->id, ch->spare, 0))
-        ch->spare = next;
-    else
-        ga_reply_release(next);
+    if (message->id != 0)
+        ga_calls_complete(&ch->calls, message->id, &ch->spare);
+    else if (ch->on_note)
+        ch->on_note(message, ch->data);
 }
 
 /* Hand on each whole message received. Returns 0, or -EPROTO when what came is malformed. */

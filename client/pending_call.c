@@ -14,8 +14,6 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include "client/channel.h"
-
 /* Wait while *word is 0, until deadline. Returns early for no reason now and then. */
 static int futex_wait(_Atomic uint32_t *word, const struct timespec *deadline)
 {
@@ -41,10 +39,10 @@ void ga_calls_fini(struct ga_calls *calls)
     pthread_mutex_destroy(&calls->lock);
 }
 
-int ga_calls_begin(struct ga_calls *calls, struct ga_pending_call *call)
+int ga_calls_begin(struct ga_calls *calls, struct ga_pending_call *call, struct ga_reply *empty)
 {
     int r = 0;
-    *call = (struct ga_pending_call){0};
+    *call = (struct ga_pending_call){.reply = empty};
     pthread_mutex_lock(&calls->lock);
     if (calls->ended) {
         r = -ENOTCONN;
@@ -75,14 +73,22 @@ static void unlink_call(struct ga_calls *calls, struct ga_pending_call *call)
 }
 
 /* Complete call, which is in the list; with the lock held. The caller may return from here on. */
-static void complete(struct ga_calls *calls, struct ga_pending_call *call, struct ga_reply *reply,
-                     int error)
+static void complete(struct ga_calls *calls, struct ga_pending_call *call, int error)
 {
     unlink_call(calls, call);
-    call->reply = reply;
-    call->error = reply ? 0 : error;
+    call->error = error;
     /* Pairs with the acquire in ga_calls_wait: who sees done sees the result. */
     atomic_store_explicit(&call->done, 1, memory_order_release);
+}
+
+/* Complete call with *reply, in exchange for what its caller has brought; likewise. */
+static void complete_with(struct ga_calls *calls, struct ga_pending_call *call,
+                          struct ga_reply **reply)
+{
+    struct ga_reply *empty = call->reply;
+    call->reply = *reply;
+    *reply = empty;
+    complete(calls, call, 0);
 }
 
 /* Take call out of the list unless it has been completed. Returns whether it has. */
@@ -98,7 +104,7 @@ static bool give_up(struct ga_calls *calls, struct ga_pending_call *call)
 }
 
 int ga_calls_wait(struct ga_calls *calls, struct ga_pending_call *call,
-                  const struct timespec *deadline, struct ga_reply **ret_reply)
+                  const struct timespec *deadline)
 {
     /* Pairs with the release in complete. */
     while (atomic_load_explicit(&call->done, memory_order_acquire) == 0)
@@ -107,28 +113,24 @@ int ga_calls_wait(struct ga_calls *calls, struct ga_pending_call *call,
                 break;
             return -ETIMEDOUT;
         }
-    if (!call->reply)
-        return call->error;
-    *ret_reply = call->reply;
-    return 0;
+    return call->error;
 }
 
 void ga_calls_cancel(struct ga_calls *calls, struct ga_pending_call *call)
 {
-    if (give_up(calls, call))
-        ga_reply_release(call->reply);
+    (void)give_up(calls, call);
 }
 
-bool ga_calls_complete(struct ga_calls *calls, uint64_t id, struct ga_reply *reply, int error)
+bool ga_calls_complete(struct ga_calls *calls, uint64_t id, struct ga_reply **reply)
 {
     pthread_mutex_lock(&calls->lock);
     struct ga_pending_call *call = calls->first;
     while (call && call->id != id)
         call = call->next;
-    if (reply && calls->on_reply)
-        calls->on_reply(reply, call && error == 0, calls->data);
+    if (calls->on_reply)
+        calls->on_reply(*reply, call, calls->data);
     if (call)
-        complete(calls, call, error == 0 ? reply : NULL, error);
+        complete_with(calls, call, reply);
     pthread_mutex_unlock(&calls->lock);
     if (call)
         futex_wake(&call->done);
@@ -155,7 +157,7 @@ void ga_calls_end(struct ga_calls *calls, int error)
     calls->ended = true;
     while (calls->first) {
         struct ga_pending_call *call = calls->first;
-        complete(calls, call, NULL, error);
+        complete(calls, call, error);
         futex_wake(&call->done);
     }
     pthread_mutex_unlock(&calls->lock);

@@ -1,5 +1,8 @@
 /* The calls that wait for a reply. A call lies on its caller's stack and is found by its id; ids
- * are never used twice, so a reply that comes after its caller has given up finds nobody. */
+ * are never used twice, so a reply that comes after its caller has given up finds nobody.
+ *
+ * A caller brings memory for a reply, and gets its reply in exchange: so what has been carried out
+ * is never answered with a want of memory. */
 #ifndef GA_CLIENT_PENDING_CALL_H
 #define GA_CLIENT_PENDING_CALL_H
 
@@ -15,7 +18,7 @@ struct ga_reply;
 struct ga_pending_call {
     uint64_t id;
     struct ga_pending_call *next, *previous;
-    struct ga_reply *reply;
+    struct ga_reply *reply; /* the caller's: empty, or its reply once done with no error */
     int error;
     _Atomic uint32_t done; /* a futex; 1 once reply and error are final */
 };
@@ -36,22 +39,22 @@ struct ga_calls {
 void ga_calls_init(struct ga_calls *calls, uint64_t last_id);
 void ga_calls_fini(struct ga_calls *calls);
 
-/* Enter call and give it its id. Returns 0, or -ENOTCONN after ga_calls_end. Thread-safe. */
-int ga_calls_begin(struct ga_calls *calls, struct ga_pending_call *call);
+/* Enter call and give it its id; empty is the caller's, memory for a reply. Returns 0, or -ENOTCONN
+ * after ga_calls_end. Thread-safe. */
+int ga_calls_begin(struct ga_calls *calls, struct ga_pending_call *call, struct ga_reply *empty);
 
-/* Wait until call is completed or deadline (CLOCK_MONOTONIC; NULL = never) is over. Returns 0 and
- * the reply, which is now the caller's; the error it was completed with; or -ETIMEDOUT. In any case
- * call is no longer entered. Thread-safe. */
+/* Wait until call is completed or deadline (CLOCK_MONOTONIC; NULL = never) is over. Returns 0, and
+ * then call->reply is the reply; the error it was completed with; or -ETIMEDOUT. In any case call
+ * is no longer entered, and call->reply is the caller's. Thread-safe. */
 int ga_calls_wait(struct ga_calls *calls, struct ga_pending_call *call,
-                  const struct timespec *deadline, struct ga_reply **ret_reply);
+                  const struct timespec *deadline);
 
-/* Take back a call that could not be sent. Thread-safe. */
+/* Take back a call that could not be sent; call->reply is the caller's. Thread-safe. */
 void ga_calls_cancel(struct ga_calls *calls, struct ga_pending_call *call);
 
-/* Complete the call of this id: with reply if error is 0, else with error, a negative errno; reply,
- * which may then be NULL, is one that nobody gets. Returns whether the call is still waiting; takes
- * reply if it is and error is 0. Thread-safe. */
-bool ga_calls_complete(struct ga_calls *calls, uint64_t id, struct ga_reply *reply, int error);
+/* Complete the call of this id with *reply, and leave there what its caller has brought. Returns
+ * whether the call is still waiting; if not, *reply stays. Thread-safe. */
+bool ga_calls_complete(struct ga_calls *calls, uint64_t id, struct ga_reply **reply);
 
 /* Let no on_reply be called any more; one that is running has ended. Thread-safe. */
 void ga_calls_stop_on_reply(struct ga_calls *calls);
