@@ -2,6 +2,7 @@
  * clients are children; this process only looks on, and is none itself. */
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -268,11 +269,27 @@ static int exec_reader(void)
     return 2;
 }
 
+static void *exec_in_thread(void *unused)
+{
+    (void)unused;
+    _exit(exec_reader());
+}
+
+/* A thread that is not the first takes the process's pid with it into the new program. */
+static int exec_beside_the_first(void)
+{
+    pthread_t thread;
+    if (pthread_create(&thread, NULL, exec_in_thread, NULL) != 0)
+        return 3;
+    for (;;)
+        pause();
+}
+
 /* After exec nobody stores any more, but that the server cannot know: the leases stay until the
  * process ends. */
-static void exec(void)
+static void expect_exec(int (*run)(void))
 {
-    struct child child = start(exec_reader);
+    struct child child = start(run);
     uint64_t spans = spans_of(child.pid);
     tell(&child);
     CU_ASSERT(listen_to(&child));
@@ -280,6 +297,12 @@ static void exec(void)
     CU_ASSERT_EQUAL(end(&child), 1); /* it has read to the end */
     expect_left();
     renew();
+}
+
+static void exec(void)
+{
+    expect_exec(exec_reader);
+    expect_exec(exec_beside_the_first);
 }
 
 /* ---- what is no end ---- */
