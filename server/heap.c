@@ -94,8 +94,8 @@ static int make_objects(struct ga_heap *heap, const struct ga_heap_config *confi
         return r;
 
     struct ga_meta_header *header = meta;
+    geometry.magic = GA_META_MAKING;
     *header = geometry;
-    header->magic = GA_META_MAGIC;
     header->layout_version = GA_LAYOUT_VERSION;
     header->header_bytes = sizeof(*header);
     header->server_pid = config->server_pid;
@@ -114,6 +114,8 @@ static int make_objects(struct ga_heap *heap, const struct ga_heap_config *confi
     ga_heap_sign_bits(heap);
     for (uint64_t arena = 0; arena < config->reserve_bytes / GA_ARENA_SIZE; arena++)
         ga_store_relaxed(&heap->arenas[arena].state, GA_ARENA_RESERVED);
+    atomic_signal_fence(memory_order_seq_cst); /* a kill leaves all of the rest, or no heap */
+    header->magic = GA_META_MAGIC;
     ga_store_release(&header->state, GA_HEAP_LIVE);
     return 0;
 }

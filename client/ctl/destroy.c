@@ -29,7 +29,7 @@ static int refuse(const char *name, int err, const char *why)
 static int check(const char *name, const struct ga_meta_header *header)
 {
     char why[128];
-    if (header->magic == 0)
+    if (header->magic == 0 || header->magic == GA_META_MAKING)
         return 0;
     if (header->magic != GA_META_MAGIC)
         return refuse(name, -EPROTO, "its meta object is no goalloc heap");

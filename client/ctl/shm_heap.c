@@ -95,6 +95,8 @@ static int check_header(const char *name, const struct ga_mapping *object,
     if (r < 0)
         return refuse(name, r, ga_error_text(r));
     if (ret->magic == 0)
+        return refuse(name, -EPROTO, "its meta object is empty");
+    if (ret->magic == GA_META_MAKING)
         return refuse(name, -EPROTO, "it was never made to its end");
     r = ga_geometry_check(ret, why, sizeof(why));
     if (r < 0)

@@ -35,28 +35,49 @@ static int remove_old(const struct ga_neighbour *old)
             return r;
         }
     }
-    ga_log(GA_LOG_INFO, "removed the heap '%s' that process %" PRIu32 " had left", old->name,
-           old->server_pid);
+    if (old->server_pid != 0)
+        ga_log(GA_LOG_INFO, "removed the heap '%s' that process %" PRIu32 " had left", old->name,
+               old->server_pid);
+    else
+        ga_log(GA_LOG_INFO, "removed what was left of heap '%s'", old->name);
     return 0;
 }
 
-/* What to do with a heap whose server is gone. One that was never finished, or had ended, holds
- * nothing that anybody could have used: it is removed without asking. */
-static int decide(const struct ga_options *options, const struct ga_neighbour *old,
-                  struct ga_neighbour *ret_old)
+/* Whether nobody could have used what old holds: it was never finished, or had ended. A server that
+ * makes a heap says so in meta before it makes the other objects; so one that says nothing beside
+ * objects with data has lost its meta. */
+static bool is_rubbish(const struct ga_neighbour *old)
 {
-    bool known = old->layout_version == GA_LAYOUT_VERSION;
-    if (options->replace || old->blank || (known && old->state != GA_HEAP_LIVE)) {
-        int r = remove_old(old);
-        return r < 0 ? r : GA_CLAIM_NEW;
-    }
-    if (!known) {
+    if (old->layout_version == GA_LAYOUT_VERSION)
+        return old->state != GA_HEAP_LIVE;
+    return old->being_made || (old->blank && !ga_neighbour_has_data(old->name));
+}
+
+static int refuse_foreign(const struct ga_neighbour *old)
+{
+    if (old->blank)
+        ga_log(GA_LOG_ERROR,
+               "heap '%s' has lost its meta object, which is empty, and has data in others: they "
+               "are left as they are; 'goallocd --name %s --replace' removes them and starts anew",
+               old->name, old->name);
+    else
         ga_log(GA_LOG_ERROR,
                "the name '%s' is taken: /dev/shm/goalloc.%s.meta is no heap; 'goallocd --name %s "
                "--replace' removes it and starts anew",
                old->name, old->name, old->name);
-        return -EEXIST;
+    return -EEXIST;
+}
+
+/* What to do with a heap whose server is gone. */
+static int decide(const struct ga_options *options, const struct ga_neighbour *old,
+                  struct ga_neighbour *ret_old)
+{
+    if (options->replace || is_rubbish(old)) {
+        int r = remove_old(old);
+        return r < 0 ? r : GA_CLAIM_NEW;
     }
+    if (old->layout_version == 0)
+        return refuse_foreign(old);
     *ret_old = *old;
     return GA_CLAIM_ADOPT;
 }

@@ -58,7 +58,8 @@ int ga_neighbour_read(const char *name, struct ga_neighbour *ret)
     if (r < 0)
         return r;
 
-    struct ga_neighbour neighbour = {.locked = locked, .blank = header.magic == 0};
+    struct ga_neighbour neighbour = {
+        .locked = locked, .being_made = header.magic == GA_META_MAKING, .blank = header.magic == 0};
     snprintf(neighbour.name, sizeof(neighbour.name), "%s", name);
     /* Magic and version are where every layout has them. */
     if ((size_t)n == sizeof(header) && header.magic == GA_META_MAGIC)
@@ -75,6 +76,24 @@ int ga_neighbour_read(const char *name, struct ga_neighbour *ret)
     }
     *ret = neighbour;
     return 0;
+}
+
+bool ga_neighbour_has_data(const char *name)
+{
+    for (int object = GA_OBJECT_META + 1; object < GA_OBJECT_COUNT; object++) {
+        char path[GA_OBJECT_NAME_BYTES];
+        struct stat st;
+        ga_object_name(name, (enum ga_object)object, path);
+        int fd = shm_open(path, O_RDONLY | O_NONBLOCK | O_NOFOLLOW | O_CLOEXEC, 0);
+        if (fd < 0 && errno == ENOENT)
+            continue;
+        bool has = fd < 0 || fstat(fd, &st) < 0 || st.st_blocks != 0;
+        if (fd >= 0)
+            close(fd);
+        if (has)
+            return true;
+    }
+    return false;
 }
 
 bool ga_neighbour_is_served(const struct ga_neighbour *neighbour)

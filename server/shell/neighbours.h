@@ -14,7 +14,8 @@ struct ga_neighbour {
     bool locked; /* somebody who is alive says that it serves it */
     uint32_t
         layout_version; /* 0: it has no header as yet; of others than ours, what follows is 0 */
-    bool blank;         /* nothing was written to it yet */
+    bool being_made;    /* its server says that it has not finished it */
+    bool blank;         /* it says nothing, not even that */
     uint32_t state;     /* GA_HEAP_... */
     uint32_t server_pid;
     uint64_t server_start_time;
@@ -27,6 +28,9 @@ struct ga_neighbour {
  * not ours to read; -EPERM where it is no regular file, or neither ours nor root's, and so says
  * nothing; or another negative errno. */
 int ga_neighbour_read(const char *name, struct ga_neighbour *ret);
+
+/* Whether something is in the bits or the heap object of name, or may be. */
+bool ga_neighbour_has_data(const char *name);
 
 /* Whether its server is alive. */
 bool ga_neighbour_is_served(const struct ga_neighbour *neighbour);

@@ -7,8 +7,8 @@
  * may have gone on since, and may be there still under another name.
  *
  * Memory comes with fallocate before it is written or mapped memory is read, so a full /dev/shm is
- * an error and no SIGBUS. The header goes last: killed before, we leave objects without one, which
- * the next server of the name removes. */
+ * an error and no SIGBUS. The header goes last: killed before, we leave objects that say that they
+ * are being made, which the next server of the name removes. */
 #include "server/shell/restore.h"
 
 #include <errno.h>

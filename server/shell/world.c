@@ -180,12 +180,29 @@ static int make_object(struct ga_world *world, enum ga_object object, uint64_t a
     return r;
 }
 
+/* From here on until the header is written, whoever finds meta knows that nobody has used what is
+ * in the other objects. */
+static int say_being_made(struct ga_world *world)
+{
+    struct ga_meta_header *header = world->mappings[GA_OBJECT_META].address;
+    int r = commit(world, GA_OBJECT_META, 0, sizeof(struct ga_meta_header));
+    if (r == 0)
+        header->magic = GA_META_MAKING;
+    else
+        ga_log(GA_LOG_ERROR, "the heap cannot be made: %s",
+               world->refused_memory ? "no memory is left in /dev/shm" : strerror(-r));
+    return r;
+}
+
 int ga_world_make_objects(struct ga_world *world)
 {
     int r = make_object(world, GA_OBJECT_META, 0, ga_heap_meta_bytes(world->reserve_bytes));
     if (r < 0)
         return r;
     ga_neighbour_announce(world->mappings[GA_OBJECT_META].fd);
+    r = say_being_made(world);
+    if (r < 0)
+        return r;
     r = make_object(world, GA_OBJECT_BITS, 0, ga_heap_bits_bytes(world->reserve_bytes));
     if (r < 0)
         return r;

@@ -206,7 +206,7 @@ int ga_daemon_open_object(const char *heap, const char *suffix, int flags)
 {
     char name[TEXT_BYTES + 16];
     snprintf(name, sizeof(name), "/goalloc.%s.%s", heap, suffix);
-    return shm_open(name, flags | O_CLOEXEC, 0);
+    return shm_open(name, flags | O_CLOEXEC, 0600);
 }
 
 bool ga_daemon_left_objects(const char *heap)

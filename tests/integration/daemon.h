@@ -49,7 +49,8 @@ int ga_daemon_end(struct ga_daemon *daemon, int signal_number);
 /* Whether the log so far holds needle. */
 bool ga_daemon_said(struct ga_daemon *daemon, const char *needle);
 
-/* Open an object ("meta", "bits", "heap") of a heap; -1 where there is none. */
+/* Open an object ("meta", "bits", "heap") of a heap; -1 where there is none. flags may have
+ * O_CREAT: then it is made. */
 int ga_daemon_open_object(const char *heap, const char *suffix, int flags);
 /* Whether any object of the heap is left in shared memory. */
 bool ga_daemon_left_objects(const char *heap);

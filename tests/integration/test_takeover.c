@@ -265,6 +265,32 @@ static void test_truncated_meta(void)
     replace(heap, path);
 }
 
+/* Empty, as one that was never written to; but the objects are there. */
+static void test_lost_meta(void)
+{
+    char line[300];
+    struct stat st;
+    const char *heap = ga_daemon_heap("lost");
+    const char *path = ga_daemon_path("lost");
+    make_dead_heap(heap, path);
+    int meta = ga_daemon_open_object(heap, "meta", O_RDWR);
+    CU_ASSERT(meta >= 0 && fstat(meta, &st) == 0 && ftruncate(meta, 0) == 0);
+    snprintf(line, sizeof(line),
+             "goallocd: error: heap '%s' has lost its meta object, which is empty, and has data in "
+             "others: they are left as they are; 'goallocd --name %s --replace' removes them and "
+             "starts anew\n",
+             heap, heap);
+    expect_refusal(heap, path, NULL, line);
+    CU_ASSERT(ftruncate(meta, st.st_size) == 0); /* all of it a hole */
+    close(meta);
+    expect_refusal(heap, path, NULL, line);
+    int heap_object = ga_daemon_open_object(heap, "heap", O_RDWR);
+    CU_ASSERT(heap_object >= 0 && ftruncate(heap_object, 0) == 0);
+    close(heap_object);
+    expect_refusal(heap, path, NULL, line); /* that of bits is left */
+    replace(heap, path);
+}
+
 static void test_foreign_file(void)
 {
     static const char text[] = "This is somebody's text, and no heap.\n";
@@ -286,6 +312,7 @@ int main(void)
         {"two servers at once", test_two_at_once},
         {"a newer layout", test_newer_layout},
         {"a meta object that was cut", test_truncated_meta},
+        {"a meta object that is empty", test_lost_meta},
         {"a foreign file in its place", test_foreign_file},
     };
     signal(SIGPIPE, SIG_IGN);
