@@ -106,8 +106,9 @@ static void greet(struct ga_connection *connection, const Goalloc__V1__Envelope 
         ga_connection_close(connection);
     } else if (connection->one_too_many) {
         ga_reply_failure(connection, message->id, -EDQUOT,
-                         "user %" PRIu32 " has as many connections as it may have",
-                         connection->peer.uid);
+                         "the quota of user %" PRIu32 " is used up: connections=%" PRIu64,
+                         connection->peer.uid,
+                         connection->server->world->options->user_quota.of[GA_QUOTA_CONNECTIONS]);
         ga_connection_close(connection);
     } else if (message->body_case != GOALLOC__V1__ENVELOPE__BODY_HELLO) {
         ga_reply_failure(connection, message->id, -EPROTO, "the first message must be Hello");

@@ -33,9 +33,14 @@ void ga_fail_for_memory(struct ga_connection *connection, uint64_t id)
 void ga_fail_for_quota(struct ga_connection *connection, uint64_t id)
 {
     struct ga_quota_refusal refusal = ga_heap_last_refusal(connection->server->heap);
-    ga_reply_failure(connection, id, -EDQUOT, "the %s's quota of %" PRIu64 " %s is used up",
-                     refusal.of_client ? "client" : "user", refusal.allowed,
-                     ga_quota_kind_name(refusal.kind));
+    const char *kind = ga_quota_kind_name(refusal.kind);
+    if (refusal.of_client)
+        ga_reply_failure(connection, id, -EDQUOT, "the quota of the client is used up: %s=%" PRIu64,
+                         kind, refusal.allowed);
+    else
+        ga_reply_failure(connection, id, -EDQUOT,
+                         "the quota of user %" PRIu32 " is used up: %s=%" PRIu64,
+                         connection->peer.uid, kind, refusal.allowed);
 }
 
 /* The same, and have the user's processes give back what they do not use; not too often, since who
@@ -155,6 +160,22 @@ void ga_handle_attach(struct ga_connection *connection, const Goalloc__V1__Envel
     tell_attached(connection, message->id);
 }
 
+/* A server gives an id to another only when the process that had it has ended or detached. So who
+ * says that this very server has made it the client that another process is, lies. Of an earlier
+ * server that may have been true: ours may have taken for dead what it cannot see, as in another
+ * pid namespace. */
+static void judge_claim(struct ga_connection *connection, const Goalloc__V1__Reattach *wanted,
+                        uint32_t pid)
+{
+    const struct ga_server *server = connection->server;
+    if (wanted->generation != ga_heap_generation(server->heap))
+        return;
+    ga_quarantine_process(server, connection->peer.pid,
+                          "it said that it is client %" PRIu32 ", which is process %" PRIu32,
+                          wanted->client, pid);
+    ga_connection_close(connection);
+}
+
 static void fail_reattach(struct ga_connection *connection, uint64_t id, int err, uint32_t client,
                           uint32_t pid)
 {
@@ -194,6 +215,8 @@ void ga_handle_reattach(struct ga_connection *connection, const Goalloc__V1__Env
         wanted->client == 0 ? -ENOENT : ga_attachment_resume(connection, wanted->client - 1, &pid);
     if (r < 0) {
         fail_reattach(connection, message->id, r, wanted->client, pid);
+        if (r == -EPERM)
+            judge_claim(connection, wanted, pid);
         return;
     }
     ga_log(GA_LOG_DEBUG, "process %" PRIu32 ", client %" PRIu32 ", is back", connection->peer.pid,

@@ -11,25 +11,41 @@
 
 #define DEED_BYTES 160
 
-void ga_quarantine(struct ga_attachment *attachment, const char *format, ...)
+static void quarantine(struct ga_attachment *attachment, const char *deed)
 {
     struct ga_server *server = attachment->server;
     if (attachment->ended || attachment->quarantined)
         return;
     attachment->quarantined = true;
     ga_heap_quarantine(server->heap, attachment->client);
-    if (ga_log_limit_allows(&server->quarantines, ga_world_now_ms())) {
-        char deed[DEED_BYTES];
-        va_list args;
-        va_start(args, format);
-        vsnprintf(deed, sizeof(deed), format, args);
-        va_end(args);
+    if (ga_log_limit_allows(&server->quarantines, ga_world_now_ms()))
         ga_log(GA_LOG_WARNING,
                "process %" PRIu32 " of user %" PRIu32 ", client %" PRIu32 ", is in quarantine: %s",
                attachment->pid, attachment->uid, attachment->client + 1, deed);
-    }
     if (attachment->connection)
         ga_connection_close(attachment->connection);
+}
+
+void ga_quarantine(struct ga_attachment *attachment, const char *format, ...)
+{
+    char deed[DEED_BYTES];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(deed, sizeof(deed), format, args);
+    va_end(args);
+    quarantine(attachment, deed);
+}
+
+void ga_quarantine_process(const struct ga_server *server, uint32_t pid, const char *format, ...)
+{
+    char deed[DEED_BYTES];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(deed, sizeof(deed), format, args);
+    va_end(args);
+    for (struct ga_attachment *a = server->attachments; a; a = a->next)
+        if (a->pid == pid && !a->leaving)
+            quarantine(a, deed);
 }
 
 bool ga_quarantine_has(const struct ga_server *server, uint32_t pid)

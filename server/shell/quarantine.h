@@ -16,6 +16,11 @@ struct ga_server;
 void ga_quarantine(struct ga_attachment *attachment, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 
+/* The same for each attachment of the process with this pid. One that has none loses nothing: it
+ * holds nothing that could be kept from it. */
+void ga_quarantine_process(const struct ga_server *server, uint32_t pid, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+
 /* Whether the process with this pid is in quarantine, by any of its attachments. */
 bool ga_quarantine_has(const struct ga_server *server, uint32_t pid);
 

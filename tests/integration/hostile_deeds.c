@@ -27,24 +27,22 @@ static uint64_t below(struct ga_hostile *hostile, uint64_t limit)
     return ga_test_random(&hostile->random) % limit;
 }
 
-static bool is(const Goalloc__V1__Envelope *reply, Goalloc__V1__Envelope__BodyCase body_case)
+bool ga_hostile_got(const Goalloc__V1__Envelope *reply, Goalloc__V1__Envelope__BodyCase body_case)
 {
     return reply && reply->body_case == body_case;
 }
 
-/* Attach, and get an mcache; 0 if that is refused. */
-static uint32_t begin(struct ga_wire *wire, const struct ga_hostile *hostile)
+uint32_t ga_hostile_begin(struct ga_wire *wire, const struct ga_hostile *hostile)
 {
     Goalloc__V1__NewMcache new_mcache = GOALLOC__V1__NEW_MCACHE__INIT;
     if (!ga_wire_open_attached(wire, hostile->socket))
         return 0;
     const Goalloc__V1__Envelope *reply = ga_wire_ask(wire, BODY(NEW_MCACHE), &new_mcache);
-    return is(reply, BODY(MCACHE)) ? reply->mcache->mcache : 0;
+    return ga_hostile_got(reply, BODY(MCACHE)) ? reply->mcache->mcache : 0;
 }
 
-/* Send a note, or a request whose reply nobody reads. */
-static bool send_body(struct ga_wire *wire, uint64_t id, Goalloc__V1__Envelope__BodyCase body_case,
-                      void *body)
+bool ga_hostile_send(struct ga_wire *wire, uint64_t id, Goalloc__V1__Envelope__BodyCase body_case,
+                     void *body)
 {
     Goalloc__V1__Envelope message = GOALLOC__V1__ENVELOPE__INIT;
     message.id = id;
@@ -70,14 +68,14 @@ static void random_bytes(struct ga_hostile *hostile, struct ga_wire *wire)
 static void random_frames(struct ga_hostile *hostile)
 {
     struct ga_wire wire;
-    if (begin(&wire, hostile) != 0)
+    if (ga_hostile_begin(&wire, hostile) != 0)
         random_bytes(hostile, &wire);
 }
 
 static void huge_frames(struct ga_hostile *hostile)
 {
     struct ga_wire wire;
-    if (begin(&wire, hostile) == 0)
+    if (ga_hostile_begin(&wire, hostile) == 0)
         return;
     ga_wire_send_bytes(&wire, "\xff\xff\xff\xff and so on", 14);
     ga_wire_is_ended(&wire);
@@ -103,9 +101,9 @@ static void endless_frames(struct ga_hostile *hostile)
 {
     struct ga_wire wire;
     Goalloc__V1__ListSpans body = GOALLOC__V1__LIST_SPANS__INIT;
-    if (begin(&wire, hostile) == 0)
+    if (ga_hostile_begin(&wire, hostile) == 0)
         return;
-    for (uint64_t id = 100; id < FLOOD && send_body(&wire, id, BODY(LIST_SPANS), &body); id++)
+    for (uint64_t id = 100; id < FLOOD && ga_hostile_send(&wire, id, BODY(LIST_SPANS), &body); id++)
         continue;
 }
 
@@ -123,81 +121,19 @@ static void thousands_of_connections(struct ga_hostile *hostile)
     }
 }
 
-/* ---- others' ids, and notes that are too long ---- */
-
-/* An mcache that there is, or may be, and that is not one's own. */
-static uint32_t others(struct ga_hostile *hostile, uint32_t own)
-{
-    uint32_t mcache = (uint32_t)below(hostile, 2 * own);
-    return mcache == own ? 0 : mcache;
-}
-
-static void lease_for_others(struct ga_hostile *hostile)
-{
-    struct ga_wire wire;
-    uint32_t own = begin(&wire, hostile);
-    Goalloc__V1__Lease lease = GOALLOC__V1__LEASE__INIT;
-    if (own == 0)
-        return;
-    lease.mcache = others(hostile, own);
-    lease.span_class = 2 + (uint32_t)below(hostile, GA_SPAN_CLASS_COUNT - 2);
-    lease.count = 1;
-    ga_wire_ask(&wire, BODY(LEASE), &lease);
-    ga_wire_is_ended(&wire);
-}
-
-static void return_for_others(struct ga_hostile *hostile)
-{
-    static uint32_t pages[64];
-    struct ga_wire wire;
-    uint32_t own = begin(&wire, hostile);
-    Goalloc__V1__Return body = GOALLOC__V1__RETURN__INIT;
-    if (own == 0)
-        return;
-    body.mcache = others(hostile, own);
-    body.pages = pages;
-    body.n_pages = 64;
-    for (uint32_t i = 0; i < 64; i++)
-        pages[i] = i;
-    send_body(&wire, 0, BODY(RETURN_SPANS), &body);
-    ga_wire_is_ended(&wire);
-}
+/* ---- notes that are too long ---- */
 
 static void long_notes(struct ga_hostile *hostile)
 {
     static uint32_t pages[NOTE_PAGES];
     struct ga_wire wire;
     Goalloc__V1__LargeFree body = GOALLOC__V1__LARGE_FREE__INIT;
-    if (begin(&wire, hostile) == 0)
+    if (ga_hostile_begin(&wire, hostile) == 0)
         return;
     body.pages = pages;
     body.n_pages = NOTE_PAGES;
-    send_body(&wire, 0, BODY(LARGE_FREE), &body);
+    ga_hostile_send(&wire, 0, BODY(LARGE_FREE), &body);
     ga_wire_is_ended(&wire);
-}
-
-/* ---- claims to be others ---- */
-
-static void be_others(struct ga_hostile *hostile)
-{
-    struct ga_wire wire;
-    Goalloc__V1__Attach attach = GOALLOC__V1__ATTACH__INIT;
-    Goalloc__V1__Reattach reattach = GOALLOC__V1__REATTACH__INIT;
-    Goalloc__V1__Detach detach = GOALLOC__V1__DETACH__INIT;
-    attach.layout_version = reattach.layout_version = GA_LAYOUT_VERSION;
-    if (!ga_wire_open_greeted(&wire, hostile->socket))
-        return;
-    const Goalloc__V1__Envelope *reply = ga_wire_ask(&wire, BODY(ATTACH), &attach);
-    if (!is(reply, BODY(ATTACHED)))
-        return;
-    reattach.heap_id = reply->attached->heap_id;
-    reattach.generation = reply->attached->generation;
-    ga_wire_ask(&wire, BODY(DETACH), &detach);
-    for (reattach.client = 0; reattach.client < 70; reattach.client++) {
-        reply = ga_wire_ask(&wire, BODY(REATTACH), &reattach);
-        if (!is(reply, BODY(FAILURE)))
-            fprintf(stderr, "the hostile is client %u\n", reattach.client);
-    }
 }
 
 /* ---- sound messages with anything in them ---- */
@@ -257,8 +193,8 @@ static bool send_any(struct ga_hostile *hostile, struct ga_wire *wire, uint32_t 
         else if (!nested)
             any_field(hostile, field, memory);
     }
-    return send_body(wire, below(hostile, 4) ? below(hostile, 1000) : 0,
-                     (Goalloc__V1__Envelope__BodyCase)body->id, memory);
+    return ga_hostile_send(wire, below(hostile, 4) ? below(hostile, 1000) : 0,
+                           (Goalloc__V1__Envelope__BodyCase)body->id, memory);
 }
 
 /* Take what has come, and do not wait for more. Whether the connection is still open. */
@@ -275,7 +211,7 @@ static bool drain(struct ga_wire *wire)
 static void any_messages(struct ga_hostile *hostile)
 {
     struct ga_wire wire;
-    uint32_t own = begin(&wire, hostile);
+    uint32_t own = ga_hostile_begin(&wire, hostile);
     for (uint32_t i = 0; own && i < 4 * hostile->steps; i++)
         if (!send_any(hostile, &wire, own) || !drain(&wire))
             break;
@@ -286,15 +222,6 @@ static void any_messages(struct ga_hostile *hostile)
 }
 
 /* ---- memory ---- */
-
-struct memory {
-    const struct ga_meta_header *meta;
-    struct ga_view view;
-    uint8_t *bits;
-    uint8_t *heap;
-    size_t bits_bytes;
-    size_t heap_bytes;
-};
 
 static void *map(const char *heap, const char *suffix, int flags, size_t *ret_bytes)
 {
@@ -309,7 +236,7 @@ static void *map(const char *heap, const char *suffix, int flags, size_t *ret_by
     return got == MAP_FAILED ? NULL : got;
 }
 
-static bool map_all(const struct ga_hostile *hostile, struct memory *ret)
+bool ga_hostile_map(const struct ga_hostile *hostile, struct ga_hostile_memory *ret)
 {
     size_t meta_bytes;
     ret->meta = map(hostile->heap, "meta", O_RDONLY, &meta_bytes);
@@ -341,7 +268,7 @@ static uint64_t any_word(struct ga_hostile *hostile)
 }
 
 /* A word to write to: of an mcache, of a span's line, of what is pending, or any at all. */
-static uint8_t *any_place(struct ga_hostile *hostile, const struct memory *memory)
+static uint8_t *any_place(struct ga_hostile *hostile, const struct ga_hostile_memory *memory)
 {
     uint64_t npages = memory->heap_bytes / GA_PAGE_SIZE;
     uint64_t word;
@@ -365,7 +292,8 @@ static uint8_t *any_place(struct ga_hostile *hostile, const struct memory *memor
     }
 }
 
-static void write_anything(struct ga_hostile *hostile, const struct memory *memory, uint32_t n)
+static void write_anything(struct ga_hostile *hostile, const struct ga_hostile_memory *memory,
+                           uint32_t n)
 {
     for (uint32_t i = 0; i < n; i++) {
         uint64_t word = any_word(hostile);
@@ -376,10 +304,10 @@ static void write_anything(struct ga_hostile *hostile, const struct memory *memo
 /* And use the heap meanwhile, so that the server meets what was written; and go without a word. */
 static void write_memory(struct ga_hostile *hostile)
 {
-    struct memory memory;
+    struct ga_hostile_memory memory;
     struct ga_wire wire;
-    uint32_t own = begin(&wire, hostile);
-    if (own == 0 || !map_all(hostile, &memory))
+    uint32_t own = ga_hostile_begin(&wire, hostile);
+    if (own == 0 || !ga_hostile_map(hostile, &memory))
         return;
     for (uint32_t i = 0; i < hostile->steps; i++) {
         write_anything(hostile, &memory, STORES);
@@ -413,7 +341,7 @@ static void write_everything(struct ga_hostile *hostile)
 {
     struct ga_wire wire;
     Goalloc__V1__Lease lease = GOALLOC__V1__LEASE__INIT;
-    lease.mcache = begin(&wire, hostile);
+    lease.mcache = ga_hostile_begin(&wire, hostile);
     lease.span_class = 8;
     lease.count = 20;
     if (lease.mcache == 0)
@@ -439,10 +367,17 @@ const struct ga_deed ga_deeds[] = {
     {"half frames", half_frames, NULL, NULL},
     {"endless frames", endless_frames, NULL, "does not read its replies"},
     {"thousands of connections", thousands_of_connections, NULL, NULL},
-    {"leases for others", lease_for_others, "it asked for memory for mcache ", NULL},
-    {"spans of others returned", return_for_others, "it returned spans of mcache ", NULL},
+    {"leases for others", ga_deed_lease_for_others, "it asked for memory for mcache ", NULL},
+    {"large spans for others", ga_deed_large_for_others, "it asked for memory for mcache ", NULL},
+    {"leases ahead for others", ga_deed_lease_ahead_for_others, "it asked for 3 spans of class 10 ",
+     NULL},
+    {"returns for others", ga_deed_return_for_others, "it returned spans of mcache ", NULL},
+    {"spans of others returned", ga_deed_return_others_spans, NULL, "it is not leased to"},
     {"long notes", long_notes, "it sent a note of 1500 pages", NULL},
-    {"claims to be others", be_others, NULL, "which is process "},
+    {"claims to be others", ga_deed_claim_as_client, "it said that it is client ", NULL},
+    {"claims of who is nobody", ga_deed_claim_as_nobody, NULL, "which is process "},
+    {"requests too early", ga_deed_too_early, NULL, NULL},
+    {"words that change", ga_deed_change_words, NULL, NULL},
     {"any messages", any_messages, NULL, NULL},
     {"anything in memory", write_memory, NULL, NULL},
     {"everything in memory", write_everything, NULL, "has words that cannot be"},

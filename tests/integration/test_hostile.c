@@ -79,7 +79,7 @@ static void be_hostile(const struct ga_deed *deed, uint32_t steps, int done)
         .heap = heap, .socket = path, .random = seed ^ (uint64_t)getpid(), .steps = steps};
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     deed->run(&hostile);
-    if (write(done, "x", 1) == 1)
+    if (write(done, hostile.served ? "!" : "x", 1) == 1)
         pause();
     _exit(1);
 }
@@ -96,11 +96,12 @@ static struct culprit begin(const struct ga_deed *deed, uint32_t steps)
     return (struct culprit){pid, done[0]};
 }
 
-/* Whether the deed comes to its end, also a violent one. */
+/* Whether the deed comes to its end, also a violent one, and was not given what it must not be. */
 static bool is_done(const struct culprit *culprit)
 {
     struct pollfd done = {.fd = culprit->done, .events = POLLIN};
-    return poll(&done, 1, LONG_MS) == 1;
+    char said = 'x';
+    return poll(&done, 1, LONG_MS) == 1 && read(culprit->done, &said, 1) >= 0 && said == 'x';
 }
 
 static void end(struct culprit *culprit)

@@ -178,14 +178,75 @@ static void fork_and_detach(void)
 }
 
 static const Goalloc__V1__Envelope *reattach(struct ga_wire *wire, uint32_t client,
-                                             uint64_t heap_id)
+                                             uint64_t heap_id, uint64_t generation)
 {
     Goalloc__V1__Reattach body = GOALLOC__V1__REATTACH__INIT;
     body.layout_version = GA_LAYOUT_VERSION;
     body.client = client;
     body.heap_id = heap_id;
-    body.generation = 1;
+    body.generation = generation;
     return ga_wire_ask(wire, GOALLOC__V1__ENVELOPE__BODY_REATTACH, &body);
+}
+
+/* Whether a claim to be client 1 is refused, made on a connection of its own. */
+static bool claim_is_refused(uint64_t heap_id, uint64_t generation, bool *ret_closed)
+{
+    struct ga_wire wire;
+    bool refused = ga_wire_open_greeted(&wire, server.socket) &&
+                   ga_wire_is_failure(reattach(&wire, 1, heap_id, generation), -EPERM,
+                                      "client 1 is another process");
+    Goalloc__V1__Sync sync = GOALLOC__V1__SYNC__INIT;
+    *ret_closed = !ga_wire_ask(&wire, GOALLOC__V1__ENVELOPE__BODY_SYNC, &sync);
+    ga_wire_close(&wire);
+    return refused;
+}
+
+/* A client that has another number goes on where it may have had this one of a server before; where
+ * it says that this server has given it, it is in quarantine. Returns 0, or what was not so. */
+static int claim_as_client(uint64_t heap_id)
+{
+    struct ga_wire wire;
+    struct ga_wire second;
+    Goalloc__V1__NewMcache new_mcache = GOALLOC__V1__NEW_MCACHE__INIT;
+    Goalloc__V1__Attach attach = GOALLOC__V1__ATTACH__INIT;
+    bool closed = true;
+    if (!ga_wire_open_attached(&wire, server.socket))
+        return 1;
+    if (!claim_is_refused(heap_id, 0, &closed) || closed)
+        return 2;
+    const Goalloc__V1__Envelope *reply =
+        ga_wire_ask(&wire, GOALLOC__V1__ENVELOPE__BODY_NEW_MCACHE, &new_mcache);
+    if (!reply || reply->body_case != GOALLOC__V1__ENVELOPE__BODY_MCACHE)
+        return 3;
+    if (!claim_is_refused(heap_id, 1, &closed) || !closed)
+        return 4;
+    if (!ga_wire_is_ended(&wire))
+        return 5;
+    if (!ga_wire_open_greeted(&second, server.socket))
+        return 6;
+    char detail[80];
+    snprintf(detail, sizeof(detail), "process %d is in quarantine for what it did before",
+             (int)getpid());
+    attach.layout_version = GA_LAYOUT_VERSION;
+    reply = ga_wire_ask(&second, GOALLOC__V1__ENVELOPE__BODY_ATTACH, &attach);
+    return ga_wire_is_failure(reply, -EPERM, detail) ? 0 : 7;
+}
+
+static int in_child(int (*body)(uint64_t heap_id), uint64_t heap_id)
+{
+    int status = -1;
+    pid_t child = fork();
+    if (child == 0)
+        _exit(body(heap_id));
+    waitpid(child, &status, 0);
+    return status;
+}
+
+/* Without being a client, there is nothing to lose but the connection. */
+static int claim_as_nobody(uint64_t heap_id)
+{
+    bool closed = false;
+    return claim_is_refused(heap_id, 1, &closed) && closed ? 0 : 1;
 }
 
 /* Nobody goes on as a client that is another process. */
@@ -197,24 +258,16 @@ static void strangers(void)
     CU_ASSERT_FATAL(ga_mapping_open(server.heap_name, GA_OBJECT_META, true, -1, 0, 0, &meta) == 0);
     uint64_t heap_id = ((const struct ga_meta_header *)meta.address)->heap_id;
     ga_mapping_close(&meta);
-    pid_t child = fork();
-    if (child == 0) {
-        bool good =
-            ga_wire_open_greeted(&wire, server.socket) &&
-            ga_wire_is_failure(reattach(&wire, 1, heap_id), -EPERM, "client 1 is another process");
-        _exit(good ? 0 : 1);
-    }
-    int status = -1;
-    waitpid(child, &status, 0);
-    CU_ASSERT_EQUAL(status, 0);
+    CU_ASSERT_EQUAL(in_child(claim_as_nobody, heap_id), 0);
+    CU_ASSERT_EQUAL(in_child(claim_as_client, heap_id), 0);
     CU_ASSERT_FATAL(ga_wire_open_greeted(&wire, server.socket));
-    CU_ASSERT(ga_wire_is_failure(reattach(&wire, 2, heap_id), -ENOENT,
-                                 "client 2 is not attached any more: what it held was taken back"));
-    const Goalloc__V1__Envelope *answer = reattach(&wire, 1, heap_id + 1);
+    CU_ASSERT(ga_wire_is_failure(reattach(&wire, 9, heap_id, 1), -ENOENT,
+                                 "client 9 is not attached any more: what it held was taken back"));
+    const Goalloc__V1__Envelope *answer = reattach(&wire, 1, heap_id + 1, 1);
     CU_ASSERT(answer && answer->body_case == GOALLOC__V1__ENVELOPE__BODY_FAILURE);
     CU_ASSERT_EQUAL(answer->failure->code, 25);
     /* The process itself may, and its old connection ends; the library takes the client back. */
-    answer = reattach(&wire, 1, heap_id);
+    answer = reattach(&wire, 1, heap_id, 1);
     CU_ASSERT(answer && answer->body_case == GOALLOC__V1__ENVELOPE__BODY_ATTACHED);
     void *p = goalloc_malloc(heap, LARGE);
     CU_ASSERT_PTR_NOT_NULL(p);

@@ -15,6 +15,8 @@
 #include <unistd.h>
 
 #include "daemon.h"
+#include "shm/layout.h"
+#include "wire.h"
 #include "support/cunit_main.h"
 
 #define COUNT(a) (sizeof(a) / sizeof(*(a)))
@@ -216,12 +218,18 @@ static void roots_and_connections(void)
     CU_ASSERT_EQUAL(goalloc_publish(heap, "a", p), 0);
     CU_ASSERT_EQUAL(goalloc_publish(heap, "b", p), 0);
     CU_ASSERT_EQUAL(goalloc_publish(heap, "c", p), -EDQUOT);
+    void *old;
+    CU_ASSERT_EQUAL(goalloc_replace(heap, "c", p, &old), -EDQUOT);
     CU_ASSERT_EQUAL(goalloc_unpublish(heap, "a"), 0);
     CU_ASSERT_EQUAL(goalloc_publish(heap, "c", p), 0);
 
     struct goalloc_heap *second;
     CU_ASSERT_EQUAL(goalloc_attach(path, NULL, &second), -EDQUOT);
-    CU_ASSERT_PTR_NOT_NULL(strstr(goalloc_attach_error(), "has as many connections as it may"));
+    char sentence[200];
+    snprintf(sentence, sizeof(sentence),
+             "%s: the server refused: the quota of user %u is used up: connections=1", path,
+             (unsigned)getuid());
+    CU_ASSERT_STRING_EQUAL(goalloc_attach_error(), sentence);
     goalloc_detach(heap);
     int r = -EDQUOT; /* until the server has seen that the first has hung up */
     for (int i = 0; i < 1000 && r == -EDQUOT; i++) {
@@ -231,6 +239,87 @@ static void roots_and_connections(void)
     CU_ASSERT_EQUAL(r, 0);
     if (r == 0)
         goalloc_detach(heap);
+    CU_ASSERT_EQUAL(ga_daemon_end(&daemon, SIGTERM), 0);
+}
+
+/* Ask for what there is no quota left of, by hand, so that the words of the refusal are seen. */
+static bool is_refused(struct ga_wire *wire, Goalloc__V1__Envelope__BodyCase body_case, void *body,
+                       const char *whose, const char *what)
+{
+    char detail[120];
+    snprintf(detail, sizeof(detail), "the quota of %s is used up: %s", whose, what);
+    const Goalloc__V1__Envelope *reply = ga_wire_ask(wire, body_case, body);
+    if (ga_wire_is_failure(reply, -EDQUOT, detail))
+        return true;
+    bool failed = reply && reply->body_case == GOALLOC__V1__ENVELOPE__BODY_FAILURE;
+    fprintf(stderr, "expected: %s\ngot:      %s\n", detail,
+            failed ? reply->failure->detail : "no refusal");
+    return false;
+}
+
+/* A client whose connection has ended is one as long as its process lives. */
+static void refuse_attach(const char *path, const char *whose)
+{
+    struct ga_wire wire;
+    Goalloc__V1__Attach attach = GOALLOC__V1__ATTACH__INIT;
+    attach.layout_version = GA_LAYOUT_VERSION;
+    bool greeted = false;
+    for (int i = 0; i < 1000 && !greeted; i++) {
+        usleep(i > 0 ? 10000 : 0);
+        greeted = ga_wire_open_greeted(&wire, path);
+        if (!greeted)
+            ga_wire_close(&wire); /* the last one is being closed */
+    }
+    CU_ASSERT_FATAL(greeted);
+    CU_ASSERT(
+        is_refused(&wire, GOALLOC__V1__ENVELOPE__BODY_ATTACH, &attach, whose, "connections=1"));
+    ga_wire_close(&wire);
+}
+
+static void what_is_said(void)
+{
+    struct ga_daemon daemon;
+    struct ga_wire wire;
+    char whose[32];
+    const char *path = ga_daemon_path("said.sock");
+    snprintf(whose, sizeof(whose), "user %u", (unsigned)getuid());
+    CU_ASSERT_FATAL(
+        start(&daemon, 0, ga_daemon_heap("said"), path,
+              (const char *const[]){"--quota", "connections=1,mcaches=1,bytes=1M,roots=1",
+                                    "--client-quota", "spans=3,holds=1", "--ephemeral", NULL}));
+    CU_ASSERT_FATAL(ga_wire_open_attached(&wire, path));
+    Goalloc__V1__NewMcache mcache = GOALLOC__V1__NEW_MCACHE__INIT;
+    ga_wire_ask(&wire, GOALLOC__V1__ENVELOPE__BODY_NEW_MCACHE, &mcache);
+    CU_ASSERT(
+        is_refused(&wire, GOALLOC__V1__ENVELOPE__BODY_NEW_MCACHE, &mcache, whose, "mcaches=1"));
+    Goalloc__V1__LargeAlloc large = GOALLOC__V1__LARGE_ALLOC__INIT;
+    large.mcache = 1;
+    large.size_bytes = 2 << 20;
+    CU_ASSERT(
+        is_refused(&wire, GOALLOC__V1__ENVELOPE__BODY_LARGE_ALLOC, &large, whose, "bytes=1048576"));
+    Goalloc__V1__Lease lease = GOALLOC__V1__LEASE__INIT;
+    lease.mcache = 1;
+    lease.span_class = 10;
+    lease.count = 3;
+    const Goalloc__V1__Envelope *reply =
+        ga_wire_ask(&wire, GOALLOC__V1__ENVELOPE__BODY_LEASE, &lease);
+    CU_ASSERT_FATAL(reply && reply->body_case == GOALLOC__V1__ENVELOPE__BODY_LEASES);
+    uint64_t offset = (uint64_t)reply->leases->pages[0] * GA_PAGE_SIZE;
+    CU_ASSERT(
+        is_refused(&wire, GOALLOC__V1__ENVELOPE__BODY_LEASE, &lease, "the client", "spans=3"));
+    Goalloc__V1__Publish publish = GOALLOC__V1__PUBLISH__INIT;
+    publish.name = "a";
+    publish.offset = offset;
+    ga_wire_ask(&wire, GOALLOC__V1__ENVELOPE__BODY_PUBLISH, &publish);
+    publish.name = "b";
+    CU_ASSERT(is_refused(&wire, GOALLOC__V1__ENVELOPE__BODY_PUBLISH, &publish, whose, "roots=1"));
+    Goalloc__V1__Hold hold = GOALLOC__V1__HOLD__INIT;
+    hold.offset = offset;
+    ga_wire_ask(&wire, GOALLOC__V1__ENVELOPE__BODY_HOLD, &hold);
+    hold.offset = (uint64_t)GA_PAGE_SIZE * (offset / GA_PAGE_SIZE + 1);
+    CU_ASSERT(is_refused(&wire, GOALLOC__V1__ENVELOPE__BODY_HOLD, &hold, "the client", "holds=1"));
+    ga_wire_close(&wire);
+    refuse_attach(path, whose);
     CU_ASSERT_EQUAL(ga_daemon_end(&daemon, SIGTERM), 0);
 }
 
@@ -270,8 +359,11 @@ static void wrong_usage(void)
 int main(void)
 {
     static const struct ga_test tests[] = {
-        {"by group", by_group},       {"by lists", by_lists},
-        {"quotas of memory", memory}, {"quotas of roots and connections", roots_and_connections},
+        {"by group", by_group},
+        {"by lists", by_lists},
+        {"quotas of memory", memory},
+        {"quotas of roots and connections", roots_and_connections},
+        {"what is said when a quota is used up", what_is_said},
         {"wrong usage", wrong_usage},
     };
     int r = ga_test_main("trust", tests, COUNT(tests));
