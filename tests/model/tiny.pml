@@ -270,8 +270,13 @@ active proctype Freer() {
        atomic { assert(l & BIT(i)); assert(BYTES >= units[i]);
                 assert(!(BYTES == 2 && units[i + 1])); l = 0; e = 0 };
        atomic { telling = 1; MAY_DIE(FREER_MORTAL) };
+#ifdef MUTANT_TELL_FIRST
+       tell(t);
+       FREE_LIVE(MAY_DIE(FREER_MORTAL));
+#else
        FREE_LIVE(MAY_DIE(FREER_MORTAL));
        if :: !b -> tell(t) :: else -> skip fi;
+#endif
        atomic { telling = 0; b = 0; i = 0; MAY_DIE(FREER_MORTAL) }
     :: atomic { n < DOUBLES -> n++; if :: i = 0 :: i = 1 :: i = 3 fi;
                 if :: !units[i] && in_use -> watched = i; touched = 0 :: else -> skip fi };
