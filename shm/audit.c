@@ -41,28 +41,59 @@ static void look_once(struct ga_audit_run *run, ga_audit_look look, uint64_t ind
     look(run, index, again, count, findings);
 }
 
-/* Look again until what looks wrong is gone, or has stayed as it is often enough. A thing that is
- * wrong in another way each time is in motion. */
-static void look_again(struct ga_audit_run *run, ga_audit_look look, uint64_t index, void *count,
-                       struct ga_audit_findings *wrong)
+static void report(const struct ga_audit_run *run, const struct ga_audit_findings *findings)
+{
+    for (uint32_t i = 0; i < findings->count; i++) {
+        run->ret->nfaults++;
+        if (run->options->report)
+            run->options->report(run->options->data, &findings->fault[i]);
+    }
+}
+
+/* What looks wrong and is not as it was is none of it. A thing that is wrong in another way each
+ * time is in motion. */
+static void look_again(struct ga_audit_run *run, struct ga_audit_candidate *candidate)
+{
+    _Alignas(16) char count[GA_AUDIT_COUNT_BYTES];
+    struct ga_audit_findings *wrong = &candidate->wrong;
+    struct ga_audit_findings now;
+    now.count = 0;
+    run->ret->looked_again++;
+    look_once(run, candidate->look, candidate->index, true, count, &now);
+    uint32_t kept = 0;
+    for (uint32_t i = 0; i < wrong->count; i++)
+        if (has(&now, &wrong->fault[i]))
+            wrong->fault[kept++] = wrong->fault[i];
+    wrong->count = kept;
+    run->ret->in_motion += kept == 0 && now.count > 0;
+}
+
+/* Look again at all that is still wrong. Whether something is. */
+static bool look_at_all(struct ga_audit_run *run)
+{
+    bool any = false;
+    for (uint32_t i = 0; i < run->ncandidates; i++) {
+        struct ga_audit_candidate *candidate = &run->options->scratch->candidates[i];
+        if (candidate->wrong.count > 0)
+            look_again(run, candidate);
+        any = any || candidate->wrong.count > 0;
+    }
+    return any;
+}
+
+/* They rest together, so that a check takes as long as a rest, and not as long as one for each. */
+void ga_audit_settle(struct ga_audit_run *run)
 {
     const struct ga_audit_options *options = run->options;
-    struct ga_audit_findings now = {0};
-    for (uint32_t round = 0; wrong->count > 0; round++) {
-        if (options->rest && !options->rest(options->data, round))
-            return;
-        run->ret->looked_again++;
-        now.count = 0;
-        look_once(run, look, index, true, count, &now);
-        uint32_t kept = 0;
-        for (uint32_t i = 0; i < wrong->count; i++)
-            if (has(&now, &wrong->fault[i]))
-                wrong->fault[kept++] = wrong->fault[i];
-        wrong->count = kept;
-        if (!options->rest && round > 0)
-            return;
+    bool any = run->ncandidates > 0;
+    for (uint32_t round = 0; any; round++) {
+        if (options->rest ? !options->rest(options->data, round) : round > 1)
+            break;
+        any = look_at_all(run);
     }
-    run->ret->in_motion += now.count > 0;
+    for (uint32_t i = 0; i < run->ncandidates; i++)
+        report(run, &options->scratch->candidates[i].wrong);
+    run->ncandidates = 0;
 }
 
 void ga_audit_each(struct ga_audit_run *run, ga_audit_look look, uint64_t index, void *count)
@@ -70,13 +101,16 @@ void ga_audit_each(struct ga_audit_run *run, ga_audit_look look, uint64_t index,
     struct ga_audit_findings findings;
     findings.count = 0;
     look_once(run, look, index, false, count, &findings);
-    if (findings.count > 0 && run->options->flags & GA_AUDIT_LIVE)
-        look_again(run, look, index, count, &findings);
-    for (uint32_t i = 0; i < findings.count; i++) {
-        run->ret->nfaults++;
-        if (run->options->report)
-            run->options->report(run->options->data, &findings.fault[i]);
+    if (findings.count == 0)
+        return;
+    if (!(run->options->flags & GA_AUDIT_LIVE)) {
+        report(run, &findings);
+        return;
     }
+    if (run->ncandidates == GA_AUDIT_CANDIDATES_MAX)
+        ga_audit_settle(run);
+    run->options->scratch->candidates[run->ncandidates++] =
+        (struct ga_audit_candidate){look, index, findings};
 }
 
 bool ga_audit_is_client(const struct ga_audit_run *run, uint32_t client_plus_1)
@@ -170,6 +204,7 @@ int ga_audit_run(const struct ga_view *view, const struct ga_audit_options *opti
     ga_audit_holds(&run);
     ga_audit_handles(&run);
     ga_audit_journal(&run);
+    ga_audit_settle(&run);
     if (live)
         return 0; /* sums of what changes meanwhile say nothing */
     ga_audit_each(&run, look_at_cached, 0, NULL);

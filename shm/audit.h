@@ -9,8 +9,9 @@
  *   CLIENTS_MIDWAY  clients may be anywhere in a step, stopped or killed, and nobody has repaired
  *                   that: what a prefix of the step's stores leaves is sound
  *   SERVER_MIDWAY   the same of the server: of one step
- *   LIVE            others write meanwhile. What looks wrong is looked at again, with a rest in
- *                   between, and is a fault only if every word of it stays as it was
+ *   LIVE            others write meanwhile. What looks wrong is noted and, when all has been seen,
+ *                   looked at again, with rests in between, and is a fault only if every word of
+ *                   it stays as it was
  *
  * The account: every slot of every span is in use, or cached (in the claimed word of the mcache
  * that leases the span, not handed out), or free; exactly one of the three. In tiny spans a block
@@ -136,10 +137,35 @@ struct ga_audit {
     uint64_t nfaults;
 };
 
+#define GA_AUDIT_FINDINGS_MAX   8u
+#define GA_AUDIT_CANDIDATES_MAX 1024u
+
+struct ga_audit_run;
+
+/* What one look at one thing has found; more than fit are left for when the first are mended. */
+struct ga_audit_findings {
+    uint32_t count;
+    struct ga_audit_fault fault[GA_AUDIT_FINDINGS_MAX];
+};
+
+/* Look at the thing that is number `index` of what this looks at: fill in the findings, and keep
+ * what it counts in `count`, anew at each call; again: whether it has been called for this thing
+ * before. */
+typedef void (*ga_audit_look)(struct ga_audit_run *run, uint64_t index, bool again, void *count,
+                              struct ga_audit_findings *findings);
+
+/* A thing that looks wrong in a heap in use, and is to be looked at again. */
+struct ga_audit_candidate {
+    ga_audit_look look;
+    uint64_t index;
+    struct ga_audit_findings wrong;
+};
+
 /* Memory for one audit at a time. It need not be cleared. */
 struct ga_audit_scratch {
     uint32_t nspans[GA_MCACHE_COUNT]; /* leased to each mcache */
     uint64_t npages[GA_MCACHE_COUNT];
+    struct ga_audit_candidate candidates[GA_AUDIT_CANDIDATES_MAX];
 };
 
 struct ga_audit_options {
@@ -147,8 +173,9 @@ struct ga_audit_options {
     struct ga_audit_scratch *scratch;
     /* Told each fault, in the order of the tables. NULL: they are only counted. */
     void (*report)(void *data, const struct ga_audit_fault *fault);
-    /* With LIVE: wait a while before what looks wrong is looked at again, for the round-th time
-     * (from 0). False: it was looked at often enough. */
+    /* With LIVE: wait a while before all that looks wrong is looked at again, for the round-th time
+     * (from 0). False: it was looked at often enough. Where more looks wrong than can be noted, the
+     * rounds begin anew for each GA_AUDIT_CANDIDATES_MAX. */
     bool (*rest)(void *data, uint32_t round);
     void *data;
 };

@@ -17,15 +17,11 @@ struct ga_audit_run {
     uint32_t root_end;
     uint32_t hold_end;
     uint64_t cached_by_mcaches;
+    uint32_t ncandidates; /* in the scratch */
 };
 
-#define GA_AUDIT_FINDINGS_MAX 8u
-
-/* What one look has found; more than fit are left for when the first are mended. */
-struct ga_audit_findings {
-    uint32_t count;
-    struct ga_audit_fault fault[GA_AUDIT_FINDINGS_MAX];
-};
+/* What a look counts fits in so much. */
+#define GA_AUDIT_COUNT_BYTES 128u
 
 static inline bool ga_audit_has(const struct ga_audit_run *run, uint32_t flag)
 {
@@ -37,11 +33,8 @@ static inline bool ga_audit_has(const struct ga_audit_run *run, uint32_t flag)
 struct ga_audit_fault ga_audit_fault(enum ga_fault_kind kind);
 void ga_audit_find(struct ga_audit_findings *findings, const struct ga_audit_fault *fault);
 
-/* Look at the thing that is number `index` of what `look` looks at, again if need be; report what
- * is wrong. look fills in the findings and may keep what it counts in `count`, anew at each call;
- * again: whether it has been called for this thing before. */
-typedef void (*ga_audit_look)(struct ga_audit_run *run, uint64_t index, bool again, void *count,
-                              struct ga_audit_findings *findings);
+/* Look at the thing that is number `index` of what `look` looks at, and report what is wrong; with
+ * LIVE, note it. */
 void ga_audit_each(struct ga_audit_run *run, ga_audit_look look, uint64_t index, void *count);
 
 /* The committed pages as of now. */
@@ -50,6 +43,10 @@ static inline uint64_t ga_audit_npages(const struct ga_audit_run *run)
     return run->options->flags & GA_AUDIT_LIVE ? ga_load_acquire(&run->view->meta->committed_npages)
                                                : run->npages;
 }
+
+/* Look again at all that was noted, until it is gone or has stayed often enough, and report that.
+ */
+void ga_audit_settle(struct ga_audit_run *run);
 
 /* Whether client_plus_1 stands for a client that is attached, or leaving. */
 bool ga_audit_is_client(const struct ga_audit_run *run, uint32_t client_plus_1);

@@ -7,6 +7,7 @@ struct seen {
     uint64_t entry; /* 0: none begins here */
     struct ga_audit_account count;
 };
+static_assert(sizeof(struct seen) <= GA_AUDIT_COUNT_BYTES, "a second look has room to count");
 
 static struct ga_audit_fault fault_at(enum ga_fault_kind kind, uint64_t page, uint64_t entry)
 {

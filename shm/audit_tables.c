@@ -69,7 +69,9 @@ int ga_audit_header(struct ga_audit_run *run)
 {
     bool usable = false;
     ga_audit_each(run, look_at_header, 0, &usable);
-    if (!usable)
+    ga_audit_settle(run);
+    /* In use, it may have been mended by now. */
+    if (!usable && !(run->options->flags & GA_AUDIT_LIVE && find_tables(run)))
         return -EBADMSG;
     run->ret->npages_committed = run->npages;
     ga_audit_each(run, look_at_bits_header, 0, NULL);

@@ -7,6 +7,7 @@
 #include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <time.h>
 
 #include "client/ctl/ask.h"
@@ -14,6 +15,7 @@
 #include "client/ctl/live_heap.h"
 #include "client/ctl/print.h"
 #include "client/ctl/shm_heap.h"
+#include "client/ctl/stopped.h"
 #include "client/ctl/table.h"
 #include "client/ctl/units.h"
 #include "shm/audit.h"
@@ -21,40 +23,49 @@
 
 #define SHOWN_MAX 1000u /* faults; of a heap that is noise nobody wants more */
 
-/* What looks wrong is looked at again after 1, 2, 4 ... ms, a second in all; but when there is much
- * of it, for a shorter time: 31 ms once all of that has taken PATIENCE_MS, and in the end only as
- * long as it takes to let others run, so that the rests of a check are bounded by 4 s and not by
- * what is wrong. Two looks see no word half changed that stays as it was, only a process that is
- * stopped between two stores for that long. */
+/* What looks wrong is looked at again after 1, 2, 4 ... ms, a second in all, for all of it that the
+ * audit can note at a time. Where there is more, that is a heap of noise, and the time gets
+ * shorter: 31 ms once all of that has taken PATIENCE_MS, and in the end only as long as it takes to
+ * let others run, so that the rests of a check are bounded by 4 s and not by what is wrong. By then
+ * there are more faults than are shown. */
 #define ROUNDS         10u
 #define ROUNDS_SHORT   5u
 #define ROUNDS_LEAST   2u
 #define PATIENCE_MS    2000u
 #define NO_PATIENCE_MS 3000u
 
+/* A fault that a process which is stopped may be in the middle of making good. */
+struct moving {
+    struct ga_audit_fault fault;
+    uint32_t pid;
+};
+
 struct check {
     const char *heap_name;
+    const struct ga_view *view;
     bool live;
     bool server_alive;
     uint64_t base;
     struct ga_audit audit;
     struct ga_audit_fault *faults;
     size_t nfaults;
-    bool no_memory;
+    struct moving *moving;
+    size_t nmoving;
     uint64_t rested_ms;
 };
 
 static void keep(void *data, const struct ga_audit_fault *fault)
 {
     struct check *check = data;
-    if (check->nfaults == SHOWN_MAX)
-        return;
-    if (!check->faults)
-        check->faults = malloc(SHOWN_MAX * sizeof(*check->faults));
-    if (check->faults)
+    if (check->nfaults < SHOWN_MAX)
         check->faults[check->nfaults++] = *fault;
-    else
-        check->no_memory = true;
+}
+
+static bool make_room(struct check *check)
+{
+    check->faults = malloc(SHOWN_MAX * sizeof(*check->faults));
+    check->moving = malloc(SHOWN_MAX * sizeof(*check->moving));
+    return check->faults && check->moving;
 }
 
 static bool rest(void *data, uint32_t round)
@@ -73,6 +84,68 @@ static bool rest(void *data, uint32_t round)
     return true;
 }
 
+/* ---- processes that are stopped ---- */
+
+static bool is_among(const struct ga_audit_fault *fault, const struct ga_audit_fault *faults,
+                     size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        if (memcmp(&faults[i], fault, sizeof(*fault)) == 0)
+            return true;
+    return false;
+}
+
+static void note_moving(struct check *check, const struct ga_audit_fault *fault, uint32_t pid)
+{
+    if (check->nmoving < SHOWN_MAX)
+        check->moving[check->nmoving++] = (struct moving){*fault, pid};
+}
+
+/* What clients that are stopped are at is no fault. */
+static void set_clients_aside(struct check *check)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < check->nfaults; i++) {
+        uint32_t pid = ga_stopped_client(check->view, &check->faults[i]);
+        if (pid != 0) {
+            note_moving(check, &check->faults[i], pid);
+            check->audit.nfaults--;
+        } else {
+            check->faults[kept++] = check->faults[i];
+        }
+    }
+    check->nfaults = kept;
+}
+
+/* Neither is what a server that is stopped is at: one step, and then another audit, which allows
+ * for that, does not find it. */
+static int audit_beside_stopped(struct check *check, const struct ga_audit_options *before,
+                                uint32_t pid)
+{
+    struct ga_audit_options options = *before;
+    options.flags |= GA_AUDIT_SERVER_MIDWAY;
+    struct ga_audit_fault *first = check->faults;
+    size_t nfirst = check->nfaults;
+    check->faults = malloc(SHOWN_MAX * sizeof(*check->faults));
+    check->nfaults = 0;
+    int err = check->faults ? ga_audit_run(check->view, &options, &check->audit) : -ENOMEM;
+    for (size_t i = 0; i < nfirst && check->faults; i++)
+        if (!is_among(&first[i], check->faults, check->nfaults))
+            note_moving(check, &first[i], pid);
+    free(first);
+    return err;
+}
+
+static int audit_live(struct check *check, const struct ga_audit_options *options)
+{
+    int err = ga_audit_run(check->view, options, &check->audit);
+    uint32_t server_pid = check->view->meta->server_pid;
+    if (check->nfaults > 0 && check->server_alive && ga_process_is_stopped(server_pid))
+        err = audit_beside_stopped(check, options, server_pid);
+    set_clients_aside(check);
+    return err;
+}
+
 static int audit(struct check *check, const struct ga_view *view)
 {
     struct ga_audit_options options = {
@@ -86,10 +159,12 @@ static int audit(struct check *check, const struct ga_view *view)
         options.flags |= GA_AUDIT_SERVER_MIDWAY;
     int err = -ENOMEM;
     check->base = view->meta->base;
-    if (options.scratch)
-        err = ga_audit_run(view, &options, &check->audit);
+    check->view = view;
+    if (options.scratch && make_room(check))
+        err =
+            check->live ? audit_live(check, &options) : ga_audit_run(view, &options, &check->audit);
     free(options.scratch);
-    if (err == -ENOMEM || check->no_memory) {
+    if (err == -ENOMEM) {
         fputs("goallocctl: out of memory\n", stderr);
         return -ENOMEM;
     }
@@ -156,10 +231,12 @@ static void json_account(struct ga_json *json, const struct ga_audit_account *ac
 }
 
 static void json_fault(struct ga_json *json, const struct check *check,
-                       const struct ga_audit_fault *fault)
+                       const struct ga_audit_fault *fault, uint32_t stopped_pid)
 {
     char text[GA_AUDIT_TEXT_BYTES];
     ga_json_begin_object(json, NULL);
+    if (stopped_pid)
+        ga_json_number(json, "pid", stopped_pid);
     ga_json_string(json, "kind", ga_audit_kind_name(fault->kind));
     ga_json_string(json, "text", ga_audit_fault_text(fault, text));
     if (fault->page) {
@@ -191,7 +268,11 @@ static void print_json(const struct ga_ctl *ctl, const struct check *check)
     ga_json_number(&json, "nfaults", a->nfaults);
     ga_json_begin_list(&json, "faults");
     for (size_t i = 0; i < check->nfaults; i++)
-        json_fault(&json, check, &check->faults[i]);
+        json_fault(&json, check, &check->faults[i], 0);
+    ga_json_end(&json);
+    ga_json_begin_list(&json, "stopped");
+    for (size_t i = 0; i < check->nmoving; i++)
+        json_fault(&json, check, &check->moving[i].fault, check->moving[i].pid);
     ga_json_end(&json);
     ga_json_number(&json, "looked_again", a->looked_again);
     ga_json_number(&json, "in_motion", a->in_motion);
@@ -275,7 +356,10 @@ static int print_check(const struct check *check)
         printf("%s\n", ga_audit_fault_text(&check->faults[i], text));
     if (a->nfaults > check->nfaults)
         printf("and %" PRIu64 " more\n", a->nfaults - check->nfaults);
-    if (a->nfaults > 0)
+    for (size_t i = 0; i < check->nmoving; i++)
+        printf("in motion, process %" PRIu32 " is stopped: %s\n", check->moving[i].pid,
+               ga_audit_fault_text(&check->moving[i].fault, text));
+    if (a->nfaults > 0 || check->nmoving > 0)
         putchar('\n');
     int err = print_table(a);
     if (err < 0)
@@ -330,6 +414,7 @@ int ga_ctl_check(const struct ga_ctl *ctl)
     else if (err == 0)
         err = print_check(&check);
     ga_answer_fini(&answer);
+    free(check.moving);
     free(check.faults);
     if (err < 0)
         return err;

@@ -499,21 +499,57 @@ static bool grow(void *data, uint32_t round)
     return round < 2;
 }
 
-/* In the middle of an audit, clients come and take spans, roots and holds. */
-static void growth(void)
+static void audit_while_growing(enum ga_fault_kind kind)
 {
-    fill();
     struct ga_audit_options options = {
         .flags = GA_AUDIT_LIVE, .scratch = &scratch, .report = keep, .rest = grow};
-    ga_store_relaxed(&core.view.lines[1].d, 1); /* makes it look at page 1 again */
     nfaults = 0;
+    newcomer = 0;
     CU_ASSERT_EQUAL(ga_audit_run(&core.view, &options, &audit), 0);
     CU_ASSERT(newcomer > idle);
     CU_ASSERT_EQUAL(audit.nfaults, 1);
-    CU_ASSERT_EQUAL(faults[0].kind, GA_FAULT_FLUSH);
+    CU_ASSERT_EQUAL(faults[0].kind, kind);
+}
+
+/* In the middle of an audit, clients come and take spans, roots and holds: before the tables are
+ * looked at, or after. */
+static void growth(void)
+{
+    fill();
+    core.heap->meta->header_bytes++; /* makes it look at the header again, before anything else */
+    audit_while_growing(GA_FAULT_HEADER);
     CU_ASSERT_EQUAL(audit.mcaches, 4);
     CU_ASSERT_EQUAL(audit.roots, 3);
     CU_ASSERT_EQUAL(audit.holds, 2);
+    ga_core_close(&core);
+    fill();
+    ga_store_relaxed(&core.view.lines[1].d, 1);
+    audit_while_growing(GA_FAULT_FLUSH);
+    ga_core_close(&core);
+}
+
+/* However much looks wrong, it is rested once for all of it; or for each so many as can be noted.
+ */
+static void rests(void)
+{
+    static ga_page_id pages[GA_AUDIT_CANDIDATES_MAX + 100];
+    struct ga_audit_options options = {.flags = GA_AUDIT_LIVE, .scratch = &scratch, .rest = move};
+    fill();
+    for (uint32_t i = 0; i < COUNT(pages); i++)
+        pages[i] = ga_core_lease(&core, client, mcache, 40);
+    for (uint32_t i = 0; i < 50; i++)
+        ga_store_relaxed(&core.view.lines[pages[i]].d, 1);
+    nrounds = 0;
+    CU_ASSERT_EQUAL(ga_audit_run(&core.view, &options, &audit), 0);
+    CU_ASSERT_EQUAL(audit.nfaults, 50);
+    CU_ASSERT_EQUAL(nrounds, 6);
+    CU_ASSERT_EQUAL(audit.looked_again, 50 * 5);
+    for (uint32_t i = 0; i < COUNT(pages); i++)
+        ga_store_relaxed(&core.view.lines[pages[i]].d, 1);
+    nrounds = 0;
+    CU_ASSERT_EQUAL(ga_audit_run(&core.view, &options, &audit), 0);
+    CU_ASSERT_EQUAL(audit.nfaults, COUNT(pages));
+    CU_ASSERT_EQUAL(nrounds, 2 * 6);
     ga_core_close(&core);
 }
 
@@ -571,6 +607,7 @@ int main(void)
         {"counters", counters},
         {"in motion", in_motion},
         {"growth", growth},
+        {"rests", rests},
         {"noise", noise},
     };
     return ga_test_main("server.audit", tests, COUNT(tests));

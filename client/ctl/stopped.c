@@ -1,0 +1,49 @@
+#include "client/ctl/stopped.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+bool ga_process_is_stopped(uint32_t pid)
+{
+    char text[512];
+    snprintf(text, sizeof(text), "/proc/%" PRIu32 "/stat", pid);
+    FILE *file = pid != 0 ? fopen(text, "re") : NULL;
+    if (!file)
+        return false;
+    size_t n = fread(text, 1, sizeof(text) - 1, file);
+    fclose(file);
+    text[n] = '\0';
+    /* The state follows the name, which may hold anything, parentheses too. */
+    const char *end = strrchr(text, ')');
+    return end && end[1] == ' ' && (end[2] == 'T' || end[2] == 't');
+}
+
+/* The client whose thread writes the words, + 1; 0 where that is the server, or nobody. */
+static uint32_t writer(const struct ga_view *view, const struct ga_audit_fault *fault)
+{
+    switch (fault->kind) {
+    case GA_FAULT_HANDLE:
+        return (uint32_t)fault->index + 1;
+    case GA_FAULT_CLAIM:
+    case GA_FAULT_TINY_LIVE:
+    case GA_FAULT_CACHE:
+    case GA_FAULT_TINY:
+    case GA_FAULT_TELLING:
+    case GA_FAULT_INTO:
+        return fault->mcache < GA_MCACHE_COUNT
+                   ? ga_load_acquire(&view->mcache_entries[fault->mcache].client)
+                   : 0;
+    default:
+        return 0;
+    }
+}
+
+uint32_t ga_stopped_client(const struct ga_view *view, const struct ga_audit_fault *fault)
+{
+    uint32_t client_plus_1 = writer(view, fault);
+    if (client_plus_1 == 0 || client_plus_1 > GA_CLIENT_COUNT)
+        return 0;
+    uint32_t pid = view->clients[client_plus_1 - 1].pid;
+    return ga_process_is_stopped(pid) ? pid : 0;
+}
