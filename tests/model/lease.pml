@@ -9,7 +9,8 @@
  *   server   leases spans by reply, takes back, recovers, adopts; clients come back by Reattach
  *
  * One step is one load or store of shared memory. MALLOCS and GRANTS are for all together, TRIMS for
- * each holder.
+ * each holder. ONE_HOLDER and NO_FREER leave out the second holder, or the freer: with a server that is
+ * killed, all of them are too many states.
  *
  * Claims: no slot is handed out twice; a free of an object is never refused; a free of what is free
  * is refused; no span is granted to two; at rest no slot is lost and no lease. */
@@ -159,7 +160,11 @@ proctype Holder(byte me) {
                 cache[id] = cache[id] & ~(1 << i);
                 i = page[id] * NS + i; got(i);
                 MAY_DIE(HOLDER_MORTAL) };
+#ifdef NO_FREER
+       atomic { mine = mine | 1 << i; i = 0 }
+#else
        atomic { if :: handed ! i :: mine = mine | 1 << i fi; i = 0; MAY_DIE(HOLDER_MORTAL) }
+#endif
     /* ga_mcache_refill: the span it has, the list, news, the server */
     :: atomic { mallocs < MALLOCS && !cache[id] && page[id] != NONE -> s = page[id] };
        claim()
@@ -262,7 +267,7 @@ inline look() {
     atomic { h = 0; x = 0; f = 0; c = 0 }
 }
 
-active proctype Freer() {
+proctype Freer() {
     byte i, s, a, f, c, t, n;
     short h, x;
     bit used;
@@ -453,7 +458,15 @@ serve:
 
 init {
     byte i;
-    atomic { run Holder(0); run Holder(1) };
+    atomic {
+        run Holder(0);
+#ifndef ONE_HOLDER
+        run Holder(1);
+#endif
+#ifndef NO_FREER
+        run Freer()
+#endif
+    };
     timeout;
     atomic {
         for (i : 0 .. 2 * NS - 1) {
