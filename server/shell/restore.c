@@ -7,8 +7,9 @@
  * may have gone on since, and may be there still under another name.
  *
  * Memory comes with fallocate before it is written or mapped memory is read, so a full /dev/shm is
- * an error and no SIGBUS. The header goes last: killed before, we leave objects that say that they
- * are being made, which the next server of the name removes. */
+ * an error and no SIGBUS. The header goes last: before, there is one that says that the heap is in
+ * the making, and where it will lie. Killed before, we leave objects that the next server of the
+ * name removes. */
 #include "server/shell/restore.h"
 
 #include <errno.h>
@@ -153,6 +154,30 @@ static int settle(struct filling *filling, const struct ga_snapshot_file *snapsh
                  : write_at(world, GA_OBJECT_META, 0, filling->first_page.bytes, GA_OS_PAGE_SIZE);
 }
 
+/* Tell others which addresses are taken, since the rest may take long. */
+static int announce(struct filling *filling)
+{
+    const struct ga_world *world = filling->world;
+    struct ga_heap_config config;
+    int r = ga_world_configure(world, &config);
+    if (r < 0)
+        return r;
+    struct ga_meta_header header = {
+        .magic = GA_META_MAGIC,
+        .layout_version = GA_LAYOUT_VERSION,
+        .header_bytes = sizeof(header),
+        .state = GA_HEAP_IN_MAKING,
+        .server_pid = config.server_pid,
+        .server_start_time = config.server_start_time,
+        .base = world->base,
+        .reserve_bytes = world->reserve_bytes,
+        .limit_bytes = world->limit_bytes,
+    };
+    snprintf(header.name, sizeof(header.name), "%s", world->name);
+    r = commit(filling, GA_OBJECT_META, 0, GA_OS_PAGE_SIZE);
+    return r < 0 ? r : write_at(world, GA_OBJECT_META, 0, &header, sizeof(header));
+}
+
 static int fill(struct ga_world *world, const struct ga_snapshot_file *snapshot)
 {
     struct filling *filling = calloc(1, sizeof(*filling));
@@ -160,7 +185,9 @@ static int fill(struct ga_world *world, const struct ga_snapshot_file *snapshot)
         return refuse_system(world, -ENOMEM);
     filling->world = world;
     filling->effects = ga_world_effects(world);
-    int r = make_room(filling, snapshot->header.committed_npages);
+    int r = announce(filling);
+    if (r == 0)
+        r = make_room(filling, snapshot->header.committed_npages);
     if (r == 0)
         r = ga_snapshot_file_read(snapshot, take_piece, filling);
     if (r == 0)
