@@ -47,6 +47,9 @@ static __attribute__((format(printf, 2, 3))) int fail(int err, const char *forma
 static void on_note(const Goalloc__V1__Envelope *note, void *data)
 {
     struct goalloc_heap *heap = data;
+    if (note->body_case == GOALLOC__V1__ENVELOPE__BODY_PAUSE_WANTED)
+        ga_pause_set_wanted(heap,
+                            note->pause_wanted->wanted ? GA_PAUSE_WANTED : GA_PAUSE_NOT_WANTED);
     if (note->body_case != GOALLOC__V1__ENVELOPE__BODY_RECLAIM)
         return; /* of a newer server: notes may be ignored */
     ga_fetch_add_relaxed(&heap->reclaim_count, 1);
@@ -177,6 +180,7 @@ static void destroy(struct goalloc_heap *heap)
     for (int i = GA_OBJECT_COUNT; i-- > 0;)
         ga_mapping_close(&heap->objects[i]);
     pthread_mutex_destroy(&heap->lock);
+    pthread_mutex_destroy(&heap->pausing);
     free(heap->client_name);
     free(heap->address);
     ga_registry_free_heap(heap);
@@ -196,6 +200,7 @@ static int make_heap(const char *address, const struct goalloc_options *options,
     for (int i = 0; i < GA_OBJECT_COUNT; i++)
         heap->objects[i] = GA_MAPPING_NONE;
     pthread_mutex_init(&heap->lock, NULL);
+    pthread_mutex_init(&heap->pausing, NULL);
     heap->report = options->report;
     heap->report_data = options->report_data;
     heap->timeout_ms = options->timeout_ms ? options->timeout_ms : DEFAULT_TIMEOUT_MS;
@@ -215,6 +220,11 @@ bool ga_attach_is_nobody(int err)
 {
     return err == -ENOENT || err == -ECONNREFUSED || err == -ENOTCONN || err == -ECONNRESET ||
            err == -EPIPE;
+}
+
+bool ga_attach_may_pass(int err)
+{
+    return ga_attach_is_nobody(err) || err == -EBUSY; /* a snapshot is being written */
 }
 
 /* Connect and attach. Where nobody serves, the user's private server may be started. It may be
@@ -327,7 +337,7 @@ int ga_attach_channel_until(struct goalloc_heap *heap, const struct timespec *de
     ga_registry_meet_copy(heap);
     for (;;) {
         int r = try_attach_channel(heap, ret);
-        if (r == 0 || !ga_attach_is_nobody(r) || ga_reattach_heap_has_ended(heap))
+        if (r == 0 || !ga_attach_may_pass(r) || ga_reattach_heap_has_ended(heap))
             return r;
         if (ga_deadline_left_ms(deadline) == 0)
             return -ETIMEDOUT;

@@ -106,6 +106,13 @@ struct goalloc_heap {
     _Atomic uint32_t reclaim_count;
     struct ga_places places; /* for the server's answers */
 
+    /* This process has agreed to use the heap no more, perhaps; until it resumes. Written under
+     * pausing; read also by the library's thread. */
+    _Atomic bool paused;
+    pthread_mutex_t pausing;
+    _Atomic uint32_t reattach_count; /* how often the server was told whether it is paused */
+    _Atomic uint32_t pause_wanted;   /* GA_PAUSE_...; a futex. Writer: the library's thread */
+
     pthread_mutex_t lock; /* over the lists, and making caches */
     uint32_t nleaving;    /* exiting threads that still use the heap; under the lock of the links */
     bool detaching;       /* the server takes everything back; nobody else may */
@@ -180,8 +187,10 @@ uint32_t ga_fork_count(void);
 int ga_attach_after_fork(struct goalloc_heap *heap);
 /* Whether err, of connecting or attaching, says that nobody serves, or no longer. */
 bool ga_attach_is_nobody(int err);
-/* The channel to call on, after the same; where nobody serves, until deadline. heap->lock is not
- * held. 0 or negative errno. */
+/* The same, or that nobody may attach just now. */
+bool ga_attach_may_pass(int err);
+/* The channel to call on, after the same; where ga_attach_may_pass, until deadline. heap->lock is
+ * not held. 0 or negative errno. */
 int ga_attach_channel_until(struct goalloc_heap *heap, const struct timespec *deadline,
                             struct ga_channel **ret);
 /* The same as long as a call may take. */
@@ -193,6 +202,18 @@ int ga_attach_channel(struct goalloc_heap *heap, struct ga_channel **ret);
 extern const struct ga_channel_revival ga_reattach_revival;
 /* Whether the heap is gone for good. */
 bool ga_reattach_heap_has_ended(const struct goalloc_heap *heap);
+
+/* ---- pause.c ---- */
+
+enum ga_pause_wanted {
+    GA_PAUSE_NOT_WANTED = 0,
+    GA_PAUSE_WANTED = 1,
+    GA_PAUSE_NEVER = 2, /* the heap has no server any more */
+};
+/* What is known of that now; wakes who waits for it. On the library's thread. */
+void ga_pause_set_wanted(struct goalloc_heap *heap, enum ga_pause_wanted wanted);
+/* In a child of fork: it has agreed to nothing. */
+void ga_pause_reset(struct goalloc_heap *heap);
 
 /* ---- grants.c ---- */
 

@@ -21,7 +21,8 @@ bool ga_reattach_heap_has_ended(const struct goalloc_heap *heap)
 
 static int prepare(char ret_why[static GA_CHANNEL_ERROR_BYTES], void *data)
 {
-    const struct goalloc_heap *heap = data;
+    struct goalloc_heap *heap = data;
+    ga_pause_set_wanted(heap, GA_PAUSE_NOT_WANTED); /* the next server says if it is */
     if (ga_reattach_heap_has_ended(heap)) {
         snprintf(ret_why, GA_CHANNEL_ERROR_BYTES, "the heap has ended with its server");
         return -ENOTCONN;
@@ -64,6 +65,10 @@ static int introduce(int fd, Goalloc__V1__Envelope *request,
     heap->reattach.client = ga_load_relaxed(&heap->client);
     heap->reattach.heap_id = heap->view.meta->heap_id;
     heap->reattach.generation = heap->generation;
+    /* seq_cst, and in this order: pairs with goalloc_resume, which takes the pause back and then
+     * looks whether somebody was told of it. */
+    ga_fetch_add_seq_cst(&heap->reattach_count, 1);
+    heap->reattach.paused = ga_load_seq_cst(&heap->paused);
     request->body_case = GOALLOC__V1__ENVELOPE__BODY_REATTACH;
     request->reattach = &heap->reattach;
     return 0;
@@ -111,6 +116,8 @@ static void revived(void *data)
 static void absent(const char *why, bool for_ever, void *data)
 {
     char message[GA_CHANNEL_ERROR_BYTES + 64];
+    if (for_ever)
+        ga_pause_set_wanted(data, GA_PAUSE_NEVER);
     snprintf(message, sizeof(message), "%s; %s", why,
              for_ever ? GOES_ON : GOES_ON ", and the next server is waited for");
     ga_report(data, GOALLOC_REPORT_LOST, message);

@@ -84,12 +84,14 @@ void ga_thread_cache_begin_detach(struct goalloc_heap *heap)
     pthread_mutex_unlock(&link_lock);
 }
 
-/* Leave cache to the next thread that needs one, or free it if its heap is gone. */
+/* Leave cache to the next thread that needs one, or free it if its heap is gone. While the process
+ * is paused nothing is written to the heap. */
 static void leave(struct ga_thread_cache *cache)
 {
     struct goalloc_heap *pinned = pin(cache);
     if (pinned) {
-        ga_mcache_settle(cache);
+        if (!ga_load_relaxed(&pinned->paused))
+            ga_mcache_settle(cache);
         unpin(pinned);
     }
     pthread_mutex_lock(&link_lock);
@@ -99,7 +101,7 @@ static void leave(struct ga_thread_cache *cache)
         cache->next = heap->idle;
         heap->idle = cache;
         cache->trimmed = false;
-        if (!heap->detaching)
+        if (!heap->detaching && !ga_load_relaxed(&heap->paused))
             trim_older(heap);
         pthread_mutex_unlock(&heap->lock);
     }
@@ -237,7 +239,7 @@ static int find_cache(struct goalloc_heap *heap, struct ga_thread_cache **ret)
     struct timespec deadline = ga_deadline_in(heap->timeout_ms);
     for (;;) {
         int r = try_find_cache(heap, ret);
-        if (!ga_attach_is_nobody(r))
+        if (!ga_attach_may_pass(r))
             return r;
         struct ga_channel *channel;
         r = ga_attach_channel_until(heap, &deadline, &channel);

@@ -10,7 +10,8 @@
 #include "client/ctl/units.h"
 #include "shm/layout.h"
 
-/* How long ago a client attached, and whether it is in quarantine, only its server knows. */
+/* How long ago a client attached, and whether it is in quarantine or paused, only its server knows.
+ */
 static bool knows_age(const struct ga_ctl *ctl)
 {
     return ctl->source.socket != NULL;
@@ -19,6 +20,13 @@ static bool knows_age(const struct ga_ctl *ctl)
 static const char *policy_name(uint32_t policy)
 {
     return policy == GA_POLICY_PRIVATE ? "private" : "keep";
+}
+
+static const char *state_name(const Goalloc__V1__ClientInfo *client)
+{
+    if (client->quarantined)
+        return "quarantined";
+    return client->paused ? "paused" : "good";
 }
 
 static void json_client(const struct ga_ctl *ctl, struct ga_json *json,
@@ -39,9 +47,11 @@ static void json_client(const struct ga_ctl *ctl, struct ga_json *json,
     if (knows_age(ctl)) {
         ga_json_number(json, "attached_ms", client->attached_ms);
         ga_json_bool(json, "quarantined", client->quarantined);
+        ga_json_bool(json, "paused", client->paused);
     } else {
         ga_json_null(json, "attached_ms");
         ga_json_null(json, "quarantined");
+        ga_json_null(json, "paused");
     }
     ga_json_end(json);
 }
@@ -82,7 +92,7 @@ static void table_client(const struct ga_ctl *ctl, struct ga_table *table,
     char attached[GA_UNITS_BYTES];
     ga_units_duration(client->attached_ms, attached);
     ga_table_cell(table, "%s", attached);
-    ga_table_cell(table, "%s", client->quarantined ? "quarantined" : "good");
+    ga_table_cell(table, "%s", state_name(client));
 }
 
 static int print_clients(const struct ga_ctl *ctl, const struct ga_parts *parts)

@@ -28,6 +28,7 @@ struct ga_ctl {
     uint32_t client; /* of one client alone, 0 = of the heap */
     struct ga_span_filter filter;
     const char *file; /* to write to */
+    uint32_t wait_ms; /* for clients to pause */
     bool quiet;       /* no progress, no summary */
     bool verbose;     /* say how it is done */
 };

@@ -27,12 +27,14 @@ static const struct ga_command commands[] = {
     {"roots", "the objects published under a name", ga_ctl_roots, NULL, false},
     {"check", "look for faults: every table and word against each other", ga_ctl_check, NULL,
      false},
-    {"snapshot", "FILE: write the heap to a file; nobody may be attached", ga_ctl_snapshot, NULL,
-     true},
+    {"snapshot", "FILE: write the heap to a file, while all its clients pause", ga_ctl_snapshot,
+     NULL, true},
     {"destroy", "NAME: remove a heap whose server is dead", NULL, ga_ctl_destroy, false},
     {"help", "this text", NULL, NULL, false},
 };
-#define NCOMMANDS (sizeof(commands) / sizeof(commands[0]))
+#define WAIT_DEFAULT_S 3u
+#define WAIT_MAX_S     86400u
+#define NCOMMANDS      (sizeof(commands) / sizeof(commands[0]))
 
 enum option_id {
     OPTION_SOCKET,
@@ -50,6 +52,7 @@ enum option_id {
     OPTION_LARGE,
     OPTION_LEASED,
     OPTION_LIMIT,
+    OPTION_WAIT,
     OPTION_QUIET,
     OPTION_VERBOSE,
     OPTION_HELP,
@@ -83,6 +86,8 @@ static const struct option {
     [OPTION_LARGE] = {"--large", NULL, "spans", "those of large objects"},
     [OPTION_LEASED] = {"--leased", NULL, "spans", "those that an mcache allocates from"},
     [OPTION_LIMIT] = {"--limit", "N", "spans", "no more than N"},
+    [OPTION_WAIT] = {"--wait", "SECONDS", "snapshot",
+                     "how long clients may take to pause, 0 to 86400; default: 3"},
     [OPTION_QUIET] = {"--quiet", NULL, "snapshot", "say nothing where all goes well"},
     [OPTION_VERBOSE] = {"--verbose", NULL, "snapshot", "say how the file is written"},
     [OPTION_HELP] = {"--help", NULL, NULL, "show this text"},
@@ -238,6 +243,9 @@ static int apply_option(const struct option *option, const char *value, struct g
     case OPTION_ALL:
         request->all = true;
         return 0;
+    case OPTION_WAIT:
+        request->wait_given = true;
+        return read_number(option, value, 0, WAIT_MAX_S, &request->wait_s);
     case OPTION_QUIET:
         request->quiet = true;
         return 0;
@@ -300,6 +308,11 @@ static int read_command(const char *word, struct ga_request *request)
         request->file = word;
         return 0;
     }
+    if (request->command && request->command->takes_file) {
+        fprintf(stderr, "goallocctl: '%s' takes one FILE: '%s' after '%s'\n",
+                request->command->name, word, request->file);
+        return -EINVAL;
+    }
     if (request->command) {
         fprintf(stderr, "goallocctl: one command at a time: '%s' after '%s'\n", word,
                 request->command->name);
@@ -357,6 +370,12 @@ static int check(const struct ga_request *request, const struct option *bound)
         fputs("goallocctl: '--socket' and '--shm' do not go together\n", stderr);
         return -EINVAL;
     }
+    if (request->wait_given && request->shm) {
+        fputs("goallocctl: '--wait' and '--shm' do not go together: without a server nobody can be "
+              "asked to pause\n",
+              stderr);
+        return -EINVAL;
+    }
     if (request->command->run_on_name && !request->name && !request->shm) {
         fprintf(stderr, "goallocctl: '%s' needs the name of a heap\n", request->command->name);
         return -EINVAL;
@@ -388,7 +407,7 @@ static int check(const struct ga_request *request, const struct option *bound)
 
 int ga_command_line_read(int argc, char **argv, struct ga_request *ret)
 {
-    struct ga_request request = {.filter = {.size_class = -1}};
+    struct ga_request request = {.filter = {.size_class = -1}, .wait_s = WAIT_DEFAULT_S};
     const struct option *bound = NULL;
     for (int i = 1; i < argc; i++) {
         int err = argv[i][0] == '-' ? read_option(argv, &i, &request, &bound)

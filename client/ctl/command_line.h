@@ -23,6 +23,8 @@ struct ga_request {
     bool all;
     bool recount;
     uint64_t client; /* 0 = none */
+    bool wait_given;
+    uint64_t wait_s; /* for clients to pause */
     bool quiet;
     bool verbose;
     struct ga_span_filter filter;

@@ -50,6 +50,7 @@ static int run(const struct ga_request *request)
                          .client = (uint32_t)request->client,
                          .filter = request->filter,
                          .file = request->file,
+                         .wait_ms = (uint32_t)request->wait_s * 1000,
                          .quiet = request->quiet,
                          .verbose = request->verbose};
     int err = request->shm ? open_shm(request->shm, request->json, &ctl.source)

@@ -113,11 +113,14 @@ static int name_it(struct ga_new_file *file)
     return r;
 }
 
+int ga_new_file_flush(const struct ga_new_file *file)
+{
+    return fsync(file->fd) < 0 ? -errno : 0;
+}
+
 int ga_new_file_commit(struct ga_new_file *file)
 {
-    int r = fsync(file->fd) < 0 ? fail(file->path, "cannot be flushed to the disk") : 0;
-    if (r == 0)
-        r = name_it(file);
+    int r = name_it(file);
     if (r < 0) {
         ga_new_file_abandon(file);
         return r;

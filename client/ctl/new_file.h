@@ -17,8 +17,11 @@ struct ga_new_file {
  * after the reason has been told on stderr. */
 int ga_new_file_open(const char *path, struct ga_new_file *ret);
 
-/* Have it on the disk, name it path, and have that on the disk. Returns 0; or a negative errno
- * after the reason has been told on stderr, and the temporary file is gone. */
+/* Have what is written on the disk. Returns 0 or a negative errno. */
+int ga_new_file_flush(const struct ga_new_file *file);
+
+/* Name it path, and have that on the disk; what it holds was flushed. Returns 0; or a negative
+ * errno after the reason has been told on stderr, and the temporary file is gone. */
 int ga_new_file_commit(struct ga_new_file *file);
 
 /* Remove the temporary file; nothing where it was committed or never opened. */

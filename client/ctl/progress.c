@@ -46,9 +46,17 @@ void ga_progress_show(struct ga_progress *progress, uint64_t done_bytes)
             (int)(BAR_COLUMNS - columns), empty, done, all, speed);
 }
 
+void ga_progress_say(struct ga_progress *progress, const char *what)
+{
+    if (!progress->shown)
+        return;
+    progress->drawn_ms = now_ms();
+    fprintf(stderr, "\r\033[K%s", what);
+}
+
 void ga_progress_end(struct ga_progress *progress)
 {
     if (progress->shown && progress->drawn_ms != 0)
         fputs("\r\033[K", stderr);
-    progress->shown = false;
+    progress->drawn_ms = 0;
 }

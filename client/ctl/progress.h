@@ -16,7 +16,9 @@ struct ga_progress {
 void ga_progress_begin(struct ga_progress *progress, bool wanted, uint64_t total_bytes);
 /* So much is done; draws ten times a second at most. */
 void ga_progress_show(struct ga_progress *progress, uint64_t done_bytes);
-/* Take the bar away. */
+/* In its place, what is left to be done when all bytes are. */
+void ga_progress_say(struct ga_progress *progress, const char *what);
+/* Take the bar away, or what was said in its place. */
 void ga_progress_end(struct ga_progress *progress);
 
 #endif

@@ -1,4 +1,4 @@
-/* A server keeps quiet for as long as our connection lasts; that it still answers on it afterwards
+/* A server keeps quiet until we say on the same connection that we are done; that it answers this
  * is the proof that it has. Of a heap without a server we take the lock that its next server would
  * need, and look whether any of its clients is alive. */
 #include "client/ctl/quiet.h"
@@ -30,18 +30,19 @@ static int refuse(const struct ga_quiet *quiet, int err, const char *why)
     return err;
 }
 
-static void name_client(uint32_t pid, const char *name)
+void ga_quiet_name_process(uint32_t pid, const char *name, const char *more)
 {
     char *shown = ga_printable_copy(name);
-    fprintf(stderr, "goallocctl:   process %" PRIu32 " (%s)\n", pid, shown ? shown : "");
+    fprintf(stderr, "goallocctl:   process %" PRIu32 " (%s)%s\n", pid, shown ? shown : "", more);
     free(shown);
 }
 
-static int refuse_clients(const struct ga_quiet *quiet, uint64_t nclients, const char *how)
+static int refuse_clients(const struct ga_quiet *quiet, uint64_t nclients, const char *how,
+                          const char *cure)
 {
-    char why[96];
-    snprintf(why, sizeof(why), "%" PRIu64 " client%s %s; detach or end:", nclients,
-             ga_print_plural(nclients), how);
+    char why[128];
+    snprintf(why, sizeof(why), "%" PRIu64 " client%s %s; %s:", nclients, ga_print_plural(nclients),
+             how, cure);
     return refuse(quiet, -EBUSY, why);
 }
 
@@ -100,22 +101,28 @@ static int open_rest(struct ga_quiet *quiet)
 
 /* ---- with a server ---- */
 
-static int ask_quiet(const struct ga_ctl *ctl, const struct ga_quiet *quiet)
+static int ask_quiet(const struct ga_ctl *ctl, struct ga_quiet *quiet)
 {
     Goalloc__V1__Quiesce body = GOALLOC__V1__QUIESCE__INIT;
+    body.wait_ms = ctl->wait_ms;
     Goalloc__V1__Envelope request = GOALLOC__V1__ENVELOPE__INIT;
     request.body_case = GOALLOC__V1__ENVELOPE__BODY_QUIESCE;
     request.quiesce = &body;
     struct ga_answer answer = {0};
-    int err = ga_source_ask(&ctl->source, &request, GOALLOC__V1__ENVELOPE__BODY_QUIET, &answer);
+    int err = ga_source_ask_within(&ctl->source, &request, ctl->wait_ms,
+                                   GOALLOC__V1__ENVELOPE__BODY_QUIET, &answer);
     if (err < 0)
         return err;
     const Goalloc__V1__Quiet *said = answer.message->quiet;
+    quiet->npaused = said->npaused;
     if (said->nclients > 0) {
         err = refuse_clients(quiet, said->nclients,
-                             said->nclients == 1 ? "is attached" : "are attached");
+                             said->nclients == 1 ? "is attached and has not paused"
+                                                 : "are attached and have not paused",
+                             "pause, detach or end");
         for (size_t i = 0; i < said->n_clients; i++)
-            name_client(said->clients[i]->pid, said->clients[i]->name);
+            ga_quiet_name_process(said->clients[i]->pid, said->clients[i]->name,
+                                  said->clients[i]->quarantined ? ", which is in quarantine" : "");
     }
     ga_answer_fini(&answer);
     return err;
@@ -176,9 +183,9 @@ static int check_clients(const struct ga_quiet *quiet)
     }
     if (nalive == 0)
         return 0;
-    int err = refuse_clients(quiet, nalive, nalive == 1 ? "lives" : "live");
+    int err = refuse_clients(quiet, nalive, nalive == 1 ? "lives" : "live", "detach or end");
     for (uint32_t i = 0; i < nalive && i < sizeof(alive) / sizeof(alive[0]); i++)
-        name_client(alive[i].pid, alive[i].name);
+        ga_quiet_name_process(alive[i].pid, alive[i].name, "");
     return err;
 }
 
@@ -237,9 +244,20 @@ int ga_quiet_begin(const struct ga_ctl *ctl, struct ga_quiet *ret)
     return r;
 }
 
-int ga_quiet_confirm(const struct ga_ctl *ctl, const struct ga_quiet *quiet)
+int ga_quiet_release(const struct ga_ctl *ctl)
 {
-    return ctl->source.heap ? 0 : check_server(ctl, quiet);
+    if (ctl->source.heap)
+        return 0;
+    Goalloc__V1__Resume body = GOALLOC__V1__RESUME__INIT;
+    Goalloc__V1__Envelope request = GOALLOC__V1__ENVELOPE__INIT;
+    request.body_case = GOALLOC__V1__ENVELOPE__BODY_RESUME;
+    request.resume = &body;
+    struct ga_answer answer = {0};
+    int err = ga_source_ask(&ctl->source, &request, GOALLOC__V1__ENVELOPE__BODY_DONE, &answer);
+    if (err < 0)
+        return err;
+    ga_answer_fini(&answer);
+    return 0;
 }
 
 void ga_quiet_end(struct ga_quiet *quiet)

@@ -19,6 +19,7 @@
 #include "client/ctl/progress.h"
 #include "client/ctl/quiet.h"
 #include "client/ctl/snapshot_plan.h"
+#include "client/ctl/stillness.h"
 #include "client/ctl/units.h"
 #include "proto/error.h"
 #include "shm/atomic.h"
@@ -27,6 +28,7 @@ static_assert(GA_SNAPSHOT_BLOCK_BYTES == GA_FILE_WRITER_BYTES, "a block fills a 
 
 struct snapshot {
     struct ga_quiet quiet;
+    struct ga_stillness stillness; /* of what clients write, before it is copied */
     struct ga_snapshot_plan plan;
     struct ga_snapshot_header header;
     struct ga_snapshot_trailer trailer;
@@ -190,16 +192,38 @@ static int plan(struct snapshot *s)
     return r;
 }
 
+static int flush(const struct ga_ctl *ctl, struct snapshot *s, const struct ga_new_file *file)
+{
+    ga_progress_say(&s->progress, "flushing to the disk");
+    int r = ga_new_file_flush(file);
+    ga_progress_end(&s->progress);
+    if (r < 0)
+        fprintf(stderr, "goallocctl: %s: cannot be flushed to the disk: %s\n", ctl->file,
+                strerror(-r));
+    return r;
+}
+
+/* Clients go on as soon as nothing more is read. */
+static int copy(const struct ga_ctl *ctl, struct snapshot *s, const struct ga_new_file *file)
+{
+    int r = write_file(ctl, s, file->fd);
+    if (r == 0)
+        r = ga_stillness_check(&s->quiet, &s->stillness);
+    if (r == 0)
+        r = ga_quiet_release(ctl);
+    return r < 0 ? r : flush(ctl, s, file);
+}
+
 static int take(const struct ga_ctl *ctl, struct snapshot *s)
 {
     struct ga_new_file file = {.fd = -1};
-    int r = plan(s);
+    int r = ga_stillness_take(&s->quiet, &s->stillness); /* before anything is looked at */
+    if (r == 0)
+        r = plan(s);
     if (r == 0)
         r = ga_new_file_open(ctl->file, &file);
     if (r == 0)
-        r = write_file(ctl, s, file.fd);
-    if (r == 0)
-        r = ga_quiet_confirm(ctl, &s->quiet);
+        r = copy(ctl, s, &file);
     if (r == 0)
         r = ga_new_file_commit(&file);
     ga_new_file_abandon(&file);
@@ -218,6 +242,7 @@ static void print(const struct ga_ctl *ctl, const struct snapshot *s, uint64_t t
         ga_json_number(&json, "data_bytes", s->header.data_bytes);
         ga_json_number(&json, "extents", s->header.nextents);
         ga_json_number(&json, "committed_bytes", committed);
+        ga_json_number(&json, "paused_clients", s->quiet.npaused);
         ga_json_number(&json, "took_ms", took_ms);
         ga_json_end(&json);
     } else if (!ctl->quiet) {
@@ -244,6 +269,7 @@ int ga_ctl_snapshot(const struct ga_ctl *ctl)
     ga_file_writer_free(s.writer);
     free(s.sums);
     ga_snapshot_plan_fini(&s.plan);
+    ga_stillness_fini(&s.stillness);
     ga_quiet_end(&s.quiet);
     return r;
 }

@@ -10,6 +10,8 @@
 #include "client/ctl/shm_heap.h"
 #include "proto/error.h"
 
+#define ANSWER_MS 5000u
+
 int ga_source_open_socket(const char *socket, struct ga_source *ret)
 {
     struct ga_channel_options options = {.client_name = "goallocctl"};
@@ -54,11 +56,19 @@ void ga_source_close(struct ga_source *source)
 int ga_source_ask(const struct ga_source *source, Goalloc__V1__Envelope *request,
                   Goalloc__V1__Envelope__BodyCase expected, struct ga_answer *ret_answer)
 {
+    return ga_source_ask_within(source, request, 0, expected, ret_answer);
+}
+
+int ga_source_ask_within(const struct ga_source *source, Goalloc__V1__Envelope *request,
+                         uint32_t wait_ms, Goalloc__V1__Envelope__BodyCase expected,
+                         struct ga_answer *ret_answer)
+{
     if (source->heap)
         return ga_shm_answer(source->heap, request, ret_answer);
     char detail[GA_CHANNEL_ERROR_BYTES] = "";
     struct ga_answer answer = {0};
-    int err = ga_channel_call(source->channel, request, expected, detail, &answer.reply);
+    int err = ga_channel_call_within(source->channel, request, ANSWER_MS + wait_ms, expected,
+                                     detail, &answer.reply);
     if (err < 0) {
         const char *more = detail[0] ? detail : ga_error_text(err);
         fprintf(stderr, "goallocctl: the server at %s did not answer: %s\n", source->socket, more);

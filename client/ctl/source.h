@@ -39,6 +39,10 @@ void ga_source_close(struct ga_source *source);
  * ga_answer_fini; or a negative errno after the reason has been told on stderr. */
 int ga_source_ask(const struct ga_source *source, Goalloc__V1__Envelope *request,
                   Goalloc__V1__Envelope__BodyCase expected, struct ga_answer *ret_answer);
+/* The same for a request that may take wait_ms longer than others. */
+int ga_source_ask_within(const struct ga_source *source, Goalloc__V1__Envelope *request,
+                         uint32_t wait_ms, Goalloc__V1__Envelope__BodyCase expected,
+                         struct ga_answer *ret_answer);
 void ga_answer_fini(struct ga_answer *answer);
 
 #endif

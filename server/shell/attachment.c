@@ -11,6 +11,7 @@
 #include "server/shell/connection.h"
 #include "server/shell/log.h"
 #include "server/shell/process.h"
+#include "server/shell/quiet.h"
 #include "server/shell/reply.h"
 #include "server/shell/server.h"
 #include "server/shell/spoilt.h"
@@ -58,11 +59,18 @@ static void recover_slice(struct ga_attachment *attachment)
 
 void ga_attachment_end(struct ga_attachment *attachment, uint64_t detach_id)
 {
+    struct ga_server *server = attachment->server;
     struct ga_connection *connection = attachment->connection;
-    if (attachment->ended || attachment->leaving)
+    if (attachment->ended || attachment->leaving || attachment->ends_later)
         return;
+    if (ga_quiet_is_on(server)) {
+        attachment->ends_later = true;
+        attachment->detach_id = detach_id;
+        uv_poll_stop(&attachment->watch);
+        return;
+    }
     ga_spoilt_look_at(attachment);
-    ga_heap_client_leave(attachment->server->heap, attachment->client);
+    ga_heap_client_leave(server->heap, attachment->client);
     attachment->leaving = true;
     attachment->detach_id = detach_id;
     uv_poll_stop(&attachment->watch); /* a process that has ended is ready for ever */
@@ -74,7 +82,8 @@ void ga_attachment_end(struct ga_attachment *attachment, uint64_t detach_id)
         attachment->connection = NULL;
     recover_slice(attachment);
     if (!attachment->ended)
-        ga_server_recover(attachment->server);
+        ga_server_recover(server);
+    ga_quiet_look(server);
 }
 
 bool ga_attachment_go_on(struct ga_server *server)
@@ -213,7 +222,7 @@ static int check_process(const struct ga_connection *connection, const struct ga
     return connection->peer.pid == info->pid && start_time == info->start_time ? 0 : -EPERM;
 }
 
-static struct ga_attachment *find_attachment(const struct ga_server *server, ga_client_id client)
+struct ga_attachment *ga_attachment_find(const struct ga_server *server, ga_client_id client)
 {
     struct ga_attachment *a = server->attachments;
     while (a && (a->ended || a->leaving || a->client != client))
@@ -233,7 +242,7 @@ int ga_attachment_resume(struct ga_connection *connection, ga_client_id client, 
     int r = check_process(connection, &info);
     if (r < 0)
         return r;
-    struct ga_attachment *attachment = find_attachment(server, client);
+    struct ga_attachment *attachment = ga_attachment_find(server, client);
     if (!attachment) {
         /* It could not be watched when the heap was taken over. */
         r = adopt(server, &info, &attachment);

@@ -33,6 +33,10 @@ struct ga_attachment {
     bool ended;
     uint64_t detach_id; /* leaving: the request that is answered when it is done, 0 = none */
     bool quarantined;   /* quarantine.h */
+    bool paused;        /* it uses the heap no more until it resumes (quiet.h) */
+    bool broke_pause;   /* and that it asked for something nevertheless has been logged */
+    bool ends_later;    /* it has ended, or detached, while the heap was copied */
+    uint64_t resume_id; /* the request that is answered when no pause is wanted, 0 = none */
     struct ga_server *server;
     struct ga_connection *connection; /* NULL = it has hung up */
     struct ga_attachment *next;
@@ -54,12 +58,15 @@ int ga_attachment_resume(struct ga_connection *connection, ga_client_id client, 
  * they end; they come back by ga_attachment_resume. */
 void ga_attachment_adopt_all(struct ga_server *server);
 
+/* That of client; NULL where it is leaving, or is not watched. */
+struct ga_attachment *ga_attachment_find(const struct ga_server *server, ga_client_id client);
+
 /* How many attachments process pid has. */
 uint32_t ga_attachment_count(const struct ga_server *server, uint32_t pid);
 
 /* The client is done: the heap takes back what it holds, as much as a slice at once, the rest
- * in ga_attachment_go_on. Then Done answers request detach_id, unless that is 0. The connection
- * stays. */
+ * in ga_attachment_go_on; all of it later, where the heap is being copied. Then Done answers
+ * request detach_id, unless that is 0. The connection stays. */
 void ga_attachment_end(struct ga_attachment *attachment, uint64_t detach_id);
 
 /* The next slice of one of the clients that are leaving. False when there is none. */

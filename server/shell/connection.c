@@ -55,15 +55,16 @@ void ga_connection_close(struct ga_connection *connection)
     connection->closing = true;
     ga_strangers_remove(&connection->server->strangers, connection);
     ga_waiters_forget_all(&connection->server->waiters, connection);
-    if (connection->server->quiet_for == connection)
-        connection->server->quiet_for = NULL;
-    if (connection->attachment)
+    if (connection->attachment) {
         connection->attachment->connection = NULL;
+        connection->attachment->resume_id = 0; /* it says it again when it is back */
+    }
     connection->attachment = NULL;
     if (connection->leaving)
         connection->leaving->connection = NULL;
     connection->leaving = NULL;
     uv_close((uv_handle_t *)&connection->handle, on_closed);
+    ga_quiet_forget(connection);
 }
 
 /* ---- output ---- */
@@ -143,7 +144,7 @@ void ga_connection_send(struct ga_connection *connection, const Goalloc__V1__Env
 
 void ga_connection_ask_reclaim(struct ga_connection *connection)
 {
-    if (!connection->attachment || connection->queued_bytes > 0)
+    if (!connection->attachment || connection->attachment->paused || connection->queued_bytes > 0)
         return;
     Goalloc__V1__Reclaim body = GOALLOC__V1__RECLAIM__INIT;
     Goalloc__V1__Envelope note = GOALLOC__V1__ENVELOPE__INIT;

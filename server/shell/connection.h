@@ -58,8 +58,8 @@ bool ga_connection_go_on(struct ga_connection *connection);
  * waiting for it. */
 void ga_connection_send(struct ga_connection *connection, const Goalloc__V1__Envelope *message);
 
-/* Ask the client, if it is attached, to give back what it does not use. Left out while it has yet
- * to read what was sent before. */
+/* Ask the client, if it is attached and not paused, to give back what it does not use. Left out
+ * while it has yet to read what was sent before. */
 void ga_connection_ask_reclaim(struct ga_connection *connection);
 
 /* Close; what is queued is lost, but what the kernel has taken will be read. An attachment stays

@@ -44,7 +44,8 @@ static void handle_hello(struct ga_connection *connection, const Goalloc__V1__En
     ga_reply(connection, message->id, &reply);
 }
 
-enum need { NEEDS_HELLO, NEEDS_ATTACH };
+/* USE: attached, and not paused, for it changes the heap. */
+enum need { NEEDS_HELLO, NEEDS_ATTACH, NEEDS_USE };
 /* A CHANGE is a request that is not carried out twice, though a client may send it twice. */
 enum kind { REQUEST, CHANGE, NOTE };
 
@@ -60,18 +61,18 @@ static const struct route routes[] = {
     {GOALLOC__V1__ENVELOPE__BODY_REATTACH, REQUEST, NEEDS_HELLO, ga_handle_reattach},
     {GOALLOC__V1__ENVELOPE__BODY_REATTACHED, NOTE, NEEDS_ATTACH, ga_handle_reattached},
     {GOALLOC__V1__ENVELOPE__BODY_DETACH, REQUEST, NEEDS_ATTACH, ga_handle_detach},
-    {GOALLOC__V1__ENVELOPE__BODY_NEW_MCACHE, REQUEST, NEEDS_ATTACH, ga_handle_new_mcache},
-    {GOALLOC__V1__ENVELOPE__BODY_LEASE, REQUEST, NEEDS_ATTACH, ga_handle_lease},
-    {GOALLOC__V1__ENVELOPE__BODY_LARGE_ALLOC, REQUEST, NEEDS_ATTACH, ga_handle_large_alloc},
-    {GOALLOC__V1__ENVELOPE__BODY_LARGE_RESIZE, REQUEST, NEEDS_ATTACH, ga_handle_large_resize},
-    {GOALLOC__V1__ENVELOPE__BODY_PUBLISH, CHANGE, NEEDS_ATTACH, ga_handle_publish},
-    {GOALLOC__V1__ENVELOPE__BODY_REPLACE, CHANGE, NEEDS_ATTACH, ga_handle_replace},
+    {GOALLOC__V1__ENVELOPE__BODY_NEW_MCACHE, REQUEST, NEEDS_USE, ga_handle_new_mcache},
+    {GOALLOC__V1__ENVELOPE__BODY_LEASE, REQUEST, NEEDS_USE, ga_handle_lease},
+    {GOALLOC__V1__ENVELOPE__BODY_LARGE_ALLOC, REQUEST, NEEDS_USE, ga_handle_large_alloc},
+    {GOALLOC__V1__ENVELOPE__BODY_LARGE_RESIZE, REQUEST, NEEDS_USE, ga_handle_large_resize},
+    {GOALLOC__V1__ENVELOPE__BODY_PUBLISH, CHANGE, NEEDS_USE, ga_handle_publish},
+    {GOALLOC__V1__ENVELOPE__BODY_REPLACE, CHANGE, NEEDS_USE, ga_handle_replace},
     {GOALLOC__V1__ENVELOPE__BODY_LOOKUP, REQUEST, NEEDS_HELLO, ga_handle_lookup},
     {GOALLOC__V1__ENVELOPE__BODY_WAIT, REQUEST, NEEDS_HELLO, ga_handle_wait},
-    {GOALLOC__V1__ENVELOPE__BODY_HOLD, CHANGE, NEEDS_ATTACH, ga_handle_hold},
-    {GOALLOC__V1__ENVELOPE__BODY_RELEASE, CHANGE, NEEDS_ATTACH, ga_handle_release},
-    {GOALLOC__V1__ENVELOPE__BODY_PUT_OFF, CHANGE, NEEDS_ATTACH, ga_handle_put_off},
-    {GOALLOC__V1__ENVELOPE__BODY_UNPUBLISH, CHANGE, NEEDS_ATTACH, ga_handle_unpublish},
+    {GOALLOC__V1__ENVELOPE__BODY_HOLD, CHANGE, NEEDS_USE, ga_handle_hold},
+    {GOALLOC__V1__ENVELOPE__BODY_RELEASE, CHANGE, NEEDS_USE, ga_handle_release},
+    {GOALLOC__V1__ENVELOPE__BODY_PUT_OFF, CHANGE, NEEDS_USE, ga_handle_put_off},
+    {GOALLOC__V1__ENVELOPE__BODY_UNPUBLISH, CHANGE, NEEDS_USE, ga_handle_unpublish},
     {GOALLOC__V1__ENVELOPE__BODY_GET_STATS, REQUEST, NEEDS_HELLO, ga_handle_get_stats},
     {GOALLOC__V1__ENVELOPE__BODY_GET_CLIENT_STATS, REQUEST, NEEDS_HELLO,
      ga_handle_get_client_stats},
@@ -83,10 +84,12 @@ static const struct route routes[] = {
     {GOALLOC__V1__ENVELOPE__BODY_LIST_ARENAS, REQUEST, NEEDS_HELLO, ga_handle_list_arenas},
     {GOALLOC__V1__ENVELOPE__BODY_SYNC, REQUEST, NEEDS_HELLO, ga_handle_sync},
     {GOALLOC__V1__ENVELOPE__BODY_QUIESCE, REQUEST, NEEDS_HELLO, ga_handle_quiesce},
+    {GOALLOC__V1__ENVELOPE__BODY_PAUSE, REQUEST, NEEDS_ATTACH, ga_handle_pause},
+    {GOALLOC__V1__ENVELOPE__BODY_RESUME, REQUEST, NEEDS_HELLO, ga_handle_resume},
     {GOALLOC__V1__ENVELOPE__BODY_STOP_WAITING, NOTE, NEEDS_HELLO, ga_handle_stop_waiting},
-    {GOALLOC__V1__ENVELOPE__BODY_RETURN_SPANS, NOTE, NEEDS_ATTACH, ga_handle_return},
-    {GOALLOC__V1__ENVELOPE__BODY_LARGE_FREE, NOTE, NEEDS_ATTACH, ga_handle_large_free},
-    {GOALLOC__V1__ENVELOPE__BODY_LEASE_AHEAD, NOTE, NEEDS_ATTACH, ga_handle_lease_ahead},
+    {GOALLOC__V1__ENVELOPE__BODY_RETURN_SPANS, NOTE, NEEDS_USE, ga_handle_return},
+    {GOALLOC__V1__ENVELOPE__BODY_LARGE_FREE, NOTE, NEEDS_USE, ga_handle_large_free},
+    {GOALLOC__V1__ENVELOPE__BODY_LEASE_AHEAD, NOTE, NEEDS_USE, ga_handle_lease_ahead},
 };
 
 static const struct route *find_route(Goalloc__V1__Envelope__BodyCase body_case)
@@ -163,6 +166,17 @@ static void change(struct ga_connection *connection, const Goalloc__V1__Envelope
     }
 }
 
+static void handle(struct ga_connection *connection, const Goalloc__V1__Envelope *message,
+                   const struct route *route)
+{
+    if (route->need == NEEDS_USE && !ga_pause_allows(connection, message))
+        return;
+    if (route->kind == CHANGE)
+        change(connection, message, route->handle);
+    else
+        route->handle(connection, message);
+}
+
 void ga_dispatch(struct ga_connection *connection, const Goalloc__V1__Envelope *message)
 {
     if (!connection->greeted) {
@@ -179,10 +193,8 @@ void ga_dispatch(struct ga_connection *connection, const Goalloc__V1__Envelope *
     else if (route->kind == NOTE && message->id != 0)
         ga_reply_failure(connection, message->id, -EBADMSG,
                          "a note has the id %" PRIu64 ", as if it were a request", message->id);
-    else if (route->kind == CHANGE && connection->attachment)
-        change(connection, message, route->handle);
     else if (route->need == NEEDS_HELLO || connection->attachment)
-        route->handle(connection, message);
+        handle(connection, message, route);
     else if (route->kind == NOTE)
         ignore_note(connection);
     else

@@ -31,7 +31,10 @@ ga_handler ga_handle_get_status, ga_handle_list_spans, ga_handle_list_clients,
 ga_handler ga_handle_get_stats, ga_handle_get_client_stats;
 
 /* dispatch_quiet.c */
-ga_handler ga_handle_quiesce;
+ga_handler ga_handle_quiesce, ga_handle_pause, ga_handle_resume;
+/* Whether the connection's client may change the heap now: not while it is paused, and then it is
+ * told so, unless the message is a note. */
+bool ga_pause_allows(struct ga_connection *connection, const Goalloc__V1__Envelope *message);
 
 /* Answer request id that the heap has no memory left, and whose limit that is: dispatch_heap.c. */
 void ga_fail_for_memory(struct ga_connection *connection, uint64_t id);

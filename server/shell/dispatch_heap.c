@@ -115,6 +115,19 @@ static void tell_attached(struct ga_connection *connection, uint64_t id)
     ga_reply(connection, id, &reply);
 }
 
+/* Nobody begins, or comes back, while the heap is copied. */
+static bool is_quiet(struct ga_connection *connection, uint64_t id)
+{
+    const struct ga_server *server = connection->server;
+    if (!ga_quiet_is_on(server))
+        return false;
+    ga_reply_failure(connection, id, -EBUSY,
+                     "process %" PRIu32
+                     " takes a snapshot of the heap: attach again when it is done",
+                     server->quiet.asked_by->peer.pid);
+    return true;
+}
+
 void ga_handle_attach(struct ga_connection *connection, const Goalloc__V1__Envelope *message)
 {
     if (!layout_is_known(connection, message->id, message->attach->layout_version))
@@ -129,14 +142,8 @@ void ga_handle_attach(struct ga_connection *connection, const Goalloc__V1__Envel
         ga_reply_failure(connection, message->id, -EBUSY, "this connection is attached already");
         return;
     }
-    const struct ga_connection *copier = connection->server->quiet_for;
-    if (copier) {
-        ga_reply_failure(connection, message->id, -EBUSY,
-                         "process %" PRIu32
-                         " takes a snapshot of the heap: attach again when it is done",
-                         copier->peer.pid);
+    if (is_quiet(connection, message->id))
         return;
-    }
     uint32_t pid = connection->peer.pid;
     if (ga_attachment_count(connection->server, pid) >= GA_PROCESS_ATTACHMENTS_MAX) {
         ga_reply_failure(connection, message->id, -EAGAIN,
@@ -158,6 +165,7 @@ void ga_handle_attach(struct ga_connection *connection, const Goalloc__V1__Envel
            connection->client_name, attachment->client + 1);
 
     tell_attached(connection, message->id);
+    ga_quiet_tell(connection);
 }
 
 /* A server gives an id to another only when the process that had it has ended or detached. So who
@@ -208,7 +216,7 @@ void ga_handle_reattach(struct ga_connection *connection, const Goalloc__V1__Env
                          connection->server->world->name);
         return;
     }
-    if (is_in_quarantine(connection, message->id))
+    if (is_quiet(connection, message->id) || is_in_quarantine(connection, message->id))
         return;
     uint32_t pid = 0;
     int r =
@@ -221,13 +229,20 @@ void ga_handle_reattach(struct ga_connection *connection, const Goalloc__V1__Env
     }
     ga_log(GA_LOG_DEBUG, "process %" PRIu32 ", client %" PRIu32 ", is back", connection->peer.pid,
            wanted->client);
+    connection->attachment->paused = wanted->paused;
+    /* Who is paused returns nothing until it says Reattached, and then it may be quiet. */
+    if (wanted->paused)
+        ga_heap_collect_returned(connection->server->heap, wanted->client - 1);
     tell_attached(connection, message->id);
+    ga_quiet_tell(connection);
+    ga_quiet_look(connection->server);
 }
 
 void ga_handle_reattached(struct ga_connection *connection, const Goalloc__V1__Envelope *message)
 {
     (void)message;
-    ga_heap_collect_returned(connection->server->heap, connection->attachment->client);
+    if (!ga_quiet_is_on(connection->server))
+        ga_heap_collect_returned(connection->server->heap, connection->attachment->client);
 }
 
 void ga_handle_detach(struct ga_connection *connection, const Goalloc__V1__Envelope *message)

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "proto/text.h"
+#include "server/shell/attachment.h"
 #include "server/shell/connection.h"
 #include "server/shell/reply.h"
 #include "server/shell/server.h"
@@ -14,7 +15,7 @@
 /* Encoded, each entry has a tag and a length of 3 bytes together, each number a tag and at most 5
  * bytes (32 bits) or 10 (64 bits), a short text a tag and a length. */
 #define SPAN_MAX_BYTES   (3 + 7 * 6)
-#define CLIENT_MAX_BYTES (3 + 6 * 6 + (2 + 31) + 5 * 11 + 2)
+#define CLIENT_MAX_BYTES (3 + 6 * 6 + (2 + 31) + 5 * 11 + 2 * 2)
 #define USER_MAX_BYTES   (3 + 6 + 12 * 11)
 #define ARENA_MAX_BYTES  (3 + 5 * 6)
 #define LIST_ARENAS      ((GA_LIST_MAX_BYTES - 64) / ARENA_MAX_BYTES)
@@ -128,6 +129,9 @@ void ga_handle_list_clients(struct ga_connection *connection, const Goalloc__V1_
         size_t i = body.n_clients++;
         infos[i] = info;
         fill_client(&infos[i], &clients[i]);
+        const struct ga_attachment *attachment =
+            ga_attachment_find(connection->server, info.client);
+        clients[i].paused = attachment && attachment->paused;
         list[i] = &clients[i];
         cursor = (uint64_t)info.client + 1;
     }

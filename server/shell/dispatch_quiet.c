@@ -1,6 +1,4 @@
-/* Quiet for a copy of the heap. Only who is attached can ask for what changes the heap, so it is
- * quiet when nobody is and nobody new may; what is left is our own sweeping (server.c). It lasts as
- * long as the connection, so that one who is killed holds nobody up. */
+/* Messages about quiet (quiet.h): who copies the heap asks for it, and clients agree to it. */
 #include "server/shell/dispatch_handlers.h"
 
 #include <errno.h>
@@ -13,21 +11,9 @@
 #include "server/shell/reply.h"
 #include "server/shell/server.h"
 
-/* Enough for people to see who it is, and never more than a message may have. */
-#define SHOWN_MAX 64u
-
-static void fill_client(struct ga_client_info *info, Goalloc__V1__ClientInfo *client)
-{
-    goalloc__v1__client_info__init(client);
-    client->client = info->client + 1;
-    client->pid = info->pid;
-    client->uid = info->uid;
-    client->name = info->name;
-}
-
 void ga_handle_quiesce(struct ga_connection *connection, const Goalloc__V1__Envelope *message)
 {
-    struct ga_server *server = connection->server;
+    const struct ga_server *server = connection->server;
     uint32_t uid = connection->peer.uid;
     /* Others of the heap could keep everybody from attaching. */
     if (uid != geteuid() && uid != 0) {
@@ -35,38 +21,63 @@ void ga_handle_quiesce(struct ga_connection *connection, const Goalloc__V1__Enve
                          "only root and the user of the server may copy the heap");
         return;
     }
-    if (server->quiet_for && server->quiet_for != connection) {
+    if (server->quiet.asked_by) {
         ga_reply_failure(connection, message->id, -EBUSY,
                          "process %" PRIu32 " takes a snapshot of the heap already",
-                         server->quiet_for->peer.pid);
+                         server->quiet.asked_by->peer.pid);
         return;
     }
-    /* Whoever is leaving is taken back first: nobody else has a use for the server meanwhile. */
-    while (ga_attachment_go_on(server))
-        ;
-    struct ga_client_info infos[SHOWN_MAX];
-    Goalloc__V1__ClientInfo clients[SHOWN_MAX];
-    Goalloc__V1__ClientInfo *list[SHOWN_MAX];
-    Goalloc__V1__Quiet body = GOALLOC__V1__QUIET__INIT;
-    body.clients = list;
-    struct ga_client_info info;
-    for (uint32_t i = 0; ga_heap_next_client(server->heap, i, &info) == 0; i = info.client + 1) {
-        body.nclients++;
-        if (body.n_clients == SHOWN_MAX)
-            continue;
-        infos[body.n_clients] = info;
-        fill_client(&infos[body.n_clients], &clients[body.n_clients]);
-        list[body.n_clients] = &clients[body.n_clients];
-        body.n_clients++;
+    ga_quiet_ask(connection, message->id, message->quiesce->wait_ms);
+}
+
+void ga_handle_pause(struct ga_connection *connection, const Goalloc__V1__Envelope *message)
+{
+    connection->attachment->paused = true;
+    connection->attachment->broke_pause = false;
+    ga_reply_done(connection, message->id);
+    ga_quiet_look(connection->server);
+}
+
+static void resume_client(struct ga_connection *connection, uint64_t id)
+{
+    struct ga_attachment *attachment = connection->attachment;
+    if (!attachment->paused || !connection->server->quiet.asked_by) {
+        attachment->paused = false;
+        ga_reply_done(connection, id);
+    } else if (attachment->resume_id != 0) {
+        ga_reply_failure(connection, id, -EBUSY, "the client waits to go on already");
+    } else {
+        attachment->resume_id = id;
     }
-    if (body.nclients == 0) {
-        ga_heap_sweep_pending(server->heap);
-        server->quiet_for = connection;
-        ga_log(GA_LOG_DEBUG, "quiet for process %" PRIu32 ", which copies the heap",
-               connection->peer.pid);
+}
+
+void ga_handle_resume(struct ga_connection *connection, const Goalloc__V1__Envelope *message)
+{
+    struct ga_server *server = connection->server;
+    if (ga_quiet_is_on(server) && server->quiet.asked_by == connection) {
+        ga_quiet_end(server);
+        ga_reply_done(connection, message->id);
+    } else if (connection->attachment) {
+        resume_client(connection, message->id);
+    } else {
+        ga_reply_failure(connection, message->id, -EPERM,
+                         "the client is not attached to the heap, nor is it quiet for it");
     }
-    Goalloc__V1__Envelope reply = GOALLOC__V1__ENVELOPE__INIT;
-    reply.body_case = GOALLOC__V1__ENVELOPE__BODY_QUIET;
-    reply.quiet = &body;
-    ga_reply(connection, message->id, &reply);
+}
+
+bool ga_pause_allows(struct ga_connection *connection, const Goalloc__V1__Envelope *message)
+{
+    struct ga_attachment *attachment = connection->attachment;
+    if (!attachment->paused)
+        return true;
+    if (!attachment->broke_pause &&
+        ga_log_limit_allows(&connection->server->broken_pauses, ga_world_now_ms()))
+        ga_log(GA_LOG_WARNING,
+               "process %" PRIu32 " (%s) uses the heap although it has paused: refused",
+               attachment->pid, connection->client_name);
+    attachment->broke_pause = true;
+    if (message->id != 0)
+        ga_reply_failure(connection, message->id, -EBUSY,
+                         "the process has paused: it may not use the heap before it resumes");
+    return false;
 }

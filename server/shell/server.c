@@ -36,6 +36,7 @@ static void end(struct ga_server *server)
         uv_close((uv_handle_t *)&server->signals[i], NULL);
     uv_close((uv_handle_t *)&server->sweep_timer, NULL);
     uv_close((uv_handle_t *)&server->private_timer, NULL);
+    uv_close((uv_handle_t *)&server->quiet.limit, NULL);
     uv_close((uv_handle_t *)&server->after_reading, NULL);
     uv_close((uv_handle_t *)&server->catching_up, NULL);
     uv_close((uv_handle_t *)&server->recovering, NULL);
@@ -67,7 +68,7 @@ static void end_damaged(struct ga_server *server, const char *object)
 /* Not while the heap is copied: what is there to be swept then was freed by who is not attached. */
 static void sweep(struct ga_server *server)
 {
-    if (!server->quiet_for)
+    if (!ga_quiet_is_on(server))
         ga_heap_sweep_pending(server->heap);
 }
 
@@ -234,6 +235,7 @@ static int init_handles(struct ga_server *server)
     server->listening.data = server;
     server->sweep_timer.data = server;
     server->private_timer.data = server;
+    server->quiet.limit.data = server;
     server->after_reading.data = server;
     server->catching_up.data = server;
     server->recovering.data = server;
@@ -242,6 +244,8 @@ static int init_handles(struct ga_server *server)
         r = uv_timer_init(&server->loop, &server->sweep_timer);
     if (r == 0)
         r = uv_timer_init(&server->loop, &server->private_timer);
+    if (r == 0)
+        r = uv_timer_init(&server->loop, &server->quiet.limit);
     if (r == 0)
         r = uv_check_init(&server->loop, &server->after_reading);
     if (r == 0)

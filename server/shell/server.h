@@ -11,6 +11,7 @@
 #include "server/heap.h"
 #include "server/shell/listener.h"
 #include "server/shell/log.h"
+#include "server/shell/quiet.h"
 #include "server/shell/refusal.h"
 #include "server/shell/signals.h"
 #include "server/shell/strangers.h"
@@ -40,13 +41,14 @@ struct ga_server {
     struct ga_attachment *attachments; /* likewise */
     struct ga_strangers strangers;     /* who has not said Hello */
     struct ga_waiters waiters;         /* for roots */
-    struct ga_connection *quiet_for;   /* while it copies the heap nothing changes; NULL = nobody */
+    struct ga_quiet quiet;             /* for who copies the heap */
     bool is_private;                   /* it ends when nobody is there */
     bool sweep_wanted;                 /* somebody freed a large object: once, after reading */
     bool ending;
     bool damaged; /* an object was truncated: that is why it ends */
     uint64_t reclaim_sent_ms;
     struct ga_log_limit bad_notes;
+    struct ga_log_limit broken_pauses;
     struct ga_log_limit bad_peers;
     struct ga_log_limit refused_peers;
     struct ga_log_limit quarantines;

@@ -19,6 +19,8 @@ static void check(const struct ga_request *request)
     FUZZ_CHECK(!request->name || ga_heap_name_is_valid(request->name));
     FUZZ_CHECK(!request->shm || !request->socket);
     FUZZ_CHECK(request->command->takes_file == (request->file != NULL));
+    FUZZ_CHECK(!request->wait_given || (!request->shm && request->command->takes_file));
+    FUZZ_CHECK(request->wait_s <= UINT32_MAX / 1000);
     FUZZ_CHECK(filter->size_class >= -1 && filter->size_class < (int64_t)GA_SIZE_CLASS_COUNT);
     FUZZ_CHECK(filter->owner < GA_MCACHE_COUNT);
     FUZZ_CHECK(filter->pid <= INT32_MAX && filter->limit <= UINT32_MAX);

@@ -164,8 +164,8 @@ static void test_clients(void)
     CU_ASSERT_FATAL(ga_fixture_serve(&daemon, heap, path, NULL, NULL));
     CU_ASSERT_EQUAL(goalloc_attach(path, NULL, &attached), 0);
     CU_ASSERT(ga_fixture_build(attached));
-    CU_ASSERT_EQUAL(GA_CTL(&run, "--socket", path, "snapshot", file), 3);
-    SAYS(run.err, "1 client is attached");
+    CU_ASSERT_EQUAL(GA_CTL(&run, "--socket", path, "snapshot", "--wait", "0", file), 3);
+    SAYS(run.err, "1 client is attached and has not paused; pause, detach or end:");
     SAYS(run.err, me);
     CU_ASSERT_EQUAL(GA_CTL(&run, "--shm", heap, "snapshot", file), 3);
     SAYS(run.err, "lives: ask it with --socket");
@@ -372,6 +372,12 @@ static void test_engines(void)
     CU_ASSERT_EQUAL(GA_CTL(&run, "--socket", path, "snapshot", "/no/such/folder/file"), 1);
     SAYS(run.err, "cannot be made: No such file or directory");
     CU_ASSERT_EQUAL(GA_CTL(&run, "--socket", path, "snapshot"), 2);
+    CU_ASSERT_EQUAL(GA_CTL(&run, "--socket", path, "snapshot", "one", "two"), 2);
+    SAYS(run.err, "'snapshot' takes one FILE: 'two' after 'one'");
+    CU_ASSERT_EQUAL(GA_CTL(&run, "--socket", path, "snapshot", "one", "--wait", "86401"), 2);
+    SAYS(run.err, "'86401' is no value for --wait: a number from 0 to 86400");
+    CU_ASSERT_EQUAL(GA_CTL(&run, "--shm", heap, "snapshot", "one", "--wait", "1"), 2);
+    SAYS(run.err, "'--wait' and '--shm' do not go together");
     ga_file_fini(&old);
     ga_file_fini(&still);
     CU_ASSERT_EQUAL(ga_daemon_end(&daemon, SIGTERM), 0);
@@ -403,6 +409,7 @@ static void shows_bar(const char *path, const char *file, const char *option, bo
     text[n > 0 ? n : 0] = '\0';
     CU_ASSERT_EQUAL(strstr(text, "MiB/s") != NULL || strstr(text, "GiB/s") != NULL, expected);
     CU_ASSERT_EQUAL(strstr(text, "#.") != NULL || strstr(text, "##]") != NULL, expected);
+    CU_ASSERT_EQUAL(strstr(text, "flushing to the disk\r\033[K") != NULL, expected);
     close(inner);
     close(terminal);
 }

@@ -1,15 +1,20 @@
 /* goallocctl snapshot is killed at each of its system calls: the old file is there or the new,
- * whole; and the server is quiet for nobody afterwards. So is goallocd --restore: what it leaves is
- * in nobody's way. */
+ * whole; and the server is quiet for nobody afterwards, and a client that pauses for it goes on. So
+ * is goallocd --restore: what it leaves is in nobody's way. And what has to be done at a certain
+ * call of theirs, since they are stopped there. */
 #include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ptrace.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "integration/puppet.h"
 #include "integration/snapshot_fixture.h"
 #include "support/cunit_main.h"
 
@@ -19,13 +24,18 @@
 #define STRIDE     20
 
 static struct ga_daemon daemon_;
+static struct ga_puppet puppet; /* pauses whenever it is wanted */
 static char heap[64];
 static char path[128];
 static char file[128];
+static char errors[128]; /* where what is started next is to say what is wrong; empty: to us */
 
 /* In a child that is traced by its parent. */
 static void become(const char *program, const char *const *words)
 {
+    int fd = errors[0] ? open(errors, O_WRONLY | O_CREAT | O_CLOEXEC, 0600) : -1;
+    if (fd >= 0)
+        dup2(fd, STDERR_FILENO);
     setenv("ASAN_OPTIONS", "detect_leaks=0", 1); /* which cannot be done to one who is traced */
     ptrace(PTRACE_TRACEME, 0, NULL, NULL);
     raise(SIGSTOP);
@@ -146,9 +156,58 @@ static void test_ended(void)
     try_each(SIGTERM, 3 * STRIDE, 4);
 }
 
-/* The server, after all that. */
+/* Let it go on to its end. Returns its exit code. */
+static int finish(pid_t pid)
+{
+    int status = 0;
+    ptrace(PTRACE_DETACH, pid, NULL, NULL);
+    waitpid(pid, &status, 0);
+    return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+}
+
+/* A client allocates and frees although it has paused, while the tool copies: nothing is written,
+ * and who it was is said. */
+static void test_broken_word(void)
+{
+    struct ga_puppet other;
+    char temporary[192];
+    char who[64];
+    int status = 0;
+    CU_ASSERT_FATAL(ga_puppet_begin(path, GOALLOC_POLICY_KEEP, "other", &other));
+    CU_ASSERT(ga_puppet_does(&other, 'm') && ga_puppet_does(&other, 'p'));
+    struct ga_file old = ga_file_load(file);
+    snprintf(errors, sizeof(errors), "%s", ga_daemon_path("errors"));
+    pid_t pid = start_tool();
+    snprintf(temporary, sizeof(temporary), "%s.tmp-%d", file, (int)pid);
+    while (access(temporary, F_OK) < 0 && to_next_stop(pid, &status))
+        ;
+    CU_ASSERT(ga_puppet_does(&other, 'm'));
+    CU_ASSERT_EQUAL(finish(pid), 1);
+    CU_ASSERT_EQUAL(which(&old), 0);
+    CU_ASSERT(access(temporary, F_OK) < 0);
+    struct ga_file said = ga_file_load(errors);
+    errors[0] = '\0';
+    CU_ASSERT_FATAL(said.bytes != NULL);
+    said.bytes[said.nbytes] = '\0';
+    CU_ASSERT_PTR_NOT_NULL(
+        strstr(said.bytes, "it was used by a client that had agreed to pause:\n"));
+    snprintf(who, sizeof(who), "process %d (integration_snapshot", (int)other.pid);
+    CU_ASSERT_PTR_NOT_NULL(strstr(said.bytes, who));
+    snprintf(who, sizeof(who), "process %d (", (int)puppet.pid);
+    CU_ASSERT_PTR_NULL(strstr(said.bytes, who));
+    ga_file_fini(&said);
+    ga_file_fini(&old);
+    CU_ASSERT(ga_puppet_does(&other, 'r'));
+    ga_puppet_end(&other, 0);
+}
+
+/* The server, and the client, after all that. */
 static void test_server(void)
 {
+    ga_puppet_tell(&puppet, 'n');
+    CU_ASSERT(ga_puppet_answers(&puppet)); /* it has always gone on */
+    CU_ASSERT(ga_puppet_answers(&puppet));
+    CU_ASSERT(ga_puppet_does(&puppet, 'd'));
     CU_ASSERT(ga_fixture_in_process(path, ga_fixture_verify));
     struct ga_run run = {0};
     CU_ASSERT_EQUAL(GA_CTL(&run, "--socket", path, "snapshot", file), 0);
@@ -208,6 +267,62 @@ static void test_restore_killed(void)
     ga_run_fini(&run);
 }
 
+static bool has_memory(const char *name, const char *object)
+{
+    struct stat st = {0};
+    int fd = ga_daemon_open_object(name, object, O_RDONLY);
+    bool has = fd >= 0 && fstat(fd, &st) == 0 && st.st_blocks > 0;
+    if (fd >= 0)
+        close(fd);
+    return has;
+}
+
+/* While a restore goes on, for however long, others see which addresses it is going to have. */
+static void test_restore_seen(void)
+{
+    char name[64];
+    char other[64];
+    char socket[128];
+    char base[32];
+    struct ga_meta_header seen = {0};
+    CU_ASSERT_EQUAL(ga_daemon_end(&daemon_, SIGTERM), 0); /* which has the same */
+    struct ga_file bytes = ga_file_load(file);
+    struct ga_snapshot_header header;
+    CU_ASSERT_FATAL(ga_file_is_whole(&bytes));
+    memcpy(&header, bytes.bytes, sizeof(header));
+    ga_file_fini(&bytes);
+    snprintf(name, sizeof(name), "%s", ga_daemon_heap("slow"));
+    snprintf(other, sizeof(other), "%s", ga_daemon_heap("beside"));
+    snprintf(socket, sizeof(socket), "%s", ga_daemon_path("slow"));
+    snprintf(base, sizeof(base), "0x%" PRIx64, header.base);
+    const char *const words[] = {"goallocd", "--restore", file,   "--name",
+                                 name,       "--socket",  socket, NULL};
+    pid_t pid = start_traced(GOALLOCD_PATH, words);
+    int status = 0;
+    while (!has_memory(name, "bits") && to_next_stop(pid, &status))
+        ; /* it fills in what is in the file */
+    CU_ASSERT(has_memory(name, "bits"));
+    CU_ASSERT(access(socket, F_OK) < 0);
+    int fd = ga_daemon_open_object(name, "meta", O_RDONLY);
+    CU_ASSERT(pread(fd, &seen, sizeof(seen), 0) == (ssize_t)sizeof(seen));
+    close(fd);
+    CU_ASSERT(seen.magic == GA_META_MAGIC && seen.state == GA_HEAP_IN_MAKING);
+    CU_ASSERT(seen.base == header.base && seen.reserve_bytes == header.reserve_bytes);
+    CU_ASSERT_EQUAL(seen.server_pid, (uint32_t)pid);
+    struct ga_daemon daemon;
+    CU_ASSERT(ga_fixture_serve(&daemon, other, ga_daemon_path("beside"), "--base", base));
+    CU_ASSERT(ga_daemon_said(&daemon, "has some of the same addresses")); /* one of them at least */
+    CU_ASSERT_EQUAL(ga_daemon_end(&daemon, SIGTERM), 0);
+    kill(pid, SIGKILL);
+    waitpid(pid, &status, 0);
+    struct ga_run run = {0};
+    CU_ASSERT_EQUAL(GA_CTL(&run, "destroy", other), 0);
+    ga_run_fini(&run);
+    /* What is left is in nobody's way. */
+    CU_ASSERT_FATAL(ga_fixture_restore(&daemon, file, name, socket));
+    CU_ASSERT_EQUAL(ga_daemon_end(&daemon, SIGTERM), 0);
+}
+
 /* Where processes must not be traced, this cannot be done. */
 static bool may_trace(void)
 {
@@ -223,8 +338,10 @@ int main(void)
     static const struct ga_test tests[] = {
         {"killed", test_killed},
         {"told to end", test_ended},
+        {"a client that has paused, and goes on", test_broken_word},
         {"the server afterwards", test_server},
         {"a restore that is killed", test_restore_killed},
+        {"a restore that takes long", test_restore_seen},
     };
     if (!may_trace()) {
         puts("processes must not be traced here");
@@ -235,8 +352,12 @@ int main(void)
     snprintf(file, sizeof(file), "%s", ga_daemon_path("kill.snap"));
     int code = 1;
     if (ga_fixture_serve(&daemon_, heap, path, "--ephemeral", NULL) &&
-        ga_fixture_in_process(path, ga_fixture_build))
+        ga_fixture_in_process(path, ga_fixture_build) &&
+        ga_puppet_begin(path, GOALLOC_POLICY_KEEP, "puppet", &puppet)) {
+        ga_puppet_tell(&puppet, 'a');
         code = ga_test_main("integration.snapshot_kill", tests, COUNT(tests));
+        ga_puppet_end(&puppet, SIGKILL);
+    }
     ga_daemon_end(&daemon_, SIGKILL);
     ga_daemon_clean_up();
     return code;

@@ -70,10 +70,10 @@ struct goalloc_options {
  * is $GOALLOC_SERVER, else the installed goallocd. options: may be NULL.
  * Returns 0 and sets *ret_heap; or -ENOENT or -ECONNREFUSED (nobody listens there), -EACCES (no
  * right to the socket or the heap), -EPROTO (the other side speaks no protocol or layout known
- * here), -EADDRINUSE (the heap's address range is taken in this process), -EMFILE (too many heaps
- * in this process), -EAGAIN (the server's tables are full), -EDQUOT (the user has as many
- * connections as it may have), -ETIMEDOUT, -EINVAL, -ENOMEM. goalloc_attach_error() then tells
- * more. */
+ * here), -EBUSY (a snapshot of the heap is being written), -EADDRINUSE (the heap's address range is
+ * taken in this process), -EMFILE (too many heaps in this process), -EAGAIN (the server's tables
+ * are full), -EDQUOT (the user has as many connections as it may have), -ETIMEDOUT, -EINVAL,
+ * -ENOMEM. goalloc_attach_error() then tells more. */
 GOALLOC_API int goalloc_attach(const char *address, const struct goalloc_options *options,
                                struct goalloc_heap **ret_heap);
 
@@ -220,6 +220,38 @@ GOALLOC_API int goalloc_release(struct goalloc_heap *heap, const void *p);
 
 /* Take name back; the object stays. Returns 0, -ENOENT, or as goalloc_publish. */
 GOALLOC_API int goalloc_unpublish(struct goalloc_heap *heap, const char *name);
+
+/* Agree to a pause: from now on no thread of this process uses the heap, neither its functions (but
+ * the three here, and goalloc_detach) nor the memory of any object, until goalloc_resume has
+ * returned. Then the heap can be copied while this process is attached: goallocctl snapshot waits
+ * until everybody who is attached has agreed, or has gone. When to pause, goalloc_wait_pause_wanted
+ * tells; who pauses by itself holds no snapshot up later.
+ *
+ * The server keeps the agreement in mind, and the next server is told of it, until the process
+ * resumes, detaches or ends. Threads may exit meanwhile. A child of fork begins without a pause; it
+ * must not use what it shares with its parent before it has attached by a call of its own. Nothing
+ * keeps threads from breaking the agreement: requests of the server are refused (goalloc_malloc
+ * then gives ENOMEM when its thread's memory is used up, other calls -EBUSY), and a snapshot during
+ * which something was allocated or freed is not written; but stores to objects go unnoticed, and
+ * make the snapshot worthless. To pause twice is to pause once. Returns 0 when the server has noted
+ * it; -ETIMEDOUT, and then it may have noted it or not: call goalloc_resume before the heap is used
+ * again; -ENOTCONN (the heap has ended), and then there is no pause. */
+GOALLOC_API int goalloc_pause(struct goalloc_heap *heap);
+
+/* End the pause. As long as a snapshot is wanted or written this waits, however long that takes:
+ * until it is written, has failed, or whoever writes it has ended or waits for others no longer. So
+ * a program that calls goalloc_pause and then goalloc_resume when goalloc_wait_pause_wanted says so
+ * has done its part. Without a pause this returns at once. Thread-safe; one thread at a time waits.
+ * Returns 0; -ETIMEDOUT where there is no server for longer than a call may take: the pause goes
+ * on, try again; -ENOTCONN where the heap has ended: the pause is over. */
+GOALLOC_API int goalloc_resume(struct goalloc_heap *heap);
+
+/* Wait until somebody wants to write a snapshot, which waits for this process to pause. timeout_ms
+ * is how long; GOALLOC_FOR_EVER waits on, and 0 looks and neither waits nor makes a system call.
+ * Returns 0 as long as a snapshot is wanted, whether this process has paused or not; -ETIMEDOUT
+ * where none is; -ENOTCONN where the heap has ended; in a child of fork, unless timeout_ms is 0,
+ * what keeps it from attaching. */
+GOALLOC_API int goalloc_wait_pause_wanted(struct goalloc_heap *heap, uint32_t timeout_ms);
 
 /* How many size classes there are. Class 0 stands for large objects (over 32 KiB), which have a
  * span each. */
