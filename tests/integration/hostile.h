@@ -55,6 +55,10 @@ bool ga_hostile_map(const struct ga_hostile *hostile, struct ga_hostile_memory *
 void ga_deed_lease_for_others(struct ga_hostile *hostile);
 void ga_deed_large_for_others(struct ga_hostile *hostile);
 void ga_deed_lease_ahead_for_others(struct ga_hostile *hostile);
+void ga_deed_lease_for_nobody(struct ga_hostile *hostile);
+void ga_deed_take_too_much(struct ga_hostile *hostile);
+void ga_deed_wrong_places(struct ga_hostile *hostile);
+void ga_deed_resize(struct ga_hostile *hostile);
 void ga_deed_return_for_others(struct ga_hostile *hostile);
 void ga_deed_return_others_spans(struct ga_hostile *hostile);
 void ga_deed_claim_as_client(struct ga_hostile *hostile);

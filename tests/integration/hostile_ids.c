@@ -1,13 +1,14 @@
-/* What a hostile client says it is or has: others' mcaches and spans, others' numbers, and what takes
- * a Hello or an attachment that it has not. Whose they are it reads in meta, as everybody can; the
- * lowest of others' is the judge's. */
+/* What a hostile client says it is or has: others' mcaches and spans, others' numbers, and what
+ * takes a Hello or an attachment that it has not. Whose they are it reads in meta, as everybody
+ * can; the lowest of others' is the judge's. */
 #include <stdio.h>
-#include <sys/mman.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "integration/hostile.h"
 #include "shm/holder.h"
 #include "shm/page_entry.h"
+#include "shm/slot.h"
 
 #define BODY(name) GOALLOC__V1__ENVELOPE__BODY_##name
 #define CLASS      10
@@ -25,6 +26,20 @@ static uint32_t others_mcache(const struct ga_hostile *hostile, uint32_t own)
             return id;
     }
     return 0;
+}
+
+/* The first page of a small span of an mcache other than own. */
+static uint32_t others_page(const struct ga_hostile_memory *memory, uint32_t own)
+{
+    uint32_t page = 1;
+    for (; page < ga_load_acquire(&memory->meta->committed_npages); page++) {
+        uint64_t entry = ga_view_entry(&memory->view, page);
+        ga_mcache_id owner = ga_entry_owner(entry);
+        if (ga_entry_is_span(entry) && ga_entry_span_class(entry) == CLASS && owner != 0 &&
+            owner != own)
+            break;
+    }
+    return page;
 }
 
 /* ---- others' mcaches ---- */
@@ -88,6 +103,37 @@ void ga_deed_return_for_others(struct ga_hostile *hostile)
     ga_wire_is_ended(&wire);
 }
 
+/* An id that no mcache can have. */
+void ga_deed_lease_for_nobody(struct ga_hostile *hostile)
+{
+    struct ga_wire wire;
+    Goalloc__V1__Lease lease = GOALLOC__V1__LEASE__INIT;
+    if (ga_hostile_begin(&wire, hostile) == 0)
+        return;
+    lease.mcache = UINT32_MAX;
+    lease.span_class = CLASS;
+    lease.count = 1;
+    hostile->served = ga_hostile_got(ga_wire_ask(&wire, BODY(LEASE), &lease), BODY(LEASES));
+    ga_wire_is_ended(&wire);
+}
+
+/* More taken from its own ring than was put there. */
+void ga_deed_take_too_much(struct ga_hostile *hostile)
+{
+    struct ga_wire wire;
+    struct ga_hostile_memory memory;
+    Goalloc__V1__LeaseAhead note = GOALLOC__V1__LEASE_AHEAD__INIT;
+    Goalloc__V1__Sync sync = GOALLOC__V1__SYNC__INIT;
+    note.mcache = ga_hostile_begin(&wire, hostile);
+    note.span_class = CLASS;
+    note.count = 3;
+    if (note.mcache == 0 || !ga_hostile_map(hostile, &memory))
+        return;
+    ga_store_release(&memory.view.mcaches[note.mcache].ring_taken, UINT64_MAX / 2);
+    ga_hostile_send(&wire, 0, BODY(LEASE_AHEAD), &note);
+    ga_wire_ask(&wire, BODY(SYNC), &sync);
+}
+
 /* ---- others' spans ---- */
 
 /* The words of the spans say that they were returned, by whom they are leased to and then by
@@ -122,6 +168,80 @@ void ga_deed_return_others_spans(struct ga_hostile *hostile)
         ga_hostile_send(&wire, 0, BODY(RETURN_SPANS), &body);
     }
     ga_wire_ask(&wire, BODY(SYNC), &sync);
+}
+
+static bool is_done(struct ga_wire *wire, Goalloc__V1__Envelope__BodyCase body_case, void *body)
+{
+    return ga_hostile_got(ga_wire_ask(wire, body_case, body), BODY(DONE));
+}
+
+/* Make roots and holds of what is no object, and a root of a name that is none. */
+void ga_deed_wrong_places(struct ga_hostile *hostile)
+{
+    struct ga_wire wire;
+    struct ga_hostile_memory memory;
+    char name[301];
+    Goalloc__V1__Publish publish = GOALLOC__V1__PUBLISH__INIT;
+    Goalloc__V1__Hold hold = GOALLOC__V1__HOLD__INIT;
+    if (ga_hostile_begin(&wire, hostile) == 0 || !ga_hostile_map(hostile, &memory))
+        return;
+    uint64_t end = ga_load_acquire(&memory.meta->committed_npages);
+    uint64_t unused = end - 1; /* the last page is the last to be given out */
+    while (unused > 0 && ga_view_entry(&memory.view, unused) & GA_ENTRY_INUSE)
+        unused--;
+    const uint64_t offsets[] = {0, UINT64_MAX, GA_RESERVE_MAX, unused * GA_PAGE_SIZE};
+    for (size_t i = 0; i < sizeof(offsets) / sizeof(offsets[0]); i++) {
+        publish.name = "nowhere";
+        publish.offset = hold.offset = offsets[i];
+        bool served = is_done(&wire, BODY(PUBLISH), &publish);
+        served |= is_done(&wire, BODY(HOLD), &hold);
+        /* Among others, the page may have been given out meanwhile. */
+        bool given_out = i == 3 && ga_view_entry(&memory.view, unused) & GA_ENTRY_INUSE;
+        hostile->served |= served && !given_out;
+    }
+    memset(name, 'x', sizeof(name) - 1);
+    name[sizeof(name) - 1] = '\0';
+    publish.name = name;
+    publish.offset = others_page(&memory, 0) * GA_PAGE_SIZE;
+    hostile->served |= is_done(&wire, BODY(PUBLISH), &publish);
+}
+
+/* Make spans longer and shorter: of what is not large, of what is not there, to what cannot be, and
+ * its own; and then take what became free. */
+void ga_deed_resize(struct ga_hostile *hostile)
+{
+    struct ga_wire wire;
+    struct ga_hostile_memory memory;
+    Goalloc__V1__LargeAlloc large = GOALLOC__V1__LARGE_ALLOC__INIT;
+    Goalloc__V1__LargeResize resize = GOALLOC__V1__LARGE_RESIZE__INIT;
+    large.mcache = ga_hostile_begin(&wire, hostile);
+    large.size_bytes = 3 << 20;
+    if (large.mcache == 0 || !ga_hostile_map(hostile, &memory))
+        return;
+    const Goalloc__V1__Envelope *reply = ga_wire_ask(&wire, BODY(LARGE_ALLOC), &large);
+    if (!ga_hostile_got(reply, BODY(LARGE_SPAN)))
+        return;
+    uint32_t own = reply->large_span->page;
+    uint32_t small = others_page(&memory, large.mcache);
+    const struct {
+        uint32_t page;
+        uint64_t size_bytes;
+    } wrong[] = {{own, UINT64_MAX},         {own, UINT64_MAX / 2}, {own, 1},
+                 {own + 1, 2 << 20},        {small, 1 << 20},      {small, 40000},
+                 {UINT32_MAX - 1, 2 << 20}, {0, 2 << 20}};
+    ga_slot_take_large(&memory.view, own);
+    ga_slot_take_large(&memory.view, small); /* as if its first slot were one object in use */
+    for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
+        resize.page = wrong[i].page;
+        resize.size_bytes = wrong[i].size_bytes;
+        hostile->served |= is_done(&wire, BODY(LARGE_RESIZE), &resize);
+    }
+    resize.page = own;
+    resize.size_bytes = 2 << 20;
+    ga_wire_ask(&wire, BODY(LARGE_RESIZE), &resize);
+    large.size_bytes = 5 * GA_PAGE_SIZE;
+    for (int i = 0; i < 100; i++)
+        ga_wire_ask(&wire, BODY(LARGE_ALLOC), &large);
 }
 
 /* ---- others' numbers ---- */
