@@ -56,6 +56,7 @@ void ga_deed_lease_for_others(struct ga_hostile *hostile);
 void ga_deed_large_for_others(struct ga_hostile *hostile);
 void ga_deed_lease_ahead_for_others(struct ga_hostile *hostile);
 void ga_deed_lease_for_nobody(struct ga_hostile *hostile);
+void ga_deed_lease_ahead(struct ga_hostile *hostile);
 void ga_deed_take_too_much(struct ga_hostile *hostile);
 void ga_deed_wrong_places(struct ga_hostile *hostile);
 void ga_deed_resize(struct ga_hostile *hostile);

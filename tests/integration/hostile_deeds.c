@@ -373,6 +373,7 @@ const struct ga_deed ga_deeds[] = {
      NULL},
     {"leases for nobody", ga_deed_lease_for_nobody, "it asked for memory for mcache 4294967295",
      NULL},
+    {"leases ahead", ga_deed_lease_ahead, NULL, NULL},
     {"a ring emptied too far", ga_deed_take_too_much, NULL, "has taken more from its ring than"},
     {"roots and holds of what is no object", ga_deed_wrong_places, NULL, NULL},
     {"spans of wrong lengths", ga_deed_resize, NULL, NULL},

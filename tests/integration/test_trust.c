@@ -200,6 +200,13 @@ static void memory(void)
     exhaust(heap, 1024, 2 << 20);
     exhaust(heap, 100000, 2 << 20);
     exhaust(heap, 8192, 2 << 20);
+    /* Where it lies there would be room. */
+    void *object = goalloc_malloc(heap, 1200000);
+    CU_ASSERT_PTR_NOT_NULL(object);
+    errno = 0;
+    CU_ASSERT_PTR_NULL(goalloc_realloc(heap, object, 3 << 20));
+    CU_ASSERT_EQUAL(errno, ENOMEM);
+    goalloc_free(heap, object);
     goalloc_detach(heap);
     CU_ASSERT_EQUAL(ga_daemon_end(&daemon, SIGTERM), 0);
 }

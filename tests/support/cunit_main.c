@@ -6,8 +6,11 @@
 
 #include <CUnit/Basic.h>
 
+#include "support/janitor.h"
+
 int ga_test_main(const char *suite_name, const struct ga_test *tests, size_t count)
 {
+    ga_janitor_start();
     if (CU_initialize_registry() != CUE_SUCCESS)
         return 2;
     CU_pSuite suite = CU_add_suite(suite_name, NULL, NULL);
