@@ -8,6 +8,7 @@
 #include "integration/hostile.h"
 #include "shm/holder.h"
 #include "shm/page_entry.h"
+#include "shm/size_class.h"
 #include "shm/slot.h"
 
 #define BODY(name) GOALLOC__V1__ENVELOPE__BODY_##name
@@ -222,6 +223,19 @@ void ga_deed_wrong_places(struct ga_hostile *hostile)
     hostile->served |= is_done(&wire, BODY(PUBLISH), &publish);
 }
 
+/* A small span of its own that is longer than a large object may be; 0 if there is none. */
+static uint32_t lease_long(struct ga_wire *wire, uint32_t own)
+{
+    Goalloc__V1__Lease lease = GOALLOC__V1__LEASE__INIT;
+    lease.mcache = own;
+    lease.count = 1;
+    while (lease.span_class < GA_SPAN_CLASS_COUNT &&
+           ga_size_classes[lease.span_class / 2].npages * GA_PAGE_SIZE < 2 * GA_SMALL_MAX)
+        lease.span_class += 2;
+    const Goalloc__V1__Envelope *reply = ga_wire_ask(wire, BODY(LEASE), &lease);
+    return ga_hostile_got(reply, BODY(LEASES)) ? reply->leases->pages[0] : 0;
+}
+
 /* Make spans longer and shorter: of what is not large, of what is not there, to what cannot be, and
  * its own; and then take what became free. */
 void ga_deed_resize(struct ga_hostile *hostile)
@@ -239,14 +253,16 @@ void ga_deed_resize(struct ga_hostile *hostile)
         return;
     uint32_t own = reply->large_span->page;
     uint32_t small = others_page(&memory, large.mcache);
+    uint32_t its_small = lease_long(&wire, large.mcache);
     const struct {
         uint32_t page;
         uint64_t size_bytes;
     } wrong[] = {{own, UINT64_MAX},         {own, UINT64_MAX / 2}, {own, 1},
-                 {own + 1, 2 << 20},        {small, 1 << 20},      {small, 40000},
+                 {own + 1, 2 << 20},        {small, 1 << 20},      {its_small, GA_SMALL_MAX + 1},
                  {UINT32_MAX - 1, 2 << 20}, {0, 2 << 20}};
     ga_slot_take_large(&memory.view, own);
     ga_slot_take_large(&memory.view, small); /* as if its first slot were one object in use */
+    ga_slot_take_large(&memory.view, its_small);
     for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
         resize.page = wrong[i].page;
         resize.size_bytes = wrong[i].size_bytes;
