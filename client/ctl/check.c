@@ -163,6 +163,7 @@ static int audit(struct check *check, const struct ga_view *view)
     if (options.scratch && make_room(check))
         err =
             check->live ? audit_live(check, &options) : ga_audit_run(view, &options, &check->audit);
+    check->view = NULL; /* the caller's, and soon gone */
     free(options.scratch);
     if (err == -ENOMEM) {
         fputs("goallocctl: out of memory\n", stderr);
