@@ -259,6 +259,7 @@ static void test_meanwhile(void)
     CU_ASSERT(ga_daemon_said(&daemon_, line));
     CU_ASSERT(ga_daemon_said(&daemon_, ") uses the heap although it has paused: refused"));
     const char *first = strstr(daemon_.text, "although it has paused");
+    CU_ASSERT_FATAL(first != NULL);
     CU_ASSERT_PTR_NULL(strstr(first + 1, "although it has paused")); /* it is told of once */
     CU_ASSERT(ga_puppet_does(&three, 'j'));
     ga_puppet_end(&one, SIGKILL);
