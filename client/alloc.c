@@ -9,6 +9,7 @@
 #include "client/mcache.h"
 #include "client/spans.h"
 #include "client/tiny.h"
+#include "client/uncancelled.h"
 
 /* How long a request that found no memory waits for what the others give back when asked: at its
  * second and third attempt. */
@@ -43,6 +44,7 @@ static bool relieve(struct ga_thread_cache *cache, unsigned attempt)
     }
     if (attempt > sizeof(reclaim_wait_ms) / sizeof(reclaim_wait_ms[0]))
         return false;
+    GA_UNCANCELLED;
     struct timespec wait = {.tv_nsec = reclaim_wait_ms[attempt - 1] * 1000000};
     nanosleep(&wait, NULL);
     return true;

@@ -15,6 +15,7 @@
 #include "client/heap.h"
 #include "client/mcache.h"
 #include "client/private_server.h"
+#include "client/uncancelled.h"
 #include "proto/error.h"
 
 #define PRIVATE_SERVERS_TRIED 5
@@ -259,6 +260,7 @@ static int prepare_private(const char *address, bool *ret_may_start)
 int goalloc_attach(const char *address, const struct goalloc_options *options,
                    struct goalloc_heap **ret_heap)
 {
+    GA_UNCANCELLED;
     static const struct goalloc_options defaults = {.size = sizeof(defaults)};
     options = options ? options : &defaults;
     struct goalloc_heap *heap = NULL;
@@ -334,6 +336,7 @@ static int try_attach_channel(struct goalloc_heap *heap, struct ga_channel **ret
 int ga_attach_channel_until(struct goalloc_heap *heap, const struct timespec *deadline,
                             struct ga_channel **ret)
 {
+    GA_UNCANCELLED;
     ga_registry_meet_copy(heap);
     for (;;) {
         int r = try_attach_channel(heap, ret);
@@ -355,6 +358,7 @@ int ga_attach_channel(struct goalloc_heap *heap, struct ga_channel **ret)
 
 void goalloc_detach(struct goalloc_heap *heap)
 {
+    GA_UNCANCELLED;
     if (!heap)
         return;
     ga_registry_meet_copy(heap);

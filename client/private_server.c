@@ -11,7 +11,9 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <poll.h>
+#include <pthread.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -84,23 +86,51 @@ static bool find_program(char ret_path[static PATH_MAX])
 
 /* ---- one at a time ---- */
 
-/* Returns a descriptor that holds the lock until it is closed, or a negative errno. */
+/* Of the threads of this process, and of the processes. A child of fork that is born meanwhile has
+ * a descriptor of the same lock: it closes it, and who unlocks does so for both. */
+static pthread_mutex_t starting = PTHREAD_MUTEX_INITIALIZER;
+static _Atomic int lock_fd = -1;
+
+static void release_lock(void)
+{
+    int fd = atomic_exchange(&lock_fd, -1);
+    if (fd >= 0) {
+        flock(fd, LOCK_UN);
+        close(fd);
+    }
+    pthread_mutex_unlock(&starting);
+}
+
+/* 0 or a negative errno. */
 static int take_lock(const char *path, const struct timespec *deadline)
 {
     char lock[GA_ADDRESS_BYTES + 8];
     snprintf(lock, sizeof(lock), "%s.lock", path);
+    int err = pthread_mutex_clocklock(&starting, CLOCK_MONOTONIC, deadline);
+    if (err)
+        return -err;
     int fd = open(lock, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
-    if (fd < 0)
-        return -errno;
-    while (flock(fd, LOCK_EX | LOCK_NB) < 0) {
-        int err = errno;
-        if ((err != EWOULDBLOCK && err != EINTR) || ga_deadline_left_ms(deadline) == 0) {
-            close(fd);
-            return err == EWOULDBLOCK ? -ETIMEDOUT : -err;
-        }
-        nanosleep(&(struct timespec){.tv_nsec = LOCK_WAIT_NS}, NULL);
+    err = fd < 0 ? errno : 0;
+    atomic_store(&lock_fd, fd);
+    while (err == 0 && flock(fd, LOCK_EX | LOCK_NB) < 0) {
+        if (errno != EWOULDBLOCK && errno != EINTR)
+            err = errno;
+        else if (ga_deadline_left_ms(deadline) == 0)
+            err = ETIMEDOUT;
+        else
+            nanosleep(&(struct timespec){.tv_nsec = LOCK_WAIT_NS}, NULL);
     }
-    return fd;
+    if (err)
+        release_lock();
+    return -err;
+}
+
+void ga_private_server_in_child(void)
+{
+    int fd = atomic_exchange(&lock_fd, -1);
+    if (fd >= 0)
+        close(fd);
+    pthread_mutex_init(&starting, NULL);
 }
 
 static bool somebody_listens(const char *path)
@@ -236,14 +266,14 @@ static int start(const char *path, const struct timespec *deadline,
 int ga_private_server_start(const char *path, char ret_error[static GA_CHANNEL_ERROR_BYTES])
 {
     struct timespec deadline = ga_deadline_in(START_TIMEOUT_MS);
-    int lock = take_lock(path, &deadline);
-    if (lock < 0) {
+    int r = take_lock(path, &deadline);
+    if (r < 0) {
         snprintf(ret_error, GA_CHANNEL_ERROR_BYTES,
                  "%s: nobody listens there, and a server cannot be started: %s.lock: %s", path,
-                 path, strerrordesc_np(-lock));
-        return lock;
+                 path, strerrordesc_np(-r));
+        return r;
     }
-    int r = somebody_listens(path) ? 0 : start(path, &deadline, ret_error);
-    close(lock);
+    r = somebody_listens(path) ? 0 : start(path, &deadline, ret_error);
+    release_lock();
     return r;
 }

@@ -17,4 +17,7 @@ bool ga_private_server_is_allowed(void);
  * for, while the server itself is nobody's child. */
 int ga_private_server_start(const char *path, char ret_error[static GA_CHANNEL_ERROR_BYTES]);
 
+/* In a child of fork: what another thread of the parent was starting is the parent's. */
+void ga_private_server_in_child(void);
+
 #endif

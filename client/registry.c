@@ -11,6 +11,8 @@
 
 #include "client/heap.h"
 #include "client/leak_root.h"
+#include "client/private_server.h"
+#include "client/uncancelled.h"
 
 static pthread_mutex_t registry_lock = PTHREAD_MUTEX_INITIALIZER;
 static struct goalloc_heap *heaps[GA_TLS_PLACES]; /* by place; 0 is nobody's */
@@ -47,6 +49,7 @@ static void leave_parent(struct goalloc_heap *heap)
 
 static void in_child(void)
 {
+    GA_UNCANCELLED;
     atomic_fetch_add(&fork_count, 1);
     /* The parent's mcaches are the parent's, and so are its connections: their descriptors are
      * closed now, before the child can give their numbers another meaning. */
@@ -57,6 +60,7 @@ static void in_child(void)
         leave_parent(heaps[i]);
     }
     unlock_all();
+    ga_private_server_in_child();
 }
 
 void ga_registry_meet_copy(struct goalloc_heap *heap)
@@ -68,6 +72,7 @@ void ga_registry_meet_copy(struct goalloc_heap *heap)
      * and its lists are not walked. */
     pthread_mutex_init(&registry_lock, NULL);
     ga_thread_cache_reset_links();
+    ga_private_server_in_child();
     for (unsigned i = 1; i < GA_TLS_PLACES; i++) {
         if (!heaps[i])
             continue;

@@ -4,9 +4,11 @@
 #include <unistd.h>
 
 #include "client/heap.h"
+#include "client/uncancelled.h"
 
 void ga_report(struct goalloc_heap *heap, enum goalloc_report_kind kind, const char *message)
 {
+    GA_UNCANCELLED;
     if (heap->report) {
         heap->report(kind, message, heap->report_data);
         return;

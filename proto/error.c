@@ -34,7 +34,8 @@
     X(ECONNRESET, 22, "The other side ended the connection.")                                      \
     X(ENFILE, 23, "The system has too many files open.")                                           \
     X(EOVERFLOW, 24, "A number is too large for its place.")                                       \
-    X(ESTALE, 25, "The heap that this process has attached is no more.")
+    X(ESTALE, 25, "The heap that this process has attached is no more.")                           \
+    X(ELOOP, 26, "There is a symbolic link, which goalloc does not follow.")
 
 struct error_entry {
     int number;

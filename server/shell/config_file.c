@@ -2,6 +2,7 @@
 
 #include <ctype.h>
 #include <errno.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -37,6 +38,20 @@ static int read_line(char *line, const char *where, ga_config_line_fn *each, voi
     return each(where, trim(text), trim(equals + 1), data);
 }
 
+/* Whether a line has come whole, as text: is_last says that no other follows. */
+static int check_line(const char *line, bool is_last, const char *where)
+{
+    size_t length = strlen(line);
+    if (length == LINE_BYTES - 1)
+        ga_log(GA_LOG_ERROR, "%sthe line is too long: give at most %d bytes", where,
+               LINE_BYTES - 2);
+    else if (length == 0 || (line[length - 1] != '\n' && !is_last))
+        ga_log(GA_LOG_ERROR, "%sthere is a zero byte: this is no text", where);
+    else
+        return 0;
+    return -EINVAL;
+}
+
 int ga_config_file_read(const char *path, ga_config_line_fn *each, void *data)
 {
     FILE *file = fopen(path, "re");
@@ -50,13 +65,9 @@ int ga_config_file_read(const char *path, ga_config_line_fn *each, void *data)
     int r = 0;
     for (unsigned number = 1; r == 0 && fgets(line, sizeof(line), file); number++) {
         snprintf(where, sizeof(where), "%.400s:%u: ", path, number);
-        if (strlen(line) == sizeof(line) - 1) {
-            ga_log(GA_LOG_ERROR, "%sthe line is too long: give at most %d bytes", where,
-                   LINE_BYTES - 2);
-            r = -EINVAL;
-        } else {
+        r = check_line(line, feof(file), where);
+        if (r == 0)
             r = read_line(line, where, each, data);
-        }
     }
     if (r == 0 && ferror(file)) {
         ga_log(GA_LOG_ERROR, "--config: %s cannot be read", path);

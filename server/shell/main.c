@@ -10,6 +10,7 @@
 
 #include "server/heap.h"
 #include "server/shell/attachment.h"
+#include "server/shell/descriptors.h"
 #include "server/shell/listener.h"
 #include "server/shell/log.h"
 #include "server/shell/options.h"
@@ -46,7 +47,9 @@ static int serve(const struct ga_options *options)
 
     /* From here on there is something to take back. */
     ga_signals_block();
-    int r = ga_world_open(&world, options, &heap);
+    int r = ga_descriptors_prepare();
+    if (r == 0)
+        r = ga_world_open(&world, options, &heap);
     if (r < 0)
         return r;
     r = ga_listener_open(&listener, options->socket_path, &options->access);

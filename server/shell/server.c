@@ -10,10 +10,10 @@
 #include <errno.h>
 #include <poll.h>
 #include <stdlib.h>
-#include <sys/resource.h>
 
 #include "server/shell/attachment.h"
 #include "server/shell/connection.h"
+#include "server/shell/descriptors.h"
 #include "server/shell/spoilt.h"
 
 #define SWEEP_INTERVAL_MS   1000u
@@ -218,17 +218,6 @@ void ga_server_left(struct ga_server *server)
         uv_timer_start(&server->private_timer, on_private_timer, LAST_CLIENT_MS, 0);
 }
 
-/* Each client costs two descriptors: its connection and its pidfd. Returns how many there are. */
-static uint64_t raise_descriptor_limit(void)
-{
-    struct rlimit limit;
-    if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
-        return UINT64_MAX;
-    rlim_t before = limit.rlim_cur;
-    limit.rlim_cur = limit.rlim_max;
-    return setrlimit(RLIMIT_NOFILE, &limit) == 0 ? limit.rlim_cur : before;
-}
-
 /* None of these can fail but for want of memory or descriptors. */
 static int init_handles(struct ga_server *server)
 {
@@ -268,11 +257,10 @@ static void close_handle(uv_handle_t *handle, void *data)
 int ga_server_new(struct ga_world *world, struct ga_heap *heap, const char *socket_path,
                   const struct ga_access *access, struct ga_server **ret)
 {
-    uint64_t descriptors = raise_descriptor_limit();
     struct ga_server *server = calloc(1, sizeof(*server));
     if (!server)
         return -ENOMEM;
-    ga_strangers_init(&server->strangers, descriptors);
+    ga_strangers_init(&server->strangers, ga_descriptors_count());
     server->world = world;
     server->heap = heap;
     server->socket_path = socket_path;

@@ -3,6 +3,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -285,6 +286,72 @@ static void clean_up(void)
     }
 }
 
+/* ---- a fork while a server is being started ---- */
+
+static void *attach_in_thread(void *unused)
+{
+    struct goalloc_heap *heap;
+    (void)goalloc_attach(NULL, NULL, &heap);
+    return unused;
+}
+
+struct born {
+    pid_t child;
+    pid_t server;
+};
+
+/* Start a server that never gets ready, fork meanwhile, tell of both, and be killed. */
+static void fork_while_starting(int tell)
+{
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    struct born born;
+    pthread_t thread;
+    int n = 0;
+    if (pthread_create(&thread, NULL, attach_in_thread, NULL) != 0)
+        _exit(1);
+    while (n == 0 && usleep(1000) == 0)
+        n = count_starts();
+    born.server = last_start;
+    born.child = fork();
+    if (born.child == 0)
+        for (;;)
+            pause();
+    if (write(tell, &born, sizeof(born)) != sizeof(born))
+        _exit(1);
+    pause();
+}
+
+/* A child that has nothing to do with the heap keeps nobody from starting a server. */
+static void test_fork(void)
+{
+#ifdef __SANITIZE_THREAD__
+    puts("left out: ThreadSanitizer lets no child of a program with threads be");
+    return;
+#endif
+    char text[256];
+    snprintf(text, sizeof(text), "#!/bin/sh\necho $$ >>%s/starts\nexec sleep 60\n", folder);
+    write_script(text);
+    int ends[2];
+    struct born born;
+    CU_ASSERT_FATAL(pipe(ends) == 0);
+    pid_t parent = fork();
+    if (parent == 0)
+        fork_while_starting(ends[1]);
+    CU_ASSERT_EQUAL_FATAL(read(ends[0], &born, sizeof(born)), sizeof(born));
+    kill(parent, SIGKILL);
+    CU_ASSERT_EQUAL(waitpid(parent, NULL, 0), parent);
+    kill(born.server, SIGKILL);
+
+    use_real_server();
+    struct goalloc_heap *heap = attach();
+    goalloc_detach(heap);
+    CU_ASSERT(comes_to_an_end());
+    CU_ASSERT_EQUAL(count_starts(), 1);
+    kill(born.child, SIGKILL);
+    close(ends[0]);
+    close(ends[1]);
+}
+
 int main(void)
 {
     static const struct ga_test tests[] = {
@@ -293,6 +360,7 @@ int main(void)
         {"a server that is killed", test_killed},
         {"while the server ends", test_at_the_end},
         {"a server that does not start", test_failures},
+        {"a fork while a server is started", test_fork},
     };
     snprintf(folder, sizeof(folder), "/tmp/goalloc-private-XXXXXX");
     if (!mkdtemp(folder))

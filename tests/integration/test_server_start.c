@@ -143,9 +143,26 @@ static void test_config_file(void)
     refuse_config("ephemeral = maybe\n", ":1: ephemeral: 'maybe' is not allowed: give yes or no");
     refuse_config("ephemeral\n",
                   ":1: 'ephemeral' is not allowed: give key = value, or # and a comment");
+    refuse_option("--config", "/dev/zero", "/dev/zero:1: there is a zero byte: this is no text");
     refuse_option("--config", "/nonexistent",
                   "--config: /nonexistent cannot be read: No such file or directory");
     unlink(ga_daemon_path("config"));
+}
+
+/* Too few descriptors to turn anybody away. */
+static void test_few_descriptors(void)
+{
+    struct ga_daemon daemon;
+    const char *heap = ga_daemon_heap("few");
+    const struct ga_daemon_setup setup = {.descriptors = 14};
+    const char *arguments[] = {"--name",    heap,  "--socket", ga_daemon_path("sock"),
+                               "--reserve", "64M", NULL};
+    bool launched = ga_daemon_launch(&daemon, &setup, arguments);
+    CU_ASSERT_FATAL(launched);
+    expect_refusal(&daemon, ga_daemon_wait(&daemon), 1,
+                   "a server needs 32 file descriptors and more: Too many open files: raise the "
+                   "limit (ulimit -n)");
+    CU_ASSERT_FALSE(ga_daemon_left_objects(heap));
 }
 
 static void test_answers(void)
@@ -604,6 +621,7 @@ int main(void)
     static const struct ga_test tests[] = {
         {"options that are wrong", test_bad_options},
         {"a file of options", test_config_file},
+        {"few descriptors", test_few_descriptors},
         {"--help and --version", test_answers},
         {"a life in order", test_life},
         {"signals while it starts", test_signal_at_the_start},

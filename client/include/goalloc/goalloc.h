@@ -171,7 +171,7 @@ GOALLOC_API int goalloc_to_ref(struct goalloc_heap *heap, const void *p, uint64_
  * goalloc_to_ref cannot have given for this heap. errno is untouched otherwise. */
 GOALLOC_API void *goalloc_from_ref(struct goalloc_heap *heap, uint64_t ref);
 
-/* Publish object p under name (1..255 bytes), so that other processes find it.
+/* Publish object p under name (1..255 bytes of UTF-8), so that other processes find it.
  * Returns 0, -EEXIST (name taken), -EINVAL (name or p), -ENAMETOOLONG, -ENOSPC (table of roots
  * full), -EDQUOT (the user, or this process, has as many roots as it may have), -ETIMEDOUT,
  * -ENOTCONN (server gone). */
