@@ -10,9 +10,10 @@
 
 #define GA_LAYOUT_VERSION 3u
 #define GA_META_MAGIC     UINT64_C(0x6174656d636c6167) /* "galcmeta" in memory */
-#define GA_META_MAKING    UINT64_C(0x656b616d636c6167) /* "galcmake": it is being made, no heap yet \
-                                                        */
-#define GA_BITS_MAGIC UINT64_C(0x73746962636c6167)     /* "galcbits" */
+#define GA_META_MAKING                                                                             \
+    UINT64_C(0x656b616d636c6167)                   /* "galcmake": it is being made, no heap yet    \
+                                                    */
+#define GA_BITS_MAGIC UINT64_C(0x73746962636c6167) /* "galcbits" */
 
 #define GA_OS_PAGE_SIZE        UINT64_C(4096)
 #define GA_PAGE_SHIFT          13
