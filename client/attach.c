@@ -121,6 +121,7 @@ static int map_object(struct goalloc_heap *heap, const char *name, enum ga_objec
         return fail(r, "%s does not belong to the user who serves %s", path, heap->address);
     if (r < 0)
         return fail(r, "cannot map %s: %s", path, strerror(-r));
+    heap->object_fds[object] = ga_own_fd_of(heap->objects[object].fd);
     return 0;
 }
 
@@ -175,11 +176,18 @@ static int check_options(const struct goalloc_options *options)
     return 0;
 }
 
+static void close_object(struct goalloc_heap *heap, int object)
+{
+    if (!ga_own_fd_is_ours(&heap->object_fds[object]))
+        heap->objects[object].fd = -1; /* the program has closed it */
+    ga_mapping_close(&heap->objects[object]);
+}
+
 static void destroy(struct goalloc_heap *heap)
 {
     ga_channel_close(heap->channel);
     for (int i = GA_OBJECT_COUNT; i-- > 0;)
-        ga_mapping_close(&heap->objects[i]);
+        close_object(heap, i);
     pthread_mutex_destroy(&heap->lock);
     pthread_mutex_destroy(&heap->pausing);
     free(heap->client_name);

@@ -30,6 +30,7 @@ static struct ga_channel *new_channel(const struct ga_channel_options *options)
     if (ch == MAP_FAILED)
         return NULL;
     ch->fd = -1;
+    ch->own_socket = GA_OWN_FD_NONE;
     ch->timeout_ms = options->timeout_ms ? options->timeout_ms : DEFAULT_TIMEOUT_MS;
     ch->on_note = options->on_note;
     ch->on_lost = options->on_lost;
@@ -46,16 +47,21 @@ static struct ga_channel *new_channel(const struct ga_channel_options *options)
     return ch;
 }
 
+static void close_socket(struct ga_channel *ch)
+{
+    if (!ga_own_fd_is_ours(&ch->own_socket))
+        return;
+    /* A child forked by the host program may still have the descriptor: end the connection for it
+     * as well. */
+    shutdown(ch->fd, SHUT_RDWR);
+    close(ch->fd);
+}
+
 /* Free ch, which has no thread and no queue. */
 static void free_channel(struct ga_channel *ch)
 {
     ga_reply_release(ch->spare);
-    if (ch->fd >= 0) {
-        /* A child forked by the host program may still have the descriptor: end the connection
-         * for it as well. */
-        shutdown(ch->fd, SHUT_RDWR);
-        close(ch->fd);
-    }
+    close_socket(ch);
     ga_calls_fini(&ch->calls);
     ga_block_pool_fini(&ch->send_pool);
     ga_block_pool_fini(&ch->reply_pool);
@@ -67,6 +73,7 @@ static int greet(struct ga_channel *ch, const char *socket_path, const char *cli
 {
     struct timespec deadline = ga_deadline_in(ch->timeout_ms);
     int r = ga_connect(socket_path, &deadline, ret_error, &ch->fd);
+    ch->own_socket = ga_own_fd_of(ch->fd);
     if (r == 0)
         r = ga_handshake(ch->fd, socket_path, client_name, &deadline, &ch->reader, ch->spare,
                          ret_error);
@@ -118,7 +125,10 @@ void ga_channel_close(struct ga_channel *ch)
 {
     if (!ch)
         return;
-    ga_channel_end_loop(ch);
+    if (!ga_channel_end_loop(ch)) {
+        close_socket(ch);
+        return;
+    }
     ga_send_queue_fini(&ch->queue);
     free_channel(ch);
 }
@@ -128,16 +138,17 @@ void ga_channel_abandon(struct ga_channel *ch)
     if (!ch)
         return;
     /* What uv_loop_close would close, but that needs the loop in a state that is known. */
-    const int fds[] = {ch->fd,
-                       atomic_load(&ch->new_fd),
-                       ch->loop.backend_fd,
-                       ch->loop.async_io_watcher.fd,
-                       ch->loop.async_wfd,
-                       ch->loop.signal_pipefd[0],
-                       ch->loop.signal_pipefd[1]};
-    for (size_t i = 0; i < sizeof(fds) / sizeof(fds[0]); i++)
-        if (fds[i] >= 0)
-            close(fds[i]);
+    const struct ga_own_fd *const own[] = {&ch->own_socket, &ch->own_pipe[0], &ch->own_pipe[1],
+                                           &ch->own_epoll, &ch->own_wake};
+    for (size_t i = 0; i < sizeof(own) / sizeof(own[0]); i++)
+        ga_own_fd_close(own[i]);
+    if (!atomic_load(&ch->marked)) { /* its thread had only just begun */
+        close(ch->loop.backend_fd);
+        close(ch->loop.async_io_watcher.fd);
+    }
+    int new_fd = atomic_load(&ch->new_fd);
+    if (new_fd >= 0)
+        close(new_fd);
 }
 
 const char *ga_channel_heap_name(const struct ga_channel *ch)
@@ -164,9 +175,13 @@ static int send_encoded(struct ga_channel *ch, const Goalloc__V1__Envelope *mess
     if (r < 0)
         return r;
     r = ga_send_queue_send(&ch->queue, buffer, nbytes);
+    if (r == -EBADF) {
+        ga_channel_disown(ch);
+        return -ENOTCONN;
+    }
     if (r <= 0)
         return r;
-    uv_async_send(&ch->wake);
+    ga_channel_wake(ch);
     return 0;
 }
 
@@ -229,14 +244,25 @@ static int send_until_answered(struct ga_channel *ch, Goalloc__V1__Envelope *req
     }
 }
 
+/* Once; by a caller, since the library's thread may never wake again. */
+static void tell_disowned(struct ga_channel *ch)
+{
+    if (ch->revival && atomic_load(&ch->disowned) && !atomic_exchange(&ch->told_over, true))
+        ch->revival->absent(GA_CHANNEL_DISOWNED_TEXT, true, ch->data);
+}
+
 int ga_channel_await(struct ga_channel *ch, const struct timespec *deadline)
 {
     for (;;) {
         uint32_t link = ga_link_look(&ch->link);
-        if (ga_link_state_of(link) != GA_LINK_DOWN)
-            return ga_link_state_of(link) == GA_LINK_UP ? 0 : -ENOTCONN;
+        if (ga_link_state_of(link) == GA_LINK_UP)
+            return 0;
+        if (ga_link_state_of(link) == GA_LINK_OVER) {
+            tell_disowned(ch);
+            return -ENOTCONN;
+        }
         ga_link_begin_waiting(&ch->link);
-        uv_async_send(&ch->wake);
+        ga_channel_wake(ch);
         int r = ga_link_wait(&ch->link, link, deadline);
         ga_link_end_waiting(&ch->link);
         if (r < 0)

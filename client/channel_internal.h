@@ -12,12 +12,15 @@
 #include "client/block_pool.h"
 #include "client/channel.h"
 #include "client/link.h"
+#include "client/own_fd.h"
 #include "client/pending_call.h"
 #include "client/reply.h"
 #include "client/send_queue.h"
 #include "proto/frame.h"
 
 #define GA_SERVER_TEXT_BYTES 256
+
+#define GA_CHANNEL_DISOWNED_TEXT "the program has closed descriptors of goalloc's"
 
 struct ga_channel {
     /* Set before the library's thread starts, and not changed. */
@@ -41,10 +44,17 @@ struct ga_channel {
     _Atomic bool closing; /* written by ga_channel_close */
     uv_async_t wake;      /* only uv_async_send */
     struct ga_link link;
+    _Atomic bool disowned;  /* the program has closed our descriptors */
+    _Atomic bool told_over; /* that is told */
+    _Atomic bool marked;    /* the next two are there */
+    struct ga_own_fd own_epoll;
+    struct ga_own_fd own_wake;
 
     /* The library's thread alone. */
     pthread_t thread;
     uv_loop_t loop;
+    struct ga_own_fd own_socket; /* fd; read in children of fork, as the next is */
+    struct ga_own_fd own_pipe[2];
     uv_poll_t poll;
     uv_timer_t closing_limit;
     uv_timer_t retry;
@@ -71,7 +81,16 @@ void ga_channel_watch_replies(struct ga_channel *ch);
 /* Start the library's thread. Returns 0 or a negative errno, and then nothing is left. */
 int ga_channel_start_loop(struct ga_channel *ch);
 
-/* Let the library's thread send what is queued, wait for its end and free the loop. */
-void ga_channel_end_loop(struct ga_channel *ch);
+/* Let the library's thread send what is queued, wait for its end and free the loop. False where
+ * nobody can wake it, since the program has closed the descriptors that it sleeps at: then it never
+ * wakes, and what it has is left to it. */
+bool ga_channel_end_loop(struct ga_channel *ch);
+
+/* Wake the library's thread; disown where it cannot be. */
+void ga_channel_wake(struct ga_channel *ch);
+
+/* The program has closed descriptors of ours: the connection is over for good, and all calls end.
+ * Thread-safe. */
+void ga_channel_disown(struct ga_channel *ch);
 
 #endif

@@ -28,12 +28,46 @@
 
 static void on_retry(uv_timer_t *timer);
 
+static bool owns_loop(const struct ga_channel *ch)
+{
+    /* Pairs with the release in mark_loop. */
+    if (!atomic_load_explicit(&ch->marked, memory_order_acquire))
+        return true; /* the thread is just beginning */
+    return ga_own_fd_is_ours(&ch->own_epoll) && ga_own_fd_is_ours(&ch->own_wake);
+}
+
+/* On the library's thread, which is the mark. */
+static void mark_loop(struct ga_channel *ch)
+{
+    ch->own_epoll = ga_own_fd_mark(ch->loop.backend_fd);
+    ch->own_wake = ga_own_fd_mark(ch->loop.async_io_watcher.fd);
+    /* Pairs with the acquire in owns_loop. */
+    atomic_store_explicit(&ch->marked, true, memory_order_release);
+}
+
+void ga_channel_wake(struct ga_channel *ch)
+{
+    if (owns_loop(ch))
+        uv_async_send(&ch->wake);
+    else
+        ga_channel_disown(ch);
+}
+
+void ga_channel_disown(struct ga_channel *ch)
+{
+    atomic_store(&ch->disowned, true);
+    ga_link_set(&ch->link, GA_LINK_OVER);
+    ga_send_queue_end(&ch->queue);
+    ga_calls_end(&ch->calls, -ENOTCONN);
+}
+
 /* The connection is gone; waiting calls get error. */
 static void lose(struct ga_channel *ch, int error)
 {
     ch->lost = true;
     uv_poll_stop(&ch->poll);
-    shutdown(ch->fd, SHUT_RDWR);
+    if (ga_own_fd_is_ours(&ch->own_socket))
+        shutdown(ch->fd, SHUT_RDWR);
     /* Before calls end, so that who is told finds that it has changed. */
     ga_link_set(&ch->link, ch->revival ? GA_LINK_DOWN : GA_LINK_OVER);
     ga_send_queue_end(&ch->queue);
@@ -126,6 +160,8 @@ static void on_poll(uv_poll_t *poll, int status, int events);
 static void flush(struct ga_channel *ch)
 {
     int waiting = ch->lost ? 0 : ga_send_queue_flush(&ch->queue);
+    if (waiting == -EBADF)
+        ga_channel_disown(ch);
     /* Pairs with the release in ga_channel_end_loop. */
     if (atomic_load_explicit(&ch->closing, memory_order_acquire)) {
         if (waiting <= 0) {
@@ -145,6 +181,12 @@ static void flush(struct ga_channel *ch)
 static void on_poll(uv_poll_t *poll, int status, int events)
 {
     struct ga_channel *ch = poll->data;
+    if (!ga_own_fd_is_ours(&ch->own_socket)) {
+        ch->lost = true;
+        uv_poll_stop(&ch->poll);
+        ga_channel_disown(ch);
+        return;
+    }
     /* An error on the socket comes once and stops the watching, so all that is left is read. */
     if (status < 0 || (events & UV_READABLE)) {
         int r;
@@ -178,7 +220,9 @@ static void resume(struct ga_channel *ch)
 
 static void give_up(struct ga_channel *ch)
 {
-    ch->revival->absent(ch->why, true, ch->data); /* before those who wait go on */
+    /* Before those who wait go on. */
+    if (!atomic_exchange(&ch->told_over, true))
+        ch->revival->absent(ch->why, true, ch->data);
     ga_link_set(&ch->link, GA_LINK_OVER);
 }
 
@@ -224,6 +268,7 @@ static void *run(void *arg)
 {
     struct ga_channel *ch = arg;
     pthread_setname_np(pthread_self(), "goalloc");
+    mark_loop(ch);
     /* What came together with the Welcome is here already, and no event will tell of it. */
     int r = deliver_received(ch);
     if (r < 0)
@@ -259,6 +304,8 @@ int ga_channel_start_loop(struct ga_channel *ch)
     uv_timer_init(&ch->loop, &ch->retry);
     ch->wake.data = ch->poll.data = ch->closing_limit.data = ch->retry.data = ch;
 
+    ch->own_pipe[0] = ga_own_fd_of(ch->loop.signal_pipefd[0]);
+    ch->own_pipe[1] = ga_own_fd_of(ch->loop.signal_pipefd[1]);
     ch->poll_events = UV_READABLE;
     r = uv_poll_start(&ch->poll, ch->poll_events, on_poll);
     if (r == 0)
@@ -279,12 +326,27 @@ fail_async:
     return r;
 }
 
-void ga_channel_end_loop(struct ga_channel *ch)
+/* libuv closes what it has; numbers that the program has for something else are taken from it. The
+ * other two were looked at before the thread ended, and their mark with it. */
+static void close_loop(struct ga_channel *ch)
+{
+    for (int i = 0; i < 2; i++)
+        if (!ga_own_fd_is_ours(&ch->own_pipe[i]))
+            ch->loop.signal_pipefd[i] = -1;
+    uv_loop_close(&ch->loop);
+}
+
+bool ga_channel_end_loop(struct ga_channel *ch)
 {
     /* Pairs with the acquires above. */
     atomic_store_explicit(&ch->closing, true, memory_order_release);
+    if (!owns_loop(ch)) {
+        pthread_detach(ch->thread);
+        return false;
+    }
     uv_async_send(&ch->wake);
     pthread_join(ch->thread, NULL);
     ga_leak_root_remove(&ch->loop, sizeof(ch->loop));
-    uv_loop_close(&ch->loop);
+    close_loop(ch);
+    return true;
 }

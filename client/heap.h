@@ -7,6 +7,7 @@
 
 #include "client/change.h"
 #include "client/channel.h"
+#include "client/own_fd.h"
 #include "goalloc/goalloc.h"
 #include "shm/mapping.h"
 #include "shm/size_class.h"
@@ -91,6 +92,7 @@ struct goalloc_heap {
     struct ga_view view;
     struct ga_channel *channel;
     struct ga_mapping objects[GA_OBJECT_COUNT];
+    struct ga_own_fd object_fds[GA_OBJECT_COUNT];
     goalloc_report_fn *report;
     void *report_data;
     uint32_t timeout_ms;

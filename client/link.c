@@ -16,9 +16,12 @@ uint32_t ga_link_look(const struct ga_link *link)
 void ga_link_set(struct ga_link *link, enum ga_link_state state)
 {
     uint32_t word = atomic_load_explicit(&link->word, memory_order_relaxed);
-    uint32_t next = (word / 4 + 1) * 4 + state;
-    /* Pairs with the acquire in ga_link_look. */
-    atomic_store_explicit(&link->word, next, memory_order_release);
+    /* Release: pairs with the acquire in ga_link_look. */
+    do
+        if (ga_link_state_of(word) == GA_LINK_OVER)
+            return;
+    while (!atomic_compare_exchange_weak_explicit(&link->word, &word, (word / 4 + 1) * 4 + state,
+                                                  memory_order_release, memory_order_relaxed));
     syscall(SYS_futex, &link->word, FUTEX_WAKE | FUTEX_PRIVATE_FLAG, INT_MAX, NULL, NULL, 0);
 }
 

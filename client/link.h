@@ -14,7 +14,7 @@ enum ga_link_state {
 };
 
 struct ga_link {
-    _Atomic uint32_t word; /* changes * 4 + state; a futex. Writer: the library's thread */
+    _Atomic uint32_t word; /* changes * 4 + state; a futex */
     _Atomic bool wanted;   /* somebody has begun to wait since ga_link_take_wanted */
     _Atomic uint32_t nwaiting;
 };
@@ -27,7 +27,7 @@ static inline enum ga_link_state ga_link_state_of(uint32_t word)
 /* What the word is now. */
 uint32_t ga_link_look(const struct ga_link *link);
 
-/* Change the state and wake all who wait. On the library's thread. */
+/* Change the state and wake all who wait; GA_LINK_OVER is never changed. Thread-safe. */
 void ga_link_set(struct ga_link *link, enum ga_link_state state);
 
 /* Wait until the word is another than seen, or deadline (CLOCK_MONOTONIC) is over: 0 or -ETIMEDOUT.

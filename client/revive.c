@@ -48,6 +48,10 @@ static int connect_somewhere(struct ga_channel *ch, const struct timespec *deadl
 
 int ga_channel_revive(struct ga_channel *ch)
 {
+    if (!ga_own_fd_is_ours(&ch->own_socket) || atomic_load(&ch->disowned)) {
+        snprintf(ch->why, sizeof(ch->why), "%s: " GA_CHANNEL_DISOWNED_TEXT, ch->socket_path);
+        return -EBADF;
+    }
     int r = ch->revival->prepare(ch->why, ch->data);
     if (r < 0)
         return r;
@@ -64,5 +68,7 @@ int ga_channel_revive(struct ga_channel *ch)
     }
     atomic_store(&ch->new_fd, -1);
     close(fd);
+    if (r == 0)
+        ch->own_socket = ga_own_fd_of(ch->fd);
     return r;
 }

@@ -49,7 +49,8 @@ static void free_chunk(struct ga_send_queue *queue, struct ga_send_chunk *chunk)
 
 int ga_send_queue_init(struct ga_send_queue *queue, int fd, struct ga_block_pool *pool)
 {
-    *queue = (struct ga_send_queue){.lock = PTHREAD_MUTEX_INITIALIZER, .fd = fd, .pool = pool};
+    *queue = (struct ga_send_queue){
+        .lock = PTHREAD_MUTEX_INITIALIZER, .own = ga_own_fd_of(fd), .pool = pool};
     queue->first = queue->last = new_chunk(queue);
     if (queue->first)
         return 0;
@@ -77,13 +78,19 @@ void ga_send_queue_fini(struct ga_send_queue *queue)
 
 /* Send what the socket takes. Returns 0 and how much that was; -ENOTCONN when the connection is
  * gone. Then both directions are shut, so that the library's thread, which alone ends the channel,
- * finds out as well, after the last bytes that the server sent. */
+ * finds out as well, after the last bytes that the server sent. -EBADF when the program has closed
+ * the descriptor: then its number is left alone. */
 static int send_some(struct ga_send_queue *queue, const uint8_t *bytes, size_t nbytes,
                      size_t *ret_nsent)
 {
+    if (!ga_own_fd_is_ours(&queue->own)) {
+        queue->ended = true;
+        drop_chunks(queue);
+        return -EBADF;
+    }
     ssize_t nsent;
     do
-        nsent = send(queue->fd, bytes, nbytes, MSG_NOSIGNAL | MSG_DONTWAIT);
+        nsent = send(queue->own.fd, bytes, nbytes, MSG_NOSIGNAL | MSG_DONTWAIT);
     while (nsent < 0 && errno == EINTR);
     if (nsent >= 0) {
         *ret_nsent = (size_t)nsent;
@@ -95,7 +102,7 @@ static int send_some(struct ga_send_queue *queue, const uint8_t *bytes, size_t n
     }
     queue->ended = true;
     drop_chunks(queue);
-    shutdown(queue->fd, SHUT_RDWR);
+    shutdown(queue->own.fd, SHUT_RDWR);
     return -ENOTCONN;
 }
 
@@ -191,6 +198,7 @@ int ga_send_queue_resume(struct ga_send_queue *queue)
         r = -ENOMEM;
     else
         queue->ended = false;
+    queue->own = ga_own_fd_of(queue->own.fd);
     pthread_mutex_unlock(&queue->lock);
     return r;
 }

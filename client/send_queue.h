@@ -9,6 +9,7 @@
 #include <stdint.h>
 
 #include "client/block_pool.h"
+#include "client/own_fd.h"
 
 /* The most that may be queued: a server that has stopped reading must not cost more than this. */
 #define GA_SEND_QUEUE_MAX_BYTES (16u * 1024u * 1024u)
@@ -18,7 +19,7 @@ struct ga_send_chunk;
 /* The fields are send_queue.c's. */
 struct ga_send_queue {
     pthread_mutex_t lock;
-    int fd;
+    struct ga_own_fd own;
     bool ended;
     struct ga_block_pool *pool;
     struct ga_send_chunk *first, *last; /* at least one, until the end */
@@ -38,11 +39,13 @@ void ga_send_queue_fini(struct ga_send_queue *queue);
 /* Send a frame of at most GA_FRAME_BUFFER_BYTES, after all that was sent before. Never waits.
  * Returns 0 when it is sent; 1 when the queue was empty and no longer is, so that somebody must
  * begin to flush it; -ENOMEM when the queue is full, and nothing of the frame is sent; -ENOTCONN
- * when the connection is gone. Thread-safe. */
+ * when the connection is gone; -EBADF when that is because fd is not what it was, once.
+ * Thread-safe.
+ */
 int ga_send_queue_send(struct ga_send_queue *queue, const uint8_t *frame, size_t nbytes);
 
 /* Put into the socket what it takes of the oldest piece. Returns 0 when nothing is left, 1 when
- * something is, -ENOTCONN when the connection is gone. Thread-safe. */
+ * something is, -ENOTCONN or -EBADF as ga_send_queue_send. Thread-safe. */
 int ga_send_queue_flush(struct ga_send_queue *queue);
 
 /* Drop what is queued, and send nothing more. Thread-safe. */

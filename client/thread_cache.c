@@ -245,6 +245,8 @@ static int find_cache(struct goalloc_heap *heap, struct ga_thread_cache **ret)
         r = ga_attach_channel_until(heap, &deadline, &channel);
         if (r == 0)
             r = ga_channel_await(channel, &deadline);
+        if (r == 0 && ga_deadline_left_ms(&deadline) == 0)
+            r = -ETIMEDOUT;
         if (r < 0)
             return r;
     }

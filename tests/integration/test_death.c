@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ptrace.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -151,10 +152,20 @@ static bool goes_on(void)
     return goalloc_usable_size(heap, objects[0]) == 48;
 }
 
+static int nlost;
+
+static void count_lost(enum goalloc_report_kind kind, const char *message, void *unused)
+{
+    (void)message;
+    (void)unused;
+    nlost += kind == GOALLOC_REPORT_LOST;
+}
+
 static void live(int (*run)(void))
 {
     alarm(60);
-    struct goalloc_options options = {.size = sizeof(options), .policy = policy};
+    struct goalloc_options options = {
+        .size = sizeof(options), .policy = policy, .report = count_lost};
     if (goalloc_attach(server.socket, &options, &heap) < 0)
         _exit(93);
     allocate();
@@ -362,16 +373,71 @@ static void debugged(void)
     expect_goes_on(&child);
 }
 
-static int close_all(void)
+/* Another thread's first call, which needs the server. */
+static void *allocate_first(void *unused)
 {
-    int keep[2] = {fcntl(heard, F_DUPFD_CLOEXEC, 500), fcntl(telling, F_DUPFD_CLOEXEC, 500)};
-    if (keep[0] != 500 || keep[1] != 501)
-        return 1;
-    if (close_range(0, 499, 0) < 0 || close_range(502, ~0U, 0) < 0)
-        return 1;
+    (void)unused;
+    if (goalloc_malloc(heap, 48))
+        _exit(96);
+    return NULL;
+}
+
+/* All but those to the parent, as daemons do. */
+static void close_descriptors(void)
+{
+    if (fcntl(heard, F_DUPFD_CLOEXEC, 500) != 500 || fcntl(telling, F_DUPFD_CLOEXEC, 500) != 501 ||
+        close_range(0, 499, 0) < 0 || close_range(502, ~0U, 0) < 0)
+        _exit(95);
     heard = 500;
     telling = 501;
+}
+
+static int close_all(void)
+{
+    close_descriptors();
     _exit(go_on()); /* there is no connection to say Detach by */
+}
+
+enum { NPAIRS = 20 };
+
+static bool is_untouched(const int pair[2])
+{
+    char byte;
+    for (int end = 0; end < 2; end++)
+        if (recv(pair[end], &byte, 1, MSG_DONTWAIT) >= 0 || errno != EAGAIN)
+            return false;
+    return true;
+}
+
+/* The program's own descriptors have the numbers that the library's had: nothing is written to
+ * them, none is closed, and no call waits for ever. */
+static int close_all_and_open(void)
+{
+    close_descriptors();
+    int pairs[NPAIRS][2];
+    for (int i = 0; i < NPAIRS; i++)
+        if (socketpair(AF_UNIX, SOCK_STREAM, 0, pairs[i]) < 0)
+            return 2;
+    void *root;
+    if (goalloc_lookup(heap, "root", &root) != -ENOTCONN || nlost != 1)
+        return 3;
+    if (goalloc_malloc(heap, 3 << 20))
+        return 4;
+    pthread_t thread;
+    if (pthread_create(&thread, NULL, allocate_first, NULL) != 0 || pthread_join(thread, NULL) != 0)
+        return 5;
+    int r = go_on();
+    goalloc_detach(heap);
+    heap = NULL;
+    for (int i = 0; i < NPAIRS && r == 0; i++)
+        r = is_untouched(pairs[i]) ? 0 : 6;
+    return r;
+}
+
+static void closed_and_opened(void)
+{
+    struct child child = start(close_all_and_open);
+    expect_goes_on(&child);
 }
 
 static void closed(void)
@@ -482,6 +548,7 @@ int main(void)
         {"stopped", stopped},
         {"under a debugger", debugged},
         {"all descriptors closed", closed},
+        {"all descriptors closed, and their numbers used again", closed_and_opened},
         {"vfork and exec", vforked},
         {"fork", forked},
         {"a pid that was used again", pid_used_again},
