@@ -92,6 +92,16 @@ static int request_attach(struct goalloc_heap *heap, struct ga_reply **ret)
     return 0;
 }
 
+/* From now on this is a client until it detaches or ends, with or without a connection. */
+static void note_mapped(struct goalloc_heap *heap)
+{
+    Goalloc__V1__Mapped body = GOALLOC__V1__MAPPED__INIT;
+    Goalloc__V1__Envelope note = GOALLOC__V1__ENVELOPE__INIT;
+    note.body_case = GOALLOC__V1__ENVELOPE__BODY_MAPPED;
+    note.mapped = &body;
+    (void)ga_channel_note(heap->channel, &note); /* where it is lost, Reattach says it too */
+}
+
 /* The server takes back the mcaches and their spans, as it does for the dead. */
 static void request_detach(struct goalloc_heap *heap)
 {
@@ -299,6 +309,7 @@ int goalloc_attach(const char *address, const struct goalloc_options *options,
         destroy(heap);
         return r;
     }
+    note_mapped(heap);
     attach_error[0] = '\0';
     *ret_heap = heap;
     return 0;
@@ -324,6 +335,7 @@ int ga_attach_after_fork(struct goalloc_heap *heap)
         heap->channel = NULL;
         return r;
     }
+    note_mapped(heap);
     heap->generation_of_fork = ga_fork_count();
     return 0;
 }

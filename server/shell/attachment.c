@@ -86,6 +86,12 @@ void ga_attachment_end(struct ga_attachment *attachment, uint64_t detach_id)
     ga_quiet_look(server);
 }
 
+void ga_attachment_hung_up(struct ga_connection *connection)
+{
+    if (connection->attachment && !connection->attachment->settled)
+        ga_attachment_end(connection->attachment, 0);
+}
+
 bool ga_attachment_go_on(struct ga_server *server)
 {
     struct ga_attachment *attachment = server->attachments;
@@ -199,6 +205,7 @@ static int adopt(struct ga_server *server, const struct ga_client_info *client,
         ga_attachment_abandon(attachment);
         return r;
     }
+    attachment->settled = true; /* as far as can be told */
     attachment->client = client->client;
     attachment->nmcaches = client->mcaches;
     *ret = attachment;
@@ -257,6 +264,7 @@ int ga_attachment_resume(struct ga_connection *connection, ga_client_id client, 
     connection->attachment = attachment;
     connection->was_attached = true;
     connection->came_back = true;
+    attachment->settled = true;
     return ga_heap_client_back(server->heap, client);
 }
 

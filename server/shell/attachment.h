@@ -1,7 +1,9 @@
 /* An attachment: one client of the heap, and the watch over its process. It outlives its
  * connection, since a client that has hung up may go on storing: the heap takes back what it holds
- * only when its process has certainly ended, or when it has said itself that it is done. A process
- * may attach several times; each is a client of its own. */
+ * only when its process has certainly ended, or when it has said itself that it is done. Not so one
+ * that nobody has used as yet: where its client gave up waiting for the answer to Attach and has
+ * hung up, it ends with the connection. A process may attach several times; each is a client of its
+ * own. */
 #ifndef GA_SERVER_SHELL_ATTACHMENT_H
 #define GA_SERVER_SHELL_ATTACHMENT_H
 
@@ -29,6 +31,7 @@ struct ga_attachment {
     uint32_t uid;
     ga_client_id client;
     uint32_t nmcaches; /* that it was given */
+    bool settled;      /* its process knows of it, and has begun to use the heap */
     bool leaving;      /* the heap takes back what it holds, slice by slice */
     bool ended;
     uint64_t detach_id; /* leaving: the request that is answered when it is done, 0 = none */
@@ -68,6 +71,10 @@ uint32_t ga_attachment_count(const struct ga_server *server, uint32_t pid);
  * in ga_attachment_go_on; all of it later, where the heap is being copied. Then Done answers
  * request detach_id, unless that is 0. The connection stays. */
 void ga_attachment_end(struct ga_attachment *attachment, uint64_t detach_id);
+
+/* The client at the other end of connection has hung up, and all that it had sent is handled: end
+ * an attachment that it has not begun to use. */
+void ga_attachment_hung_up(struct ga_connection *connection);
 
 /* The next slice of one of the clients that are leaving. False when there is none. */
 bool ga_attachment_go_on(struct ga_server *server);

@@ -225,6 +225,7 @@ static void on_read(uv_stream_t *stream, ssize_t nread, const uv_buf_t *buffer)
     struct ga_connection *connection = stream->data;
     if (nread < 0) {
         ga_log(GA_LOG_DEBUG, "process %" PRIu32 " has hung up", connection->peer.pid);
+        ga_attachment_hung_up(connection);
         ga_connection_close(connection);
         return;
     }

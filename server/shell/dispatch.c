@@ -60,6 +60,7 @@ static const struct route routes[] = {
     {GOALLOC__V1__ENVELOPE__BODY_ATTACH, REQUEST, NEEDS_HELLO, ga_handle_attach},
     {GOALLOC__V1__ENVELOPE__BODY_REATTACH, REQUEST, NEEDS_HELLO, ga_handle_reattach},
     {GOALLOC__V1__ENVELOPE__BODY_REATTACHED, NOTE, NEEDS_ATTACH, ga_handle_reattached},
+    {GOALLOC__V1__ENVELOPE__BODY_MAPPED, NOTE, NEEDS_ATTACH, ga_handle_mapped},
     {GOALLOC__V1__ENVELOPE__BODY_DETACH, REQUEST, NEEDS_ATTACH, ga_handle_detach},
     {GOALLOC__V1__ENVELOPE__BODY_NEW_MCACHE, REQUEST, NEEDS_USE, ga_handle_new_mcache},
     {GOALLOC__V1__ENVELOPE__BODY_LEASE, REQUEST, NEEDS_USE, ga_handle_lease},
@@ -169,6 +170,8 @@ static void change(struct ga_connection *connection, const Goalloc__V1__Envelope
 static void handle(struct ga_connection *connection, const Goalloc__V1__Envelope *message,
                    const struct route *route)
 {
+    if (route->need != NEEDS_HELLO)
+        connection->attachment->settled = true;
     if (route->need == NEEDS_USE && !ga_pause_allows(connection, message))
         return;
     if (route->kind == CHANGE)

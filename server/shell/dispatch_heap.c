@@ -245,6 +245,13 @@ void ga_handle_reattached(struct ga_connection *connection, const Goalloc__V1__E
         ga_heap_collect_returned(connection->server->heap, connection->attachment->client);
 }
 
+void ga_handle_mapped(struct ga_connection *connection, const Goalloc__V1__Envelope *message)
+{
+    /* That it was sent is all that it says (dispatch.c). */
+    (void)connection;
+    (void)message;
+}
+
 void ga_handle_detach(struct ga_connection *connection, const Goalloc__V1__Envelope *message)
 {
     ga_log(GA_LOG_DEBUG, "process %" PRIu32 ", client %" PRIu32 ", has detached",

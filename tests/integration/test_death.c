@@ -446,6 +446,34 @@ static void closed(void)
     expect_goes_on(&child);
 }
 
+/* Who has attached and not asked for anything as yet stays a client as well. */
+static void closed_before_first_call(void)
+{
+    int from[2];
+    CU_ASSERT_FATAL(pipe2(from, O_CLOEXEC) == 0);
+    pid_t pid = fork();
+    if (pid == 0) {
+        alarm(60);
+        heard = telling = from[1];
+        if (goalloc_attach(server.socket, NULL, &heap) < 0)
+            _exit(93);
+        close_descriptors();
+        say();
+        pause();
+    }
+    close(from[1]);
+    CU_ASSERT(listen_to(&(struct child){.hear = from[0]}));
+    close(from[0]);
+    sleep_ms(300); /* for the server to see it */
+    uint32_t clients;
+    uint64_t spans;
+    count(pid, &clients, &spans);
+    CU_ASSERT_EQUAL(clients, 1);
+    CU_ASSERT_EQUAL(kill(pid, SIGKILL), 0);
+    CU_ASSERT_EQUAL(waitpid(pid, NULL, 0), pid);
+    CU_ASSERT(clients_become(0));
+}
+
 static int vfork_and_exec(void)
 {
     pid_t pid = vfork();
@@ -549,6 +577,7 @@ int main(void)
         {"under a debugger", debugged},
         {"all descriptors closed", closed},
         {"all descriptors closed, and their numbers used again", closed_and_opened},
+        {"all descriptors closed before the first call", closed_before_first_call},
         {"vfork and exec", vforked},
         {"fork", forked},
         {"a pid that was used again", pid_used_again},

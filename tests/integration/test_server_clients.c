@@ -116,17 +116,55 @@ static void test_killed(void)
     CU_ASSERT(counts_become(0, 0, 0));
 }
 
-/* Who hangs up may go on storing. The server has seen the hang-up when it has closed its end, which
- * shows in a message that it writes; so the onlooker waits for that. */
-static void test_hung_up(void)
+/* The server has seen the hang-up when it has closed its end, which shows in a message that it
+ * writes; so the onlooker waits for that. */
+static void wait_for_hang_up(pid_t child)
 {
-    pid_t child = start_child(true);
     char line[64];
     snprintf(line, sizeof(line), "process %d has hung up", (int)child);
     for (int i = 0; i < 2000 && !ga_daemon_said(&server, line); i++)
         usleep(5000);
     CU_ASSERT(ga_daemon_said(&server, line));
+}
+
+/* Who hangs up may go on storing. */
+static void test_hung_up(void)
+{
+    pid_t child = start_child(true);
+    wait_for_hang_up(child);
     CU_ASSERT(counts_are(1, 1, 5));
+    kill_child(child);
+    CU_ASSERT(counts_become(0, 0, 0));
+}
+
+/* As the library does once it has mapped the heap. */
+static bool say_mapped(struct ga_wire *wire)
+{
+    Goalloc__V1__Mapped body = GOALLOC__V1__MAPPED__INIT;
+    Goalloc__V1__Envelope note = GOALLOC__V1__ENVELOPE__INIT;
+    note.body_case = BODY(MAPPED);
+    note.mapped = &body;
+    return ga_wire_send(wire, &note);
+}
+
+/* Who attached, gave up waiting for the answer and hung up, while it lives, is a client no more;
+ * and who has mapped the heap is one until it ends. */
+static void test_gave_up(void)
+{
+    struct ga_wire wire;
+    for (int i = 0; i < 70; i++) { /* more than a process may be at once */
+        CU_ASSERT_FATAL(ga_wire_open_attached(&wire, socket_path));
+        ga_wire_close(&wire);
+        CU_ASSERT_FATAL(counts_become(0, 0, 0));
+    }
+    pid_t child = fork();
+    if (child == 0) {
+        if (ga_wire_open_attached(&wire, socket_path) && say_mapped(&wire))
+            ga_wire_close(&wire);
+        pause();
+    }
+    wait_for_hang_up(child);
+    CU_ASSERT(counts_are(1, 0, 0));
     kill_child(child);
     CU_ASSERT(counts_become(0, 0, 0));
 }
@@ -322,7 +360,7 @@ static bool attach_too_often(void)
 {
     struct ga_wire wire;
     for (int i = 0; i < 64; i++) {
-        if (!ga_wire_open_attached(&wire, socket_path))
+        if (!ga_wire_open_attached(&wire, socket_path) || !say_mapped(&wire))
             return false;
         ga_wire_close(&wire);
     }
@@ -415,6 +453,7 @@ int main(void)
         {"more attachments than a process may have", test_too_many_attachments},
         {"more mcaches than a client may have", test_too_many_mcaches},
         {"many clients killed at once", test_many},
+        {"a client that gives up attaching", test_gave_up},
     };
     signal(SIGPIPE, SIG_IGN);
     socket_path = strdup(ga_daemon_path("sock"));
