@@ -1,17 +1,23 @@
 /* The worker of goalloc: links the shared client library like any program and uses its installed
- * header only. --heap is the socket of the goallocd that the runner started. The hand-off is
- * between two processes; its ring is an object of the heap, found by its published name. */
+ * header only. --heap is the socket of the goallocd that the runner started. Where a row has helper
+ * processes, what they share is an object of the heap, found by its published name. */
 #include <goalloc/goalloc.h>
 
 static struct goalloc_heap *heap;
 
-#define BENCH_ALLOC(size)     goalloc_malloc(heap, size)
-#define BENCH_FREE(p)         goalloc_free(heap, p)
-#define BENCH_TO_WORD(p)      ((uint64_t)(uintptr_t)(p))
-#define BENCH_FROM_WORD(word) ((void *)(uintptr_t)(word))
-#include "work.h"
+#define BENCH_ALLOC(size)               goalloc_malloc(heap, size)
+#define BENCH_ALLOC_NOSCAN(size)        goalloc_alloc(heap, size, 0, GOALLOC_NOSCAN)
+#define BENCH_FREE(p)                   goalloc_free(heap, p)
+#define BENCH_RESIZE(p, old_size, size) goalloc_realloc(heap, p, size)
+#define BENCH_TO_WORD(p)                ((uint64_t)(uintptr_t)(p))
+#define BENCH_FROM_WORD(word)           ((void *)(uintptr_t)(word))
+#define BENCH_PROCESSES                 1
+#include "growth.h"
+#include "loops.h"
+#include "own.h"
+#include "together.h"
 
-static const char RING_NAME[] = "bench.ring";
+static const char SHARED_NAME[] = "bench.shared";
 
 /* A refused free is no free: a number measured with it would flatter. */
 static void on_report(enum goalloc_report_kind kind, const char *message, void *data)
@@ -35,35 +41,47 @@ static void detach(const struct ga_bench_args *args)
     goalloc_detach(heap);
 }
 
-static double row_handoff(const struct ga_bench_args *args)
+static void *bench_share(size_t bytes)
 {
-    struct ga_bench_ring *ring =
-        (struct ga_bench_ring *)goalloc_alloc(heap, sizeof *ring, 64, GOALLOC_ZERO);
-    if (!ring)
-        ga_bench_die("no memory for the ring");
-    int err = goalloc_publish(heap, RING_NAME, ring);
+    void *p = goalloc_alloc(heap, bytes, 64, GOALLOC_ZERO);
+    if (!p)
+        ga_bench_die("out of memory");
+    int err = goalloc_publish(heap, SHARED_NAME, p);
     if (err < 0)
-        ga_bench_die("cannot publish the ring: %s", goalloc_strerror(err));
-    double ns = ga_bench_handoff_to_process(args, ring);
-    err = goalloc_unpublish(heap, RING_NAME);
-    if (err < 0)
-        ga_bench_die("cannot unpublish the ring: %s", goalloc_strerror(err));
-    goalloc_free(heap, ring);
-    return ns;
+        ga_bench_die("cannot publish: %s", goalloc_strerror(err));
+    return p;
 }
 
-static void consume(const struct ga_bench_args *args)
+static void *bench_find_shared(void)
 {
-    void *ring;
-    int err = goalloc_lookup(heap, RING_NAME, &ring);
+    void *p;
+    int err = goalloc_lookup(heap, SHARED_NAME, &p);
     if (err < 0)
-        ga_bench_die("cannot find the ring: %s", goalloc_strerror(err));
-    ga_bench_consume(args, (struct ga_bench_ring *)ring);
+        ga_bench_die("cannot find what is published: %s", goalloc_strerror(err));
+    return p;
+}
+
+static void bench_unshare(void *p)
+{
+    int err = goalloc_unpublish(heap, SHARED_NAME);
+    if (err < 0)
+        ga_bench_die("cannot unpublish: %s", goalloc_strerror(err));
+    goalloc_free(heap, p);
+}
+
+static void allocate_once(void)
+{
+    ga_bench_make(64, 1);
 }
 
 int main(int argc, char **argv)
 {
-    static const struct ga_bench_family family = {ga_bench_works, GA_BENCH_WORK_COUNT, attach,
-                                                  detach, consume};
+    static const struct ga_bench_work works[] = {GA_BENCH_ROWS(GA_BENCH_WORK)};
+    static const struct ga_bench_work helps[] = {
+        {"handoff", help_handoff}, {"storm", help_storm}, {"crowd", help_crowd}};
+    static const struct ga_bench_family family = {works,        sizeof works / sizeof works[0],
+                                                  helps,        sizeof helps / sizeof helps[0],
+                                                  attach,       detach,
+                                                  allocate_once};
     return ga_bench_worker_main(argc, argv, &family);
 }

@@ -1,31 +1,32 @@
 /* The worker of the allocators that serve one process: plain malloc and free, the C library's own
- * or those of a library that the runner preloads. Its hand-off is between two threads. */
-#include <pthread.h>
+ * or those of a library that the runner preloads. What takes several processes elsewhere takes
+ * several threads here. */
 #include <stdlib.h>
 
-#define BENCH_ALLOC(size)     malloc(size)
-#define BENCH_FREE(p)         free(p)
-#define BENCH_TO_WORD(p)      ((uint64_t)(uintptr_t)(p))
-#define BENCH_FROM_WORD(word) ((void *)(uintptr_t)(word))
-#include "work.h"
+#define BENCH_ALLOC(size)               malloc(size)
+#define BENCH_ALLOC_NOSCAN(size)        malloc(size)
+#define BENCH_FREE(p)                   free(p)
+#define BENCH_RESIZE(p, old_size, size) realloc(p, size)
+#define BENCH_TO_WORD(p)                ((uint64_t)(uintptr_t)(p))
+#define BENCH_FROM_WORD(word)           ((void *)(uintptr_t)(word))
+#define BENCH_PROCESSES                 0
+#include "growth.h"
+#include "loops.h"
+#include "together.h"
 
-static _Alignas(64) struct ga_bench_ring ring;
+static void *shared;
 
-static void *consumer_main(void *data)
+static void *bench_share(size_t bytes)
 {
-    ga_bench_consume((const struct ga_bench_args *)data, &ring);
-    return NULL;
+    shared = aligned_alloc(64, (bytes + 63) & ~(size_t)63);
+    if (!shared)
+        ga_bench_die("out of memory");
+    return memset(shared, 0, bytes);
 }
 
-static double row_handoff(const struct ga_bench_args *args)
+static void bench_unshare(void *p)
 {
-    struct ga_bench_args consumer_args = *args;
-    pthread_t consumer;
-    if (pthread_create(&consumer, NULL, consumer_main, &consumer_args) != 0)
-        ga_bench_die("cannot start the consumer");
-    double ns = ga_bench_produce(args, &ring);
-    pthread_join(consumer, NULL);
-    return ns;
+    free(p);
 }
 
 /* malloc needs neither opening nor closing. */
@@ -36,7 +37,9 @@ static void nothing(const struct ga_bench_args *args)
 
 int main(int argc, char **argv)
 {
-    static const struct ga_bench_family family = {ga_bench_works, GA_BENCH_WORK_COUNT, nothing,
-                                                  nothing, NULL};
+    static const struct ga_bench_work works[] = {GA_BENCH_TIMED_ROWS(GA_BENCH_WORK)
+                                                     GA_BENCH_GROWTH_ROWS(GA_BENCH_WORK)};
+    static const struct ga_bench_family family = {
+        works, sizeof works / sizeof works[0], NULL, 0, nothing, nothing, NULL};
     return ga_bench_worker_main(argc, argv, &family);
 }

@@ -5,19 +5,35 @@
 #include <getopt.h>
 #include <sched.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
-
-#define GA_BENCH_NAME(name, text) #name,
-const char *const ga_bench_row_names[GA_BENCH_ROW_COUNT] = {GA_BENCH_ROWS(GA_BENCH_NAME)};
-#undef GA_BENCH_NAME
 
 const struct ga_bench_competitor ga_bench_competitors[GA_BENCH_COMPETITOR_COUNT] = {
     [GA_BENCH_GOALLOC] = {"goalloc", "bench_goalloc", NULL, NULL},
     [GA_BENCH_GLIBC] = {"glibc", "bench_private", NULL, "libc.so"},
     [GA_BENCH_MIMALLOC] = {"mimalloc", "bench_private", "libmimalloc.so.2", "libmimalloc"},
+    [GA_BENCH_JEMALLOC] = {"jemalloc", "bench_private", "libjemalloc.so.2", "libjemalloc"},
+    [GA_BENCH_TCMALLOC] = {"tcmalloc", "bench_private", "libtcmalloc_minimal.so.4", "libtcmalloc"},
     [GA_BENCH_BOOST] = {"boost", "bench_boost", NULL, NULL},
 };
+
+bool ga_bench_can_run(int competitor, enum ga_bench_row_kind kind)
+{
+    return competitor == GA_BENCH_GOALLOC || kind == GA_BENCH_TIMED ||
+           (kind == GA_BENCH_GROWTH && ga_bench_is_private(competitor));
+}
+
+bool ga_bench_is_private(int competitor)
+{
+    return competitor != GA_BENCH_GOALLOC && competitor != GA_BENCH_BOOST;
+}
+
+bool ga_bench_can_count(int row)
+{
+    return ga_bench_rows[row].kind == GA_BENCH_TIMED && row != GA_BENCH_ROW_larson &&
+           row != GA_BENCH_ROW_handoff && row != GA_BENCH_ROW_storm;
+}
 
 static void print_help(void)
 {
@@ -25,17 +41,23 @@ static void print_help(void)
          "Measure goalloc beside other allocators, in one run.\n\n"
          "  --quick          fewer and shorter runs\n"
          "  --smoke          one tiny run of each row, to see that all work\n"
-         "  --row NAME       this row only; may be repeated\n"
+         "  --row NAME       this row only, or those whose names begin with NAME-;\n"
+         "                   may be repeated\n"
          "  --peer NAME      this peer only; may be repeated\n"
          "  --json FILE      write the results to FILE as well\n"
+         "  --svg FILE       draw the ratios into FILE\n"
+         "  --instructions   count instructions per operation instead, by callgrind, in\n"
+         "                   the rows of one thread\n"
+         "  --gib N          how big the row big lets its heap get, 2 or more; default: 2\n"
+         "  --crowd N        how many processes the row crowd has at most; default: 1000,\n"
+         "                   with --quick 64\n"
          "  --cores A,B      work on these cores; default: the last two of those allowed\n"
          "  --bin-dir DIR    where the workers and goallocd are; default: beside bench_run\n"
          "  --goallocd PATH  this goallocd\n"
          "  --help           this\n\n"
          "rows:");
-#define GA_BENCH_HELP(name, text) printf("  %-10s %s\n", #name, text);
-    GA_BENCH_ROWS(GA_BENCH_HELP)
-#undef GA_BENCH_HELP
+    for (int row = 0; row < GA_BENCH_ROW_COUNT; row++)
+        printf("  %-15s  %s\n", ga_bench_rows[row].name, ga_bench_rows[row].text);
     puts("peers:");
     for (int i = GA_BENCH_GOALLOC + 1; i < GA_BENCH_COMPETITOR_COUNT; i++)
         printf("  %s\n", ga_bench_competitors[i].name);
@@ -43,15 +65,20 @@ static void print_help(void)
 
 static int choose_row(const char *name, struct ga_bench_plan *plan)
 {
+    size_t length = strlen(name);
+    bool found = false;
     for (int i = 0; i < GA_BENCH_ROW_COUNT; i++) {
-        if (strcmp(ga_bench_row_names[i], name) == 0) {
-            plan->rows[i] = true;
-            return 0;
-        }
+        const char *row = ga_bench_rows[i].name;
+        if (strncmp(row, name, length) != 0 || (row[length] != '\0' && row[length] != '-'))
+            continue;
+        plan->rows[i] = true;
+        found = true;
     }
+    if (found)
+        return 0;
     fprintf(stderr, "bench_run: there is no row %s; the rows are", name);
     for (int i = 0; i < GA_BENCH_ROW_COUNT; i++)
-        fprintf(stderr, " %s", ga_bench_row_names[i]);
+        fprintf(stderr, " %s", ga_bench_rows[i].name);
     fputc('\n', stderr);
     return -EINVAL;
 }
@@ -126,19 +153,50 @@ static int copy_path(const char *from, size_t size, char *ret_path)
     return 0;
 }
 
+static int parse_count(const char *text, unsigned least, unsigned greatest, unsigned *ret_count)
+{
+    char *end;
+    errno = 0;
+    unsigned long count = strtoul(text, &end, 10);
+    if (errno != 0 || end == text || *end != '\0' || count < least || count > greatest) {
+        fprintf(stderr, "bench_run: %s is no number of %u..%u\n", text, least, greatest);
+        return -EINVAL;
+    }
+    *ret_count = (unsigned)count;
+    return 0;
+}
+
+static void be_quick(struct ga_bench_plan *plan)
+{
+    plan->runs[GA_BENCH_TIMED] = 7;
+    plan->runs[GA_BENCH_GROWTH] = 1;
+    plan->runs[GA_BENCH_OWN] = 1;
+    plan->warmup_ms = 20;
+    plan->measure_ms = 60;
+    plan->crowd = 64;
+}
+
+static void only_smoke(struct ga_bench_plan *plan)
+{
+    be_quick(plan);
+    plan->smoke = true;
+    plan->runs[GA_BENCH_TIMED] = 1;
+    plan->warmup_ms = 0;
+    plan->measure_ms = 1;
+    plan->crowd = 2;
+}
+
 static int apply(int option, struct ga_bench_plan *plan)
 {
     switch (option) {
     case 'q':
-        plan->runs = 5;
-        plan->warmup_ms = 50;
-        plan->measure_ms = 150;
+        be_quick(plan);
         return 0;
     case 's':
-        plan->smoke = true;
-        plan->runs = 1;
-        plan->warmup_ms = 0;
-        plan->measure_ms = 1;
+        only_smoke(plan);
+        return 0;
+    case 'i':
+        plan->instructions = true;
         return 0;
     case 'r':
         return choose_row(optarg, plan);
@@ -147,6 +205,13 @@ static int apply(int option, struct ga_bench_plan *plan)
     case 'j':
         plan->json_path = optarg;
         return 0;
+    case 'v':
+        plan->svg_path = optarg;
+        return 0;
+    case 'G':
+        return parse_count(optarg, 2, 1024, &plan->gib);
+    case 'n':
+        return parse_count(optarg, 1, 1000, &plan->crowd);
     case 'c':
         return parse_cores(optarg, plan->cores);
     case 'b':
@@ -176,9 +241,16 @@ int ga_bench_plan_parse(int argc, char **argv, struct ga_bench_plan *ret_plan)
         {"row", required_argument, NULL, 'r'},      {"peer", required_argument, NULL, 'p'},
         {"json", required_argument, NULL, 'j'},     {"cores", required_argument, NULL, 'c'},
         {"bin-dir", required_argument, NULL, 'b'},  {"help", no_argument, NULL, 'h'},
-        {"goallocd", required_argument, NULL, 'g'}, {NULL, 0, NULL, 0},
+        {"goallocd", required_argument, NULL, 'g'}, {"svg", required_argument, NULL, 'v'},
+        {"gib", required_argument, NULL, 'G'},      {"crowd", required_argument, NULL, 'n'},
+        {"instructions", no_argument, NULL, 'i'},   {NULL, 0, NULL, 0},
     };
-    struct ga_bench_plan plan = {.runs = GA_BENCH_RUNS_MAX, .warmup_ms = 100, .measure_ms = 500};
+    struct ga_bench_plan plan = {
+        .runs = {[GA_BENCH_TIMED] = 9, [GA_BENCH_GROWTH] = 7, [GA_BENCH_OWN] = 3},
+        .warmup_ms = 100,
+        .measure_ms = 500,
+        .gib = 2,
+        .crowd = 1000};
     int err = choose_cores(plan.cores);
     if (err == 0)
         err = own_folder(sizeof plan.bin_dir, plan.bin_dir);
@@ -202,6 +274,10 @@ int ga_bench_plan_parse(int argc, char **argv, struct ga_bench_plan *ret_plan)
     plan.competitors[GA_BENCH_GOALLOC] = true;
     complete(plan.competitors, GA_BENCH_GOALLOC + 1, GA_BENCH_COMPETITOR_COUNT);
     complete(plan.rows, 0, GA_BENCH_ROW_COUNT);
+    for (int row = 0; row < GA_BENCH_ROW_COUNT && plan.instructions; row++)
+        plan.rows[row] = plan.rows[row] && ga_bench_can_count(row);
+    if (plan.instructions)
+        plan.runs[GA_BENCH_TIMED] = 1; /* they are exact */
     if (plan.goallocd[0] == '\0')
         snprintf(plan.goallocd, sizeof plan.goallocd, "%s/goallocd", plan.bin_dir);
     *ret_plan = plan;

@@ -7,22 +7,17 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "rows.h"
+#include "lines.h"
 
 #define GA_BENCH_RUNS_MAX 9
-
-enum ga_bench_row {
-#define GA_BENCH_ROW(name, text) GA_BENCH_ROW_##name,
-    GA_BENCH_ROWS(GA_BENCH_ROW)
-#undef GA_BENCH_ROW
-        GA_BENCH_ROW_COUNT
-};
 
 /* goalloc comes first; the others are its peers. */
 enum ga_bench_competitor_id {
     GA_BENCH_GOALLOC,
     GA_BENCH_GLIBC,
     GA_BENCH_MIMALLOC,
+    GA_BENCH_JEMALLOC,
+    GA_BENCH_TCMALLOC,
     GA_BENCH_BOOST,
     GA_BENCH_COMPETITOR_COUNT
 };
@@ -35,20 +30,32 @@ struct ga_bench_competitor {
 };
 
 struct ga_bench_plan {
-    bool smoke; /* only see that everything runs */
+    bool smoke;        /* only see that everything runs */
+    bool instructions; /* count instructions instead of measuring time */
     bool rows[GA_BENCH_ROW_COUNT];
     bool competitors[GA_BENCH_COMPETITOR_COUNT];
-    unsigned runs; /* of each row and competitor; 1..GA_BENCH_RUNS_MAX */
+    unsigned runs[3]; /* of each competitor, by the kind of row; 1..GA_BENCH_RUNS_MAX */
     unsigned warmup_ms;
     unsigned measure_ms;
+    unsigned gib;   /* how big the heap gets in the row big */
+    unsigned crowd; /* how many processes the row crowd has at most */
     int cores[2];
     const char *json_path; /* NULL: none */
+    const char *svg_path;  /* NULL: none */
     char bin_dir[PATH_MAX - 64];
     char goallocd[PATH_MAX];
 };
 
-extern const char *const ga_bench_row_names[GA_BENCH_ROW_COUNT];
 extern const struct ga_bench_competitor ga_bench_competitors[GA_BENCH_COMPETITOR_COUNT];
+
+/* Whether this competitor is one that can run rows of this kind. */
+bool ga_bench_can_run(int competitor, enum ga_bench_row_kind kind);
+
+/* Whether it is an allocator of one process's own memory. */
+bool ga_bench_is_private(int competitor);
+
+/* Whether a row's instructions can be counted: it has one thread and a time for each operation. */
+bool ga_bench_can_count(int row);
 
 /* Parse the command line. Returns 0 and fills *ret_plan; 1: help was printed, nothing is to be
  * done; or -EINVAL and the like, after a message on stderr. */

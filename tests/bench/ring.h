@@ -9,18 +9,7 @@
 #include <sched.h>
 #include <stdint.h>
 
-#ifdef __cplusplus
-#include <atomic>
-typedef std::atomic<uint64_t> ga_bench_atomic;
-using std::atomic_load_explicit;
-using std::atomic_store_explicit;
-using std::memory_order_acquire;
-using std::memory_order_relaxed;
-using std::memory_order_release;
-#else
-#include <stdatomic.h>
-typedef _Atomic uint64_t ga_bench_atomic;
-#endif
+#include "atomic.h"
 
 #define GA_BENCH_RING_WORDS 1024u
 

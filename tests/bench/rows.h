@@ -1,12 +1,42 @@
-/* The rows of the benchmark: what is measured. The workers build their table of work from this list
- * and the runner its lines, so a row that one of them lacks does not compile. Read by C and C++. */
+/* The rows of the benchmark: what is measured. The workers build their tables of work from these
+ * lists and the runner its own, so a row that one of them lacks does not compile. Read by C and
+ * C++. */
 #ifndef GA_TESTS_BENCH_ROWS_H
 #define GA_TESTS_BENCH_ROWS_H
 
-/* X(name, what one operation of the row is). A worker measures it in row_NAME. */
+/* X(id, name, what one operation of the row is). A worker measures it in row_ID, and what helps it,
+ * another process or thread, does help_ID. */
+
+/* Nanoseconds per operation, by every family. */
+#define GA_BENCH_TIMED_ROWS(X)                                                                     \
+    X(pair, "pair", "malloc 64 B, write its first word, free")                                     \
+    X(lifo, "lifo", "malloc and free of 64 B, 32 at a time, the last one freed first")             \
+    X(batch, "batch", "malloc and free of 10,000 sizes of 8..1024 B, freed in random order")       \
+    X(churn_4k, "churn-4k", "replace a random one of 4,000 objects of 16..256 B")                  \
+    X(churn_1m, "churn-1M", "replace a random one of 1,000,000 objects of 16..256 B")              \
+    X(larson, "larson", "replace a random one of 1,000; 2 threads exchange their objects")         \
+    X(handoff, "handoff", "malloc 64 B here, read and free on another core, through a ring")       \
+    X(storm, "storm", "4 processes x 2 threads free each other's objects (or 8 threads)")          \
+    X(tiny, "tiny", "malloc and free of 1..15 B without pointers, freed in random order")          \
+    X(large, "large", "replace a random one of 16 of 64 KiB..1 MiB, and touch its pages")          \
+    X(realloc, "realloc", "one doubling of a vector that grows from 16 B to 1 MiB")
+
+/* What becomes of time and memory while a heap grows, by goalloc and the private families. */
+#define GA_BENCH_GROWTH_ROWS(X)                                                                    \
+    X(stall, "stall", "malloc, 10 million times, while the heap grows from 0 to 1 GiB")            \
+    X(memory_batch, "memory-batch", "resident bytes over live bytes, in the work of batch")        \
+    X(memory_churn, "memory-churn-1M", "the same, in the work of churn-1M")                        \
+    X(memory_mix, "memory-mix", "the same, where ever larger objects follow on smaller ones")
+
+/* Of goalloc alone, which is compared with itself. */
+#define GA_BENCH_OWN_ROWS(X)                                                                       \
+    X(start, "start", "a process that attaches, allocates once and exits")                         \
+    X(crowd, "crowd", "replace a random one of 100 objects, in up to 1,000 processes at once")     \
+    X(big, "big", "growth, malloc and free, and statistics in a heap of --gib GiB")
+
 #define GA_BENCH_ROWS(X)                                                                           \
-    X(pair, "malloc 64 B, write its first word, free")                                             \
-    X(batch, "malloc and free of 10,000 sizes of 8..1024 B, freed in random order")                \
-    X(handoff, "malloc 64 B here, read and free on another core, through a ring")
+    GA_BENCH_TIMED_ROWS(X)                                                                         \
+    GA_BENCH_GROWTH_ROWS(X)                                                                        \
+    GA_BENCH_OWN_ROWS(X)
 
 #endif

@@ -13,9 +13,6 @@
 #define START_TIMEOUT_MS 10000
 #define STOP_GRACE_MS    5000
 
-/* Room for every row many times over; a limit only keeps a runaway from filling the memory. */
-static const char HEAP_LIMIT[] = "1G";
-
 static int make_folder(struct ga_bench_server *server)
 {
     const char *parent = getenv("TMPDIR");
@@ -50,15 +47,17 @@ static void remove_folder(const char *path)
     rmdir(path);
 }
 
-static int start_process(const char *path, struct ga_bench_server *server, int ready_fd)
+static int start_process(const char *path, unsigned limit_gib, struct ga_bench_server *server,
+                         int ready_fd)
 {
     int log_fd = open(server->log, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
     if (log_fd < 0)
         return -errno;
-    char fd_text[16];
+    char fd_text[16], limit[16];
+    snprintf(limit, sizeof limit, "%uG", limit_gib);
     snprintf(fd_text, sizeof fd_text, "%d", ready_fd);
     const char *argv[] = {path,         "--ephemeral",  "--name",  server->heap,
-                          "--socket",   server->socket, "--limit", HEAP_LIMIT,
+                          "--socket",   server->socket, "--limit", limit,
                           "--ready-fd", fd_text,        NULL};
     struct ga_bench_command command = {
         .argv = argv, .out_fd = log_fd, .err_fd = log_fd, .kept_fd = ready_fd};
@@ -77,7 +76,7 @@ static int await_ready(const struct ga_bench_server *server, int fd)
     return length > 0 && strncmp(text, "READY", 5) == 0 ? 0 : -EIO;
 }
 
-int ga_bench_server_start(const char *path, struct ga_bench_server *ret_server)
+int ga_bench_server_start(const char *path, unsigned limit_gib, struct ga_bench_server *ret_server)
 {
     struct ga_bench_server server = {0};
     int ready[2] = {-1, -1};
@@ -85,7 +84,7 @@ int ga_bench_server_start(const char *path, struct ga_bench_server *ret_server)
     if (err == 0 && pipe2(ready, O_CLOEXEC | O_NONBLOCK) < 0)
         err = -errno;
     if (err == 0)
-        err = start_process(path, &server, ready[1]);
+        err = start_process(path, limit_gib, &server, ready[1]);
     if (ready[1] >= 0)
         close(ready[1]);
     if (err == 0)

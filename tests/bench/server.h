@@ -1,4 +1,4 @@
-/* The goallocd of a benchmark run: a heap, a socket and a folder of its own, so that a run meets no
+/* The goallocd of one run: a heap, a socket and a folder of its own, so that a run meets no
  * heap in use and leaves nothing behind. Not thread-safe. */
 #ifndef GA_TESTS_BENCH_SERVER_H
 #define GA_TESTS_BENCH_SERVER_H
@@ -15,9 +15,10 @@ struct ga_bench_server {
     char heap[64];
 };
 
-/* Start the goallocd at path and wait until it accepts clients; says on stderr what went wrong.
- * Returns 0 and fills *ret_server, which ga_bench_server_stop takes, or a negative errno. */
-int ga_bench_server_start(const char *path, struct ga_bench_server *ret_server);
+/* Start the goallocd at path, for a heap of at most limit_gib GiB, and wait until it accepts
+ * clients; says on stderr what went wrong. Returns 0 and fills *ret_server, which
+ * ga_bench_server_stop takes, or a negative errno. */
+int ga_bench_server_start(const char *path, unsigned limit_gib, struct ga_bench_server *ret_server);
 
 /* Copy the log to stderr, for a run that failed. */
 void ga_bench_server_show_log(const struct ga_bench_server *server);

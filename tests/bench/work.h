@@ -1,23 +1,33 @@
-/* The measured loops, the same source for every family. A family's file defines, before it includes
- * this header,
- *   BENCH_ALLOC(size)   a void pointer to size bytes, or NULL
- *   BENCH_FREE(p)       the free of it
- *   BENCH_TO_WORD(p)    what another thread or process of the family can find p by
- *   BENCH_FROM_WORD(w)  p again
+/* How every measured loop is run, and what they have in common; the loops themselves are in
+ * loops.h (one thread), together.h (several) and growth.h, the same source for every family. A
+ * family's file defines, before it includes those,
+ *   BENCH_ALLOC(size)                a void pointer to size bytes, or NULL
+ *   BENCH_ALLOC_NOSCAN(size)         the same for bytes that hold no pointers
+ *   BENCH_FREE(p)                    the free of it
+ *   BENCH_RESIZE(p, old_size, size)  the realloc of it
+ *   BENCH_TO_WORD(p)                 what another thread or process of the family can find p by
+ *   BENCH_FROM_WORD(w)               p again
+ *   BENCH_PROCESSES                  1 if the family's heap spans processes, else 0
  * as macros, so that the allocator is called just as a program would call it, with no function
- * pointer between; and after it row_handoff, whose two sides live differently in each family. Each
- * row works in chunks until its time is over: a slow allocator does fewer, and the clock is read
- * seldom enough not to count. Read by C and C++. */
+ * pointer between; and after it bench_share, bench_find_shared and bench_unshare, since what the
+ * threads of a row have in common lies elsewhere in each family. Read by C and C++. */
 #ifndef GA_TESTS_BENCH_WORK_H
 #define GA_TESTS_BENCH_WORK_H
 
-#include "ring.h"
 #include "rows.h"
 #include "worker.h"
 
-#define GA_BENCH_PAIR_CHUNK    10000u
-#define GA_BENCH_HANDOFF_CHUNK 1000u
-#define GA_BENCH_SMALL         64u
+/* An entry of the family's table of rows. */
+#define GA_BENCH_WORK(id, name, text) {name, row_##id},
+
+/* Memory that the helpers of a row find: zeroed, at a multiple of 64. */
+static void *bench_share(size_t bytes);
+#if BENCH_PROCESSES
+/* In a helper process: the memory. */
+static void *bench_find_shared(void);
+#endif
+/* Give it back. */
+static void bench_unshare(void *p);
 
 /* Make the compiler believe that p is used, lest it drop an allocation that nobody looks at. */
 static inline void ga_bench_escape(void *p)
@@ -25,7 +35,7 @@ static inline void ga_bench_escape(void *p)
     __asm__ volatile("" : : "r"(p) : "memory");
 }
 
-/* Allocate size bytes and write their first word. */
+/* Allocate size bytes, 8 at least, and write the first word. */
 static inline void *ga_bench_make(size_t size, uint64_t value)
 {
     void *p = BENCH_ALLOC(size);
@@ -36,119 +46,74 @@ static inline void *ga_bench_make(size_t size, uint64_t value)
     return p;
 }
 
-static inline double ga_bench_per_op(uint64_t start_ns, uint64_t end_ns, uint64_t operations)
-{
-    return (double)(end_ns - start_ns) / (double)operations;
-}
+/* Some thousand operations of a row. Returns how many. */
+typedef uint64_t ga_bench_chunk(void *state);
 
-__attribute__((noinline)) static double pair_for(uint64_t duration_ms)
+/* Work in chunks for duration_ms at least: a slow allocator does fewer, and the clock is read
+ * seldom enough not to count. Returns nanoseconds per operation. */
+static double ga_bench_work_for(ga_bench_chunk *chunk, void *state, uint64_t duration_ms)
 {
     uint64_t start = ga_bench_now_ns(), now, operations = 0;
     do {
-        for (uint64_t i = 0; i < GA_BENCH_PAIR_CHUNK; i++) {
-            void *p = ga_bench_make(GA_BENCH_SMALL, i);
-            BENCH_FREE(p);
-        }
-        operations += GA_BENCH_PAIR_CHUNK;
+        operations += chunk(state);
         now = ga_bench_now_ns();
     } while (now - start < duration_ms * 1000000u);
-    return ga_bench_per_op(start, now, operations);
+    return (double)(now - start) / (double)operations;
 }
 
-static double row_pair(const struct ga_bench_args *args)
+/* A row of one thread: warm-up, then the measured chunks; or just so many operations. */
+static void ga_bench_measure(const struct ga_bench_args *args, ga_bench_chunk *chunk, void *state)
 {
     ga_bench_pin(args->cores[0]);
-    pair_for(args->warmup_ms);
-    return pair_for(args->measure_ms);
-}
-
-__attribute__((noinline)) static double batch_for(const struct ga_bench_batch *batch,
-                                                  void **objects, uint64_t duration_ms)
-{
-    uint64_t start = ga_bench_now_ns(), now, operations = 0;
-    do {
-        for (uint32_t i = 0; i < GA_BENCH_BATCH_OBJECTS; i++)
-            objects[i] = ga_bench_make(batch->sizes[i], i);
-        for (uint32_t i = 0; i < GA_BENCH_BATCH_OBJECTS; i++)
-            BENCH_FREE(objects[batch->order[i]]);
-        operations += GA_BENCH_BATCH_OBJECTS;
-        now = ga_bench_now_ns();
-    } while (now - start < duration_ms * 1000000u);
-    return ga_bench_per_op(start, now, operations);
-}
-
-static double row_batch(const struct ga_bench_args *args)
-{
-    static struct ga_bench_batch batch;
-    static void *objects[GA_BENCH_BATCH_OBJECTS];
-    ga_bench_batch_choose(&batch);
-    ga_bench_pin(args->cores[0]);
-    batch_for(&batch, objects, args->warmup_ms);
-    return batch_for(&batch, objects, args->measure_ms);
-}
-
-/* Hand objects over for duration_ms, and until the consumer has freed the last of them. */
-__attribute__((noinline)) static double produce_for(struct ga_bench_ring *ring,
-                                                    uint64_t duration_ms)
-{
-    uint64_t start = ga_bench_now_ns(), operations = 0;
-    do {
-        for (uint64_t i = 0; i < GA_BENCH_HANDOFF_CHUNK; i++) {
-            void *p = ga_bench_make(GA_BENCH_SMALL, operations + i);
-            ga_bench_ring_push(ring, BENCH_TO_WORD(p));
-        }
-        operations += GA_BENCH_HANDOFF_CHUNK;
-    } while (ga_bench_now_ns() - start < duration_ms * 1000000u);
-    ga_bench_ring_drain(ring);
-    return ga_bench_per_op(start, ga_bench_now_ns(), operations);
-}
-
-/* The producer's side of the hand-off: ends with a word of 0, which ends the consumer. The first
- * short round waits for the consumer to be there at all. */
-static inline double ga_bench_produce(const struct ga_bench_args *args, struct ga_bench_ring *ring)
-{
-    ga_bench_pin(args->cores[0]);
-    produce_for(ring, 0);
-    produce_for(ring, args->warmup_ms);
-    double ns = produce_for(ring, args->measure_ms);
-    ga_bench_ring_push(ring, 0);
-    return ns;
-}
-
-/* The consumer's side: read and free what comes, in order, until a word of 0. It checks what it
- * reads, since a number for objects that got mixed up would mean nothing. */
-static inline void ga_bench_consume(const struct ga_bench_args *args, struct ga_bench_ring *ring)
-{
-    ga_bench_pin(args->cores[1]);
-    uint64_t expected = 0;
-    for (uint64_t word; (word = ga_bench_ring_peek(ring)) != 0; ga_bench_ring_drop(ring)) {
-        uint64_t *p = (uint64_t *)BENCH_FROM_WORD(word);
-        /* A round of the producer counts from 0 again. */
-        if (__builtin_expect(*p != expected && *p != 0, 0))
-            ga_bench_die("object %llu came as number %llu", (unsigned long long)*p,
-                         (unsigned long long)expected);
-        expected = *p + 1;
-        BENCH_FREE(p);
+    if (args->operations > 0) {
+        uint64_t done = 0;
+        while (done < args->operations)
+            done += chunk(state);
+        ga_bench_result("operations", (double)done);
+        return;
     }
-    ga_bench_ring_drop(ring);
+    ga_bench_work_for(chunk, state, args->warmup_ms);
+    ga_bench_result(args->row, ga_bench_work_for(chunk, state, args->measure_ms));
 }
 
-/* The hand-off to a consumer process, for families whose heap spans processes. */
-static inline double ga_bench_handoff_to_process(const struct ga_bench_args *args,
-                                                 struct ga_bench_ring *ring)
+/* Live objects, random ones of which are replaced. */
+struct ga_bench_churn {
+    void **objects;
+    uint32_t count;
+    uint64_t random;
+};
+
+/* Allocate all of them, of 16..256 B. */
+static void ga_bench_churn_fill(struct ga_bench_churn *churn)
 {
-    pid_t consumer = ga_bench_consumer_start(args);
-    double ns = ga_bench_produce(args, ring);
-    ga_bench_consumer_join(consumer);
-    return ns;
+    uint64_t state = churn->random;
+    for (uint32_t i = 0; i < churn->count; i++)
+        churn->objects[i] = ga_bench_make(16 + ga_bench_random(&state) % 241, i);
 }
 
-static double row_handoff(const struct ga_bench_args *args);
+static void ga_bench_churn_empty(struct ga_bench_churn *churn)
+{
+    for (uint32_t i = 0; i < churn->count; i++)
+        BENCH_FREE(churn->objects[i]);
+}
 
-#define GA_BENCH_WORK(name, text) {#name, row_##name},
-static const struct ga_bench_work ga_bench_works[] = {GA_BENCH_ROWS(GA_BENCH_WORK)};
-#undef GA_BENCH_WORK
+/* The choice is part of the measured loop, and cheap: one multiplication (Knuth's), whose high bits
+ * are good. */
+static inline void ga_bench_churn_once(struct ga_bench_churn *churn)
+{
+    churn->random = churn->random * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
+    uint32_t i = (uint32_t)(((churn->random >> 32) * churn->count) >> 32);
+    size_t size = 16 + (((churn->random >> 16) & 0xffff) * 241 >> 16);
+    BENCH_FREE(churn->objects[i]);
+    churn->objects[i] = ga_bench_make(size, i);
+}
 
-#define GA_BENCH_WORK_COUNT (sizeof ga_bench_works / sizeof ga_bench_works[0])
+__attribute__((noinline)) static uint64_t ga_bench_churn_chunk(void *state)
+{
+    struct ga_bench_churn *churn = (struct ga_bench_churn *)state;
+    for (unsigned i = 0; i < 1000; i++)
+        ga_bench_churn_once(churn);
+    return 1000;
+}
 
 #endif

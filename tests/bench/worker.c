@@ -1,5 +1,6 @@
 /* The part of a worker that is not measured: see worker.h. A worker is started anew for each single
- * run, so that no run inherits another's heap, and prints one line, "row ns_per_op". */
+ * run, so that no run inherits another's heap, and prints lines of "name value", one for each
+ * number that it measures. */
 #include "worker.h"
 
 #include <dlfcn.h>
@@ -46,8 +47,7 @@ void ga_bench_pin(int core)
         ga_bench_die("cannot run on core %d: %s", core, strerror(errno));
 }
 
-/* splitmix64 */
-static uint64_t next_random(uint64_t *state)
+uint64_t ga_bench_random(uint64_t *state)
 {
     uint64_t z = (*state += UINT64_C(0x9e3779b97f4a7c15));
     z = (z ^ (z >> 30)) * UINT64_C(0xbf58476d1ce4e5b9);
@@ -55,25 +55,55 @@ static uint64_t next_random(uint64_t *state)
     return z ^ (z >> 31);
 }
 
-void ga_bench_batch_choose(struct ga_bench_batch *batch)
+void ga_bench_batch_choose(uint32_t least, uint32_t greatest, struct ga_bench_batch *batch)
 {
     /* A fixed seed: every family and run gets the same work. */
     uint64_t state = 42;
     for (uint32_t i = 0; i < GA_BENCH_BATCH_OBJECTS; i++) {
-        uint64_t range = GA_BENCH_BATCH_MAX - GA_BENCH_BATCH_MIN + 1;
-        batch->sizes[i] = GA_BENCH_BATCH_MIN + (uint32_t)(next_random(&state) % range);
+        batch->sizes[i] = least + (uint32_t)(ga_bench_random(&state) % (greatest - least + 1));
         batch->order[i] = i;
     }
     for (uint32_t i = GA_BENCH_BATCH_OBJECTS - 1; i > 0; i--) {
-        uint32_t j = (uint32_t)(next_random(&state) % (i + 1));
+        uint32_t j = (uint32_t)(ga_bench_random(&state) % (i + 1));
         uint32_t chosen = batch->order[j];
         batch->order[j] = batch->order[i];
         batch->order[i] = chosen;
     }
 }
 
-/* A consumer that failed would leave the producer waiting at a full ring. Only looks at the child,
- * so that ga_bench_consumer_join still finds it. */
+void ga_bench_result(const char *line, double value)
+{
+    printf("%s %.4f\n", line, value);
+}
+
+static void *member_main(void *data)
+{
+    struct ga_bench_member *member = data;
+    /* Cores in turns, so that each has as many of them. */
+    ga_bench_pin(member->args->cores[member->index % 2]);
+    member->work(member);
+    return NULL;
+}
+
+void ga_bench_members_start(const struct ga_bench_member *like, unsigned first, unsigned count,
+                            struct ga_bench_member *members)
+{
+    for (unsigned i = 0; i < count; i++) {
+        members[i] = *like;
+        members[i].index = first + i;
+        if (pthread_create(&members[i].thread, NULL, member_main, &members[i]) != 0)
+            ga_bench_die("cannot start a thread");
+    }
+}
+
+void ga_bench_members_join(struct ga_bench_member *members, unsigned count)
+{
+    for (unsigned i = 0; i < count; i++)
+        pthread_join(members[i].thread, NULL);
+}
+
+/* A helper that failed would leave its like waiting. Only looks at the child, so that
+ * ga_bench_helper_join still finds it. */
 static void on_child(int signal_number)
 {
     (void)signal_number;
@@ -83,37 +113,42 @@ static void on_child(int signal_number)
         _exit(1);
 }
 
-pid_t ga_bench_consumer_start(const struct ga_bench_args *args)
+pid_t ga_bench_spawn(const struct ga_bench_args *args, const char *const *options)
+{
+    char cores[32];
+    snprintf(cores, sizeof cores, "--cores=%d,%d", args->cores[0], args->cores[1]);
+    const char *argv[16] = {args->program, cores, "--heap", args->heap ? args->heap : ""};
+    for (size_t i = 0; options[i]; i++)
+        argv[4 + i] = options[i];
+    pid_t pid;
+    /* posix_spawn takes char *const * for historical reasons and changes nothing. */
+    int err =
+        posix_spawn(&pid, "/proc/self/exe", NULL, NULL, (char *const *)(uintptr_t)argv, environ);
+    if (err != 0)
+        ga_bench_die("cannot start another process: %s", strerror(err));
+    return pid;
+}
+
+pid_t ga_bench_helper_start(const struct ga_bench_args *args, unsigned index)
 {
     struct sigaction action = {.sa_handler = on_child, .sa_flags = SA_RESTART | SA_NOCLDSTOP};
     sigemptyset(&action.sa_mask);
     sigaction(SIGCHLD, &action, NULL);
 
-    char cores[32];
-    snprintf(cores, sizeof cores, "--cores=%d,%d", args->cores[0], args->cores[1]);
-    char consume[] = "--consume", heap_flag[] = "--heap";
-    char *heap = strdup(args->heap ? args->heap : "");
-    char *program = strdup(args->program);
-    if (!heap || !program)
-        ga_bench_die("out of memory");
-    char *const argv[] = {program, consume, cores, heap_flag, heap, NULL};
-    pid_t pid;
-    int err = posix_spawn(&pid, "/proc/self/exe", NULL, NULL, argv, environ);
-    if (err != 0)
-        ga_bench_die("cannot start the consumer: %s", strerror(err));
-    free(program);
-    free(heap);
-    return pid;
+    char number[16];
+    snprintf(number, sizeof number, "%u", index);
+    const char *options[] = {"--row", args->row, "--help-as", number, NULL};
+    return ga_bench_spawn(args, options);
 }
 
-void ga_bench_consumer_join(pid_t consumer)
+void ga_bench_helper_join(pid_t helper)
 {
     int status;
-    while (waitpid(consumer, &status, 0) < 0)
+    while (waitpid(helper, &status, 0) < 0)
         if (errno != EINTR)
-            ga_bench_die("cannot wait for the consumer: %s", strerror(errno));
+            ga_bench_die("cannot wait for a helper: %s", strerror(errno));
     if (!WIFEXITED(status) || WEXITSTATUS(status) != 0)
-        ga_bench_die("the consumer failed");
+        ga_bench_die("a helper failed");
 }
 
 /* The dynamic linker only warns when it cannot preload a library, and a LD_PRELOAD from outside
@@ -128,14 +163,68 @@ static void check_malloc(const char *library)
         ga_bench_die("malloc comes from %s, not from %s", info.dli_fname, library);
 }
 
-static uint64_t parse_ms(const char *text)
+static uint64_t parse_number(const char *text)
 {
     char *end;
     errno = 0;
     unsigned long value = strtoul(text, &end, 10);
-    if (errno != 0 || end == text || *end != '\0' || value > 60000)
-        ga_bench_die("%s is no number of milliseconds up to 60000", text);
+    if (errno != 0 || end == text || *end != '\0' || value > UINT32_MAX)
+        ga_bench_die("%s is no number", text);
     return value;
+}
+
+/* Take one option. Returns whether it is known. */
+static bool take(int option, struct ga_bench_args *args)
+{
+    switch (option) {
+    case 'r':
+        args->row = optarg;
+        return true;
+    case 'h':
+        args->heap = optarg;
+        return true;
+    case 'o':
+        args->objects = optarg;
+        return true;
+    case 'f':
+        args->malloc_from = optarg;
+        return true;
+    case 'w':
+        args->warmup_ms = parse_number(optarg);
+        return true;
+    case 'm':
+        args->measure_ms = parse_number(optarg);
+        return true;
+    case 'O':
+        args->operations = parse_number(optarg);
+        return true;
+    case 'g':
+        args->gib = parse_number(optarg);
+        return true;
+    case 'n':
+        args->crowd = parse_number(optarg);
+        return true;
+    case 'c':
+        return sscanf(optarg, "%d,%d", &args->cores[0], &args->cores[1]) == 2;
+    case 'S':
+        args->server = (pid_t)parse_number(optarg);
+        return true;
+    case 'H':
+        args->help = true;
+        args->index = (unsigned)parse_number(optarg);
+        return true;
+    case 's':
+        args->start = true;
+        return true;
+    case 'k':
+        args->smoke = true;
+        return true;
+    case 'p':
+        args->probe = true;
+        return true;
+    default:
+        return false;
+    }
 }
 
 static void parse(int argc, char **argv, struct ga_bench_args *ret_args)
@@ -143,45 +232,38 @@ static void parse(int argc, char **argv, struct ga_bench_args *ret_args)
     static const struct option options[] = {
         {"row", required_argument, NULL, 'r'},
         {"heap", required_argument, NULL, 'h'},
+        {"objects", required_argument, NULL, 'o'},
         {"warmup-ms", required_argument, NULL, 'w'},
         {"measure-ms", required_argument, NULL, 'm'},
+        {"operations", required_argument, NULL, 'O'},
+        {"gib", required_argument, NULL, 'g'},
+        {"crowd", required_argument, NULL, 'n'},
         {"cores", required_argument, NULL, 'c'},
-        {"consume", no_argument, NULL, 'C'},
+        {"server", required_argument, NULL, 'S'},
+        {"help-as", required_argument, NULL, 'H'},
+        {"start", no_argument, NULL, 's'},
         {"malloc-from", required_argument, NULL, 'f'},
+        {"smoke", no_argument, NULL, 'k'},
         {"probe", no_argument, NULL, 'p'},
         {NULL, 0, NULL, 0},
     };
-    struct ga_bench_args args = {.program = argv[0], .warmup_ms = 50, .measure_ms = 200};
-    for (int option; (option = getopt_long(argc, argv, "", options, NULL)) != -1;) {
-        if (option == 'r')
-            args.row = optarg;
-        else if (option == 'h')
-            args.heap = optarg;
-        else if (option == 'w')
-            args.warmup_ms = parse_ms(optarg);
-        else if (option == 'm')
-            args.measure_ms = parse_ms(optarg);
-        else if (option == 'f')
-            args.malloc_from = optarg;
-        else if (option == 'C')
-            args.consume = true;
-        else if (option == 'p')
-            args.probe = true;
-        else if (option != 'c' || sscanf(optarg, "%d,%d", &args.cores[0], &args.cores[1]) != 2)
+    struct ga_bench_args args = {
+        .program = argv[0], .warmup_ms = 50, .measure_ms = 200, .gib = 2, .crowd = 64};
+    for (int option; (option = getopt_long(argc, argv, "", options, NULL)) != -1;)
+        if (!take(option, &args))
             ga_bench_die("started by bench_run, which knows its options");
-    }
-    if (optind != argc || (!args.row && !args.consume && !args.probe))
+    if (optind != argc || (!args.row && !args.probe && !args.start))
         ga_bench_die("started by bench_run, which knows its options");
     *ret_args = args;
 }
 
-static void measure(const struct ga_bench_family *family, const struct ga_bench_args *args)
+static void work(const struct ga_bench_args *args, const struct ga_bench_work *works, size_t count)
 {
-    for (size_t i = 0; i < family->work_count; i++) {
-        if (strcmp(family->works[i].name, args->row) != 0)
-            continue;
-        printf("%s %.3f\n", args->row, family->works[i].run(args));
-        return;
+    for (size_t i = 0; i < count; i++) {
+        if (strcmp(works[i].name, args->row) == 0) {
+            works[i].run(args);
+            return;
+        }
     }
     ga_bench_die("there is no row %s", args->row);
 }
@@ -194,16 +276,17 @@ int ga_bench_worker_main(int argc, char **argv, const struct ga_bench_family *fa
         check_malloc(args.malloc_from);
     if (args.probe)
         return 0;
-    if (args.consume) {
-        if (!family->consume)
-            ga_bench_die("this family hands off between threads");
+    if (args.help)
         prctl(PR_SET_PDEATHSIG, SIGKILL);
-    }
     family->open(&args);
-    if (args.consume)
-        family->consume(&args);
+    if (args.start) {
+        family->once();
+        return 0; /* as a program that does not detach */
+    }
+    if (args.help)
+        work(&args, family->helps, family->help_count);
     else
-        measure(family, &args);
+        work(&args, family->works, family->work_count);
     family->close(&args);
     return fflush(stdout) == 0 ? 0 : 1;
 }
