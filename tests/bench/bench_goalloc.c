@@ -29,7 +29,9 @@ static void on_report(enum goalloc_report_kind kind, const char *message, void *
 
 static void attach(const struct ga_bench_args *args)
 {
-    struct goalloc_options options = {.size = sizeof options, .report = on_report};
+    /* A thousand processes that start at once keep each other from the cores for a while. */
+    struct goalloc_options options = {
+        .size = sizeof options, .timeout_ms = 60000, .report = on_report};
     int err = goalloc_attach(args->heap, &options, &heap);
     if (err < 0)
         ga_bench_die("cannot attach to %s: %s", args->heap, goalloc_attach_error());

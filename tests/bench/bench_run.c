@@ -47,6 +47,8 @@ static int measure_row(struct ga_bench_runner *runner, int row)
             int competitor = (int)((run + turn) % GA_BENCH_COMPETITOR_COUNT);
             if (!runner->plan.competitors[competitor] || !ga_bench_can_run(competitor, kind))
                 continue;
+            if (runner->plan.instructions && !ga_bench_can_count(competitor, row))
+                continue;
             int err = ga_bench_measure_once(runner, row, competitor, run);
             if (err < 0)
                 return err;

@@ -20,16 +20,22 @@ struct ga_bench_crew_count {
 
 /* All zero is a crew that nobody has joined. */
 struct ga_bench_crew {
-    ga_bench_atomic ready; /* members that are at work */
+    ga_bench_atomic ready; /* members that have what they work with */
+    ga_bench_atomic go;    /* not 0: they are to begin */
     ga_bench_atomic stop;  /* not 0: they are to end */
-    uint64_t pad[6];
+    uint64_t pad[5];
     struct ga_bench_crew_count counts[GA_BENCH_CREW_MAX];
 };
 
-/* A member, once it has what it works with. */
-static inline void ga_bench_crew_join(struct ga_bench_crew *crew)
+/* Member number index, once it has what it works with: wait for the others, asleep, since a
+ * thousand that spin would keep the cores from those who come. The more there are, the less often
+ * they look.
+ */
+static inline void ga_bench_crew_join(struct ga_bench_crew *crew, unsigned index)
 {
     atomic_fetch_add_explicit(&crew->ready, 1, memory_order_relaxed);
+    while (atomic_load_explicit(&crew->go, memory_order_relaxed) == 0)
+        usleep(500 + 20 * index);
 }
 
 /* Member number index has done some operations. Returns whether it is to go on. */
@@ -56,12 +62,13 @@ static inline void ga_bench_crew_await(const struct ga_bench_crew *crew, unsigne
         usleep(200);
 }
 
-/* Nanoseconds of one core's time for each operation, of the members at work on ncores cores. They
- * go on afterwards. */
+/* Let the members begin. Returns nanoseconds of one core's time for each operation, of the members
+ * at work on ncores cores. They go on afterwards. */
 static inline double ga_bench_crew_measure(const struct ga_bench_args *args,
-                                           const struct ga_bench_crew *crew, unsigned members,
+                                           struct ga_bench_crew *crew, unsigned members,
                                            unsigned ncores)
 {
+    atomic_store_explicit(&crew->go, 1, memory_order_relaxed);
     usleep((useconds_t)args->warmup_ms * 1000);
     uint64_t start = ga_bench_now_ns(), before = ga_bench_crew_sum(crew, members);
     uint64_t now, operations;

@@ -29,10 +29,13 @@ bool ga_bench_is_private(int competitor)
     return competitor != GA_BENCH_GOALLOC && competitor != GA_BENCH_BOOST;
 }
 
-bool ga_bench_can_count(int row)
+bool ga_bench_can_count(int competitor, int row)
 {
-    return ga_bench_rows[row].kind == GA_BENCH_TIMED && row != GA_BENCH_ROW_larson &&
-           row != GA_BENCH_ROW_handoff && row != GA_BENCH_ROW_storm;
+    if (row == GA_BENCH_ROW_larson || row == GA_BENCH_ROW_handoff || row == GA_BENCH_ROW_storm)
+        return false;
+    if (row == GA_BENCH_ROW_churn_1m && competitor == GA_BENCH_BOOST)
+        return false;
+    return ga_bench_rows[row].kind == GA_BENCH_TIMED;
 }
 
 static void print_help(void)
@@ -274,8 +277,6 @@ int ga_bench_plan_parse(int argc, char **argv, struct ga_bench_plan *ret_plan)
     plan.competitors[GA_BENCH_GOALLOC] = true;
     complete(plan.competitors, GA_BENCH_GOALLOC + 1, GA_BENCH_COMPETITOR_COUNT);
     complete(plan.rows, 0, GA_BENCH_ROW_COUNT);
-    for (int row = 0; row < GA_BENCH_ROW_COUNT && plan.instructions; row++)
-        plan.rows[row] = plan.rows[row] && ga_bench_can_count(row);
     if (plan.instructions)
         plan.runs[GA_BENCH_TIMED] = 1; /* they are exact */
     if (plan.goallocd[0] == '\0')

@@ -54,8 +54,9 @@ bool ga_bench_can_run(int competitor, enum ga_bench_row_kind kind);
 /* Whether it is an allocator of one process's own memory. */
 bool ga_bench_is_private(int competitor);
 
-/* Whether a row's instructions can be counted: it has one thread and a time for each operation. */
-bool ga_bench_can_count(int row);
+/* Whether a row's instructions can be counted: it has one thread and a time for each operation.
+ * Boost.Interprocess would need minutes to fill a heap with a million objects under callgrind. */
+bool ga_bench_can_count(int competitor, int row);
 
 /* Parse the command line. Returns 0 and fills *ret_plan; 1: help was printed, nothing is to be
  * done; or -EINVAL and the like, after a message on stderr. */

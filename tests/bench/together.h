@@ -113,7 +113,7 @@ static void larson_work(const struct ga_bench_member *member)
     struct larson *larson = (struct larson *)member->shared;
     struct larson_array *mine = &larson->arrays[member->index];
     ga_bench_churn_fill(&mine->churn);
-    ga_bench_crew_join(&larson->crew);
+    ga_bench_crew_join(&larson->crew, member->index);
     while (ga_bench_crew_done(&larson->crew, member->index, ga_bench_churn_chunk(&mine->churn)))
         /* The other thread's objects, as it left them. */
         mine = (struct larson_array *)(uintptr_t)atomic_exchange_explicit(
@@ -176,7 +176,7 @@ static void storm_work(const struct ga_bench_member *member)
     struct storm *storm = (struct storm *)member->shared;
     uint64_t random = member->index;
     storm_chunk(storm, &random);
-    ga_bench_crew_join(&storm->crew);
+    ga_bench_crew_join(&storm->crew, member->index);
     while (ga_bench_crew_done(&storm->crew, member->index, storm_chunk(storm, &random)))
         continue;
 }
