@@ -138,6 +138,8 @@ static void prepare(const struct ga_bench_runner *runner, int row, int competito
         ret->argv[n++] = "--malloc-from";
         ret->argv[n++] = who->malloc_from;
     }
+    if (plan->cpu_time)
+        ret->argv[n++] = "--cpu-time";
     if (plan->smoke)
         ret->argv[n++] = "--smoke";
     ret->argv[n] = NULL;

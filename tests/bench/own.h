@@ -146,8 +146,9 @@ static void big_look(const struct ga_bench_args *args, const char *batch_line,
                      const char *stats_line)
 {
     static uint64_t ns[GA_BENCH_STATS];
-    ga_bench_work_for(batch_chunk, &batch_state, args->warmup_ms);
-    ga_bench_result(batch_line, ga_bench_work_for(batch_chunk, &batch_state, args->measure_ms));
+    ga_bench_work_for(args, batch_chunk, &batch_state, args->warmup_ms);
+    ga_bench_result(batch_line,
+                    ga_bench_work_for(args, batch_chunk, &batch_state, args->measure_ms));
     for (size_t i = 0; i < GA_BENCH_STATS; i++) {
         struct goalloc_memstats stats = {.size = sizeof stats};
         uint64_t start = ga_bench_now_ns();

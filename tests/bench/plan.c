@@ -29,13 +29,16 @@ bool ga_bench_is_private(int competitor)
     return competitor != GA_BENCH_GOALLOC && competitor != GA_BENCH_BOOST;
 }
 
+bool ga_bench_has_one_thread(int row)
+{
+    return ga_bench_rows[row].kind == GA_BENCH_TIMED && row != GA_BENCH_ROW_larson &&
+           row != GA_BENCH_ROW_handoff && row != GA_BENCH_ROW_storm;
+}
+
 bool ga_bench_can_count(int competitor, int row)
 {
-    if (row == GA_BENCH_ROW_larson || row == GA_BENCH_ROW_handoff || row == GA_BENCH_ROW_storm)
-        return false;
-    if (row == GA_BENCH_ROW_churn_1m && competitor == GA_BENCH_BOOST)
-        return false;
-    return ga_bench_rows[row].kind == GA_BENCH_TIMED;
+    return ga_bench_has_one_thread(row) &&
+           !(row == GA_BENCH_ROW_churn_1m && competitor == GA_BENCH_BOOST);
 }
 
 static void print_help(void)
@@ -51,6 +54,8 @@ static void print_help(void)
          "  --svg FILE       draw the ratios into FILE\n"
          "  --instructions   count instructions per operation instead, by callgrind, in\n"
          "                   the rows of one thread\n"
+         "  --cpu-time       measure the time that the working thread is on its core, in the\n"
+         "                   rows of one thread: for a busy machine\n"
          "  --gib N          how big the row big lets its heap get, 2 or more; default: 2\n"
          "  --crowd N        how many processes the row crowd has at most; default: 1000,\n"
          "                   with --quick 64\n"
@@ -198,6 +203,9 @@ static int apply(int option, struct ga_bench_plan *plan)
     case 's':
         only_smoke(plan);
         return 0;
+    case 't':
+        plan->cpu_time = true;
+        return 0;
     case 'i':
         plan->instructions = true;
         return 0;
@@ -240,13 +248,21 @@ static void complete(bool *chosen, int first, int count)
 int ga_bench_plan_parse(int argc, char **argv, struct ga_bench_plan *ret_plan)
 {
     static const struct option options[] = {
-        {"quick", no_argument, NULL, 'q'},          {"smoke", no_argument, NULL, 's'},
-        {"row", required_argument, NULL, 'r'},      {"peer", required_argument, NULL, 'p'},
-        {"json", required_argument, NULL, 'j'},     {"cores", required_argument, NULL, 'c'},
-        {"bin-dir", required_argument, NULL, 'b'},  {"help", no_argument, NULL, 'h'},
-        {"goallocd", required_argument, NULL, 'g'}, {"svg", required_argument, NULL, 'v'},
-        {"gib", required_argument, NULL, 'G'},      {"crowd", required_argument, NULL, 'n'},
-        {"instructions", no_argument, NULL, 'i'},   {NULL, 0, NULL, 0},
+        {"quick", no_argument, NULL, 'q'},
+        {"smoke", no_argument, NULL, 's'},
+        {"row", required_argument, NULL, 'r'},
+        {"peer", required_argument, NULL, 'p'},
+        {"json", required_argument, NULL, 'j'},
+        {"cores", required_argument, NULL, 'c'},
+        {"bin-dir", required_argument, NULL, 'b'},
+        {"help", no_argument, NULL, 'h'},
+        {"goallocd", required_argument, NULL, 'g'},
+        {"svg", required_argument, NULL, 'v'},
+        {"gib", required_argument, NULL, 'G'},
+        {"crowd", required_argument, NULL, 'n'},
+        {"instructions", no_argument, NULL, 'i'},
+        {"cpu-time", no_argument, NULL, 't'},
+        {NULL, 0, NULL, 0},
     };
     struct ga_bench_plan plan = {
         .runs = {[GA_BENCH_TIMED] = 9, [GA_BENCH_GROWTH] = 7, [GA_BENCH_OWN] = 3},
@@ -277,6 +293,8 @@ int ga_bench_plan_parse(int argc, char **argv, struct ga_bench_plan *ret_plan)
     plan.competitors[GA_BENCH_GOALLOC] = true;
     complete(plan.competitors, GA_BENCH_GOALLOC + 1, GA_BENCH_COMPETITOR_COUNT);
     complete(plan.rows, 0, GA_BENCH_ROW_COUNT);
+    for (int row = 0; row < GA_BENCH_ROW_COUNT && plan.cpu_time; row++)
+        plan.rows[row] = plan.rows[row] && ga_bench_has_one_thread(row);
     if (plan.instructions)
         plan.runs[GA_BENCH_TIMED] = 1; /* they are exact */
     if (plan.goallocd[0] == '\0')

@@ -32,6 +32,7 @@ struct ga_bench_competitor {
 struct ga_bench_plan {
     bool smoke;        /* only see that everything runs */
     bool instructions; /* count instructions instead of measuring time */
+    bool cpu_time;     /* measure the time that the working thread is on its core */
     bool rows[GA_BENCH_ROW_COUNT];
     bool competitors[GA_BENCH_COMPETITOR_COUNT];
     unsigned runs[3]; /* of each competitor, by the kind of row; 1..GA_BENCH_RUNS_MAX */
@@ -57,6 +58,9 @@ bool ga_bench_is_private(int competitor);
 /* Whether a row's instructions can be counted: it has one thread and a time for each operation.
  * Boost.Interprocess would need minutes to fill a heap with a million objects under callgrind. */
 bool ga_bench_can_count(int competitor, int row);
+
+/* Whether a row has one thread, and a time for each operation. */
+bool ga_bench_has_one_thread(int row);
 
 /* Parse the command line. Returns 0 and fills *ret_plan; 1: help was printed, nothing is to be
  * done; or -EINVAL and the like, after a message on stderr. */

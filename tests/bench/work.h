@@ -51,12 +51,13 @@ typedef uint64_t ga_bench_chunk(void *state);
 
 /* Work in chunks for duration_ms at least: a slow allocator does fewer, and the clock is read
  * seldom enough not to count. Returns nanoseconds per operation. */
-static double ga_bench_work_for(ga_bench_chunk *chunk, void *state, uint64_t duration_ms)
+static double ga_bench_work_for(const struct ga_bench_args *args, ga_bench_chunk *chunk,
+                                void *state, uint64_t duration_ms)
 {
-    uint64_t start = ga_bench_now_ns(), now, operations = 0;
+    uint64_t start = ga_bench_work_ns(args), now, operations = 0;
     do {
         operations += chunk(state);
-        now = ga_bench_now_ns();
+        now = ga_bench_work_ns(args);
     } while (now - start < duration_ms * 1000000u);
     return (double)(now - start) / (double)operations;
 }
@@ -72,8 +73,8 @@ static void ga_bench_measure(const struct ga_bench_args *args, ga_bench_chunk *c
         ga_bench_result("operations", (double)done);
         return;
     }
-    ga_bench_work_for(chunk, state, args->warmup_ms);
-    ga_bench_result(args->row, ga_bench_work_for(chunk, state, args->measure_ms));
+    ga_bench_work_for(args, chunk, state, args->warmup_ms);
+    ga_bench_result(args->row, ga_bench_work_for(args, chunk, state, args->measure_ms));
 }
 
 /* Live objects, random ones of which are replaced. */

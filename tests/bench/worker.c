@@ -31,11 +31,21 @@ void ga_bench_die(const char *format, ...)
     _exit(1);
 }
 
-uint64_t ga_bench_now_ns(void)
+static uint64_t read_clock(clockid_t id)
 {
     struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
+    clock_gettime(id, &now);
     return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+}
+
+uint64_t ga_bench_now_ns(void)
+{
+    return read_clock(CLOCK_MONOTONIC);
+}
+
+uint64_t ga_bench_work_ns(const struct ga_bench_args *args)
+{
+    return read_clock(args->cpu_time ? CLOCK_THREAD_CPUTIME_ID : CLOCK_MONOTONIC);
 }
 
 void ga_bench_pin(int core)
@@ -216,6 +226,9 @@ static bool take(int option, struct ga_bench_args *args)
     case 's':
         args->start = true;
         return true;
+    case 't':
+        args->cpu_time = true;
+        return true;
     case 'k':
         args->smoke = true;
         return true;
@@ -244,6 +257,7 @@ static void parse(int argc, char **argv, struct ga_bench_args *ret_args)
         {"start", no_argument, NULL, 's'},
         {"malloc-from", required_argument, NULL, 'f'},
         {"smoke", no_argument, NULL, 'k'},
+        {"cpu-time", no_argument, NULL, 't'},
         {"probe", no_argument, NULL, 'p'},
         {NULL, 0, NULL, 0},
     };

@@ -33,6 +33,7 @@ struct ga_bench_args {
     unsigned index;          /* of a helper among its like */
     bool help;               /* be a helper of the row */
     bool start;              /* be what the row start starts: open the heap, allocate, exit */
+    bool cpu_time;           /* ga_bench_work_ns is the thread's own time */
     bool smoke;              /* only show that the row runs */
     bool probe;              /* only say whether this worker could run */
 };
@@ -77,6 +78,9 @@ void ga_bench_result(const char *line, double value);
 
 /* The monotonic clock in nanoseconds. */
 uint64_t ga_bench_now_ns(void);
+
+/* What rows of one thread are timed by: the same, or the time that the thread was on a core. */
+uint64_t ga_bench_work_ns(const struct ga_bench_args *args);
 
 /* Bind the calling thread to core. Only the thread that works is bound: a thread that an allocator
  * keeps for itself runs where the kernel puts it, as it does in ordinary use. */
