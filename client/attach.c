@@ -198,6 +198,7 @@ static void destroy(struct goalloc_heap *heap)
     ga_channel_close(heap->channel);
     for (int i = GA_OBJECT_COUNT; i-- > 0;)
         close_object(heap, i);
+    pthread_mutex_destroy(&heap->asking);
     pthread_mutex_destroy(&heap->lock);
     pthread_mutex_destroy(&heap->pausing);
     free(heap->client_name);
@@ -218,6 +219,7 @@ static int make_heap(const char *address, const struct goalloc_options *options,
         return fail(-ENOMEM, "out of memory");
     for (int i = 0; i < GA_OBJECT_COUNT; i++)
         heap->objects[i] = GA_MAPPING_NONE;
+    pthread_mutex_init(&heap->asking, NULL);
     pthread_mutex_init(&heap->lock, NULL);
     pthread_mutex_init(&heap->pausing, NULL);
     heap->report = options->report;
@@ -246,6 +248,16 @@ bool ga_attach_may_pass(int err)
     return ga_attach_is_nobody(err) || err == -EBUSY; /* a snapshot is being written */
 }
 
+/* So that a fork meanwhile finds no channel that is half closed. */
+static void close_channel(struct goalloc_heap *heap)
+{
+    pthread_mutex_lock(&heap->lock);
+    struct ga_channel *channel = heap->channel;
+    heap->channel = NULL;
+    pthread_mutex_unlock(&heap->lock);
+    ga_channel_close(channel);
+}
+
 /* Connect and attach. Where nobody serves, the user's private server may be started. It may be
  * about to end just now, and then it is another that attaches us. */
 static int connect_and_attach(struct goalloc_heap *heap, struct ga_reply **ret)
@@ -256,8 +268,7 @@ static int connect_and_attach(struct goalloc_heap *heap, struct ga_reply **ret)
             r = request_attach(heap, ret);
         if (!ga_attach_is_nobody(r) || !heap->may_start || tries == PRIVATE_SERVERS_TRIED)
             return r;
-        ga_channel_close(heap->channel);
-        heap->channel = NULL;
+        close_channel(heap);
         r = ga_private_server_start(heap->address, attach_error);
         if (r < 0)
             return r;
@@ -317,9 +328,25 @@ int goalloc_attach(const char *address, const struct goalloc_options *options,
 
 /* ---- after fork ---- */
 
+/* Whether this very process has attached heap; then *ret is its channel. */
+static bool is_attached(struct goalloc_heap *heap, struct ga_channel **ret)
+{
+    pthread_mutex_lock(&heap->lock);
+    bool attached = heap->generation_of_fork == ga_fork_count();
+    *ret = heap->channel;
+    pthread_mutex_unlock(&heap->lock);
+    return attached;
+}
+
+int ga_attach_begin_asking(struct goalloc_heap *heap, const struct timespec *deadline)
+{
+    return -pthread_mutex_clocklock(&heap->asking, CLOCK_MONOTONIC, deadline);
+}
+
 int ga_attach_after_fork(struct goalloc_heap *heap)
 {
-    if (heap->generation_of_fork == ga_fork_count())
+    struct ga_channel *channel;
+    if (is_attached(heap, &channel))
         return 0;
     struct ga_reply *reply = NULL;
     if (ga_reattach_heap_has_ended(heap))
@@ -331,24 +358,31 @@ int ga_attach_after_fork(struct goalloc_heap *heap)
         request_detach(heap);
     ga_reply_release(reply);
     if (r < 0) {
-        ga_channel_close(heap->channel);
-        heap->channel = NULL;
+        close_channel(heap);
         return r;
     }
     note_mapped(heap);
+    pthread_mutex_lock(&heap->lock);
     heap->generation_of_fork = ga_fork_count();
+    pthread_mutex_unlock(&heap->lock);
     return 0;
 }
 
-static int try_attach_channel(struct goalloc_heap *heap, struct ga_channel **ret)
+static int try_attach_channel(struct goalloc_heap *heap, const struct timespec *deadline,
+                              struct ga_channel **ret)
 {
-    /* A thread that is cancelled must not take the lock with it. */
+    /* A thread that is cancelled must not take a lock with it. */
     int cancel_state;
     pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancel_state);
-    pthread_mutex_lock(&heap->lock);
-    int r = ga_attach_after_fork(heap);
-    *ret = heap->channel;
-    pthread_mutex_unlock(&heap->lock);
+    int r = 0;
+    if (!is_attached(heap, ret)) {
+        r = ga_attach_begin_asking(heap, deadline);
+        if (r == 0) {
+            r = ga_attach_after_fork(heap);
+            *ret = heap->channel;
+            pthread_mutex_unlock(&heap->asking);
+        }
+    }
     pthread_setcancelstate(cancel_state, NULL);
     return r;
 }
@@ -359,7 +393,7 @@ int ga_attach_channel_until(struct goalloc_heap *heap, const struct timespec *de
     GA_UNCANCELLED;
     ga_registry_meet_copy(heap);
     for (;;) {
-        int r = try_attach_channel(heap, ret);
+        int r = try_attach_channel(heap, deadline, ret);
         if (r == 0 || !ga_attach_may_pass(r) || ga_reattach_heap_has_ended(heap))
             return r;
         if (ga_deadline_left_ms(deadline) == 0)

@@ -318,17 +318,25 @@ int ga_channel_call_within(struct ga_channel *ch, Goalloc__V1__Envelope *request
     return conclude(r, reply, expected, ret_detail, ret_reply);
 }
 
+int ga_channel_call_once_until(struct ga_channel *ch, Goalloc__V1__Envelope *request,
+                               const struct timespec *deadline,
+                               Goalloc__V1__Envelope__BodyCase expected, char *ret_detail,
+                               struct ga_reply **ret_reply)
+{
+    int cancel_state;
+    pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancel_state);
+    struct ga_reply *reply = ga_reply_new(&ch->reply_pool);
+    int r = reply ? send_and_wait(ch, request, deadline, &reply) : -ENOMEM;
+    pthread_setcancelstate(cancel_state, NULL);
+    return conclude(r, reply, expected, ret_detail, ret_reply);
+}
+
 int ga_channel_call_once(struct ga_channel *ch, Goalloc__V1__Envelope *request,
                          Goalloc__V1__Envelope__BodyCase expected, char *ret_detail,
                          struct ga_reply **ret_reply)
 {
     struct timespec end = ga_deadline_in(ch->timeout_ms);
-    int cancel_state;
-    pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancel_state);
-    struct ga_reply *reply = ga_reply_new(&ch->reply_pool);
-    int r = reply ? send_and_wait(ch, request, &end, &reply) : -ENOMEM;
-    pthread_setcancelstate(cancel_state, NULL);
-    return conclude(r, reply, expected, ret_detail, ret_reply);
+    return ga_channel_call_once_until(ch, request, &end, expected, ret_detail, ret_reply);
 }
 
 int ga_channel_note(struct ga_channel *ch, Goalloc__V1__Envelope *note)

@@ -104,6 +104,12 @@ int ga_channel_call_once(struct ga_channel *ch, Goalloc__V1__Envelope *request,
                          Goalloc__V1__Envelope__BodyCase expected, char *ret_detail,
                          struct ga_reply **ret_reply);
 
+/* The same, until deadline (CLOCK_MONOTONIC). */
+int ga_channel_call_once_until(struct ga_channel *ch, Goalloc__V1__Envelope *request,
+                               const struct timespec *deadline,
+                               Goalloc__V1__Envelope__BodyCase expected, char *ret_detail,
+                               struct ga_reply **ret_reply);
+
 /* Wait until there is a connection. Returns 0; -ETIMEDOUT; -ENOTCONN when there never will be.
  * deadline: on CLOCK_MONOTONIC. Thread-safe. */
 int ga_channel_await(struct ga_channel *ch, const struct timespec *deadline);

@@ -115,9 +115,14 @@ struct goalloc_heap {
     _Atomic uint32_t reattach_count; /* how often the server was told whether it is paused */
     _Atomic uint32_t pause_wanted;   /* GA_PAUSE_...; a futex. Writer: the library's thread */
 
-    pthread_mutex_t lock; /* over the lists, and making caches */
-    uint32_t nleaving;    /* exiting threads that still use the heap; under the lock of the links */
-    bool detaching;       /* the server takes everything back; nobody else may */
+    /* Over asking the server for what the process needs as a whole: an attachment after fork, one
+     * more mcache. Waited for no longer than a call may take; a fork does not wait for it. */
+    pthread_mutex_t asking;
+    /* Over the lists, and over channel and generation_of_fork; never held over a request, since a
+     * fork waits for it. Taken after asking. */
+    pthread_mutex_t lock;
+    uint32_t nleaving; /* exiting threads that still use the heap; under the lock of the links */
+    bool detaching;    /* the server takes everything back; nobody else may */
     struct ga_thread_cache *idle;
     struct ga_thread_cache *caches;
 };
@@ -184,8 +189,10 @@ uint32_t ga_fork_count(void);
 
 /* ---- attach.c ---- */
 
-/* If this process came out of a fork since heap was attached, attach it anew as itself. heap->lock
- * is held. 0 or negative errno. */
+/* Take heap->asking, until deadline. 0 or -ETIMEDOUT. */
+int ga_attach_begin_asking(struct goalloc_heap *heap, const struct timespec *deadline);
+/* If this process came out of a fork since heap was attached, attach it anew as itself.
+ * heap->asking is held. 0 or negative errno. */
 int ga_attach_after_fork(struct goalloc_heap *heap);
 /* Whether err, of connecting or attaching, says that nobody serves, or no longer. */
 bool ga_attach_is_nobody(int err);

@@ -75,10 +75,13 @@ static void unpin(struct goalloc_heap *heap)
 
 void ga_thread_cache_begin_detach(struct goalloc_heap *heap)
 {
+    /* Who is asking still uses the heap. */
+    pthread_mutex_lock(&heap->asking);
     pthread_mutex_lock(&link_lock);
     pthread_mutex_lock(&heap->lock);
     heap->detaching = true;
     pthread_mutex_unlock(&heap->lock);
+    pthread_mutex_unlock(&heap->asking);
     while (heap->nleaving > 0)
         pthread_cond_wait(&all_left, &link_lock);
     pthread_mutex_unlock(&link_lock);
@@ -149,22 +152,26 @@ static bool is_known(const struct goalloc_heap *heap, ga_mcache_id id)
 }
 
 /* An mcache that the table says is ours and that we know nothing of: it was granted, and the answer
- * was lost with a connection, or came too late. 0 = none. Called with the heap's lock held, so that
+ * was lost with a connection, or came too late. 0 = none. Called with heap->asking held, so that
  * none is on its way. */
-static ga_mcache_id find_granted(const struct goalloc_heap *heap)
+static ga_mcache_id find_granted(struct goalloc_heap *heap)
 {
+    ga_mcache_id found = 0;
+    pthread_mutex_lock(&heap->lock);
     const struct ga_view *view = &heap->view;
     uint32_t client = ga_load_relaxed(&heap->client);
     /* Pairs with the server's release: entries below it are backed. */
     uint32_t end = ga_load_acquire(&view->meta->mcache_end);
-    for (ga_mcache_id id = 1; id < end && id < GA_MCACHE_COUNT; id++)
+    for (ga_mcache_id id = 1; id < end && id < GA_MCACHE_COUNT && found == 0; id++)
         if (ga_load_acquire(&view->mcache_entries[id].client) == client && !is_known(heap, id))
-            return id;
-    return 0;
+            found = id;
+    pthread_mutex_unlock(&heap->lock);
+    return found;
 }
 
 /* Ask the server for one more mcache. */
-static int request_mcache(struct goalloc_heap *heap, ga_mcache_id *ret)
+static int request_mcache(struct goalloc_heap *heap, const struct timespec *deadline,
+                          ga_mcache_id *ret)
 {
     *ret = find_granted(heap);
     if (*ret)
@@ -174,8 +181,8 @@ static int request_mcache(struct goalloc_heap *heap, ga_mcache_id *ret)
     request.body_case = GOALLOC__V1__ENVELOPE__BODY_NEW_MCACHE;
     request.new_mcache = &body;
     struct ga_reply *reply;
-    int r = ga_channel_call_once(heap->channel, &request, GOALLOC__V1__ENVELOPE__BODY_MCACHE, NULL,
-                                 &reply);
+    int r = ga_channel_call_once_until(heap->channel, &request, deadline,
+                                       GOALLOC__V1__ENVELOPE__BODY_MCACHE, NULL, &reply);
     if (r < 0)
         return r;
     ga_mcache_id id = ga_reply_message(reply)->mcache->mcache;
@@ -186,14 +193,16 @@ static int request_mcache(struct goalloc_heap *heap, ga_mcache_id *ret)
     return 0;
 }
 
-static int make_cache(struct goalloc_heap *heap, struct ga_thread_cache **ret)
+/* With heap->asking held. */
+static int make_cache(struct goalloc_heap *heap, const struct timespec *deadline,
+                      struct ga_thread_cache **ret)
 {
     struct ga_thread_cache *cache =
         mmap(NULL, sizeof(*cache), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (cache == MAP_FAILED)
         return -ENOMEM;
     ga_mcache_id id = 0;
-    int r = request_mcache(heap, &id);
+    int r = request_mcache(heap, deadline, &id);
     if (r < 0) {
         munmap(cache, sizeof(*cache));
         return r;
@@ -206,39 +215,60 @@ static int make_cache(struct goalloc_heap *heap, struct ga_thread_cache **ret)
         cache->classes[c].size = ga_size_classes[c / 2].size;
         cache->classes[c].batch = 1;
     }
+    pthread_mutex_lock(&heap->lock);
     cache->next_of_heap = heap->caches;
     heap->caches = cache;
+    pthread_mutex_unlock(&heap->lock);
     *ret = cache;
     return 0;
 }
 
-/* An idle cache, or a new one, if the server is there. */
-static int try_find_cache(struct goalloc_heap *heap, struct ga_thread_cache **ret)
+static struct ga_thread_cache *take_idle(struct goalloc_heap *heap)
 {
-    /* A thread that is cancelled must not take the lock with it. */
+    pthread_mutex_lock(&heap->lock);
+    struct ga_thread_cache *cache = heap->idle;
+    if (cache)
+        heap->idle = cache->next;
+    pthread_mutex_unlock(&heap->lock);
+    return cache;
+}
+
+/* A cache that somebody has left meanwhile, or a new one; with heap->asking held. */
+static int ask_for_cache(struct goalloc_heap *heap, const struct timespec *deadline,
+                         struct ga_thread_cache **ret)
+{
+    int r = ga_attach_after_fork(heap);
+    if (r < 0)
+        return r;
+    *ret = take_idle(heap);
+    return *ret ? 0 : make_cache(heap, deadline, ret);
+}
+
+/* An idle cache, or a new one, if the server is there. */
+static int try_find_cache(struct goalloc_heap *heap, const struct timespec *deadline,
+                          struct ga_thread_cache **ret)
+{
+    /* A thread that is cancelled must not take a lock with it. */
     int cancel_state;
     pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancel_state);
-    pthread_mutex_lock(&heap->lock);
-    int r = ga_attach_after_fork(heap);
-    struct ga_thread_cache *cache = heap->idle;
-    if (r == 0 && cache)
-        heap->idle = cache->next;
-    else if (r == 0)
-        r = make_cache(heap, &cache);
-    pthread_mutex_unlock(&heap->lock);
+    int r = 0;
+    *ret = take_idle(heap); /* a child of fork has none before it has attached */
+    if (!*ret)
+        r = ga_attach_begin_asking(heap, deadline);
+    if (!*ret && r == 0) {
+        r = ask_for_cache(heap, deadline, ret);
+        pthread_mutex_unlock(&heap->asking);
+    }
     pthread_setcancelstate(cancel_state, NULL);
-    if (r == 0)
-        *ret = cache;
     return r;
 }
 
-/* An idle cache, or a new one, for which the server is waited for as long as a call may take. The
- * heap's lock is not held meanwhile. */
+/* An idle cache, or a new one, for which the server is waited for as long as a call may take. */
 static int find_cache(struct goalloc_heap *heap, struct ga_thread_cache **ret)
 {
     struct timespec deadline = ga_deadline_in(heap->timeout_ms);
     for (;;) {
-        int r = try_find_cache(heap, ret);
+        int r = try_find_cache(heap, &deadline, ret);
         if (!ga_attach_may_pass(r))
             return r;
         struct ga_channel *channel;
