@@ -101,24 +101,29 @@ static void release_lock(void)
     pthread_mutex_unlock(&starting);
 }
 
+/* Wait a little, if there is time left. */
+static bool has_time_left(const struct timespec *deadline)
+{
+    return ga_deadline_left_ms(deadline) != 0 &&
+           (nanosleep(&(struct timespec){.tv_nsec = LOCK_WAIT_NS}, NULL) == 0 || errno == EINTR);
+}
+
 /* 0 or a negative errno. */
 static int take_lock(const char *path, const struct timespec *deadline)
 {
     char lock[GA_ADDRESS_BYTES + 8];
     snprintf(lock, sizeof(lock), "%s.lock", path);
-    int err = pthread_mutex_clocklock(&starting, CLOCK_MONOTONIC, deadline);
-    if (err)
-        return -err;
+    while (pthread_mutex_trylock(&starting) != 0)
+        if (!has_time_left(deadline))
+            return -ETIMEDOUT;
     int fd = open(lock, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
-    err = fd < 0 ? errno : 0;
+    int err = fd < 0 ? errno : 0;
     atomic_store(&lock_fd, fd);
     while (err == 0 && flock(fd, LOCK_EX | LOCK_NB) < 0) {
         if (errno != EWOULDBLOCK && errno != EINTR)
             err = errno;
-        else if (ga_deadline_left_ms(deadline) == 0)
+        else if (!has_time_left(deadline))
             err = ETIMEDOUT;
-        else
-            nanosleep(&(struct timespec){.tv_nsec = LOCK_WAIT_NS}, NULL);
     }
     if (err)
         release_lock();

@@ -22,13 +22,13 @@ enum { SHORT_MS = 300, LARGE = 1 << 20, OBJECTS = 3000 };
 static struct ga_test_server server;
 static struct goalloc_heap *heap;
 static _Atomic int nlost;
-static char reported[512];
+static char reported[512]; /* by the library's thread, before nlost */
 
 static void keep_report(enum goalloc_report_kind kind, const char *message, void *data)
 {
     (void)data;
-    nlost += kind == GOALLOC_REPORT_LOST;
     snprintf(reported, sizeof(reported), "%s", message);
+    nlost += kind == GOALLOC_REPORT_LOST;
 }
 
 static void begin(uint32_t timeout_ms)

@@ -233,7 +233,11 @@ static void killed(void)
 
 static void detached(void)
 {
+#ifdef __SANITIZE_THREAD__
+    puts("left out: ThreadSanitizer gives up on a child with threads that ends in order");
+#else
     goes(false);
+#endif
 }
 
 /* The server dies too, before its client or after it. */

@@ -262,6 +262,10 @@ static bool cut_at(uint32_t n, uint32_t *ndone)
 
 static void cut_everywhere(void)
 {
+#ifdef __SANITIZE_THREAD__
+    puts("left out: ThreadSanitizer's stores are made in a lock of its own, which stays locked");
+    return;
+#endif
     for (size_t i = 0; i < COUNT(changes); i++) {
         change = &changes[i];
         uint32_t ndone = 0;
