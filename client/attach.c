@@ -193,11 +193,15 @@ static void close_object(struct goalloc_heap *heap, int object)
     ga_mapping_close(&heap->objects[object]);
 }
 
-static void destroy(struct goalloc_heap *heap)
+static void unmap_heap(struct goalloc_heap *heap)
 {
-    ga_channel_close(heap->channel);
     for (int i = GA_OBJECT_COUNT; i-- > 0;)
         close_object(heap, i);
+}
+
+/* Free heap, which is not mapped and has no channel. */
+static void free_heap(struct goalloc_heap *heap)
+{
     pthread_mutex_destroy(&heap->asking);
     pthread_mutex_destroy(&heap->lock);
     pthread_mutex_destroy(&heap->pausing);
@@ -230,7 +234,7 @@ static int make_heap(const char *address, const struct goalloc_options *options,
     heap->address = strdup(path);
     heap->client_name = options->client_name ? strdup(options->client_name) : NULL;
     if (!heap->address || (options->client_name && !heap->client_name)) {
-        destroy(heap);
+        free_heap(heap);
         return fail(-ENOMEM, "out of memory");
     }
     *ret = heap;
@@ -286,6 +290,28 @@ static int prepare_private(const char *address, bool *ret_may_start)
     return 0;
 }
 
+/* Map the heap and make it one of this process's, which a fork finds both done or neither: then its
+ * child can use what *ret_heap says, or attach the heap itself. */
+static int enter(struct goalloc_heap *heap, const Goalloc__V1__Attached *attached,
+                 struct goalloc_heap **ret_heap)
+{
+    ga_registry_begin_change();
+    int r = map_heap(heap, attached);
+    if (r == 0) {
+        r = ga_registry_add(heap);
+        if (r < 0)
+            fail(r, "this process has attached %u heaps already, the most it can", GA_HEAPS_MAX);
+    }
+    if (r == 0) {
+        note_mapped(heap);
+        *ret_heap = heap;
+    } else {
+        unmap_heap(heap);
+    }
+    ga_registry_end_change();
+    return r;
+}
+
 int goalloc_attach(const char *address, const struct goalloc_options *options,
                    struct goalloc_heap **ret_heap)
 {
@@ -307,22 +333,16 @@ int goalloc_attach(const char *address, const struct goalloc_options *options,
         r = connect_and_attach(heap, &reply);
     bool attached = r == 0;
     if (r == 0)
-        r = map_heap(heap, ga_reply_message(reply)->attached);
+        r = enter(heap, ga_reply_message(reply)->attached, ret_heap);
     ga_reply_release(reply);
-    if (r == 0) {
-        r = ga_registry_add(heap);
-        if (r < 0)
-            fail(r, "this process has attached %u heaps already, the most it can", GA_HEAPS_MAX);
-    }
     if (r < 0) {
         if (attached)
             request_detach(heap);
-        destroy(heap);
+        close_channel(heap);
+        free_heap(heap);
         return r;
     }
-    note_mapped(heap);
     attach_error[0] = '\0';
-    *ret_heap = heap;
     return 0;
 }
 
@@ -416,6 +436,9 @@ void goalloc_detach(struct goalloc_heap *heap)
     if (!heap)
         return;
     ga_registry_meet_copy(heap);
+    ga_registry_begin_change();
+    heap->going = true;
+    ga_registry_end_change();
     ga_thread_cache_begin_detach(heap);
     if (heap->channel) {
         /* What is granted after this goes back with all the rest. */
@@ -423,6 +446,16 @@ void goalloc_detach(struct goalloc_heap *heap)
         request_detach(heap);
     }
     ga_thread_cache_forget_heap(heap);
+    close_channel(heap);
+    ga_registry_begin_change();
     ga_registry_remove(heap);
-    destroy(heap);
+    unmap_heap(heap);
+    ga_registry_end_change();
+    free_heap(heap);
+}
+
+void ga_attach_drop_in_child(struct goalloc_heap *heap)
+{
+    unmap_heap(heap);
+    free_heap(heap);
 }

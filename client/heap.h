@@ -115,6 +115,8 @@ struct goalloc_heap {
     _Atomic uint32_t reattach_count; /* how often the server was told whether it is paused */
     _Atomic uint32_t pause_wanted;   /* GA_PAUSE_...; a futex. Writer: the library's thread */
 
+    bool going; /* is being detached, and not there in a child of fork; see registry.c */
+
     /* Over asking the server for what the process needs as a whole: an attachment after fork, one
      * more mcache. Waited for no longer than a call may take; a fork does not wait for it. */
     pthread_mutex_t asking;
@@ -178,8 +180,13 @@ void ga_thread_cache_reset_links(void);
  * none. */
 struct goalloc_heap *ga_registry_new_heap(void);
 void ga_registry_free_heap(struct goalloc_heap *heap);
-/* Give heap a place (tls_index). 0 or -EMFILE. */
+/* Around what a fork must find done or not begun: mapping a heap and entering it here, and the
+ * reverse. Short: a fork waits for it. */
+void ga_registry_begin_change(void);
+void ga_registry_end_change(void);
+/* Within a change: give heap a place (tls_index). 0 or -EMFILE. */
 int ga_registry_add(struct goalloc_heap *heap);
+/* Within a change. */
 void ga_registry_remove(struct goalloc_heap *heap);
 /* Call on the way to the server: if this process is a copy that no fork handler has seen, it
  * becomes what the child of a fork is. */
@@ -189,6 +196,8 @@ uint32_t ga_fork_count(void);
 
 /* ---- attach.c ---- */
 
+/* In a child of fork: give up heap, which a thread of the parent was detaching. */
+void ga_attach_drop_in_child(struct goalloc_heap *heap);
 /* Take heap->asking, until deadline. 0 or -ETIMEDOUT. */
 int ga_attach_begin_asking(struct goalloc_heap *heap, const struct timespec *deadline);
 /* If this process came out of a fork since heap was attached, attach it anew as itself.

@@ -110,7 +110,12 @@ static void revived(void *data)
     Goalloc__V1__Envelope note = GOALLOC__V1__ENVELOPE__INIT;
     note.body_case = GOALLOC__V1__ENVELOPE__BODY_REATTACHED;
     note.reattached = &body;
-    (void)ga_channel_note(heap->channel, &note); /* lost again: then it is said again */
+    /* None any more where it is being closed. */
+    pthread_mutex_lock(&heap->lock);
+    struct ga_channel *channel = heap->channel;
+    pthread_mutex_unlock(&heap->lock);
+    if (channel)
+        (void)ga_channel_note(channel, &note); /* lost again: then it is said again */
 }
 
 static void absent(const char *why, bool for_ever, void *data)

@@ -1,5 +1,7 @@
 /* The heaps of this process, and what a fork does to them: the child finds every heap still mapped,
- * but holds no mcache and no connection; it attaches as itself at its first call that needs one.
+ * but holds no mcache and no connection; it attaches as itself at its first call that needs one. A
+ * heap that another thread is attaching is not mapped as yet when the fork comes, or is there; one
+ * that another thread is detaching the child does not get, since nobody is left there to end that.
  *
  * A child of clone(2) without CLONE_VM is such a copy as well, but no fork handler runs in it. It
  * is known by the first OS page of each heap, which the kernel has wiped: see heap.h. Until its
@@ -55,10 +57,16 @@ static void in_child(void)
     /* The parent's mcaches are the parent's, and so are its connections: their descriptors are
      * closed now, before the child can give their numbers another meaning. */
     for (unsigned i = 1; i < GA_TLS_PLACES; i++) {
-        if (!heaps[i])
+        struct goalloc_heap *heap = heaps[i];
+        if (!heap)
             continue;
-        ga_thread_cache_drop_all(heaps[i]);
-        leave_parent(heaps[i]);
+        ga_thread_cache_drop_all(heap);
+        leave_parent(heap);
+        if (!heap->going)
+            continue;
+        heaps[i] = NULL;
+        pthread_mutex_unlock(&heap->lock); /* of before_fork */
+        ga_attach_drop_in_child(heap);
     }
     unlock_all();
     ga_private_server_in_child();
@@ -112,12 +120,21 @@ void ga_registry_free_heap(struct goalloc_heap *heap)
     munmap(heap, sizeof(*heap));
 }
 
-int ga_registry_add(struct goalloc_heap *heap)
+void ga_registry_begin_change(void)
 {
     static pthread_once_t once = PTHREAD_ONCE_INIT;
     pthread_once(&once, install_fork_handlers);
-    int r = -EMFILE;
     pthread_mutex_lock(&registry_lock);
+}
+
+void ga_registry_end_change(void)
+{
+    pthread_mutex_unlock(&registry_lock);
+}
+
+int ga_registry_add(struct goalloc_heap *heap)
+{
+    int r = -EMFILE;
     for (uint32_t i = 1; i < GA_TLS_PLACES && r < 0; i++) {
         if (!heaps[i]) {
             heaps[i] = heap;
@@ -126,13 +143,10 @@ int ga_registry_add(struct goalloc_heap *heap)
             r = 0;
         }
     }
-    pthread_mutex_unlock(&registry_lock);
     return r;
 }
 
 void ga_registry_remove(struct goalloc_heap *heap)
 {
-    pthread_mutex_lock(&registry_lock);
     heaps[heap->place] = NULL;
-    pthread_mutex_unlock(&registry_lock);
 }

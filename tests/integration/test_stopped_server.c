@@ -3,6 +3,8 @@
 #include <errno.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdatomic.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -97,11 +99,120 @@ static void fork_does_not_wait(void)
     goalloc_detach(heap);
 }
 
+/* ---- forks while another thread attaches or detaches ---- */
+
+/* Whether the child can use the heap as if it had never been attached. Returns its exit code. */
+static int attach_in_child(void)
+{
+    struct goalloc_heap *mine;
+    if (goalloc_attach(server.socket, NULL, &mine) < 0) {
+        fprintf(stderr, "%s\n", goalloc_attach_error());
+        return 2;
+    }
+    void *p = goalloc_malloc(mine, 100);
+    goalloc_free(mine, p);
+    goalloc_detach(mine);
+    return p ? 0 : 3;
+}
+
+static _Atomic pid_t detaching;
+
+static void *detach(void *unused)
+{
+    detaching = gettid();
+    goalloc_detach(heap);
+    return unused;
+}
+
+/* Whether the thread sleeps; it does so first when it waits for the server's answer. */
+static bool sleeps(pid_t thread)
+{
+    char path[64];
+    snprintf(path, sizeof(path), "/proc/self/task/%d/stat", (int)thread);
+    FILE *file = fopen(path, "re");
+    char state = 0;
+    bool read = file && fscanf(file, "%*d (%*[^)]) %c", &state) == 1;
+    if (file)
+        fclose(file);
+    return read && state == 'S';
+}
+
+static void fork_beside_detach(void)
+{
+    attach(LONG_MS);
+    void *p = goalloc_malloc(heap, 100);
+    CU_ASSERT_PTR_NOT_NULL(p);
+    goalloc_free(heap, p);
+    stop_server();
+    pthread_t thread;
+    CU_ASSERT_EQUAL_FATAL(pthread_create(&thread, NULL, detach, NULL), 0);
+    while (!detaching || !sleeps(detaching))
+        nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
+    pid_t child = fork();
+    if (child == 0) {
+        alarm(LONG_MS / 1000);
+        kill(server.pid, SIGCONT);
+        _exit(attach_in_child());
+    }
+    int status = -1;
+    CU_ASSERT(waitpid(child, &status, 0) == child && status == 0);
+    CU_ASSERT_EQUAL(pthread_join(thread, NULL), 0);
+}
+
+enum { NFORKS = 200 };
+
+static _Atomic bool enough;
+static struct goalloc_heap *volatile attached; /* NULL until goalloc_attach has said so */
+static _Atomic bool leaving;                   /* detaches, or is about to */
+
+static void *attach_and_detach(void *unused)
+{
+    while (!enough) {
+        if (goalloc_attach(server.socket, NULL, (struct goalloc_heap **)&attached) < 0)
+            return "goalloc_attach failed";
+        leaving = true;
+        goalloc_detach(attached);
+        attached = NULL;
+        leaving = false;
+    }
+    return unused;
+}
+
+static int use_what_is_there(void)
+{
+    alarm(LONG_MS / 1000);
+    if (leaving)
+        return 0; /* the other test's */
+    if (attached)
+        goalloc_detach(attached);
+    return attach_in_child();
+}
+
+/* Whenever the fork comes, the child finds a heap that is attached, or none. */
+static void fork_beside_attach(void)
+{
+    pthread_t thread;
+    CU_ASSERT_EQUAL_FATAL(pthread_create(&thread, NULL, attach_and_detach, NULL), 0);
+    for (int i = 0; i < NFORKS; i++) {
+        pid_t child = fork();
+        if (child == 0)
+            _exit(use_what_is_there());
+        int status = -1;
+        CU_ASSERT(waitpid(child, &status, 0) == child && status == 0);
+    }
+    enough = true;
+    void *failed = NULL;
+    CU_ASSERT_EQUAL(pthread_join(thread, &failed), 0);
+    CU_ASSERT_PTR_NULL(failed);
+}
+
 int main(void)
 {
     static const struct ga_test tests[] = {
         {"threads wait together", threads_wait_together},
         {"fork does not wait", fork_does_not_wait},
+        {"fork while a thread detaches", fork_beside_detach},
+        {"fork while a thread attaches", fork_beside_attach},
     };
     signal(SIGPIPE, SIG_IGN);
     if (!ga_test_server_start("64M", &server))
