@@ -54,8 +54,8 @@ static void print_help(void)
          "  --svg FILE       draw the ratios into FILE\n"
          "  --instructions   count instructions per operation instead, by callgrind, in\n"
          "                   the rows of one thread\n"
-         "  --cpu-time       measure the time that the working thread is on its core, in the\n"
-         "                   rows of one thread: for a busy machine\n"
+         "  --cpu-time       measure the time that the thread at work is on its core, in\n"
+         "                   the rows of one thread: for a busy machine\n"
          "  --gib N          how big the row big lets its heap get, 2 or more; default: 2\n"
          "  --crowd N        how many processes the row crowd has at most; default: 1000,\n"
          "                   with --quick 64\n"
@@ -65,7 +65,7 @@ static void print_help(void)
          "  --help           this\n\n"
          "rows:");
     for (int row = 0; row < GA_BENCH_ROW_COUNT; row++)
-        printf("  %-15s  %s\n", ga_bench_rows[row].name, ga_bench_rows[row].text);
+        printf("  %-8s  %s\n", ga_bench_rows[row].name, ga_bench_rows[row].text);
     puts("peers:");
     for (int i = GA_BENCH_GOALLOC + 1; i < GA_BENCH_COMPETITOR_COUNT; i++)
         printf("  %s\n", ga_bench_competitors[i].name);

@@ -31,7 +31,7 @@
 /* Of goalloc alone, which is compared with itself. */
 #define GA_BENCH_OWN_ROWS(X)                                                                       \
     X(start, "start", "a process that attaches, allocates once and exits")                         \
-    X(crowd, "crowd", "replace a random one of 100 objects, in up to 1,000 processes at once")     \
+    X(crowd, "crowd", "replace a random one of 100 objects, in up to 1,000 processes")             \
     X(big, "big", "growth, malloc and free, and statistics in a heap of --gib GiB")
 
 #define GA_BENCH_ROWS(X)                                                                           \
