@@ -17,7 +17,7 @@ static void taken_and_given(void)
 {
     struct timespec soon = ga_deadline_in(20);
     for (uint32_t i = 0; i < GA_OUTCOME_COUNT; i++)
-        CU_ASSERT_EQUAL(ga_places_take(&places, &soon), i);
+        CU_ASSERT_EQUAL(ga_places_take(&places, &soon), (int)i);
     CU_ASSERT_EQUAL(ga_places_take(&places, &soon), -ETIMEDOUT);
     ga_places_give(&places, 2);
     CU_ASSERT_EQUAL(ga_places_take(&places, &soon), 2); /* without waiting */
