@@ -202,7 +202,7 @@ static void unmap_heap(struct goalloc_heap *heap)
 /* Free heap, which is not mapped and has no channel. */
 static void free_heap(struct goalloc_heap *heap)
 {
-    pthread_mutex_destroy(&heap->asking);
+    pthread_cond_destroy(&heap->asked);
     pthread_mutex_destroy(&heap->lock);
     pthread_mutex_destroy(&heap->pausing);
     free(heap->client_name);
@@ -223,7 +223,7 @@ static int make_heap(const char *address, const struct goalloc_options *options,
         return fail(-ENOMEM, "out of memory");
     for (int i = 0; i < GA_OBJECT_COUNT; i++)
         heap->objects[i] = GA_MAPPING_NONE;
-    pthread_mutex_init(&heap->asking, NULL);
+    pthread_cond_init(&heap->asked, NULL);
     pthread_mutex_init(&heap->lock, NULL);
     pthread_mutex_init(&heap->pausing, NULL);
     heap->report = options->report;
@@ -360,7 +360,23 @@ static bool is_attached(struct goalloc_heap *heap, struct ga_channel **ret)
 
 int ga_attach_begin_asking(struct goalloc_heap *heap, const struct timespec *deadline)
 {
-    return -pthread_mutex_clocklock(&heap->asking, CLOCK_MONOTONIC, deadline);
+    int r = 0;
+    pthread_mutex_lock(&heap->lock);
+    while (heap->asking && r == 0)
+        r = deadline ? pthread_cond_clockwait(&heap->asked, &heap->lock, CLOCK_MONOTONIC, deadline)
+                     : pthread_cond_wait(&heap->asked, &heap->lock);
+    if (r == 0)
+        heap->asking = true;
+    pthread_mutex_unlock(&heap->lock);
+    return -r;
+}
+
+void ga_attach_end_asking(struct goalloc_heap *heap)
+{
+    pthread_mutex_lock(&heap->lock);
+    heap->asking = false;
+    pthread_cond_signal(&heap->asked);
+    pthread_mutex_unlock(&heap->lock);
 }
 
 int ga_attach_after_fork(struct goalloc_heap *heap)
@@ -400,7 +416,7 @@ static int try_attach_channel(struct goalloc_heap *heap, const struct timespec *
         if (r == 0) {
             r = ga_attach_after_fork(heap);
             *ret = heap->channel;
-            pthread_mutex_unlock(&heap->asking);
+            ga_attach_end_asking(heap);
         }
     }
     pthread_setcancelstate(cancel_state, NULL);

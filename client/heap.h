@@ -117,11 +117,13 @@ struct goalloc_heap {
 
     bool going; /* is being detached, and not there in a child of fork; see registry.c */
 
-    /* Over asking the server for what the process needs as a whole: an attachment after fork, one
-     * more mcache. Waited for no longer than a call may take; a fork does not wait for it. */
-    pthread_mutex_t asking;
+    /* A thread asks the server for what the process needs as a whole: an attachment after fork, one
+     * more mcache. The others wait for it no longer than a call may take; a fork does not. Under
+     * lock. */
+    bool asking;
+    pthread_cond_t asked;
     /* Over the lists, and over channel and generation_of_fork; never held over a request, since a
-     * fork waits for it. Taken after asking. */
+     * fork waits for it. */
     pthread_mutex_t lock;
     uint32_t nleaving; /* exiting threads that still use the heap; under the lock of the links */
     bool detaching;    /* the server takes everything back; nobody else may */
@@ -198,10 +200,12 @@ uint32_t ga_fork_count(void);
 
 /* In a child of fork: give up heap, which a thread of the parent was detaching. */
 void ga_attach_drop_in_child(struct goalloc_heap *heap);
-/* Take heap->asking, until deadline. 0 or -ETIMEDOUT. */
+/* Be the one who asks (heap->asking), and no longer. 0; or -ETIMEDOUT when others are at it until
+ * deadline, NULL = however long. */
 int ga_attach_begin_asking(struct goalloc_heap *heap, const struct timespec *deadline);
+void ga_attach_end_asking(struct goalloc_heap *heap);
 /* If this process came out of a fork since heap was attached, attach it anew as itself.
- * heap->asking is held. 0 or negative errno. */
+ * By who asks. 0 or negative errno. */
 int ga_attach_after_fork(struct goalloc_heap *heap);
 /* Whether err, of connecting or attaching, says that nobody serves, or no longer. */
 bool ga_attach_is_nobody(int err);

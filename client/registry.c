@@ -45,7 +45,8 @@ static void leave_parent(struct goalloc_heap *heap)
     heap->channel = NULL;
     ga_store_relaxed(&heap->client, 0);
     ga_store_relaxed(&heap->places.taken, 0); /* by threads that are not here */
-    pthread_mutex_init(&heap->asking, NULL);  /* a thread that is not here may have it */
+    heap->asking = false;                     /* whoever asks is not here */
+    pthread_cond_init(&heap->asked, NULL);
     ga_pause_reset(heap);
     ga_store_relaxed(&heap->tls_index, heap->place);
 }

@@ -76,12 +76,12 @@ static void unpin(struct goalloc_heap *heap)
 void ga_thread_cache_begin_detach(struct goalloc_heap *heap)
 {
     /* Who is asking still uses the heap. */
-    pthread_mutex_lock(&heap->asking);
+    (void)ga_attach_begin_asking(heap, NULL);
     pthread_mutex_lock(&link_lock);
     pthread_mutex_lock(&heap->lock);
     heap->detaching = true;
     pthread_mutex_unlock(&heap->lock);
-    pthread_mutex_unlock(&heap->asking);
+    ga_attach_end_asking(heap);
     while (heap->nleaving > 0)
         pthread_cond_wait(&all_left, &link_lock);
     pthread_mutex_unlock(&link_lock);
@@ -152,8 +152,8 @@ static bool is_known(const struct goalloc_heap *heap, ga_mcache_id id)
 }
 
 /* An mcache that the table says is ours and that we know nothing of: it was granted, and the answer
- * was lost with a connection, or came too late. 0 = none. Called with heap->asking held, so that
- * none is on its way. */
+ * was lost with a connection, or came too late. 0 = none. Called by who asks, so that none is
+ * on its way. */
 static ga_mcache_id find_granted(struct goalloc_heap *heap)
 {
     ga_mcache_id found = 0;
@@ -193,7 +193,7 @@ static int request_mcache(struct goalloc_heap *heap, const struct timespec *dead
     return 0;
 }
 
-/* With heap->asking held. */
+/* By who asks. */
 static int make_cache(struct goalloc_heap *heap, const struct timespec *deadline,
                       struct ga_thread_cache **ret)
 {
@@ -233,7 +233,7 @@ static struct ga_thread_cache *take_idle(struct goalloc_heap *heap)
     return cache;
 }
 
-/* A cache that somebody has left meanwhile, or a new one; with heap->asking held. */
+/* A cache that somebody has left meanwhile, or a new one; by who asks. */
 static int ask_for_cache(struct goalloc_heap *heap, const struct timespec *deadline,
                          struct ga_thread_cache **ret)
 {
@@ -257,7 +257,7 @@ static int try_find_cache(struct goalloc_heap *heap, const struct timespec *dead
         r = ga_attach_begin_asking(heap, deadline);
     if (!*ret && r == 0) {
         r = ask_for_cache(heap, deadline, ret);
-        pthread_mutex_unlock(&heap->asking);
+        ga_attach_end_asking(heap);
     }
     pthread_setcancelstate(cancel_state, NULL);
     return r;
