@@ -158,6 +158,10 @@ static void live_as_child(void)
 /* A child that is forked without a server attaches to the next; who detaches does not wait. */
 static void fork_and_detach(void)
 {
+#ifdef __SANITIZE_THREAD__
+    puts("left out: ThreadSanitizer gives up on a child that starts threads");
+    return;
+#endif
     begin(60000);
     goalloc_free(heap, goalloc_malloc(heap, 100));
     ga_test_server_kill(&server);
