@@ -48,8 +48,9 @@ static int serve(const struct ga_options *options)
     /* From here on there is something to take back. */
     ga_signals_block();
     int r = ga_descriptors_prepare();
-    if (r == 0)
-        r = ga_world_open(&world, options, &heap);
+    if (r < 0)
+        return r;
+    r = ga_world_open(&world, options, &heap);
     if (r < 0)
         return r;
     r = ga_listener_open(&listener, options->socket_path, &options->access);
