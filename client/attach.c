@@ -407,9 +407,7 @@ int ga_attach_after_fork(struct goalloc_heap *heap)
 static int try_attach_channel(struct goalloc_heap *heap, const struct timespec *deadline,
                               struct ga_channel **ret)
 {
-    /* A thread that is cancelled must not take a lock with it. */
-    int cancel_state;
-    pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancel_state);
+    GA_UNCANCELLED; /* or the thread would take a lock with it */
     int r = 0;
     if (!is_attached(heap, ret)) {
         r = ga_attach_begin_asking(heap, deadline);
@@ -419,7 +417,6 @@ static int try_attach_channel(struct goalloc_heap *heap, const struct timespec *
             ga_attach_end_asking(heap);
         }
     }
-    pthread_setcancelstate(cancel_state, NULL);
     return r;
 }
 

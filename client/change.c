@@ -9,6 +9,7 @@
 
 #include "client/deadline.h"
 #include "client/heap.h"
+#include "client/uncancelled.h"
 
 #define ALL_TAKEN ((UINT32_C(1) << GA_OUTCOME_COUNT) - 1)
 
@@ -56,12 +57,8 @@ static int call_in_place(struct goalloc_heap *heap, Goalloc__V1__Envelope *reque
 int ga_change_call(struct goalloc_heap *heap, Goalloc__V1__Envelope *request,
                    Goalloc__V1__Envelope__BodyCase expected, struct ga_reply **ret_reply)
 {
-    /* A thread that is cancelled must not take a place with it. */
-    int cancel_state;
-    pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancel_state);
-    int r = call_in_place(heap, request, expected, ret_reply);
-    pthread_setcancelstate(cancel_state, NULL);
-    return r;
+    GA_UNCANCELLED; /* or the thread would take a place with it */
+    return call_in_place(heap, request, expected, ret_reply);
 }
 
 int ga_change(struct goalloc_heap *heap, Goalloc__V1__Envelope *request)

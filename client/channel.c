@@ -15,6 +15,7 @@
 #include "client/connect.h"
 #include "client/deadline.h"
 #include "client/handshake.h"
+#include "client/uncancelled.h"
 #include "proto/error.h"
 
 #define DEFAULT_TIMEOUT_MS 5000
@@ -309,12 +310,9 @@ int ga_channel_call_within(struct ga_channel *ch, Goalloc__V1__Envelope *request
                            uint32_t timeout_ms, Goalloc__V1__Envelope__BodyCase expected,
                            char *ret_detail, struct ga_reply **ret_reply)
 {
-    /* A thread that is cancelled must take neither a lock with it nor a call that is waited for. */
-    int cancel_state;
-    pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancel_state);
+    GA_UNCANCELLED; /* or the thread would take a lock with it, or a call that is waited for */
     struct ga_reply *reply = ga_reply_new(&ch->reply_pool);
     int r = reply ? send_until_answered(ch, request, timeout_ms, &reply) : -ENOMEM;
-    pthread_setcancelstate(cancel_state, NULL);
     return conclude(r, reply, expected, ret_detail, ret_reply);
 }
 
@@ -323,11 +321,9 @@ int ga_channel_call_once_until(struct ga_channel *ch, Goalloc__V1__Envelope *req
                                Goalloc__V1__Envelope__BodyCase expected, char *ret_detail,
                                struct ga_reply **ret_reply)
 {
-    int cancel_state;
-    pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancel_state);
+    GA_UNCANCELLED;
     struct ga_reply *reply = ga_reply_new(&ch->reply_pool);
     int r = reply ? send_and_wait(ch, request, deadline, &reply) : -ENOMEM;
-    pthread_setcancelstate(cancel_state, NULL);
     return conclude(r, reply, expected, ret_detail, ret_reply);
 }
 
@@ -341,10 +337,7 @@ int ga_channel_call_once(struct ga_channel *ch, Goalloc__V1__Envelope *request,
 
 int ga_channel_note(struct ga_channel *ch, Goalloc__V1__Envelope *note)
 {
+    GA_UNCANCELLED;
     note->id = 0;
-    int cancel_state;
-    pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancel_state);
-    int r = send_message(ch, note);
-    pthread_setcancelstate(cancel_state, NULL);
-    return r;
+    return send_message(ch, note);
 }

@@ -12,6 +12,7 @@
 
 #include "client/deadline.h"
 #include "client/heap.h"
+#include "client/uncancelled.h"
 
 void ga_pause_set_wanted(struct goalloc_heap *heap, enum ga_pause_wanted wanted)
 {
@@ -79,14 +80,11 @@ static int resume_heap(struct goalloc_heap *heap)
 
 static int change(struct goalloc_heap *heap, int (*how)(struct goalloc_heap *heap))
 {
-    /* A thread that is cancelled must not take the lock with it. */
-    int cancel_state;
-    pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancel_state);
+    GA_UNCANCELLED; /* or the thread would take the lock with it */
     ga_registry_meet_copy(heap);
     pthread_mutex_lock(&heap->pausing);
     int r = how(heap);
     pthread_mutex_unlock(&heap->pausing);
-    pthread_setcancelstate(cancel_state, NULL);
     return r;
 }
 

@@ -12,6 +12,7 @@
 #include "client/deadline.h"
 #include "client/heap.h"
 #include "client/mcache.h"
+#include "client/uncancelled.h"
 
 _Thread_local struct ga_thread_cache *ga_tls_caches[GA_TLS_PLACES]
     __attribute__((tls_model("initial-exec")));
@@ -248,9 +249,7 @@ static int ask_for_cache(struct goalloc_heap *heap, const struct timespec *deadl
 static int try_find_cache(struct goalloc_heap *heap, const struct timespec *deadline,
                           struct ga_thread_cache **ret)
 {
-    /* A thread that is cancelled must not take a lock with it. */
-    int cancel_state;
-    pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancel_state);
+    GA_UNCANCELLED; /* or the thread would take a lock with it */
     int r = 0;
     *ret = take_idle(heap); /* a child of fork has none before it has attached */
     if (!*ret)
@@ -259,7 +258,6 @@ static int try_find_cache(struct goalloc_heap *heap, const struct timespec *dead
         r = ask_for_cache(heap, deadline, ret);
         ga_attach_end_asking(heap);
     }
-    pthread_setcancelstate(cancel_state, NULL);
     return r;
 }
 

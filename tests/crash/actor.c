@@ -16,6 +16,7 @@
 #include "shm/ring.h"
 
 #define REQUEST_MS 5000
+#define ACTOR_S    60
 
 struct goalloc_heap *ga_heap;
 struct ga_account *ga_account;
@@ -250,6 +251,7 @@ bool ga_actor_run(const struct ga_crash_world *world, struct ga_account *account
     pid_t pid = fork();
     if (pid == 0) {
         become(world, account);
+        alarm(ACTOR_S); /* one that is stuck is a fault to be told of */
         ga_actor_attach();
         if (!ga_heap)
             _exit(1);
