@@ -48,7 +48,7 @@ struct ga_class_cache {
 
 /* Large spans that an mcache has leased and does not use, the one freed first in front. */
 #define GA_LARGE_KEPT_MAX       32u
-#define GA_LARGE_KEPT_BYTES_MAX (UINT64_C(8) << 20)
+#define GA_LARGE_KEPT_BYTES_MAX (UINT64_C(16) << 20)
 
 struct ga_large_entry {
     ga_page_id page;
@@ -60,6 +60,23 @@ struct ga_large_cache {
     uint32_t count;
     uint64_t bytes;
     struct ga_large_entry entry[GA_LARGE_KEPT_MAX];
+};
+
+/* Large objects that this thread has put into spans much longer than what was asked for (roomy.h).
+ */
+#define GA_ROOMY_MAX        32u
+#define GA_ROOMY_NPAGES_MAX ((UINT64_C(4) << 20) / GA_PAGE_SIZE) /* to spare in all of them */
+
+struct ga_roomy_object {
+    ga_page_id page;
+    uint32_t asked_npages; /* as the last malloc or realloc of it here said */
+    uint32_t spare_npages; /* what the span had beyond that when it was taken */
+};
+
+struct ga_roomy {
+    uint32_t count;
+    uint32_t spare_npages;
+    struct ga_roomy_object object[GA_ROOMY_MAX];
 };
 
 /* A thread's cache: one mcache, and the private memory that goes with it. Belongs to one thread at
@@ -75,6 +92,7 @@ struct ga_thread_cache {
     struct ga_thread_cache *next_of_heap;
     struct ga_class_cache classes[GA_SPAN_CLASS_COUNT];
     struct ga_large_cache large;
+    struct ga_roomy roomy;
 };
 
 struct goalloc_heap {
@@ -250,17 +268,26 @@ void *ga_alloc_small(struct goalloc_heap *heap, ga_span_class span_class);
  * bytes at alignment, which the other classes do not look at. */
 void *ga_alloc_slowly(struct goalloc_heap *heap, ga_span_class span_class, size_t size,
                       uint32_t alignment);
+/* What the fast path finds used up: claim the class's next word. 0, or a negative errno when there
+ * is no memory also after everybody has been asked for what he does not use. */
+int ga_alloc_refill(struct ga_thread_cache *cache, ga_span_class span_class);
+/* Whether to try again, when err says that there is no memory or quota left: what nobody uses was
+ * given back meanwhile, by us or by the others. attempt: how often that was done before, from 0. */
+bool ga_alloc_relieve(struct ga_thread_cache *cache, int err, unsigned attempt);
+
+/* ---- large_alloc.c ---- */
+
 /* Allocate a large object, or one of any size with an alignment of more than a page; whether its
  * memory is known to be zero. alignment: a power of two, or 0. NULL with errno. */
 void *ga_alloc_large(struct goalloc_heap *heap, size_t size, size_t alignment, bool noscan,
                      bool *ret_zeroed);
 
-/* What the fast path finds used up: claim the class's next word. 0, or a negative errno when there
- * is no memory also after everybody has been asked for what he does not use. */
-int ga_alloc_refill(struct ga_thread_cache *cache, ga_span_class span_class);
 /* Get a span for a large object and take it. 0 and its page, or a negative errno. */
 int ga_alloc_large_span(struct ga_thread_cache *cache, size_t size, size_t alignment, bool noscan,
                         ga_page_id *ret_page, bool *ret_zeroed);
+/* Allocate a large object for one that grows to size bytes, from the spans that this thread keeps:
+ * NULL if none of them holds it, and errno is as it was. */
+void *ga_alloc_large_longest(struct goalloc_heap *heap, size_t size, bool noscan);
 
 /* ---- holds.c ---- */
 

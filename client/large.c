@@ -9,13 +9,8 @@
 
 #include "client/into.h"
 #include "client/mcache.h"
+#include "client/roomy.h"
 #include "client/spans.h"
-
-/* How much longer than asked for a kept span may be: a quarter. */
-static uint64_t longest_fit(uint64_t npages)
-{
-    return npages + npages / 4;
-}
 
 static uint64_t length_of(const struct ga_thread_cache *cache, ga_page_id page)
 {
@@ -87,6 +82,7 @@ void ga_large_freed(struct ga_thread_cache *cache, ga_span_class span_class, ga_
 {
     struct ga_large_cache *kept = &cache->large;
     uint64_t npages = length_of(cache, page);
+    ga_roomy_forget(cache, page);
     if (npages > GA_LARGE_NPAGES_LEASED) { /* it has grown where it lay */
         give_back(cache, span_class, page);
         return;
@@ -117,18 +113,31 @@ static void take_news(struct ga_thread_cache *cache, ga_span_class span_class)
     }
 }
 
-/* The best fit; of those that fit as well, the one freed last. GA_LARGE_KEPT_MAX if there is none.
- */
+/* Whether a span of span_npages may be taken for npages: it is not much longer; or not too long,
+ * and there is little to spare elsewhere. */
+static bool may_take(const struct ga_thread_cache *cache, uint64_t span_npages, uint64_t npages,
+                     bool grows)
+{
+    if (span_npages < npages)
+        return false;
+    return span_npages <= ga_large_longest_fit(npages) ||
+           ((grows || span_npages < 2 * npages) && ga_roomy_has_room(cache, span_npages - npages));
+}
+
+/* Of those that may be taken the shortest, or for what grows the longest; of equal ones the one
+ * freed last. GA_LARGE_KEPT_MAX if there is none. */
 static uint32_t find_kept(const struct ga_thread_cache *cache, ga_span_class span_class,
-                          uint64_t npages)
+                          uint64_t npages, bool grows)
 {
     const struct ga_large_cache *kept = &cache->large;
     uint32_t best = GA_LARGE_KEPT_MAX;
-    uint64_t best_npages = longest_fit(npages) + 1;
+    uint64_t best_npages = 0;
     for (uint32_t i = kept->count; i-- > 0;) {
         const struct ga_large_entry *entry = &kept->entry[i];
-        if (entry->span_class == span_class && entry->npages >= npages &&
-            entry->npages < best_npages) {
+        if (entry->span_class != span_class || !may_take(cache, entry->npages, npages, grows))
+            continue;
+        if (best == GA_LARGE_KEPT_MAX ||
+            (grows ? entry->npages > best_npages : entry->npages < best_npages)) {
             best = i;
             best_npages = entry->npages;
         }
@@ -136,11 +145,11 @@ static uint32_t find_kept(const struct ga_thread_cache *cache, ga_span_class spa
     return best;
 }
 
-ga_page_id ga_large_take_kept(struct ga_thread_cache *cache, ga_span_class span_class,
-                              uint64_t npages)
+static ga_page_id take_kept(struct ga_thread_cache *cache, ga_span_class span_class,
+                            uint64_t npages, bool grows)
 {
     take_news(cache, span_class);
-    for (uint32_t i; (i = find_kept(cache, span_class, npages)) != GA_LARGE_KEPT_MAX;) {
+    for (uint32_t i; (i = find_kept(cache, span_class, npages, grows)) != GA_LARGE_KEPT_MAX;) {
         struct ga_large_entry entry = cache->large.entry[i];
         forget_kept(cache, i);
         /* The words decide: they may have been overwritten, or an overlapping double free may have
@@ -151,9 +160,23 @@ ga_page_id ga_large_take_kept(struct ga_thread_cache *cache, ga_span_class span_
         ga_into_note(cache->shared, (uint64_t)entry.page << GA_PAGE_SHIFT);
         ga_slot_take_leased_large(&cache->heap->view, entry.page);
         ga_large_count_malloc(cache, span_class, entry.npages);
+        if (entry.npages > ga_large_longest_fit(npages))
+            ga_roomy_add(cache, entry.page, npages, entry.npages - npages);
         return entry.page;
     }
     return 0;
+}
+
+ga_page_id ga_large_take_kept(struct ga_thread_cache *cache, ga_span_class span_class,
+                              uint64_t npages)
+{
+    return take_kept(cache, span_class, npages, false);
+}
+
+ga_page_id ga_large_take_longest(struct ga_thread_cache *cache, ga_span_class span_class,
+                                 uint64_t npages)
+{
+    return take_kept(cache, span_class, npages, true);
 }
 
 void ga_large_begin_lease(struct ga_thread_cache *cache, ga_span_class span_class, ga_page_id page)

@@ -5,10 +5,21 @@
 
 #include "client/heap.h"
 
-/* Take a span of at least npages, and not much more, from those kept, its object's slot in use. 0
+/* How long a span may be that is to hold npages, and no more is said of it: a quarter longer. */
+static inline uint64_t ga_large_longest_fit(uint64_t npages)
+{
+    return npages + npages / 4;
+}
+
+/* Take the best fit for npages from the spans kept, its object's slot in use: one that is at most a
+ * quarter longer, or less than twice as long while there is little to spare elsewhere (roomy.h). 0
  * if there is none. */
 ga_page_id ga_large_take_kept(struct ga_thread_cache *cache, ga_span_class span_class,
                               uint64_t npages);
+
+/* The same for an object that grows, and so may grow again: the longest that may be had. */
+ga_page_id ga_large_take_longest(struct ga_thread_cache *cache, ga_span_class span_class,
+                                 uint64_t npages);
 
 /* Begin the lease of a span that was granted, and take its object's slot. There must be room for it
  * among the class's spans (ga_spans_reserve). */

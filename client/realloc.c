@@ -5,7 +5,17 @@
 
 #include "client/heap.h"
 #include "client/large.h"
+#include "client/mcache.h"
+#include "client/roomy.h"
 #include "shm/tiny.h"
+
+/* What grows beyond this may be put into a large span that was kept. */
+#define ROOMY_MIN (2 * (size_t)GA_PAGE_SIZE)
+
+static uint64_t npages_of(size_t size)
+{
+    return (size + GA_PAGE_SIZE - 1) / GA_PAGE_SIZE;
+}
 
 static bool find_in_use(struct goalloc_heap *heap, const char *function, const void *p,
                         struct ga_slot *ret)
@@ -34,8 +44,8 @@ static void count_resize(struct goalloc_heap *heap, const struct ga_slot *slot, 
     struct ga_thread_cache *cache = ga_thread_cache_get(heap);
     if (!cache)
         return;
-    ga_large_count_resize(cache, ga_entry_npages(slot->entry),
-                          (size + GA_PAGE_SIZE - 1) / GA_PAGE_SIZE);
+    ga_large_count_resize(cache, ga_entry_npages(slot->entry), npages_of(size));
+    ga_roomy_forget(cache, slot->page);
     ga_thread_cache_put(cache);
 }
 
@@ -65,11 +75,65 @@ static bool resize_large(struct goalloc_heap *heap, const struct ga_slot *slot, 
     return r == 0;
 }
 
-/* Whether it is worth a request to give the end of a large object back: an eighth of it. */
-static bool is_worth_shrinking(size_t old_bytes, size_t size)
+/* Whether it is worth a request to give the end of a large object back: it has more too much than a
+ * new one might have. */
+static bool is_worth_shrinking(const struct ga_slot *slot, size_t size)
 {
-    return size < old_bytes && old_bytes - size >= old_bytes / 8 &&
-           old_bytes - size >= GA_PAGE_SIZE;
+    return ga_entry_npages(slot->entry) > ga_large_longest_fit(npages_of(size));
+}
+
+/* Whether the large object lies where this thread has left it room to grow to size. */
+static bool has_room(const struct goalloc_heap *heap, const struct ga_slot *slot, size_t size)
+{
+    struct ga_thread_cache *cache = ga_thread_cache_peek(heap);
+    return cache && (slot->entry & GA_ENTRY_LARGE) &&
+           npages_of(size) <= ga_entry_npages(slot->entry) &&
+           ga_mcache_is_mine(cache, slot->page) &&
+           ga_roomy_grow(cache, slot->page, npages_of(size));
+}
+
+static bool is_noscan(const struct ga_slot *slot)
+{
+    return ga_entry_span_class(slot->entry) & 1;
+}
+
+/* Put the object into a new one, whose memory is moved_bytes, and free it. */
+static void *move(struct goalloc_heap *heap, void *p, size_t bytes, void *moved)
+{
+    memcpy(moved, p, bytes);
+    goalloc_free(heap, p);
+    return moved;
+}
+
+/* Make an object longer. What is kept is looked at before the server is asked: to copy 1 MiB takes
+ * no longer than an answer of a server that is awake. */
+static void *grow(struct goalloc_heap *heap, void *p, const struct ga_slot *slot, size_t old_bytes,
+                  size_t size)
+{
+    bool large = slot->entry & GA_ENTRY_LARGE;
+    void *moved = size > ROOMY_MIN ? ga_alloc_large_longest(heap, size, is_noscan(slot)) : NULL;
+    if (!moved && large && resize_large(heap, slot, size))
+        return p;
+    if (!moved)
+        moved = goalloc_alloc(heap, size, 0, is_noscan(slot) ? GOALLOC_NOSCAN : 0);
+    return moved ? move(heap, p, old_bytes, moved) : NULL;
+}
+
+/* Make an object that holds size shorter, or leave it. */
+static void *shrink(struct goalloc_heap *heap, void *p, const struct ga_slot *slot,
+                    size_t old_bytes, size_t size)
+{
+    bool stays_large = (slot->entry & GA_ENTRY_LARGE) && size > GA_SMALL_MAX;
+    if (stays_large && is_worth_shrinking(slot, size) && resize_large(heap, slot, size))
+        return p;
+    if (fits_in_place(p, slot, old_bytes, size))
+        return p;
+    int saved_errno = errno;
+    void *moved = goalloc_alloc(heap, size, 0, is_noscan(slot) ? GOALLOC_NOSCAN : 0);
+    if (moved)
+        return move(heap, p, size, moved);
+    errno = saved_errno; /* to shrink is no reason to fail */
+    return p;
 }
 
 void *goalloc_realloc(struct goalloc_heap *heap, void *p, size_t size)
@@ -86,24 +150,10 @@ void *goalloc_realloc(struct goalloc_heap *heap, void *p, size_t size)
         return NULL;
     }
     size_t old_bytes = ga_lookup_bytes(heap, &slot);
-    bool stays_large = (slot.entry & GA_ENTRY_LARGE) && size > GA_SMALL_MAX;
-    if (stays_large && (size > old_bytes || is_worth_shrinking(old_bytes, size)) &&
-        resize_large(heap, &slot, size))
+    if (has_room(heap, &slot, size))
         return p;
-    if (fits_in_place(p, &slot, old_bytes, size))
-        return p;
-    unsigned flags = ga_entry_span_class(slot.entry) & 1 ? GOALLOC_NOSCAN : 0;
-    int saved_errno = errno;
-    void *moved = goalloc_alloc(heap, size, 0, flags);
-    if (!moved && size <= old_bytes) {
-        errno = saved_errno; /* to shrink is no reason to fail */
-        return p;
-    }
-    if (!moved)
-        return NULL;
-    memcpy(moved, p, size < old_bytes ? size : old_bytes);
-    goalloc_free(heap, p);
-    return moved;
+    return size > old_bytes ? grow(heap, p, &slot, old_bytes, size)
+                            : shrink(heap, p, &slot, old_bytes, size);
 }
 
 size_t goalloc_usable_size(struct goalloc_heap *heap, const void *p)

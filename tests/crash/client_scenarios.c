@@ -294,6 +294,22 @@ static void grow_small(void)
     x = goalloc_realloc(ga_heap, x, 2 * SMALL);
 }
 
+/* A small object, and a span that is kept and is longer than it will need. */
+static void get_x_and_keep_large(void)
+{
+    get_large_and_free();
+    x = ga_actor_get(SMALL);
+}
+
+/* From a small span into the one that was kept, and on within that. */
+static void grow_into_kept(void)
+{
+    ga_account_leave(ga_account, x);
+    x = goalloc_realloc(ga_heap, x, LARGE / 3);
+    if (x && goalloc_realloc(ga_heap, x, LARGE / 2) != x)
+        ga_account_complain(ga_account, "the object has moved");
+}
+
 /* One that will stay where it is. */
 static void resize_large(size_t bytes)
 {
@@ -536,6 +552,11 @@ const struct ga_client_scenario ga_client_scenarios[] = {
      .before = get_x,
      .operation = grow_small,
      .bytes = 2 * SMALL,
+     .in_flight = true},
+    {.name = "realloc large: into a span that was kept",
+     .before = get_x_and_keep_large,
+     .operation = grow_into_kept,
+     .bytes = LARGE / 2,
      .in_flight = true},
     {.name = "free local: claimed word", .before = get_x, .operation = put_x, .twice = true},
     {.name = "free local: another word",
