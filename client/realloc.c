@@ -10,7 +10,7 @@
 #include "shm/tiny.h"
 
 /* What grows beyond this may be put into a large span that was kept. */
-#define ROOMY_MIN (2 * (size_t)GA_PAGE_SIZE)
+#define ROOMY_MIN ((size_t)GA_PAGE_SIZE)
 
 static uint64_t npages_of(size_t size)
 {
