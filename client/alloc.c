@@ -1,5 +1,5 @@
-/* Allocation. The fast path takes the lowest slot of the class's claimed word: one load, one store,
- * which is the commit, and a count. It makes no system call and takes no lock. */
+/* Allocation. The fast path takes a slot off the class's list: a store, which is the commit, and a
+ * count. It makes no system call and takes no lock. */
 #include <errno.h>
 #include <string.h>
 #include <time.h>
@@ -13,18 +13,6 @@
 /* How long a request that found no memory waits for what the others give back when asked: at its
  * second and third attempt. */
 static const long reclaim_wait_ms[] = {2, 20};
-
-static inline void *take_slot(struct ga_thread_cache *cache, ga_span_class span_class)
-{
-    struct ga_mcache_class *shared = &cache->shared->classes[span_class];
-    uint64_t slots = ga_load_relaxed(&shared->cache);
-    if (slots == 0)
-        return NULL;
-    ga_store_release(&shared->cache, slots & (slots - 1));
-    ga_store_relaxed(&shared->nmalloc, ga_load_relaxed(&shared->nmalloc) + 1);
-    const struct ga_class_cache *class = &cache->classes[span_class];
-    return class->word_base + (uint64_t)__builtin_ctzll(slots) * class->size;
-}
 
 /* Whether there is something to give back that may help: the heap, or a quota, is used up. */
 static bool is_for_want(int err)
@@ -73,25 +61,28 @@ __attribute__((noinline)) void *ga_alloc_slowly(struct goalloc_heap *heap, ga_sp
         return NULL;
     }
     void *p;
+    (void)ga_free_list_first(&cache->classes[span_class].list);
     do
-        p = tiny ? ga_tiny_take(cache, size, alignment) : take_slot(cache, span_class);
+        p = tiny ? ga_tiny_take(cache, size, alignment)
+                 : ga_free_list_malloc(&cache->classes[span_class].list);
     while (!p && ga_alloc_refill(cache, span_class) == 0);
     ga_thread_cache_put(cache);
     errno = p ? saved_errno : ENOMEM;
     return p;
 }
 
-void *ga_alloc_small(struct goalloc_heap *heap, ga_span_class span_class)
+static inline __attribute__((always_inline)) void *alloc_small(struct goalloc_heap *heap,
+                                                               uint32_t span_class)
 {
     struct ga_thread_cache *cache = ga_thread_cache_peek(heap);
-    void *p = cache ? take_slot(cache, span_class) : NULL;
-    return p ? p : ga_alloc_slowly(heap, span_class, 0, 0);
+    void *p = cache ? ga_free_list_malloc(&cache->classes[span_class].list) : NULL;
+    return p ? p : ga_alloc_slowly(heap, (ga_span_class)span_class, 0, 0);
 }
 
 void *goalloc_malloc(struct goalloc_heap *heap, size_t size)
 {
     if (__builtin_expect(size <= GA_SMALL_MAX, 1))
-        return ga_alloc_small(heap, (ga_span_class)(ga_size_class_for_malloc(size) * 2));
+        return alloc_small(heap, ga_size_class_for_malloc(size) * 2);
     bool zeroed;
     return ga_alloc_large(heap, size, 0, false, &zeroed);
 }
@@ -116,20 +107,12 @@ static uint32_t small_class(size_t size, size_t alignment)
     return alignment ? ga_size_class_aligned(size, alignment) : ga_size_class_for_malloc(size);
 }
 
-/* Whether the slot at p, which this thread has just allocated, was never handed out before and so
- * is zero. Slots are taken from the lowest on, so those that have been handed out since a word's
- * first claim are no more than there were mallocs since, from the first slot on. No free need be
- * noted for this: after one, the mallocs get ahead of the slots, and zeroing is no longer spared.
+/* Whether the slot that this thread has just allocated was never handed out before and so is zero.
  */
-static bool is_known_zero(const struct goalloc_heap *heap, ga_span_class span_class, const void *p)
+static bool is_known_zero(const struct goalloc_heap *heap, ga_span_class span_class)
 {
     const struct ga_thread_cache *cache = ga_thread_cache_peek(heap);
-    if (!cache || !cache->classes[span_class].first_claim)
-        return false;
-    const struct ga_class_cache *class = &cache->classes[span_class];
-    uint64_t mallocs = ga_load_relaxed(&cache->shared->classes[span_class].nmalloc);
-    uint64_t before = mallocs - class->mallocs_claimed - 1;
-    return before < 64 && (uint64_t)((const char *)p - class->word_base) >= before * class->size;
+    return cache && ga_free_list_was_untouched(&cache->classes[span_class].list);
 }
 
 void *goalloc_alloc(struct goalloc_heap *heap, size_t size, size_t alignment, unsigned flags)
@@ -147,10 +130,10 @@ void *goalloc_alloc(struct goalloc_heap *heap, size_t size, size_t alignment, un
     } else {
         uint32_t size_class = small_class(size, alignment);
         ga_span_class span_class = (ga_span_class)(size_class * 2 + noscan);
-        p = size_class ? ga_alloc_small(heap, span_class)
+        p = size_class ? alloc_small(heap, span_class)
                        : ga_alloc_large(heap, size, alignment, noscan, &zeroed);
         if (p && size_class && (flags & GOALLOC_ZERO))
-            zeroed = is_known_zero(heap, span_class, p);
+            zeroed = is_known_zero(heap, span_class);
     }
     if (p && (flags & GOALLOC_ZERO) && !zeroed)
         memset(p, 0, size);

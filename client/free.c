@@ -6,39 +6,79 @@
 #include "client/heap.h"
 #include "client/large.h"
 #include "client/mcache.h"
+#include "client/spans.h"
 #include "client/tiny.h"
 
-/* Free a slot of a span that this mcache holds. False if the slot is not in use. */
-static inline bool free_by_holder(struct ga_thread_cache *cache, const struct ga_slot *slot)
+static inline void count(_Atomic uint64_t *counter)
+{
+    ga_store_relaxed(counter, ga_load_relaxed(counter) + 1);
+}
+
+/* A free has left its word without objects, or its span is not on the list: see to that. p, of a
+ * small span that this mcache holds, was freed. */
+static __attribute__((noinline)) void look_at_span(struct ga_thread_cache *cache, const char *p)
+{
+    struct goalloc_heap *heap = cache->heap;
+    struct ga_slot slot;
+    if (ga_lookup_slot(heap, p, &slot) == GA_LOOKUP_SLOT)
+        ga_mcache_freed(cache, ga_entry_span_class(slot.entry), slot.page, slot.index / 64);
+}
+
+/* Free a slot of a small span that this mcache holds, if it is in use. a_word: the slot's word of
+ * A; page: the span's. */
+static inline __attribute__((always_inline)) bool
+free_small(struct ga_thread_cache *cache, struct ga_class_cache *class, ga_page_id page,
+           _Atomic uint64_t *a_word, uint32_t index, char *p)
+{
+    uint64_t bit = UINT64_C(1) << index % 64;
+    uint64_t a = ga_load_relaxed(a_word);
+    uint64_t used = a ^ ga_load_acquire(ga_view_f_of(a_word));
+    if (__builtin_expect((used & bit) == 0, 0))
+        return false;
+    ga_store_release(a_word, a ^ bit); /* the commit */
+    count(&class->list.counts->nfree);
+    /* The last object of a word is not remembered, but in the current one. */
+    if (__builtin_expect(used == bit && a_word != class->list.current, 0)) {
+        look_at_span(cache, p);
+        return true;
+    }
+    ga_free_list_put(&class->list, p, a_word, bit);
+    if (__builtin_expect(
+            !ga_spans_is_on_list(&cache->heap->view.lines[page]) && page != class->page, 0))
+        look_at_span(cache, p);
+    return true;
+}
+
+/* Free a large object whose span this mcache holds, if it is in use. */
+static bool free_large(struct ga_thread_cache *cache, const struct ga_slot *slot)
+{
+    _Atomic uint64_t *a_word = ga_view_a(&cache->heap->view, slot->page, 0);
+    if ((ga_slot_used(a_word) & 1) == 0)
+        return false;
+    ga_slot_flip(a_word, 1);
+    count(&cache->shared->classes[ga_entry_span_class(slot->entry)].nfree);
+    ga_large_count_free(cache, ga_entry_npages(slot->entry));
+    ga_large_freed(cache, ga_entry_span_class(slot->entry), slot->page);
+    return true;
+}
+
+static bool free_tiny(struct ga_thread_cache *cache, const struct ga_slot *slot)
+{
+    if (!ga_tiny_free_by_holder(cache, slot))
+        return false;
+    count(&cache->shared->classes[GA_SPAN_CLASS_TINY].nfree);
+    return true;
+}
+
+/* Free an object whose span this mcache holds. False if it is not in use. */
+static bool free_by_holder(struct ga_thread_cache *cache, const struct ga_slot *slot, void *p)
 {
     if (slot->entry & GA_ENTRY_TINY)
-        return ga_tiny_free_by_holder(cache, slot);
-    const struct ga_view *view = &cache->heap->view;
-    ga_span_class span_class = ga_entry_span_class(slot->entry);
-    uint32_t word = slot->index / 64;
-    uint64_t bit = UINT64_C(1) << (slot->index % 64);
-    _Atomic uint64_t *a_word = ga_view_a(view, slot->page, word);
-    uint64_t a = ga_load_relaxed(a_word);
-    if (((a ^ ga_load_acquire(ga_view_f(view, slot->page, word))) & bit) == 0)
-        return false;
-
-    struct ga_mcache_class *shared = &cache->shared->classes[span_class];
-    const struct ga_class_cache *class = &cache->classes[span_class];
-    if (class->page == slot->page && class->word == word) {
-        uint64_t slots = ga_load_relaxed(&shared->cache);
-        if (slots & bit)
-            return false;
-        ga_store_release(&shared->cache, slots | bit);
-    } else {
-        ga_store_release(a_word, a ^ bit);
-        if (__builtin_expect((slot->entry & GA_ENTRY_LARGE) != 0, 0)) {
-            ga_large_count_free(cache, ga_entry_npages(slot->entry));
-            ga_large_freed(cache, span_class, slot->page);
-        } else {
-            ga_mcache_freed(cache, span_class, slot->page, word);
-        }
-    }
-    return true;
+        return free_tiny(cache, slot);
+    if (slot->entry & GA_ENTRY_LARGE)
+        return free_large(cache, slot);
+    return free_small(cache, &cache->classes[ga_entry_span_class(slot->entry)], slot->page,
+                      ga_view_a(&cache->heap->view, slot->page, slot->index / 64), slot->index, p);
 }
 
 /* The span of a large object that nobody leases goes back to the server, which looks at its pending
@@ -55,16 +95,10 @@ static void note_large_free(struct ga_thread_cache *cache, ga_page_id page)
     (void)ga_channel_note(cache->heap->channel, &note); /* the pending bit says it too */
 }
 
-static void count_free(struct ga_thread_cache *cache, ga_span_class span_class)
-{
-    struct ga_mcache_class *counts = &cache->shared->classes[span_class];
-    ga_store_relaxed(&counts->nfree, ga_load_relaxed(&counts->nfree) + 1);
-}
-
 /* Count a free in a span that this mcache does not hold. */
 static void count_free_by_other(struct ga_thread_cache *cache, const struct ga_slot *slot)
 {
-    count_free(cache, ga_entry_span_class(slot->entry));
+    count(&cache->shared->classes[ga_entry_span_class(slot->entry)].nfree);
     if (slot->entry & GA_ENTRY_LARGE)
         ga_large_count_free(cache, ga_entry_npages(slot->entry));
 }
@@ -110,7 +144,8 @@ static __attribute__((noinline)) void free_slowly(struct goalloc_heap *heap, voi
     errno = saved_errno;
 }
 
-void goalloc_free(struct goalloc_heap *heap, void *p)
+/* Free anything. */
+static __attribute__((noinline)) void free_any(struct goalloc_heap *heap, void *p)
 {
     if (!p)
         return;
@@ -126,12 +161,33 @@ void goalloc_free(struct goalloc_heap *heap, void *p)
         return;
     struct ga_thread_cache *cache = ga_thread_cache_peek(heap);
     uint64_t holder = ga_load_relaxed(&heap->view.lines[slot.page].holder);
-    if (!cache || !ga_holder_is_leased_by(holder, cache->id)) {
+    if (!cache || !ga_holder_is_leased_by(holder, cache->id))
         free_slowly(heap, p, &slot);
+    else if (!free_by_holder(cache, &slot, p))
+        ga_report_bad(heap, "goalloc_free", p, GA_LOOKUP_SLOT, &slot);
+}
+
+void goalloc_free(struct goalloc_heap *heap, void *p)
+{
+    struct ga_thread_cache *cache = ga_thread_cache_peek(heap);
+    uint64_t page = ((uintptr_t)p - heap->base) >> GA_PAGE_SHIFT;
+    if (__builtin_expect(!cache || page >= ga_load_relaxed(&heap->npages_known), 0)) {
+        free_any(heap, p);
         return;
     }
-    if (free_by_holder(cache, &slot))
-        count_free(cache, ga_entry_span_class(slot.entry));
-    else
-        ga_report_bad(heap, "goalloc_free", p, GA_LOOKUP_SLOT, &slot);
+    /* What most frees are of: a small object in the first page of a span that this mcache holds,
+     * and where nothing is held. Past the last slot no bit is ever set. */
+    uint64_t entry = ga_view_entry(&heap->view, page);
+    struct ga_class_cache *class = &cache->classes[entry & 0xff];
+    const struct ga_span_line *line = &heap->view.lines[page];
+    uint32_t offset = (uint32_t)((uintptr_t)p % GA_PAGE_SIZE);
+    uint32_t index = (uint32_t)((uint64_t)offset * class->list.magic >> 32);
+    if (__builtin_expect(!ga_entry_is_small_span(entry) || index * class->list.size != offset ||
+                             !ga_holder_is_leased_by(ga_load_relaxed(&line->holder), cache->id) ||
+                             ga_load_seq_cst(&line->nholds) != 0 || /* as above */
+                             !free_small(cache, class, (ga_page_id)page,
+                                         ga_view_a(&heap->view, (ga_page_id)page, index / 64),
+                                         index, p),
+                         0))
+        free_any(heap, p);
 }

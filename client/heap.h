@@ -7,6 +7,7 @@
 
 #include "client/change.h"
 #include "client/channel.h"
+#include "client/free_list.h"
 #include "client/own_fd.h"
 #include "goalloc/goalloc.h"
 #include "shm/mapping.h"
@@ -17,24 +18,23 @@
 #define GA_TLS_PLACES (GA_HEAPS_MAX + 1) /* of a thread's caches; place 0 is always empty */
 
 /* The spans leased for one class, by first page; a bit of each says that nothing of it was ever
- * claimed (spans.h). */
+ * allocated from (spans.h). */
 struct ga_page_vector {
     uint32_t *pages;
     uint32_t count;
     uint32_t capacity;
 };
 
-/* A thread's side of one span class. The claimed word's free slots are in the shared mcache; here
- * is what makes pointers of them, and the list of spans that may have free slots. */
+/* A thread's side of one span class: the slots that it knows to be free, and the list of spans that
+ * may have more. */
 struct ga_class_cache {
-    char *word_base; /* where the claimed word's first slot lies */
-    uint32_t size;   /* of a slot, bytes */
-    ga_page_id page; /* span of the claimed word, 0 = none */
-    uint32_t word;
-    bool first_claim;         /* the claimed word's slots had never been handed out */
-    uint64_t mallocs_claimed; /* what nmalloc was then */
-    ga_page_id partial;   /* the first span of the list, linked through the span lines; 0 = none */
-    ga_page_id aside;     /* spans taken off the list while empty ones are looked for */
+    struct ga_free_list list;
+    ga_page_id page;    /* the current span, which is looked at first when the list is used up; 0 =
+                           none. Of the tiny class: of the adopted block */
+    uint32_t word;      /* of the tiny class: the adopted block's */
+    char *word_base;    /* and where that lies */
+    ga_page_id partial; /* the first span of the list, linked through the span lines; 0 = none */
+    ga_page_id aside;   /* spans taken off the list while empty ones are looked for */
     ga_page_id aside_end; /* the last of those */
     uint32_t nempty;      /* about how many spans of the list are empty */
     uint32_t nempty_low;  /* the lowest that was since the class was last looked at */
@@ -262,13 +262,12 @@ void ga_grants_on_reply(const Goalloc__V1__Envelope *reply, bool wanted, void *d
 
 /* ---- alloc.c ---- */
 
-/* Allocate a slot of a small span class, or NULL with errno. */
-void *ga_alloc_small(struct goalloc_heap *heap, ga_span_class span_class);
-/* The same when the claimed word is used up; of the tiny class, when its block has no room for size
- * bytes at alignment, which the other classes do not look at. */
+/* Allocate a slot of a small span class when its list is used up, or NULL with errno; of the tiny
+ * class, when its block has no room for size bytes at alignment, which the other classes do not
+ * look at. */
 void *ga_alloc_slowly(struct goalloc_heap *heap, ga_span_class span_class, size_t size,
                       uint32_t alignment);
-/* What the fast path finds used up: claim the class's next word. 0, or a negative errno when there
+/* What the fast path finds used up: fill the class's list. 0, or a negative errno when there
  * is no memory also after everybody has been asked for what he does not use. */
 int ga_alloc_refill(struct ga_thread_cache *cache, ga_span_class span_class);
 /* Whether to try again, when err says that there is no memory or quota left: what nobody uses was

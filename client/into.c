@@ -56,20 +56,17 @@ static void *refuse(struct goalloc_heap *heap, void *const *slot, const char *wh
 static int take_small(struct ga_thread_cache *cache, ga_span_class span_class, uint32_t handle,
                       uint64_t *ret_offset)
 {
-    struct ga_mcache_class *class = &cache->shared->classes[span_class];
-    uint64_t slots;
-    while ((slots = ga_load_relaxed(&class->cache)) == 0) {
+    struct ga_free_list *list = &cache->classes[span_class].list;
+    const struct ga_free_slot *first;
+    while (!(first = ga_free_list_first(list))) {
         int r = ga_alloc_refill(cache, span_class);
         if (r < 0)
             return r;
     }
-    const struct ga_class_cache *own = &cache->classes[span_class];
-    *ret_offset = (uint64_t)(own->word_base - (char *)cache->heap->base) +
-                  (uint64_t)__builtin_ctzll(slots) * own->size;
+    *ret_offset = (uint64_t)(first->p - (char *)cache->heap->base);
     ga_into_begin(cache->shared, handle);
     ga_into_note(cache->shared, *ret_offset);
-    ga_store_release(&class->cache, slots & (slots - 1));
-    ga_store_relaxed(&class->nmalloc, ga_load_relaxed(&class->nmalloc) + 1);
+    (void)ga_free_list_malloc(list);
     return 0;
 }
 

@@ -1,9 +1,9 @@
 /* Filling one class of a thread's cache.
  *
- * A class has one span that it has claimed a word of, a list of other spans that may have free
- * slots, and spans that had none when last looked at. A span leaves the list when it is claimed
- * from, and comes back when a slot of it is freed: by this thread at once, by others through the
- * inbox.
+ * A class has a list of free slots (free_list.h), which is filled from one word of a span at a
+ * time; a list of spans that may have more; and spans that had none when last looked at. A span
+ * leaves the list when it becomes the current one, and comes back when a slot of it is freed: by
+ * this thread at once, by others through the inbox.
  *
  * More spans come from the server in batches. A batch is twice the last where that was used up
  * within FAST_MS, half of it where it lasted for SLOW_MS. A class whose list runs short asks for
@@ -25,8 +25,9 @@
 /* Only a class that goes through batches of this size is leased to ahead of its need. */
 #define AHEAD_BATCH_MIN 4u
 
-/* Claim a word of the span at page, if one has free slots, and make it the class's. */
-static bool claim_from(struct ga_thread_cache *cache, ga_span_class span_class, ga_page_id page)
+/* Fill the class's list from the span at page, if it has free slots, and make it the current one.
+ */
+static bool fill_from(struct ga_thread_cache *cache, ga_span_class span_class, ga_page_id page)
 {
     if (span_class == GA_SPAN_CLASS_TINY)
         return ga_tiny_claim(cache, page);
@@ -34,31 +35,27 @@ static bool claim_from(struct ga_thread_cache *cache, ga_span_class span_class, 
     const struct ga_view *view = &cache->heap->view;
     uint32_t nslots = ga_mcache_nslots(span_class);
     for (uint32_t word = 0; word < ga_word_count(nslots); word++) {
-        uint64_t slots = 0;
-        if (ga_free_bits(view, page, word, nslots) != 0)
-            slots = ga_slot_claim(view, cache->id, span_class, page, word, nslots);
+        uint64_t slots = ga_slot_find_free(view, page, word, nslots);
         if (slots == 0)
             continue;
-        class->first_claim =
-            ga_spans_touch(cache, class, page) && slots == ga_valid_mask(nslots, word);
-        class->mallocs_claimed = ga_load_relaxed(&cache->shared->classes[span_class].nmalloc);
+        bool untouched = ga_spans_touch(cache, class, page) && slots == ga_valid_mask(nslots, word);
+        char *base = (char *)cache->heap->base + ((uint64_t)page << GA_PAGE_SHIFT) +
+                     (uint64_t)word * 64 * class->list.size;
+        ga_free_list_fill(&class->list, base, ga_view_a(view, page, word), slots, untouched);
         class->page = page;
-        class->word = word;
-        class->word_base = (char *)cache->heap->base + ((uint64_t)page << GA_PAGE_SHIFT) +
-                           (uint64_t)word * 64 * class->size;
         return true;
     }
     return false;
 }
 
-/* Claim from the first span of the list that has free slots. */
-static bool claim_from_list(struct ga_thread_cache *cache, ga_span_class span_class)
+/* Fill from the first span of the list that has free slots. */
+static bool fill_from_list(struct ga_thread_cache *cache, ga_span_class span_class)
 {
     struct ga_class_cache *class = &cache->classes[span_class];
     for (ga_page_id page; (page = ga_spans_pop(cache, class)) != 0;) {
         if (ga_mcache_is_empty(cache, span_class, page))
             ga_mcache_empty_used(class);
-        if (claim_from(cache, span_class, page))
+        if (fill_from(cache, span_class, page))
             return true;
     }
     return false;
@@ -98,7 +95,7 @@ bool ga_mcache_take_news(struct ga_thread_cache *cache, ga_span_class span_class
     for (uint32_t i = 0; i < class->spans.count; i++) {
         ga_page_id page = ga_spans_at(class, i);
         if (!ga_mcache_is_news(news, page) || page == class->page ||
-            ga_spans_is_on_list(cache, page) ||
+            ga_spans_is_on_list(&cache->heap->view.lines[page]) ||
             ga_slot_count_used(&cache->heap->view, page, nslots) == nslots)
             continue;
         list_span(cache, span_class, page);
@@ -288,11 +285,12 @@ int ga_mcache_refill(struct ga_thread_cache *cache, ga_span_class span_class)
 {
     struct ga_class_cache *class = &cache->classes[span_class];
     ga_mcache_obey_reclaim(cache);
-    if (class->page && claim_from(cache, span_class, class->page))
+    if (class->page && fill_from(cache, span_class, class->page))
         return 0;
     class->page = 0;
+    class->list.current = NULL;
     for (;;) {
-        if (claim_from_list(cache, span_class)) {
+        if (fill_from_list(cache, span_class)) {
             ask_ahead(cache, span_class);
             return 0;
         }

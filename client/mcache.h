@@ -40,7 +40,7 @@ static inline uint32_t ga_mcache_nwords(ga_span_class span_class)
                                             : ga_word_count(ga_mcache_nslots(span_class));
 }
 
-/* Whether no slot of the word is in use or claimed. */
+/* Whether no slot of the word is in use. */
 static inline bool ga_mcache_word_is_free(const struct ga_thread_cache *cache,
                                           ga_span_class span_class, ga_page_id page, uint32_t word)
 {
@@ -51,7 +51,7 @@ static inline bool ga_mcache_word_is_free(const struct ga_thread_cache *cache,
     return ga_free_bits(view, page, word, nslots) == ga_valid_mask(nslots, word);
 }
 
-/* Whether no slot of the span is in use or claimed. */
+/* Whether no slot of the span is in use. */
 static inline bool ga_mcache_is_empty(const struct ga_thread_cache *cache, ga_span_class span_class,
                                       ga_page_id page)
 {
@@ -100,7 +100,7 @@ void ga_mcache_take_ring(struct ga_thread_cache *cache);
  * a cache that nobody uses would not learn of them. Not on the library's thread. */
 void ga_mcache_settle(struct ga_thread_cache *cache);
 
-/* Claim a word with free slots for span_class, leasing spans if need be. 0 or negative errno. */
+/* Fill the list of span_class with free slots, leasing spans if need be. 0 or negative errno. */
 int ga_mcache_refill(struct ga_thread_cache *cache, ga_span_class span_class);
 
 /* The holder has freed slots in this word of a span: the span may be allocated from again, and
@@ -108,8 +108,8 @@ int ga_mcache_refill(struct ga_thread_cache *cache, ga_span_class span_class);
 void ga_mcache_freed(struct ga_thread_cache *cache, ga_span_class span_class, ga_page_id page,
                      uint32_t word);
 
-/* Give back every span that is empty, the inbox read and claimed words put back. Returns how many
- * went. */
+/* Give back every span that is empty, the inbox read and the lists of free slots dropped. Returns
+ * how many went. */
 uint32_t ga_mcache_trim(struct ga_thread_cache *cache);
 
 /* Trim if the server has asked for it since the last time. */

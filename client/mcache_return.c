@@ -45,6 +45,7 @@ static uint32_t return_empty(struct ga_thread_cache *cache, ga_span_class span_c
             ga_spans_set_aside(cache, class, page);
             continue;
         }
+        ga_free_list_drop(&class->list); /* it may have slots of this span */
         ga_spans_remove(cache, class, page);
         ga_slot_end_lease(&cache->heap->view, cache->id, page);
         pages[count++] = page;
@@ -62,20 +63,17 @@ static uint32_t return_empty(struct ga_thread_cache *cache, ga_span_class span_c
     return returned;
 }
 
-/* Put the claimed word's slots back and its span on the list. */
+/* Drop the list of free slots, or leave the adopted block, and put the current span among the
+ * others.
+ */
 static void let_go(struct ga_thread_cache *cache, ga_span_class span_class)
 {
     struct ga_class_cache *class = &cache->classes[span_class];
+    ga_free_list_drop(&class->list);
     if (class->page == 0)
         return;
-    uint64_t where = ga_load_relaxed(&cache->shared->where[span_class]);
     if (span_class == GA_SPAN_CLASS_TINY)
         ga_tiny_let_go(cache);
-    else if (ga_where_is(where, class->page, class->word))
-        ga_slot_unclaim(&cache->heap->view, cache->id, span_class, where,
-                        ga_mcache_nslots(span_class));
-    else
-        return; /* overwritten: what it names is not ours to touch */
     ga_spans_push(cache, class, class->page);
     class->page = 0;
 }
@@ -123,8 +121,8 @@ void ga_mcache_freed(struct ga_thread_cache *cache, ga_span_class span_class, ga
 {
     struct ga_class_cache *class = &cache->classes[span_class];
     if (page == class->page)
-        return; /* looked at before any other when its claimed word is used up */
-    if (!ga_spans_is_on_list(cache, page))
+        return; /* looked at before any other when the list is used up */
+    if (!ga_spans_is_on_list(&cache->heap->view.lines[page]))
         ga_spans_push(cache, class, page);
     if (ga_mcache_word_is_free(cache, span_class, page, word) &&
         ga_mcache_is_empty(cache, span_class, page))

@@ -6,7 +6,6 @@
 #include "client/mcache.h"
 
 #define LINK_NEXT_MASK   ((UINT64_C(1) << 26) - 1)
-#define LINK_ON_LIST     (UINT64_C(1) << 26)
 #define LINK_INDEX_SHIFT 27
 
 /* In the vector, beside the page. */
@@ -84,7 +83,7 @@ void ga_spans_remove(struct ga_thread_cache *cache, struct ga_class_cache *class
     if (index == v->count)
         return;
     _Atomic uint64_t *link = link_of(cache, ga_spans_at(class, (uint32_t)index));
-    uint64_t rest = ga_load_relaxed(link) & (LINK_NEXT_MASK | LINK_ON_LIST);
+    uint64_t rest = ga_load_relaxed(link) & (LINK_NEXT_MASK | GA_SPANS_ON_LIST);
     ga_store_relaxed(link, index << LINK_INDEX_SHIFT | rest);
 }
 
@@ -92,7 +91,7 @@ void ga_spans_remove(struct ga_thread_cache *cache, struct ga_class_cache *class
 static void chain(struct ga_thread_cache *cache, ga_page_id *head, ga_page_id page)
 {
     _Atomic uint64_t *link = link_of(cache, page);
-    ga_store_relaxed(link, index_part(ga_load_relaxed(link)) | LINK_ON_LIST | *head);
+    ga_store_relaxed(link, index_part(ga_load_relaxed(link)) | GA_SPANS_ON_LIST | *head);
     *head = page;
 }
 
@@ -118,11 +117,6 @@ void ga_spans_rejoin(struct ga_thread_cache *cache, struct ga_class_cache *class
     chain(cache, &class->partial, class->aside_end);
     class->partial = class->aside;
     class->aside = 0;
-}
-
-bool ga_spans_is_on_list(const struct ga_thread_cache *cache, ga_page_id page)
-{
-    return ga_load_relaxed(link_of(cache, page)) & LINK_ON_LIST;
 }
 
 /* Whether a list may go on at page: only with a span that this mcache holds. */

@@ -34,6 +34,13 @@ void ga_spans_set_aside(struct ga_thread_cache *cache, struct ga_class_cache *cl
                         ga_page_id page);
 /* Put what is aside at the head of the list. */
 void ga_spans_rejoin(struct ga_thread_cache *cache, struct ga_class_cache *class);
-bool ga_spans_is_on_list(const struct ga_thread_cache *cache, ga_page_id page);
+
+/* In the link of a span (spans.c). */
+#define GA_SPANS_ON_LIST (UINT64_C(1) << 26)
+/* line: of the span's first page. */
+static inline bool ga_spans_is_on_list(const struct ga_span_line *line)
+{
+    return ga_load_relaxed(&line->link) & GA_SPANS_ON_LIST;
+}
 
 #endif

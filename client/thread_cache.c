@@ -194,6 +194,16 @@ static int request_mcache(struct goalloc_heap *heap, const struct timespec *dead
     return 0;
 }
 
+static void init_class(struct ga_thread_cache *cache, ga_span_class span_class)
+{
+    struct ga_class_cache *class = &cache->classes[span_class];
+    /* Of the large class both are 0. */
+    const struct ga_size_class *c =
+        &ga_size_classes[span_class == GA_SPAN_CLASS_TINY ? 0 : span_class / 2];
+    ga_free_list_init(&class->list, &cache->shared->classes[span_class], c->size, c->magic);
+    class->batch = 1;
+}
+
 /* By who asks. */
 static int make_cache(struct goalloc_heap *heap, const struct timespec *deadline,
                       struct ga_thread_cache **ret)
@@ -213,8 +223,7 @@ static int make_cache(struct goalloc_heap *heap, const struct timespec *deadline
     cache->shared = &heap->view.mcaches[id];
     cache->ring_taken = ga_load_relaxed(&cache->shared->ring_taken);
     for (uint32_t c = 0; c < GA_SPAN_CLASS_COUNT; c++) {
-        cache->classes[c].size = ga_size_classes[c / 2].size;
-        cache->classes[c].batch = 1;
+        init_class(cache, (ga_span_class)c);
     }
     pthread_mutex_lock(&heap->lock);
     cache->next_of_heap = heap->caches;
@@ -360,6 +369,14 @@ void ga_thread_cache_drop_all(struct goalloc_heap *heap)
     heap->nleaving = 0;
 }
 
+static void forget_lists(struct ga_thread_cache *cache)
+{
+    for (uint32_t c = 0; c < GA_SPAN_CLASS_COUNT; c++) {
+        ga_free_list_drop(&cache->classes[c].list);
+        cache->classes[c].list.counts = &nothing.classes[c];
+    }
+}
+
 void ga_thread_cache_forget_heap(struct goalloc_heap *heap)
 {
     pthread_mutex_lock(&link_lock);
@@ -368,6 +385,7 @@ void ga_thread_cache_forget_heap(struct goalloc_heap *heap)
         c->heap = NULL;
         c->id = GA_NOBODY;
         c->shared = &nothing;
+        forget_lists(c);
     }
     pthread_mutex_lock(&heap->lock); /* for the library's thread */
     while (heap->idle) {

@@ -25,17 +25,11 @@ static ga_mcache_id counter_of(const struct ga_heap *heap, ga_client_id client, 
     return span->client_plus_1 == client + 1 ? heap->client_records[client].first_mcache : 0;
 }
 
-/* Whether the slot is in use, whose span mcache leases or nobody. Each word is read once: mcache's
- * thread is gone, and who writes these words all the same keeps nobody here. */
-static bool is_in_use(const struct ga_heap *heap, ga_mcache_id mcache, const struct ga_slot *slot)
+/* Whether the slot is in use, whose span is its client's. */
+static bool is_in_use(const struct ga_heap *heap, const struct ga_slot *slot)
 {
-    const struct ga_mcache *shared = &heap->view.mcaches[mcache];
-    ga_span_class span_class = heap->mspans[slot->page].span_class;
-    uint32_t word = slot->index / 64;
-    uint64_t free_bits = ga_free_bits(&heap->view, slot->page, word, ga_mheap_nslots(span_class));
-    if (ga_where_is(ga_load_acquire(&shared->where[span_class]), slot->page, word) &&
-        span_class >= 2)
-        free_bits |= ga_load_acquire(&shared->classes[span_class].cache);
+    uint32_t nslots = ga_mheap_nslots(heap->mspans[slot->page].span_class);
+    uint64_t free_bits = ga_free_bits(&heap->view, slot->page, slot->index / 64, nslots);
     return (free_bits >> (slot->index % 64) & 1) == 0;
 }
 
@@ -57,7 +51,7 @@ static void free_object(struct ga_heap *heap, ga_client_id client, uint64_t offs
     if (!ga_holds_find_slot(heap, offset, &slot) || slot.entry & GA_ENTRY_TINY)
         return;
     ga_mcache_id mcache = counter_of(heap, client, slot.page);
-    if (mcache == 0 || !is_in_use(heap, mcache, &slot) || ga_roots_has(heap, offset))
+    if (mcache == 0 || !is_in_use(heap, &slot) || ga_roots_has(heap, offset))
         return;
     int r = ga_heap_put_off(heap, offset);
     if (r == -EINVAL)

@@ -134,7 +134,7 @@ int ga_lease_find_span(struct ga_heap *heap, ga_client_id client, ga_span_class 
                        ga_page_id *ret_page);
 /* Lease the span at page, which is on no list, to mcache. */
 void ga_lease_grant(struct ga_heap *heap, ga_mcache_id mcache, ga_page_id page);
-/* The lease on the span at page has ended, its claimed word given back: take it over. */
+/* The lease on the span at page has ended: take it over. */
 void ga_lease_end(struct ga_heap *heap, ga_page_id page);
 /* A server that takes the heap over finds the span at page, on its owner's list or on none:
  * end a lease that is over, tell an owner what the old server may have kept to itself, and find the

@@ -39,25 +39,6 @@ static void leave_tiny(struct ga_heap *heap, ga_mcache_id mcache)
     ga_tiny_leave(&heap->view, mcache, is_its_own ? tiny : tiny & ~GA_TINY_PAGE_MASK);
 }
 
-/* Give back the claimed word of one class, if where names a span that is leased to this mcache:
- * what the words say is believed only as far as the server's own books agree. */
-static void unclaim(struct ga_heap *heap, ga_mcache_id mcache, ga_span_class span_class)
-{
-    if (span_class == GA_SPAN_CLASS_TINY) {
-        leave_tiny(heap, mcache);
-        return;
-    }
-    uint64_t where = ga_load_relaxed(&heap->view.mcaches[mcache].where[span_class]);
-    ga_page_id page = ga_where_page(where);
-    if (page == 0 || page >= heap->npages_committed)
-        return;
-    const struct ga_mspan *span = &heap->mspans[page];
-    uint32_t nslots = ga_mheap_nslots(span_class);
-    if (span->place == GA_SPAN_LEASED && span->owner == mcache && span->span_class == span_class &&
-        ga_where_word(where) < ga_word_count(nslots))
-        ga_slot_unclaim(&heap->view, mcache, span_class, where, nslots);
-}
-
 /* ---- the objects of a private client ---- */
 
 /* Free every object of a span that is not tiny, unless it is held. Returns of how many objects this
@@ -140,11 +121,7 @@ static bool recover_mcache(struct ga_heap *heap, ga_client_id client, ga_mcache_
     bool is_private = ga_clients_is_private(heap, client);
     if (*left == 0)
         return false;
-    /* Large spans have no claimed words; what is in the places for them is forgotten too. */
-    for (uint32_t c = 0; c < GA_SPAN_CLASS_COUNT; c++) {
-        unclaim(heap, mcache, (ga_span_class)c);
-        ga_store_release(&shared->classes[c].cache, 0);
-    }
+    leave_tiny(heap, mcache);
     while (record->leased.first) {
         ga_page_id page = record->leased.first;
         if (!ga_recover_takes(left, span_cost(heap, is_private, page)))

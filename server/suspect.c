@@ -1,9 +1,8 @@
 /* Words of living mcaches that cannot be, whatever their threads are at. A word is judged only
  * where the protocol of a slot (shm/README.md) lets it mean one thing at any time:
  *
- *   where       while cache is not 0, between two equal reads of where: a word of a span that is
- *               leased to the mcache, since a lease ends only after cache has become 0
- *   tiny        the same: it names nothing before its span's lease ends
+ *   tiny        a block of a span that is leased to the mcache: it names nothing before its span's
+ *               lease ends
  *   telling     a page that is committed, or 0
  *   ring_taken  at most what was put into the ring, and as much of it as the ring has room for
  *   into_handle the number of a handle, or 0
@@ -25,18 +24,6 @@ static bool is_leased_to(const struct ga_heap *heap, ga_mcache_id mcache, uint64
     return span->place == GA_SPAN_LEASED && span->owner == mcache && span->span_class == span_class;
 }
 
-static bool where_can_be(const struct ga_heap *heap, ga_mcache_id mcache, uint32_t span_class)
-{
-    struct ga_mcache *shared = &heap->view.mcaches[mcache];
-    /* Acquire: a cache that is seen belongs to a where that was stored before it. */
-    uint64_t where = ga_load_acquire(&shared->where[span_class]);
-    uint64_t cache = ga_load_acquire(&shared->classes[span_class].cache);
-    if (cache == 0 || ga_load_acquire(&shared->where[span_class]) != where)
-        return true;
-    return is_leased_to(heap, mcache, ga_where_page(where), span_class) &&
-           ga_where_word(where) < ga_word_count(ga_mheap_nslots((ga_span_class)span_class));
-}
-
 /* What is wrong with the words of mcache, or NULL. */
 static const char *judge(const struct ga_heap *heap, ga_mcache_id mcache)
 {
@@ -51,9 +38,6 @@ static const char *judge(const struct ga_heap *heap, ga_mcache_id mcache)
         return "has taken more from its ring than was put there";
     if (tiny_page != 0 && !is_leased_to(heap, mcache, tiny_page, GA_SPAN_CLASS_TINY))
         return "carves tiny objects from what is not leased to it";
-    for (uint32_t c = 2; c < GA_SPAN_CLASS_COUNT; c++)
-        if (c != GA_SPAN_CLASS_TINY && !where_can_be(heap, mcache, c))
-            return "allocates from what is not leased to it";
     return NULL;
 }
 

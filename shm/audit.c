@@ -170,7 +170,7 @@ static void look_at_counters(struct ga_audit_run *run, uint64_t size_class, bool
         ga_audit_find(findings, &fault);
 }
 
-/* What is set in the cache words must be what is missing in the spans, each counted by itself. */
+/* The blocks that are carved must be those missing in the spans, each counted by itself. */
 static void look_at_cached(struct ga_audit_run *run, uint64_t index, bool again, void *count,
                            struct ga_audit_findings *findings)
 {

@@ -30,7 +30,6 @@ static bool find_slot(const struct ga_audit_run *run, uint64_t address, struct g
     return ga_slot_is_start(class, (uint32_t)in_span, ret->index);
 }
 
-/* By A and F: a slot that is claimed and not handed out passes for one in use. */
 static bool is_in_use(const struct ga_audit_run *run, const struct ga_slot *slot)
 {
     uint32_t word = slot->index / 64;

@@ -55,27 +55,6 @@ static void look_at_leases(const struct ga_audit_run *run, ga_mcache_id id, bool
 
 /* ---- the thread's words ---- */
 
-/* What is in the cache word belongs to a word of a span that the mcache leases: the word is named
- * before slots are claimed of it, and they are put back before the lease ends. */
-static void look_at_cache(const struct ga_audit_run *run, ga_mcache_id id, ga_span_class span_class,
-                          uint64_t *cached, struct ga_audit_findings *findings)
-{
-    const struct ga_mcache *mcache = &run->view->mcaches[id];
-    struct ga_audit_fault fault = fault_of(GA_FAULT_CACHE, id);
-    fault.span_class = span_class;
-    fault.also = ga_load_acquire(&mcache->where[span_class]);
-    fault.found = ga_load_acquire(&mcache->classes[span_class].cache);
-    if (fault.found == 0)
-        return;
-    *cached += (uint64_t)__builtin_popcountll(fault.found);
-    ga_page_id page = ga_where_page(fault.also);
-    uint64_t valid = ga_valid_mask(ga_audit_nslots(span_class), ga_where_word(fault.also));
-    fault.page = page;
-    if (span_class == GA_SPAN_CLASS_TINY || (fault.found & ~valid) != 0 ||
-        !ga_audit_is_leased(run, page, span_class, id))
-        ga_audit_find(findings, &fault);
-}
-
 static void look_at_tiny(const struct ga_audit_run *run, ga_mcache_id id, uint64_t *cached,
                          struct ga_audit_findings *findings)
 {
@@ -112,7 +91,7 @@ static void look_at_into(const struct ga_audit_run *run, ga_mcache_id id,
         ga_audit_find(findings, &fault);
 }
 
-/* Nobody has the mcache: the server has put back what it had claimed, and told what it was to
+/* Nobody has the mcache: the server has left the block it carved from, and told what it was to
  * tell. */
 static void look_at_left(const struct ga_audit_run *run, ga_mcache_id id,
                          struct ga_audit_findings *findings)
@@ -127,12 +106,6 @@ static void look_at_left(const struct ga_audit_run *run, ga_mcache_id id,
     fault.found = ga_load_acquire(&mcache->into_handle);
     if (fault.found != 0)
         ga_audit_find(findings, &fault);
-    for (int32_t c = 0; c < (int32_t)GA_SPAN_CLASS_COUNT; c++) {
-        fault.span_class = c;
-        fault.found = ga_load_acquire(&mcache->classes[c].cache);
-        if (fault.found != 0)
-            ga_audit_find(findings, &fault);
-    }
 }
 
 /* ---- the ring ---- */
@@ -241,8 +214,6 @@ static void look_at_mcache(struct ga_audit_run *run, uint64_t index, bool again,
     look_at_into(run, id, findings);
     look_at_ring(run, id, findings);
     look_at_tiny(run, id, cached, findings);
-    for (uint32_t c = 0; c < GA_SPAN_CLASS_COUNT; c++)
-        look_at_cache(run, id, (ga_span_class)c, cached, findings);
 }
 
 void ga_audit_mcaches(struct ga_audit_run *run)

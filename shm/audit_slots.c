@@ -1,5 +1,4 @@
-/* The words of one span: who holds it, its bitmaps against the claimed word of its holder, its
- * holds; and the account of its slots. */
+/* The words of one span: who holds it, its bitmaps, its holds; and the account of its slots. */
 #include "shm/audit_internal.h"
 #include "shm/tiny.h"
 
@@ -31,42 +30,19 @@ static void look_at_holder(const struct ga_audit_run *run, ga_page_id page, uint
         ga_audit_find(findings, &fault);
 }
 
-/* The claimed word of the span's holder, if it is one of this span. */
-struct claimed {
-    ga_mcache_id mcache; /* 0: it is none of this span */
-    uint64_t where;
-    uint64_t cache;
-};
-
-static struct claimed claimed_of(const struct ga_audit_run *run, ga_page_id page,
-                                 ga_span_class span_class, uint64_t holder)
-{
-    struct claimed claimed = {.mcache = ga_holder_id(holder)};
-    if (claimed.mcache == 0 || claimed.mcache >= run->mcache_end)
-        return (struct claimed){0};
-    const struct ga_mcache *mcache = &run->view->mcaches[claimed.mcache];
-    claimed.where = ga_load_acquire(&mcache->where[span_class]);
-    if (ga_where_page(claimed.where) != page)
-        return (struct claimed){0};
-    claimed.cache = ga_load_acquire(&mcache->classes[span_class].cache);
-    return claimed;
-}
-
 static uint64_t popcount(uint64_t word)
 {
     return (uint64_t)__builtin_popcountll(word);
 }
 
 static void look_at_word(const struct ga_audit_run *run, ga_page_id page, uint64_t entry,
-                         uint64_t holder, uint32_t word, const struct claimed *claimed,
-                         struct ga_audit_account *count, struct ga_audit_findings *findings)
+                         uint64_t holder, uint32_t word, struct ga_audit_account *count,
+                         struct ga_audit_findings *findings)
 {
     uint32_t nslots = ga_audit_nslots(ga_entry_span_class(entry));
     uint64_t valid = ga_valid_mask(nslots, word);
     uint64_t a = ga_load_acquire(ga_view_a(run->view, page, word));
     uint64_t used = a ^ ga_load_seq_cst(ga_view_f(run->view, page, word));
-    bool is_claimed = claimed->mcache != 0 && ga_where_word(claimed->where) == word;
-    uint64_t cache = is_claimed ? claimed->cache & valid : 0;
     struct ga_audit_fault fault = fault_of(GA_FAULT_BEYOND, page, entry);
     fault.word = (int32_t)word;
     fault.found = used;
@@ -74,35 +50,17 @@ static void look_at_word(const struct ga_audit_run *run, ga_page_id page, uint64
     fault.holder = holder;
     if (used & ~valid)
         ga_audit_find(findings, &fault);
-
-    /* Claimed slots are in use by A and F; but within a claim, or when they are put back, none of
-     * them is. */
-    bool midway = ga_audit_has(run, GA_AUDIT_CLIENTS_MIDWAY);
-    fault = fault_of(GA_FAULT_CLAIM, page, entry);
-    fault.word = (int32_t)word;
-    fault.mcache = claimed->mcache;
-    fault.found = cache;
-    fault.expected = claimed->where;
-    fault.also = used;
-    fault.holder = holder;
-    if ((cache & ~used) != 0 && !(midway && (cache & used) == 0))
-        ga_audit_find(findings, &fault);
-
-    used &= valid & ~cache;
-    count->in_use += popcount(used);
-    count->cached += popcount(cache);
-    count->free += popcount(valid & ~cache & ~used);
+    count->in_use += popcount(used & valid);
+    count->free += popcount(valid & ~used);
 }
 
 static void look_at_bitmaps(const struct ga_audit_run *run, ga_page_id page, uint64_t entry,
                             uint64_t holder, struct ga_audit_account *count,
                             struct ga_audit_findings *findings)
 {
-    ga_span_class span_class = ga_entry_span_class(entry);
-    struct claimed claimed = claimed_of(run, page, span_class, holder);
-    uint32_t nwords = ga_word_count(ga_audit_nslots(span_class));
+    uint32_t nwords = ga_word_count(ga_audit_nslots(ga_entry_span_class(entry)));
     for (uint32_t word = 0; word < nwords; word++)
-        look_at_word(run, page, entry, holder, word, &claimed, count, findings);
+        look_at_word(run, page, entry, holder, word, count, findings);
     count->objects = count->in_use;
 }
 

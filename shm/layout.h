@@ -8,7 +8,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define GA_LAYOUT_VERSION 3u
+#define GA_LAYOUT_VERSION 4u
 #define GA_META_MAGIC     UINT64_C(0x6174656d636c6167) /* "galcmeta" in memory */
 #define GA_META_MAKING                                                                             \
     UINT64_C(0x656b616d636c6167)                   /* "galcmake": it is being made, no heap yet    \
@@ -249,16 +249,14 @@ struct ga_bits_header {
 };
 static_assert(sizeof(struct ga_bits_header) == 24, "layout");
 
-/* What the holder of a mcache counts and claims for one span class. Writer: the mcache's thread
- * (the server once it is dead). */
+/* What the holder of a mcache counts for one span class. Writer: the mcache's thread (the server
+ * once it is dead). */
 struct ga_mcache_class {
-    _Atomic uint64_t cache;   /* of the claimed word: 64 slots, 1 = free */
     _Atomic uint64_t nmalloc; /* slots this mcache allocated; never goes back, also not when the
                                  mcache's id is used again */
     _Atomic uint64_t nfree;   /* slots this mcache freed, whoever had allocated them */
-    _Atomic uint64_t reserved;
 };
-static_assert(sizeof(struct ga_mcache_class) == 32, "layout");
+static_assert(sizeof(struct ga_mcache_class) == 16, "layout");
 
 #define GA_INBOX_WORDS 4u
 
@@ -291,11 +289,9 @@ struct ga_mcache {
     _Atomic uint64_t into_object;
     uint64_t line_reserved[4];
 
-    /* where[c] = {span, word, sequence} of the word that classes[c].cache is about (where.h).
-     * Apart from cache: others read where at each of their frees, cache seldom. */
-    _Atomic uint64_t where[GA_SPAN_CLASS_COUNT];
     _Atomic uint64_t tiny; /* the tiny block it carves from, and what is handed out (tiny.h). On a
-                              line of its own, as where. Writer: the mcache's thread */
+                              line of its own: others read it at each of their frees. Writer: the
+                              mcache's thread */
     uint8_t tiny_reserved[56];
     struct ga_mcache_class classes[GA_SPAN_CLASS_COUNT];
     struct ga_mcache_inbox inbox[GA_SPAN_CLASS_COUNT];
@@ -304,14 +300,13 @@ struct ga_mcache {
     _Atomic uint64_t large_alloc_bytes;
     _Atomic uint64_t large_free_bytes;
     struct ga_mcache_base base;
-    uint8_t reserved[1248];
+    uint8_t reserved[416];
 };
-static_assert(offsetof(struct ga_mcache, where) == 64, "layout");
-static_assert(offsetof(struct ga_mcache, tiny) == 1152, "layout");
-static_assert(offsetof(struct ga_mcache, classes) == 1216, "layout");
-static_assert(offsetof(struct ga_mcache, inbox) == 5568, "layout");
-static_assert(offsetof(struct ga_mcache, base) == 9936, "layout");
-static_assert(sizeof(struct ga_mcache) == 12288, "three OS pages");
+static_assert(offsetof(struct ga_mcache, tiny) == 64, "layout");
+static_assert(offsetof(struct ga_mcache, classes) == 128, "layout");
+static_assert(offsetof(struct ga_mcache, inbox) == 2304, "layout");
+static_assert(offsetof(struct ga_mcache, base) == 6672, "layout");
+static_assert(sizeof(struct ga_mcache) == 8192, "two OS pages");
 
 /* The handles of one client: each is 0, or the address of an object that the client alone knows and
  * that goes when the client goes, unless it is published. Written by the client's process; by the
@@ -335,12 +330,16 @@ struct ga_span_line {
     _Atomic uint64_t nholds;           /* of objects in the span. Writer: the server */
 };
 static_assert(sizeof(struct ga_span_line) == 64, "one cache line");
+static_assert(offsetof(struct ga_span_line, f) == GA_LINE_WORDS * 8, "F lies behind A");
 static_assert(offsetof(struct ga_span_line, holder) == 32, "layout");
 
-/* The rest of the bitmaps of spans with more than 128 slots a page; committed where needed. */
+/* The rest of the bitmaps of spans with more than 128 slots a page; committed where needed. As in
+ * the line, a word of F lies GA_LINE_WORDS words behind its word of A. */
 struct ga_span_wide {
-    _Atomic uint64_t a[GA_WIDE_WORDS];
-    _Atomic uint64_t f[GA_WIDE_WORDS];
+    struct {
+        _Atomic uint64_t a[GA_LINE_WORDS];
+        _Atomic uint64_t f[GA_LINE_WORDS];
+    } part[GA_WIDE_WORDS / GA_LINE_WORDS];
     uint64_t reserved[4];
 };
 static_assert(sizeof(struct ga_span_wide) == 256, "layout");

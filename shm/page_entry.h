@@ -83,4 +83,11 @@ static inline bool ga_entry_is_span(uint64_t entry)
     return (entry & (GA_ENTRY_INUSE | GA_ENTRY_FIRST)) == (GA_ENTRY_INUSE | GA_ENTRY_FIRST);
 }
 
+/* The same of a span of small slots that are not tiny. */
+static inline bool ga_entry_is_small_span(uint64_t entry)
+{
+    return (entry & (GA_ENTRY_INUSE | GA_ENTRY_FIRST | GA_ENTRY_LARGE | GA_ENTRY_TINY)) ==
+           (GA_ENTRY_INUSE | GA_ENTRY_FIRST);
+}
+
 #endif

@@ -5,18 +5,11 @@
 #include "shm/slot.h"
 #include "shm/tiny.h"
 
-/* The slots of a word in use: by A and F, and not in the holder's cache word. */
-static uint64_t used_bits(const struct ga_view *view, ga_page_id page, ga_span_class span_class,
-                          uint32_t word, uint32_t nslots)
+/* The slots of a word in use. */
+static uint64_t used_bits(const struct ga_view *view, ga_page_id page, uint32_t word,
+                          uint32_t nslots)
 {
-    uint64_t used = ga_valid_mask(nslots, word) & ~ga_free_bits(view, page, word, nslots);
-    ga_mcache_id id = ga_holder_id(ga_load_acquire(&view->lines[page].holder));
-    if (id == 0 || id >= GA_MCACHE_COUNT)
-        return used;
-    const struct ga_mcache *mcache = &view->mcaches[id];
-    if (ga_where_is(ga_load_acquire(&mcache->where[span_class]), page, word))
-        used &= ~ga_load_acquire(&mcache->classes[span_class].cache);
-    return used;
+    return ga_valid_mask(nslots, word) & ~ga_free_bits(view, page, word, nslots);
 }
 
 static void count_span(const struct ga_view *view, ga_page_id page, uint64_t entry,
@@ -30,7 +23,7 @@ static void count_span(const struct ga_view *view, ga_page_id page, uint64_t ent
     bool tiny = entry & GA_ENTRY_TINY;
     uint64_t objects = tiny ? ga_tiny_count_objects(view, page) : 0;
     for (uint32_t word = 0; word < ga_word_count(nslots) && !tiny; word++)
-        objects += (uint64_t)__builtin_popcountll(used_bits(view, page, span_class, word, nslots));
+        objects += (uint64_t)__builtin_popcountll(used_bits(view, page, word, nslots));
     count->objects += objects;
     count->objects_by_class[size_class] += objects;
     count->alloc_bytes += objects * bytes;

@@ -8,42 +8,13 @@ void ga_slot_begin_lease(const struct ga_view *view, ga_mcache_id me, ga_page_id
     ga_xchg_seq_cst(holder, ga_holder_next(ga_load_relaxed(holder), me, 0));
 }
 
-uint64_t ga_slot_claim(const struct ga_view *view, ga_mcache_id me, ga_span_class span_class,
-                       ga_page_id page, uint32_t word, uint32_t nslots)
+uint64_t ga_slot_find_free(const struct ga_view *view, ga_page_id page, uint32_t word,
+                           uint32_t nslots)
 {
-    struct ga_mcache *mcache = &view->mcaches[me];
-    _Atomic uint64_t *where = &mcache->where[span_class];
-    _Atomic uint64_t *a = ga_view_a(view, page, word);
-
-    /* In this order, each a release store: whoever sees a later one sees the earlier ones, and a
-     * death leaves a prefix. Between the last two the slots are free by both tests. */
-    ga_store_release(where, ga_where_next(ga_load_relaxed(where), page, word));
     uint64_t slots = ga_free_bits(view, page, word, nslots);
     /* Acquired after F: bits that a flush has changed are seen with the flush's end, or not used.
      */
-    if (ga_load_acquire(&view->lines[page].d) != 0)
-        slots = 0;
-    ga_store_release(&mcache->classes[span_class].cache, slots);
-    ga_store_release(a, ga_load_relaxed(a) ^ slots);
-    return slots;
-}
-
-void ga_slot_unclaim(const struct ga_view *view, ga_mcache_id id, ga_span_class span_class,
-                     uint64_t where, uint32_t nslots)
-{
-    struct ga_mcache *mcache = &view->mcaches[id];
-    ga_page_id page = ga_where_page(where);
-    uint32_t word = ga_where_word(where);
-    uint64_t cache = ga_load_relaxed(&mcache->classes[span_class].cache);
-
-    cache &= ga_valid_mask(nslots, word);
-    if (cache != 0) {
-        _Atomic uint64_t *a = ga_view_a(view, page, word);
-        /* At the bits of cache nobody changes F: those slots are free. So this may be repeated. */
-        uint64_t f = ga_load_acquire(ga_view_f(view, page, word));
-        ga_store_release(a, (ga_load_relaxed(a) & ~cache) | (f & cache));
-    }
-    ga_store_release(&mcache->classes[span_class].cache, 0);
+    return ga_load_acquire(&view->lines[page].d) == 0 ? slots : 0;
 }
 
 void ga_slot_end_lease(const struct ga_view *view, ga_mcache_id me, ga_page_id page)
@@ -81,30 +52,17 @@ bool ga_slot_in_use(const struct ga_view *view, const struct ga_slot *slot, uint
         *ret_a = 0;
         return ga_tiny_in_use(view, slot);
     }
-    ga_span_class span_class = ga_entry_span_class(slot->entry);
-    uint32_t word = slot->index / 64;
     uint64_t bit = UINT64_C(1) << (slot->index % 64);
     _Atomic uint64_t *holder_word = &view->lines[slot->page].holder;
-    _Atomic uint64_t *a_word = ga_view_a(view, slot->page, word);
+    _Atomic uint64_t *a_word = ga_view_a(view, slot->page, slot->index / 64);
 
-    /* The sequences in holder and where make the reads a snapshot if nothing has changed when A,
-     * where and holder, in this order, are read again. The entry was read by the caller. */
+    /* The reads are a snapshot if A and holder, in this order, are found unchanged. The entry was
+     * read by the caller. */
     for (;;) {
         uint64_t holder = ga_load_acquire(holder_word);
-        ga_mcache_id id = ga_holder_id(holder);
-        if (id >= GA_MCACHE_COUNT)
-            id = 0; /* nobody's id: the word was overwritten by a stray store */
-        struct ga_mcache *mcache = &view->mcaches[id];
-        uint64_t where = id ? ga_load_acquire(&mcache->where[span_class]) : 0;
         uint64_t a = ga_load_acquire(a_word);
-        uint64_t f = ga_load_acquire(ga_view_f(view, slot->page, word));
-        uint64_t cache = 0;
-        if (id && ga_where_is(where, slot->page, word))
-            cache = ga_load_acquire(&mcache->classes[span_class].cache);
-
-        if (ga_load_acquire(a_word) != a)
-            continue;
-        if (id && ga_load_acquire(&mcache->where[span_class]) != where)
+        uint64_t f = ga_load_acquire(ga_view_f_of(a_word));
+        if ((ga_load_acquire(a_word) ^ a) & bit)
             continue;
         /* A new span at this page has raised holder's sequence, so what is found here still held
          * when holder is read for the last time. */
@@ -113,7 +71,7 @@ bool ga_slot_in_use(const struct ga_view *view, const struct ga_slot *slot, uint
         if (ga_load_acquire(holder_word) != holder)
             continue;
         *ret_a = a & bit;
-        return ((a ^ f) & ~cache & bit) != 0;
+        return ((a ^ f) & bit) != 0;
     }
 }
 

@@ -1,8 +1,9 @@
 /* The protocol of a slot: the steps that more than one room takes, or that must be read together.
  *
- * A slot is in use exactly when its bits in A and F differ and it is not set in its holder's cache
- * word. A is written by the holder alone, F by everyone else; nothing is ever moved from one to the
- * other. README.md tells why each order is as it is. */
+ * A slot is in use exactly when its bits in A and F differ. A is written by the holder alone, who
+ * allocates and frees by changing a slot's bit; F by everyone else, who frees by making the bit in
+ * F that in A. Nothing is ever moved from one to the other. README.md tells why each order is as it
+ * is. */
 #ifndef GA_SHM_SLOT_H
 #define GA_SHM_SLOT_H
 
@@ -50,21 +51,25 @@ static inline uint64_t ga_free_bits(const struct ga_view *view, ga_page_id page,
  * (seq_cst: pairs with the free that changes F and then looks whom to tell). */
 void ga_slot_begin_lease(const struct ga_view *view, ga_mcache_id me, ga_page_id page);
 
-/* The holder takes a word's free slots into its cache word, which must be 0. Returns them; 0 when
- * there are none or a flush into the span is under way. */
-uint64_t ga_slot_claim(const struct ga_view *view, ga_mcache_id me, ga_span_class span_class,
-                       ga_page_id page, uint32_t word, uint32_t nslots);
+/* The slots of a word that its holder may allocate: those that are free, if no flush into the span
+ * is under way. */
+uint64_t ga_slot_find_free(const struct ga_view *view, ga_page_id page, uint32_t word,
+                           uint32_t nslots);
 
-/* Give a claimed word's unused slots back: A takes F's value at the bits of cache, then cache is 0.
- * By the holder before it returns the span or moves on, or by the server for a dead one; may be
- * broken off and done again at any point. where: the mcache's where word of this class, read and
- * checked by the caller, who must not follow one and check another. nslots: of the span it names.
- */
-void ga_slot_unclaim(const struct ga_view *view, ga_mcache_id mcache, ga_span_class span_class,
-                     uint64_t where, uint32_t nslots);
+/* The slots of a word that are in use, as the holder sees it, who alone takes free ones. */
+static inline uint64_t ga_slot_used(_Atomic uint64_t *a_word)
+{
+    return ga_load_relaxed(a_word) ^ ga_load_acquire(ga_view_f_of(a_word));
+}
 
-/* The holder ends its use of a span whose claimed word it has given back: the holder word says
- * "returned"; the server may take the span from now on. */
+/* The holder allocates a slot of the word, or frees it: one store, the commit. bit: the slot's. */
+static inline void ga_slot_flip(_Atomic uint64_t *a_word, uint64_t bit)
+{
+    ga_store_release(a_word, ga_load_relaxed(a_word) ^ bit);
+}
+
+/* The holder ends its use of a span: the holder word says "returned"; the server may take the span
+ * from now on. */
 void ga_slot_end_lease(const struct ga_view *view, ga_mcache_id me, ga_page_id page);
 
 /* The one slot of a large span that nobody leases, by its bits in A and F: granted and not yet
@@ -98,8 +103,7 @@ uint64_t ga_slot_free_word(const struct ga_view *view, ga_page_id page, uint32_t
  * where nobody leases it. May be repeated. page must be below the committed end. */
 void ga_slot_tell(const struct ga_view *view, ga_page_id page);
 
-/* How many of the span's slots are in use by A and F; slots claimed by a holder count as used. Of a
- * tiny span: its blocks. */
+/* How many of the span's slots are in use. Of a tiny span: its blocks. */
 uint32_t ga_slot_count_used(const struct ga_view *view, ga_page_id page, uint32_t nslots);
 
 #endif

@@ -39,15 +39,21 @@ struct ga_view ga_view_of(const void *meta, void *bits);
 static inline _Atomic uint64_t *ga_view_a(const struct ga_view *view, ga_page_id page,
                                           uint32_t word)
 {
-    return word < GA_LINE_WORDS ? &view->lines[page].a[word]
-                                : &view->wide[page].a[word - GA_LINE_WORDS];
+    return word < GA_LINE_WORDS
+               ? &view->lines[page].a[word]
+               : &view->wide[page].part[word / GA_LINE_WORDS - 1].a[word % GA_LINE_WORDS];
+}
+
+/* The word of F that belongs to a word of A. */
+static inline _Atomic uint64_t *ga_view_f_of(_Atomic uint64_t *a)
+{
+    return a + GA_LINE_WORDS;
 }
 
 static inline _Atomic uint64_t *ga_view_f(const struct ga_view *view, ga_page_id page,
                                           uint32_t word)
 {
-    return word < GA_LINE_WORDS ? &view->lines[page].f[word]
-                                : &view->wide[page].f[word - GA_LINE_WORDS];
+    return ga_view_f_of(ga_view_a(view, page, word));
 }
 
 /* The page's entry, as of its last commit: pairs with the server's release stores. */

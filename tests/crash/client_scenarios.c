@@ -246,7 +246,7 @@ static void hand_over_only(void)
     HANDED = ga_actor_get(SMALL);
 }
 
-static void hand_over_claimed(void)
+static void hand_over_of_another_word(void)
 {
     HANDED = ga_actor_get(SMALL);
     get_many(70, SMALL);
@@ -453,23 +453,23 @@ const struct ga_client_scenario ga_client_scenarios[] = {
      .bytes = 8,
      .noscan = true,
      .in_flight = true},
-    {.name = "malloc small: claimed word",
+    {.name = "malloc small: from the list",
      .before = get_one,
      .operation = malloc_small,
      .in_flight = true,
      .twice = true},
-    {.name = "malloc small: claim a word",
+    {.name = "malloc small: the next word",
      .before = get_word,
      .operation = malloc_small,
      .in_flight = true,
      .twice = true},
-    {.name = "malloc small: claim a wide word",
+    {.name = "malloc small: the next wide word",
      .before = get_wide_words,
      .operation = malloc_wide,
      .bytes = 16,
      .in_flight = true,
      .twice = true},
-    {.name = "malloc small: claim from a span of the list",
+    {.name = "malloc small: another span",
      .before = get_span_and_free_one,
      .operation = malloc_small,
      .in_flight = true},
@@ -558,7 +558,7 @@ const struct ga_client_scenario ga_client_scenarios[] = {
      .operation = grow_into_kept,
      .bytes = LARGE / 2,
      .in_flight = true},
-    {.name = "free local: claimed word", .before = get_x, .operation = put_x, .twice = true},
+    {.name = "free local: current word", .before = get_x, .operation = put_x, .twice = true},
     {.name = "free local: another word",
      .before = get_x_and_more,
      .operation = put_x,
@@ -593,7 +593,7 @@ const struct ga_client_scenario ga_client_scenarios[] = {
     {.name = "free remote: another word | it reuses",
      .survivor = get_other,
      .before = get_other,
-     .meanwhile = hand_over_claimed,
+     .meanwhile = hand_over_of_another_word,
      .operation = put_handed,
      .reuse = reuse_small},
     {.name = "free remote: of nobody",

@@ -10,19 +10,15 @@ part=${1:-}
 # name ~ file ~ perl expression that changes its text ~ the scenario that must find it
 mutants() {
     cat <<'EOF'
-claim: A before the cache word~shm/slot.c~s/(    ga_store_release\(&mcache->classes\[span_class\]\.cache, slots\);\n)(    ga_store_release\(a, [^\n]*\n)/$2$1/~malloc small: claim a word
-claim: where last~shm/slot.c~s/(    ga_store_release\(where, ga_where_next[^\n]*\n)(.*?)(    return slots;\n)/$2$1$3/s~malloc small: claim a word
 free remote: telling after F~shm/slot.c~s/(    if \(me\)\n        ga_store_release\(&view->mcaches\[me\]\.telling, slot->page\);\n)(.*?)(    if \(freed && tell\))/$2$1$3/s~free remote: the last one, of nobody
 free remote: telling cleared before the news~shm/slot.c~s/(    if \(freed && tell\)\n        ga_slot_tell\(view, slot->page\);\n)(    if \(me\)\n        ga_store_release\(&view->mcaches\[me\]\.telling, 0\);\n)/$2$1/~free remote: the last one, of nobody
 recovery: telling forgotten~server/recover.c~s/telling != 0 && telling < heap->npages_committed/telling > UINT32_MAX/~free remote: the last one, of nobody
-recovery: claimed words forgotten~server/recover.c~s/        unclaim\(heap, mcache, \(ga_span_class\)c\);\n/        if (c == GA_SPAN_CLASS_TINY)\n            unclaim(heap, mcache, (ga_span_class)c);\n/~malloc small: claimed word
-unclaim: the cache word before A~shm/slot.c~s/(    if \(cache != 0\) \{\n)(        _Atomic uint64_t \*a = ga_view_a\(view, page, word\);)/    ga_store_release(&mcache->classes[span_class].cache, 0);\n$1$2/~malloc small: claimed word || recovery
 tiny: adopted before it is named~shm/tiny.c~s/(        ga_store_release\(tiny, next\);\n)(        ga_fetch_or_seq_cst[^\n]*\n)/$2$1/~malloc tiny: next block
 tiny: left, and then given back~shm/tiny.c~s/    if \(ga_tiny_page\(tiny\) != 0\) \{\n/    ga_store_release(&view->mcaches[mcache].tiny, 0);\n    if (ga_tiny_page(tiny) != 0) {\n/~malloc tiny: in the block || recovery
 adoption: an owner gone, its holder left~server/lease.c~s/        if \(ga_holder_id\(holder\) != 0\)\n            clear_holder\(heap, page\);\n//~server: death of a client
 client: its entry free before its mcaches~server/recover.c~s/(    while \(record->first_mcache\) \{\n)/    ga_store_release(&heap->clients[client].state, GA_CLIENT_FREE);\n$1/~server: death of a client
 large: a grant nobody took stays~server/recover.c~s/        if \(ga_slot_count_used\(&heap->view, page, 1\) == 0\)/        if (ga_slot_large_is_freed(&heap->view, page))/~grant: a span larger than is kept
-into: taken before it is chosen~client/into.c~s/(    ga_into_note\(cache->shared, \*ret_offset\);\n)(    ga_store_release\(&class->cache, [^\n]*\n)/$2$1/~malloc into: small
+into: taken before it is chosen~client/into.c~s/(    ga_into_note\(cache->shared, \*ret_offset\);\n)(    \(void\)ga_free_list_malloc[^\n]*\n)/$2$1/~malloc into: small
 into: ended before the slot names it~client/into.c~s/(    if \(r == 0\)\n        ga_store_release\(word, [^\n]*\n)(    if \(cache\) \{\n        ga_into_end\(cache->shared\);\n)/    if (cache)\n        ga_into_end(cache->shared);\n$1    if (cache) {\n/~malloc into: small
 into: the library's thread takes first~client/grants.c~s/(        if \(is_ours\(heap, span->mcache\)\)\n[^\n]*\n)(        ga_slot_take_large\(&heap->view, page\);\n)/$2$1/~grant: a span larger than is kept, into a slot
 into: a kept span taken first~client/large.c~s/(        ga_into_note\(cache->shared, [^\n]*\n)(        ga_slot_take_leased_large[^\n]*\n)/$2$1/~malloc into: a large span that was kept

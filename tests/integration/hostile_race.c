@@ -12,15 +12,12 @@
 #include "shm/holder.h"
 #include "shm/tiny.h"
 
-#define BODY(name)  GOALLOC__V1__ENVELOPE__BODY_##name
-#define MCACHES     4
-#define CLASS_FIRST 4u
-#define CLASS_END   40u
+#define BODY(name) GOALLOC__V1__ENVELOPE__BODY_##name
+#define MCACHES    4
 
 /* What the words of one mcache may be. */
 struct target {
     struct ga_mcache *words;
-    uint64_t where[CLASS_END]; /* a word that its client may claim from, by class */
     uint64_t tiny;
 };
 
@@ -30,13 +27,10 @@ static void change(const struct target *targets)
     for (;;) {
         for (int i = 0; i < MCACHES; i++) {
             struct ga_mcache *words = targets[i].words;
-            for (uint32_t c = CLASS_FIRST; words && c < CLASS_END; c++) {
-                ga_store_release(&words->classes[c].cache, 1);
-                ga_store_release(&words->where[c], wild);
+            for (int n = 0; words && n < 36; n++) {
                 ga_store_release(&words->telling, wild);
                 ga_store_release(&words->tiny, wild);
                 ga_store_release(&words->ring_taken, wild);
-                ga_store_release(&words->where[c], targets[i].where[c]);
                 ga_store_release(&words->telling, 1);
                 ga_store_release(&words->tiny, targets[i].tiny);
                 ga_store_release(&words->ring_taken, 0);
@@ -63,7 +57,7 @@ static void end_changing(pid_t child)
     waitpid(child, NULL, 0);
 }
 
-/* Get an mcache with a span of each class, and learn which words of it may be. */
+/* Get an mcache with a span of tiny objects, and learn which words of it may be. */
 static bool get_mcache(struct ga_wire *wire, const struct ga_hostile_memory *memory,
                        struct target *ret)
 {
@@ -75,17 +69,11 @@ static bool get_mcache(struct ga_wire *wire, const struct ga_hostile_memory *mem
     lease.mcache = reply->mcache->mcache;
     lease.count = 1;
     ret->words = &memory->view.mcaches[lease.mcache];
-    for (uint32_t c = GA_SPAN_CLASS_TINY; c < CLASS_END; c++) {
-        lease.span_class = c;
-        reply = ga_wire_ask(wire, BODY(LEASE), &lease);
-        if (!ga_hostile_got(reply, BODY(LEASES)))
-            return false;
-        uint32_t page = reply->leases->pages[0];
-        if (c == GA_SPAN_CLASS_TINY)
-            ret->tiny = page;
-        else
-            ret->where[c] = ga_where_next(0, page, 0);
-    }
+    lease.span_class = GA_SPAN_CLASS_TINY;
+    reply = ga_wire_ask(wire, BODY(LEASE), &lease);
+    if (!ga_hostile_got(reply, BODY(LEASES)))
+        return false;
+    ret->tiny = reply->leases->pages[0];
     return true;
 }
 
@@ -101,7 +89,7 @@ static bool come_and_go(struct ga_hostile *hostile, const struct ga_hostile_memo
         good = get_mcache(&wire, memory, &targets[i]);
     pid_t child = good ? begin_to_change(targets) : -1;
     ahead.count = 1;
-    ahead.span_class = CLASS_FIRST;
+    ahead.span_class = 4;
     for (int i = 0; good && i < MCACHES; i++) {
         ahead.mcache = (uint32_t)(targets[i].words - memory->view.mcaches);
         ga_hostile_send(&wire, 0, BODY(LEASE_AHEAD), &ahead);

@@ -231,7 +231,7 @@ static int compare(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
-/* Parent and copy allocate at the same time, from one claimed word if nothing kept them apart. */
+/* Parent and copy allocate at the same time, from one list if nothing kept them apart. */
 static void cloned(void)
 {
     void **theirs = goalloc_calloc(heap, OBJECTS, sizeof(void *));

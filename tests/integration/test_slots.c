@@ -71,7 +71,7 @@ static void addresses(void)
 }
 
 /* An object like any other, as long as the process lives; also one that was kept and is used again,
- * and more than a claimed word has. */
+ * and more than a word has. */
 static void allocated(void)
 {
     uint64_t before = objects_now();

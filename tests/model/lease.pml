@@ -1,5 +1,5 @@
 /* Leases of two spans of one class (shm/slot.c, server/lease.c, client/mcache.c, mcache_return.c,
- * grants.c): a claim that moves from one span to the other, an inbox bit that stands for both (their
+ * grants.c): a list of free slots that is filled from one span and the other, an inbox bit that stands for both (their
  * pages are GA_INBOX_WORDS * 64 apart), an mcache id that is used again (SAME_ID), and a server that
  * is killed at any time, SERVER_DEATHS times. Each span has one word of NS slots.
  *
@@ -50,24 +50,21 @@
 #define NEXT_SEQ(h) (((h) >> 3) + 1)
 #define LEASED_BY(h, id) (ID(h) == (id) && !RETURNED(h))
 #define RETURNED_BY(h, id) (ID(h) == (id) && RETURNED(h))
-#define NONE 3 /* no span, in where */
-#define WHERE(x) ((x) & 3)
-#define WHERE_NEXT(x, s) ((((x) >> 2) + 1) << 2 | (s))
+#define NONE 3 /* no span */
 
 /* shared memory */
 byte A[2], F[2];
 short holder[2];
 bit in_use[2];                 /* in_use, owner: the first page's entry */
 byte owner[2];
-short where[4] = NONE;
-byte cache[4];
 bit inbox[4];                  /* one bit for both spans */
 byte pending;                  /* a bit each */
 byte telling[4] = NONE;
 
 /* holders' private memory, by mcache id; a new one begins with nothing */
 byte has[3], listed[3];        /* masks of spans: leased; on the list */
-byte page[3] = NONE;           /* the span that is claimed from */
+byte page[3] = NONE;           /* the current span */
+byte known[3];                 /* slots on the list of free ones */
 bit waits[3], busy[3];         /* for a lease; the library's thread works on the answer */
 
 /* kernel, sockets */
@@ -115,34 +112,13 @@ inline begin(s) {
     atomic { holder[s] = HOLDER(id, 0, NEXT_SEQ(holder[s])); MAY_DIE(HOLDER_MORTAL) }
 }
 
-/* claim_from, ga_slot_claim. Leaves what it claimed in c. */
-inline claim() {
-    if
-    :: FREE(s) ->
-#ifdef MUTANT_WHERE_AFTER_CACHE
-       c = FREE(s);
-       atomic { cache[id] = c; MAY_DIE(HOLDER_MORTAL) };
-       atomic { where[id] = WHERE_NEXT(where[id], s); MAY_DIE(HOLDER_MORTAL) };
-#else
-#ifdef MUTANT_WHERE_KEEPS_SEQUENCE
-       atomic { where[id] = s; MAY_DIE(HOLDER_MORTAL) };
-#else
-       atomic { where[id] = WHERE_NEXT(where[id], s); MAY_DIE(HOLDER_MORTAL) };
-#endif
-       c = FREE(s);
-       atomic { cache[id] = c; MAY_DIE(HOLDER_MORTAL) };
-#endif
-       atomic { A[s] = A[s] ^ c; MAY_DIE(HOLDER_MORTAL) }
-    :: else -> skip
-    fi;
-    atomic { if :: c -> page[id] = s :: else -> page[id] = NONE fi; c = 0; s = 0 }
-}
-
-/* ga_slot_unclaim of span s: the holder's and the server's */
-inline unclaim(mcache) {
-    c = F[s];
-    A[s] = (A[s] & ~cache[mcache]) | (c & cache[mcache]);
-    c = 0
+/* fill_from. F is read; A is the holder's own. */
+inline fill() {
+    atomic {
+        c = FREE(s);
+        if :: c -> page[id] = s; known[id] = c << (s * NS) :: else -> page[id] = NONE fi;
+        c = 0; s = 0
+    }
 }
 
 inline pick(mask, s) {
@@ -153,25 +129,24 @@ proctype Holder(byte me) {
     byte id = 1, s, c, i, mine, trims;
     if :: me == 1 -> SECOND_MAY_COME; id = SECOND_ID :: else -> skip fi;
     do
-    /* take_slot: one store, the commit; then somebody has the object */
-    :: atomic { mallocs < MALLOCS && cache[id] && page[id] != NONE ->
-                mallocs++;
-                if :: cache[id] & 1 -> i = 0 :: cache[id] & 2 -> i = 1 fi;
-                cache[id] = cache[id] & ~(1 << i);
-                i = page[id] * NS + i; got(i);
-                MAY_DIE(HOLDER_MORTAL) };
+    /* ga_free_list_malloc: what A and F say, and one store, the commit; then somebody has the object */
+    :: atomic { mallocs < MALLOCS && known[id] ->
+                do :: known[id] >> i & 1 -> break :: !(known[id] >> i & 1) -> i++ od;
+                known[id] = known[id] & ~(1 << i); s = SPAN(i) };
+       atomic { !((A[s] ^ F[s]) & BIT(i)) };
+       atomic { mallocs++; A[s] = A[s] ^ BIT(i); got(i); s = 0; MAY_DIE(HOLDER_MORTAL) };
 #ifdef NO_FREER
        atomic { mine = mine | 1 << i; i = 0 }
 #else
        atomic { if :: handed ! i :: mine = mine | 1 << i fi; i = 0; MAY_DIE(HOLDER_MORTAL) }
 #endif
     /* ga_mcache_refill: the span it has, the list, news, the server */
-    :: atomic { mallocs < MALLOCS && !cache[id] && page[id] != NONE -> s = page[id] };
-       claim()
-    :: atomic { mallocs < MALLOCS && page[id] == NONE && listed[id] ->
+    :: atomic { mallocs < MALLOCS && !known[id] && page[id] != NONE -> s = page[id] };
+       fill()
+    :: atomic { mallocs < MALLOCS && !known[id] && page[id] == NONE && listed[id] ->
                 pick(listed[id], s); listed[id] = listed[id] & ~(1 << s) };
-       claim()
-    :: mallocs < MALLOCS && page[id] == NONE && !listed[id] && inbox[id] ->
+       fill()
+    :: mallocs < MALLOCS && !known[id] && page[id] == NONE && !listed[id] && inbox[id] ->
        inbox[id] = 0;
        do
 #ifdef MUTANT_NEWS_OF_ONE
@@ -183,7 +158,7 @@ proctype Holder(byte me) {
        :: s == 2 -> break
        od;
        s = 0;
-    :: atomic { mallocs < MALLOCS && page[id] == NONE && !listed[id] && !inbox[id] && !waits[id] &&
+    :: atomic { mallocs < MALLOCS && !known[id] && page[id] == NONE && !listed[id] && !inbox[id] && !waits[id] &&
                 connected[id] && grants < GRANTS -> waits[id] = 1; request[id] ! 1 }
     /* begin_leases on the library's thread; then lease, add_span */
     :: atomic { reply[id] ? s -> busy[id] = 1; assert(owner[s] == id) };
@@ -196,25 +171,20 @@ proctype Holder(byte me) {
                 mine = mine & ~(1 << i); s = SPAN(i) };
        assert(LEASED_BY(holder[s], id));
        assert((A[s] ^ F[s]) & BIT(i));
-       if
-       :: page[id] == s ->
-          atomic { held[i]--; assert(!(cache[id] & BIT(i))); cache[id] = cache[id] | BIT(i);
-                   MAY_DIE(HOLDER_MORTAL) }
-       :: else ->
-          atomic { held[i]--; A[s] = A[s] ^ BIT(i); listed[id] = listed[id] | 1 << s;
-                   MAY_DIE(HOLDER_MORTAL) }
-       fi;
+       atomic { held[i]--; A[s] = A[s] ^ BIT(i); known[id] = known[id] | 1 << i;
+                if :: page[id] != s -> listed[id] = listed[id] | 1 << s :: else -> skip fi;
+                MAY_DIE(HOLDER_MORTAL) };
        atomic { i = 0; s = 0 }
     /* let_go: so often in the middle, and at the end */
     :: atomic { page[id] != NONE && (trims < TRIMS || mallocs == MALLOCS) ->
-                trims++; s = page[id]; assert(WHERE(where[id]) == s) };
-       unclaim(id);
-       atomic { cache[id] = 0; listed[id] = listed[id] | 1 << s; page[id] = NONE; s = 0;
-                MAY_DIE(HOLDER_MORTAL) }
+                trims++; known[id] = 0; listed[id] = listed[id] | 1 << page[id]; page[id] = NONE }
     /* return_empty: ga_slot_end_lease, and the note */
     :: atomic { page[id] == NONE && listed[id] -> pick(listed[id], s) };
        if
        :: FREE(s) == VALID && LEASED_BY(holder[s], id) ->
+#ifndef MUTANT_LIST_KEPT
+          known[id] = 0;
+#endif
           atomic { has[id] = has[id] & ~(1 << s); listed[id] = listed[id] & ~(1 << s);
                    holder[s] = HOLDER(id, 1, NEXT_SEQ(holder[s])); MAY_DIE(HOLDER_MORTAL) };
           atomic { if :: connected[id] -> note[id] ! s :: else -> skip fi }
@@ -224,7 +194,7 @@ proctype Holder(byte me) {
     :: atomic { HOLDER_MORTAL -> goto died }
     od;
 died:
-    atomic { dead[1] = 1; has[1] = 0; listed[1] = 0; page[1] = NONE; waits[1] = 0; busy[1] = 0;
+    atomic { dead[1] = 1; has[1] = 0; listed[1] = 0; known[1] = 0; page[1] = NONE; waits[1] = 0; busy[1] = 0;
              id = 0; s = 0; c = 0; i = 0; mine = 0; trims = 0 }
 }
 
@@ -238,38 +208,26 @@ inline look() {
     :: in_use[s] ->
        do
        :: h = holder[s];
-          x = where[ID(h)];
           a = A[s];
           f = F[s];
-          atomic { c = 0; if :: ID(h) && WHERE(x) == s -> c = cache[ID(h)] :: else fi };
           if
-          :: A[s] == a ->
+          :: (A[s] ^ a) & BIT(i) -> skip
+          :: else ->
              if
-#ifdef MUTANT_WHERE_READ_ONCE
-             :: true ->
-#else
-             :: where[ID(h)] == x ->
-#endif
-                if
-                :: !in_use[s] -> break
-                :: else -> if :: holder[s] == h -> used = ((a ^ f) & ~c & BIT(i)) != 0; break
-                              :: else -> skip fi
-                fi
-#ifndef MUTANT_WHERE_READ_ONCE
-             :: else -> skip
-#endif
+             :: !in_use[s] -> break
+             :: else -> if :: holder[s] == h -> used = ((a ^ f) & BIT(i)) != 0; break
+                           :: else -> skip fi
              fi
-          :: else -> skip
           fi
        od
     :: else -> skip
     fi;
-    atomic { h = 0; x = 0; f = 0; c = 0 }
+    atomic { h = 0; f = 0 }
 }
 
 proctype Freer() {
-    byte i, s, a, f, c, t, n;
-    short h, x;
+    byte i, s, a, f, t, n;
+    short h;
     bit used;
     do
     :: handed ? i ->
@@ -287,7 +245,7 @@ proctype Freer() {
        atomic { watched = 2 * NS; touched = 0; i = 0; s = 0; a = 0; used = 0 }
     od;
 died:
-    atomic { dead[FREER] = 1; i = 0; s = 0; a = 0; f = 0; c = 0; t = 0; n = 0; h = 0; x = 0; used = 0 }
+    atomic { dead[FREER] = 1; i = 0; s = 0; a = 0; f = 0; t = 0; n = 0; h = 0; used = 0 }
 }
 
 /* ---- the server ---- */
@@ -396,15 +354,6 @@ serve:
     :: pending -> sweep()
     /* ga_heap_client_gone: ga_lease_recover; then the id may be given out again */
     :: dead[1] && !recovered[1] ->
-#ifndef MUTANT_NOT_UNCLAIMED
-       if
-       :: WHERE(where[1]) != NONE ->
-          s = WHERE(where[1]);
-          if :: in_use[s] && owner[s] == 1 -> unclaim(1) :: else -> skip fi
-       :: else -> skip
-       fi;
-#endif
-       atomic { cache[1] = 0; SERVER_MAY_DIE };
        s = 0;
        do
        :: s < 2 && in_use[s] && owner[s] == 1 -> end_lease(s)
@@ -452,9 +401,8 @@ serve:
 #define SAYS_FREE(i) (!((A[SPAN(i)] ^ F[SPAN(i)]) & BIT(i)))
 #define HAS(id, s) (owner[s] == (id) && (has[id] >> (s) & 1))
 #define FINDS(id, i)                                                                               \
-    (HAS(id, SPAN(i)) && ((page[id] == SPAN(i) && (cache[id] & BIT(i))) ||                         \
-                          (SAYS_FREE(i) && (page[id] == SPAN(i) || (listed[id] >> SPAN(i) & 1) ||   \
-                                            inbox[id]))))
+    (HAS(id, SPAN(i)) && SAYS_FREE(i) &&                                                           \
+     ((known[id] >> (i) & 1) || page[id] == SPAN(i) || (listed[id] >> SPAN(i) & 1) || inbox[id]))
 
 init {
     byte i;

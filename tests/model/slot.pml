@@ -1,6 +1,5 @@
-/* The protocol of a slot (shm/slot.c, client/free.c, client/mcache.c, server/lease.c) on one span of
- * NW words of NS slots, with what shm/README.md says and the client does not do yet: hints (HINTS)
- * and batches of frees by others (BATCH).
+/* The protocol of a slot (shm/slot.c, client/free_list.h, free.c, mcache.c, server/lease.c) on one span
+ * of NW words of NS slots, and batches of frees by others (BATCH), which the client does not do yet.
  *
  *   owner    mcache 1: leases the span, allocates, frees, hands objects over, gives the span back;
  *            may be killed (KILL_OWNER)
@@ -45,27 +44,24 @@
 #define FREE(w) (VALID & ~(A[w] ^ F[w]))
 #define SAYS_USED(i) ((A[WORD(i)] ^ F[WORD(i)]) & BIT(i))
 
-/* holder = {mcache, returned, sequence}; where = {word, sequence}, word NONE: names no word here */
-#define NONE 3
+/* holder = {mcache, returned, sequence} */
+#define NONE 3 /* no word */
 #define HOLDER(id, returned, sequence) ((id) | (returned) << 2 | (sequence) << 3)
 #define ID(h) ((h) & 3)
 #define RETURNED(h) ((h) >> 2 & 1)
 #define NEXT_SEQ(h) (((h) >> 3) + 1)
-#define WHERE(x) ((x) & 3)
-#define WHERE_NEXT(x, w) ((((x) >> 2) + 1) << 2 | (w))
 
 /* shared memory */
 byte A[NW], F[NW], D;
 short holder = HOLDER(1, 0, 1);
 byte owner = 1;                /* in the page entry */
-byte where[4] = NONE, cache[4];
 bit inbox[4], pending;
 bit telling[4];                /* the mcache's telling word names the span */
 byte line_word = NONE, line_mask; /* the freer's batch: slots of a word, named in its line */
 
 /* the owner's private memory, global so that the end can look */
-byte mine, hints;
-bit listed = 1;
+byte mine, known; /* objects; slots on the list of free ones */
+bit listed = 1;   /* the span is one to look at: the current one, or on the list of spans */
 bit gave_back;
 
 /* the server's books */
@@ -117,26 +113,14 @@ inline any_of(mask, i) {
 inline look(i) {
     do
     :: h = holder;
-       x = where[ID(h)];
        a = A[WORD(i)];
        f = F[WORD(i)];
-       atomic { c = 0; if :: ID(h) && WHERE(x) == WORD(i) -> c = cache[ID(h)] :: else fi };
-#ifndef MUTANT_A_READ_ONCE
-       if :: A[WORD(i)] == a
-#else
-       if :: true
-#endif
-             -> if
-#ifndef MUTANT_WHERE_READ_ONCE
-                :: where[ID(h)] == x
-#else
-                :: true
-#endif
-                   -> if :: holder == h -> break :: else fi
-                :: else fi
-          :: else fi
+       if
+       :: (A[WORD(i)] ^ a) & BIT(i) -> skip
+       :: else -> if :: holder == h -> break :: else fi
+       fi
     od;
-    atomic { used = (((a ^ f) & BIT(i)) && !(c & BIT(i))); h = 0; x = 0; f = 0; c = 0 }
+    atomic { used = ((a ^ f) & BIT(i)) != 0; h = 0; f = 0 }
 }
 
 /* ga_slot_tell */
@@ -152,92 +136,45 @@ inline free_in_f(i) {
     held[i]--
 }
 
-/* ga_slot_claim of word w, by id. Leaves what it claimed in c. */
-inline claim(id, w, mortal) {
-#ifdef MUTANT_WHERE_AFTER_CACHE
-    c = FREE(w);
-    atomic { cache[id] = c; MAY_DIE(mortal) };
-    atomic { where[id] = WHERE_NEXT(where[id], w); MAY_DIE(mortal) };
-    atomic { A[w] = A[w] ^ c; MAY_DIE(mortal) }
-#else
-    atomic { where[id] = WHERE_NEXT(where[id], w); MAY_DIE(mortal) };
+/* ga_slot_find_free in word w. Leaves what it found in c. */
+inline find_free(w) {
 #ifdef MUTANT_D_BEFORE_F
     atomic { d = D };
     c = FREE(w);
-    atomic { if :: d != 0 -> c = 0 :: else fi; d = 0 };
+    atomic { if :: d != 0 -> c = 0 :: else fi; d = 0 }
 #else
-    c = FREE(w); /* F is loaded here; A is the claimer's own */
+    c = FREE(w); /* F is loaded here; A is the holder's own */
 #if defined(BATCH) && !defined(MUTANT_D_IGNORED)
-    atomic { if :: D != 0 -> c = 0 :: else fi };
+    atomic { if :: D != 0 -> c = 0 :: else fi }
 #endif
 #endif
-#ifdef MUTANT_A_BEFORE_CACHE
-    atomic { A[w] = A[w] ^ c; MAY_DIE(mortal) };
-    atomic { cache[id] = c; MAY_DIE(mortal) }
-#else
-    atomic { cache[id] = c; MAY_DIE(mortal) };
-    atomic { A[w] = A[w] ^ c; MAY_DIE(mortal) }
-#endif
-#endif
-}
-
-/* ga_slot_unclaim, of what where[1] names. The owner's and the server's. */
-inline unclaim(mortal) {
-    w = WHERE(where[1]);
-    if
-    :: w < NW ->
-#ifdef MUTANT_CACHE_CLEARED_FIRST
-       atomic { c = cache[1]; cache[1] = 0; MAY_DIE(mortal) };
-       f = F[w];
-       atomic { A[w] = (A[w] & ~c) | (f & c); MAY_DIE(mortal) }
-#else
-       c = F[w];
-       atomic { A[w] = (A[w] & ~cache[1]) | (c & cache[1]); MAY_DIE(mortal) };
-       atomic { cache[1] = 0; MAY_DIE(mortal) }
-#endif
-    :: else -> skip
-    fi;
-    atomic { w = 0; c = 0; f = 0 }
 }
 
 active proctype Owner() {
-    byte n, k, i, w, a, f, c, x, t, d;
+    byte n, k, i, w, a, f, c, t, d;
     short h;
     bit used;
     do
-    /* take_slot: one store, the commit */
-    :: n < MALLOCS && WHERE(where[1]) < NW && cache[1] && !gave_back ->
-       atomic { n++; any_of(cache[1], i); cache[1] = cache[1] & ~(1 << i);
-                i = WHERE(where[1]) * NS + i; got(i); mine = mine | 1 << i; i = 0; MAY_DIE(OWNER_MORTAL) }
-#ifdef HINTS
-    /* malloc from a hint: A ^ F says that the slot is still free, then A ^= bit */
-    :: n < MALLOCS && hints ->
-       atomic { n++; any_of(hints, i); hints = hints & ~(1 << i) };
-#ifndef MUTANT_HINT_UNCHECKED
+    /* ga_free_list_malloc: A ^ F says that the slot is still free; then A ^= bit, the commit */
+    :: n < MALLOCS && known ->
+       atomic { n++; any_of(known, i); known = known & ~(1 << i) };
        f = F[WORD(i)];
        if
        :: atomic { (A[WORD(i)] ^ f) & BIT(i) -> skip }
        :: else ->
-#endif
-       atomic { A[WORD(i)] = A[WORD(i)] ^ BIT(i); got(i); mine = mine | 1 << i; MAY_DIE(OWNER_MORTAL) }
-#ifndef MUTANT_HINT_UNCHECKED
+          atomic { A[WORD(i)] = A[WORD(i)] ^ BIT(i); got(i); mine = mine | 1 << i; MAY_DIE(OWNER_MORTAL) }
        fi;
-#endif
        atomic { i = 0; f = 0 }
-    /* hints may vanish at any time */
-    :: hints -> atomic { any_of(hints, i); hints = hints & ~(1 << i); i = 0 }
-#endif
-    /* ga_mcache_refill: news, then the list; a span without anything to claim leaves the list */
-    :: n < MALLOCS && !gave_back && cache[1] == 0 && (listed || inbox[1]) ->
+    /* what is on the list may vanish at any time */
+    :: known -> atomic { any_of(known, i); known = known & ~(1 << i); i = 0 }
+    /* ga_mcache_refill: news, then the span; one without anything free is looked at no more */
+    :: n < MALLOCS && !gave_back && !known && (listed || inbox[1]) ->
        if :: atomic { inbox[1] -> inbox[1] = 0; listed = 1 } :: else fi;
        do
        :: atomic { w < NW && FREE(w) == 0 -> w++ }
        :: w < NW && FREE(w) ->
-#if defined(HINTS) && !defined(MUTANT_HINTS_OF_CLAIMED)
-          atomic { hints = hints & ~(VALID << (w * NS)) };
-#endif
-          claim(1, w, OWNER_MORTAL);
-          if :: atomic { c -> c = 0; break } :: atomic { else -> w++ } fi
+          find_free(w);
+          if :: atomic { c -> known = c << (w * NS); c = 0; break } :: atomic { else -> w++ } fi
        :: atomic { w >= NW -> listed = 0; break }
        od;
        w = 0
@@ -252,24 +189,13 @@ active proctype Owner() {
        :: ID(holder) == 1 && !RETURNED(holder) -> /* leased by me: free_by_holder */
 #endif
           assert(SAYS_USED(i));
-          if
-          :: WHERE(where[1]) == WORD(i) && !gave_back ->
-             atomic { assert(!(cache[1] & BIT(i))); held[i]--; cache[1] = cache[1] | BIT(i);
-#ifdef MUTANT_CLAIMED_HINTED
-                      hints = hints | 1 << i;
-#endif
-                      MAY_DIE(OWNER_MORTAL) }
-          :: else ->
-             a = A[WORD(i)];
-             atomic { held[i]--; A[WORD(i)] = a ^ BIT(i);
-#ifdef HINTS
-                      hints = hints | 1 << i;
-#endif
+          a = A[WORD(i)];
+          atomic { held[i]--; A[WORD(i)] = a ^ BIT(i);
+                   if :: known = known | 1 << i :: true fi; /* where there is room */
 #ifndef MUTANT_NOT_LISTED
-                      listed = 1;
+                   listed = 1;
 #endif
-                      MAY_DIE(OWNER_MORTAL) }
-          fi
+                   MAY_DIE(OWNER_MORTAL) }
        :: else -> /* ga_slot_free_by_other */
           look(i);
           assert(used);
@@ -281,14 +207,13 @@ active proctype Owner() {
        atomic { i = 0; a = 0; used = 0 }
     :: mine -> /* another process gets the object */
        atomic { any_of(mine, i); mine = mine & ~(1 << i); handed ! i; i = 0 }
-    /* let_go, ga_slot_end_lease, the message */
+    /* return_empty: ga_slot_end_lease, the message. (Not of empty spans alone, here.) */
     :: !gave_back ->
-       unclaim(OWNER_MORTAL);
 #ifdef MUTANT_MESSAGE_FIRST
        atomic { gave_back = 1; message ! 1 };
 #endif
-#if defined(HINTS) && !defined(MUTANT_HINTS_OF_RETURNED)
-       hints = 0;
+#ifndef MUTANT_LIST_KEPT
+       known = 0;
 #endif
        atomic { gave_back = 1; holder = HOLDER(1, 1, NEXT_SEQ(holder)); MAY_DIE(OWNER_MORTAL) };
 #ifndef MUTANT_MESSAGE_FIRST
@@ -297,7 +222,7 @@ active proctype Owner() {
     :: true -> goto idle
     od;
 died:
-    atomic { owner_dead = 1; hints = 0; mine = 0; n = 0; k = 0; i = 0; w = 0; a = 0; f = 0; c = 0; x = 0; t = 0; d = 0; h = 0; used = 0 };
+    atomic { owner_dead = 1; known = 0; mine = 0; n = 0; k = 0; i = 0; w = 0; a = 0; f = 0; c = 0; t = 0; d = 0; h = 0; used = 0 };
 idle:
     skip
 }
@@ -345,7 +270,7 @@ inline flush(mortal) {
 #endif
 
 active proctype Freer() {
-    byte i, a, f, c, x, t, n;
+    byte i, a, f, c, t, n;
     short h;
     bit used;
     do
@@ -390,7 +315,7 @@ active proctype Freer() {
 #endif
     od;
 died:
-    atomic { freer_dead = 1; i = 0; a = 0; f = 0; c = 0; x = 0; t = 0; n = 0; h = 0; used = 0 }
+    atomic { freer_dead = 1; i = 0; a = 0; f = 0; c = 0; t = 0; n = 0; h = 0; used = 0 }
 }
 
 /* settle: what is free now decides where the span belongs */
@@ -445,8 +370,8 @@ active proctype Server() {
        fi
     :: owner_dead && !owner_recovered -> /* recover_mcache */
        if
-       :: lessee == 1 -> unclaim(0); cache[1] = 0; end_lease()
-       :: else -> cache[1] = 0
+       :: lessee == 1 -> end_lease()
+       :: else -> skip
        fi;
        if :: telling[1] -> tell(t); telling[1] = 0 :: else -> skip fi;
        owner_recovered = 1
@@ -488,11 +413,11 @@ active proctype Next() {
        do
        :: atomic { w < NW && FREE(w) == 0 -> w++ }
        :: w < NW && FREE(w) ->
-          claim(NEXT_ID, w, 0);
+          find_free(w);
           do
-          :: atomic { cache[NEXT_ID] -> any_of(cache[NEXT_ID], i);
-                      cache[NEXT_ID] = cache[NEXT_ID] & ~(1 << i); i = w * NS + i; got(i); i = 0 }
-          :: atomic { cache[NEXT_ID] == 0 -> break }
+          :: atomic { c -> any_of(c, i); c = c & ~(1 << i); i = w * NS + i;
+                      A[w] = A[w] ^ BIT(i); got(i); i = 0 }
+          :: atomic { c == 0 -> break }
           od;
           atomic { c = 0; w++ }
        :: atomic { w >= NW -> w = 0; break }
@@ -509,8 +434,7 @@ died:
 
 #define IN_BATCH(i) (!freer_dead && line_word == WORD(i) && (line_mask & BIT(i)))
 #define FOUND_BY_OWNER(i)                                                                          \
-    (!owner_dead && ((WHERE(where[1]) == WORD(i) && (cache[1] & BIT(i))) ||                        \
-                     (!SAYS_USED(i) && (listed || inbox[1]))))
+    (!owner_dead && !SAYS_USED(i) && ((known >> (i) & 1) || listed || inbox[1]))
 #define NOT_LOST(i)                                                                                \
     (held[i] || IN_BATCH(i) || (lessee == 1 && FOUND_BY_OWNER(i)) ||                               \
      (lessee == 0 && !SAYS_USED(i) && partial))

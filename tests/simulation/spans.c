@@ -47,7 +47,40 @@ void ga_sim_spans_take_ring(const struct ga_sim_thread_at *at)
 
 /* ---- allocating from them ---- */
 
-static bool claim_from(const struct ga_sim_thread *thread, const struct ga_sim_span *span)
+bool ga_sim_spans_pop(struct ga_sim_thread *thread, ga_span_class span_class,
+                      struct ga_sim_free_slot *ret)
+{
+    for (uint32_t i = thread->nfree; i-- > 0;) {
+        if (thread->free[i].span_class != span_class)
+            continue;
+        *ret = thread->free[i];
+        thread->nfree--;
+        for (; i < thread->nfree; i++)
+            thread->free[i] = thread->free[i + 1];
+        return true;
+    }
+    return false;
+}
+
+void ga_sim_spans_put(struct ga_sim_thread *thread, ga_span_class span_class, ga_page_id page,
+                      uint32_t index)
+{
+    if (thread->nfree < GA_SIM_FREE_SLOTS)
+        thread->free[thread->nfree++] =
+            (struct ga_sim_free_slot){.page = page, .index = index, .span_class = span_class};
+}
+
+/* Before a span goes back. */
+static void drop_free(struct ga_sim_thread *thread, ga_page_id page)
+{
+    uint32_t kept = 0;
+    for (uint32_t i = 0; i < thread->nfree; i++)
+        if (thread->free[i].page != page)
+            thread->free[kept++] = thread->free[i];
+    thread->nfree = kept;
+}
+
+static bool fill_from(struct ga_sim_thread *thread, const struct ga_sim_span *span)
 {
     if (span->span_class == GA_SPAN_CLASS_TINY) {
         uint32_t block;
@@ -55,20 +88,27 @@ static bool claim_from(const struct ga_sim_thread *thread, const struct ga_sim_s
         return ga_tiny_adopt(view, thread->id, span->page, 0, &block);
     }
     uint32_t nslots = ga_mheap_nslots(span->span_class);
-    for (uint32_t word = 0; word < ga_word_count(nslots); word++)
-        if (ga_free_bits(view, span->page, word, nslots) != 0 &&
-            ga_slot_claim(view, thread->id, span->span_class, span->page, word, nslots) != 0)
+    for (uint32_t word = 0; word < ga_word_count(nslots); word++) {
+        uint64_t slots = ga_slot_find_free(view, span->page, word, nslots);
+        uint32_t before = thread->nfree;
+        for (; slots != 0; slots &= slots - 1)
+            ga_sim_spans_put(thread, span->span_class, span->page,
+                             word * 64 + (uint32_t)__builtin_ctzll(slots));
+        if (thread->nfree > before)
             return true;
+    }
     return false;
 }
 
-bool ga_sim_spans_claim(const struct ga_sim_thread_at *at, ga_span_class span_class)
+bool ga_sim_spans_fill(const struct ga_sim_thread_at *at, ga_span_class span_class)
 {
     for (uint32_t i = 0; i < at->thread->nspans; i++) {
         struct ga_sim_span *span = &at->thread->spans[i];
         if (span->span_class != span_class || span->full)
             continue;
-        if (claim_from(at->thread, span))
+        if (at->thread->nfree == GA_SIM_FREE_SLOTS)
+            at->thread->nfree = 0; /* of other classes: they are found again */
+        if (fill_from(at->thread, span))
             return true;
         span->full = true;
     }
@@ -130,14 +170,11 @@ void ga_sim_spans_freed(const struct ga_sim_thread_at *at, ga_page_id page)
 
 static void end_lease(struct ga_sim_thread *thread, struct ga_sim_span *span)
 {
-    uint64_t where = ga_load_relaxed(&view->mcaches[thread->id].where[span->span_class]);
     uint64_t tiny = ga_load_relaxed(&view->mcaches[thread->id].tiny);
     ga_page_id page = span->page;
     if (ga_tiny_page(tiny) == page)
         ga_tiny_leave(view, thread->id, tiny);
-    if (span->span_class != GA_SPAN_CLASS_TINY && ga_where_page(where) == page)
-        ga_slot_unclaim(view, thread->id, span->span_class, where,
-                        ga_mheap_nslots(span->span_class));
+    drop_free(thread, page);
     ga_slot_end_lease(view, thread->id, page);
     *span = thread->spans[--thread->nspans];
 }

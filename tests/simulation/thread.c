@@ -53,21 +53,23 @@ static bool take_tiny(const struct ga_sim_thread *thread)
     return true;
 }
 
-static bool take_slot(const struct ga_sim_thread *thread, ga_span_class span_class)
+static bool take_slot(const struct ga_sim_thread_at *at, ga_span_class span_class)
 {
     if (span_class == GA_SPAN_CLASS_TINY)
-        return take_tiny(thread);
-    struct ga_mcache_class *class = class_of(thread, span_class);
-    uint64_t slots = ga_load_relaxed(&class->cache);
-    if (slots == 0)
-        return false;
-    uint64_t where = ga_load_relaxed(&view->mcaches[thread->id].where[span_class]);
-    ga_store_release(&class->cache, slots & (slots - 1));
-    ga_sim_model_add(ga_where_page(where),
-                     ga_where_word(where) * 64 + (uint32_t)__builtin_ctzll(slots));
-    ga_sim_model.missing_mallocs++;
-    count_malloc(thread, span_class);
-    return true;
+        return take_tiny(at->thread);
+    struct ga_sim_free_slot slot;
+    while (ga_sim_spans_pop(at->thread, span_class, &slot)) {
+        _Atomic uint64_t *a_word = ga_view_a(view, slot.page, slot.index / 64);
+        uint64_t bit = UINT64_C(1) << slot.index % 64;
+        if (ga_slot_used(a_word) & bit)
+            continue;
+        ga_slot_flip(a_word, bit);
+        ga_sim_model_add(slot.page, slot.index);
+        ga_sim_model.missing_mallocs++;
+        count_malloc(at->thread, span_class);
+        return true;
+    }
+    return false;
 }
 
 static void ask_for_spans(const struct ga_sim_thread_at *at, ga_span_class span_class)
@@ -87,13 +89,13 @@ static void allocate(const struct ga_sim_thread_at *at)
 {
     ga_span_class span_class = ga_sim.kind.classes[ga_sim_pick(ga_sim.kind.nclasses)];
     for (uint32_t n = ga_sim_pick(40); n > 0 && ga_sim_model_has_room(); n--) {
-        if (take_slot(at->thread, span_class) || ga_sim_spans_claim(at, span_class))
+        if (take_slot(at, span_class) || ga_sim_spans_fill(at, span_class))
             continue;
         ga_sim_spans_take_ring(at);
-        if (ga_sim_spans_claim(at, span_class))
+        if (ga_sim_spans_fill(at, span_class))
             continue;
         ga_sim_spans_take_news(at, span_class);
-        if (ga_sim_spans_claim(at, span_class))
+        if (ga_sim_spans_fill(at, span_class))
             continue;
         ask_for_spans(at, span_class);
         return;
@@ -103,25 +105,15 @@ static void allocate(const struct ga_sim_thread_at *at)
 /* ---- free ---- */
 
 /* What a holder's free does in a span that is not tiny. */
-static bool free_by_holder(const struct ga_sim_thread *thread, const struct ga_slot *slot)
+static bool free_by_holder(struct ga_sim_thread *thread, const struct ga_slot *slot)
 {
-    ga_span_class span_class = ga_entry_span_class(slot->entry);
-    struct ga_mcache_class *class = class_of(thread, span_class);
-    uint32_t word = slot->index / 64;
+    _Atomic uint64_t *a_word = ga_view_a(view, slot->page, slot->index / 64);
     uint64_t bit = UINT64_C(1) << slot->index % 64;
-    _Atomic uint64_t *a_word = ga_view_a(view, slot->page, word);
-    uint64_t a = ga_load_relaxed(a_word);
-    if (((a ^ ga_load_acquire(ga_view_f(view, slot->page, word))) & bit) == 0)
+    if ((ga_slot_used(a_word) & bit) == 0)
         return false;
-    if (!ga_where_is(ga_load_relaxed(&view->mcaches[thread->id].where[span_class]), slot->page,
-                     word)) {
-        ga_store_release(a_word, a ^ bit);
-        return true;
-    }
-    uint64_t cache = ga_load_relaxed(&class->cache);
-    if (cache & bit)
-        return false;
-    ga_store_release(&class->cache, cache | bit);
+    ga_slot_flip(a_word, bit);
+    if ((slot->entry & GA_ENTRY_LARGE) == 0)
+        ga_sim_spans_put(thread, ga_entry_span_class(slot->entry), slot->page, slot->index);
     return true;
 }
 

@@ -27,9 +27,15 @@ void ga_sim_thread_notes(const struct ga_sim_thread_at *at, const struct ga_sim_
 void ga_sim_spans_begin(const struct ga_sim_thread_at *at, ga_page_id page);
 /* Take what has come through the ring. */
 void ga_sim_spans_take_ring(const struct ga_sim_thread_at *at);
-/* Claim slots, or a tiny block, of any span of the class; its claimed word is used up. False if
- * there are none. */
-bool ga_sim_spans_claim(const struct ga_sim_thread_at *at, ga_span_class span_class);
+/* Put the free slots of a word into the thread's list, or adopt a tiny block, of any span of the
+ * class, of which the list has none. False if there are none. */
+bool ga_sim_spans_fill(const struct ga_sim_thread_at *at, ga_span_class span_class);
+/* Take the slot that was put last of the class off the list. */
+bool ga_sim_spans_pop(struct ga_sim_thread *thread, ga_span_class span_class,
+                      struct ga_sim_free_slot *ret);
+/* Put one there that this thread has freed. */
+void ga_sim_spans_put(struct ga_sim_thread *thread, ga_span_class span_class, ga_page_id page,
+                      uint32_t index);
 /* Take a large span that is kept, and free, and long enough; right before the model knows. 0: none.
  */
 ga_page_id ga_sim_spans_take_large(const struct ga_sim_thread_at *at, ga_span_class span_class,

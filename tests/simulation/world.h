@@ -28,6 +28,14 @@ struct ga_sim_span {
     bool full; /* as far as the thread knows: it looks again when it is told */
 };
 
+/* What a thread believes to be free. */
+#define GA_SIM_FREE_SLOTS 128u
+struct ga_sim_free_slot {
+    ga_page_id page;
+    uint32_t index;
+    ga_span_class span_class;
+};
+
 struct ga_sim_thread {
     bool used;
     bool busy;       /* at a step that has been interrupted */
@@ -37,6 +45,8 @@ struct ga_sim_thread {
     uint64_t ring_taken;
     uint32_t nspans;
     struct ga_sim_span spans[GA_SIM_SPANS];
+    uint32_t nfree;
+    struct ga_sim_free_slot free[GA_SIM_FREE_SLOTS];
 };
 
 struct ga_sim_process {

@@ -17,13 +17,6 @@ void ga_core_recount(struct ga_core *core, uint64_t *ret_objects, uint64_t *ret_
         uint64_t used = info.used;
         if (info.span_class == GA_SPAN_CLASS_TINY) {
             used = ga_tiny_count_objects(&core->view, info.page);
-        } else if (info.owner) {
-            /* A claimed slot counts as used by A and F; those still in the cache word are not. */
-            uint64_t where =
-                ga_load_relaxed(&core->view.mcaches[info.owner].where[info.span_class]);
-            if (ga_where_page(where) == info.page)
-                used -= (uint64_t)__builtin_popcountll(ga_load_relaxed(
-                    &core->view.mcaches[info.owner].classes[info.span_class].cache));
         }
         objects += used;
         bytes += used * (info.span_class < 2 ? info.npages * GA_PAGE_SIZE

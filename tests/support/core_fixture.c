@@ -186,20 +186,47 @@ ga_page_id ga_core_lease(struct ga_core *core, ga_client_id client, ga_mcache_id
     return pages[0];
 }
 
+/* Where mcache's next slot of span_class comes from. Two may share a place; then who comes later
+ * has it, and the other is to claim again. */
+static struct ga_core_current *current_of(struct ga_core *core, ga_mcache_id mcache,
+                                          ga_span_class span_class)
+{
+    uint32_t key = mcache * GA_SPAN_CLASS_COUNT + span_class;
+    struct ga_core_current *current = &core->current[key % GA_CORE_CURRENT_COUNT];
+    if (current->key != key)
+        *current = (struct ga_core_current){.key = key};
+    return current;
+}
+
+/* The lowest free slot of the span of span_class at page; -ENOENT if there is none, or mcache
+ * leases no such span. */
+static int find_free(const struct ga_core *core, ga_mcache_id mcache, ga_span_class span_class,
+                     ga_page_id page, uint32_t *ret_index)
+{
+    uint64_t entry = ga_view_entry(&core->view, page);
+    uint32_t nslots = ga_mheap_nslots(span_class);
+    if (!ga_entry_is_span(entry) || ga_entry_span_class(entry) != span_class ||
+        !ga_holder_is_leased_by(ga_load_relaxed(&core->view.lines[page].holder), mcache))
+        return -ENOENT;
+    for (uint32_t word = 0; word < ga_word_count(nslots); word++) {
+        uint64_t slots = ga_slot_find_free(&core->view, page, word, nslots);
+        *ret_index = word * 64 + (slots ? (uint32_t)__builtin_ctzll(slots) : 0);
+        if (slots)
+            return 0;
+    }
+    return -ENOENT;
+}
+
 bool ga_core_claim(struct ga_core *core, ga_mcache_id mcache, ga_page_id page)
 {
     ga_span_class span_class = ga_entry_span_class(ga_view_entry(&core->view, page));
+    uint32_t index;
     if (span_class == GA_SPAN_CLASS_TINY) {
-        uint32_t block;
         ga_tiny_leave(&core->view, mcache, ga_load_relaxed(&core->view.mcaches[mcache].tiny));
-        return ga_tiny_adopt(&core->view, mcache, page, 0, &block);
+        return ga_tiny_adopt(&core->view, mcache, page, 0, &index);
     }
-    uint32_t nslots = ga_mheap_nslots(span_class);
-    for (uint32_t word = 0; word < ga_word_count(nslots); word++)
-        if (ga_free_bits(&core->view, page, word, nslots) != 0 &&
-            ga_slot_claim(&core->view, mcache, span_class, page, word, nslots) != 0)
-            return true;
-    return false;
+    current_of(core, mcache, span_class)->page = page;
+    return find_free(core, mcache, span_class, page, &index) == 0;
 }
 
 /* A tiny object of the next of all sizes in turn. */
@@ -223,15 +250,13 @@ int ga_core_malloc(struct ga_core *core, ga_mcache_id mcache, ga_span_class span
 {
     if (span_class == GA_SPAN_CLASS_TINY)
         return carve_tiny(core, mcache, ret);
-    struct ga_mcache_class *class = class_of(core, mcache, span_class);
-    uint64_t slots = ga_load_relaxed(&class->cache);
-    if (slots == 0)
+    ga_page_id page = current_of(core, mcache, span_class)->page;
+    uint32_t index;
+    if (page == 0 || find_free(core, mcache, span_class, page, &index) < 0)
         return -ENOENT;
-    ga_store_release(&class->cache, slots & (slots - 1));
-    count_one(&class->nmalloc);
-    uint64_t where = ga_load_relaxed(&core->view.mcaches[mcache].where[span_class]);
-    *ret = ga_core_slot(core, ga_where_page(where),
-                        ga_where_word(where) * 64 + (uint32_t)__builtin_ctzll(slots));
+    ga_slot_flip(ga_view_a(&core->view, page, index / 64), UINT64_C(1) << index % 64);
+    count_one(&class_of(core, mcache, span_class)->nmalloc);
+    *ret = ga_core_slot(core, page, index);
     return 0;
 }
 
@@ -259,20 +284,11 @@ bool ga_core_free_own(struct ga_core *core, ga_mcache_id mcache, const struct ga
             count_one(&class->nfree);
         return freed;
     }
-    uint32_t word = slot->index / 64;
+    _Atomic uint64_t *a_word = ga_view_a(&core->view, slot->page, slot->index / 64);
     uint64_t bit = UINT64_C(1) << slot->index % 64;
-    uint64_t where = ga_load_relaxed(&core->view.mcaches[mcache].where[span_class]);
-    _Atomic uint64_t *a_word = ga_view_a(&core->view, slot->page, word);
-    uint64_t cache = ga_load_relaxed(&class->cache);
-    uint64_t a = ga_load_relaxed(a_word);
-    if (((a ^ ga_load_acquire(ga_view_f(&core->view, slot->page, word))) & bit) == 0)
+    if ((ga_slot_used(a_word) & bit) == 0)
         return false;
-    if (!ga_where_is(where, slot->page, word))
-        ga_store_release(a_word, a ^ bit);
-    else if ((cache & bit) == 0)
-        ga_store_release(&class->cache, cache | bit);
-    else
-        return false;
+    ga_slot_flip(a_word, bit);
     count_freed(core, mcache, slot);
     return true;
 }
@@ -322,13 +338,9 @@ void ga_core_free_large(struct ga_core *core, ga_client_id client, ga_mcache_id 
 
 void ga_core_end_lease(struct ga_core *core, ga_mcache_id mcache, ga_page_id page)
 {
-    ga_span_class span_class = ga_entry_span_class(ga_view_entry(&core->view, page));
-    uint64_t where = ga_load_relaxed(&core->view.mcaches[mcache].where[span_class]);
     uint64_t tiny = ga_load_relaxed(&core->view.mcaches[mcache].tiny);
     if (ga_tiny_page(tiny) == page)
         ga_tiny_leave(&core->view, mcache, tiny);
-    if (ga_where_page(where) == page)
-        ga_slot_unclaim(&core->view, mcache, span_class, where, ga_mheap_nslots(span_class));
     ga_slot_end_lease(&core->view, mcache, page);
 }
 

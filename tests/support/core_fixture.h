@@ -11,6 +11,13 @@
 #define GA_CORE_BASE UINT64_C(0x550000000000)
 #define GA_CORE_MIB  (UINT64_C(1) << 20)
 
+/* The span that an mcache allocates from. */
+struct ga_core_current {
+    uint32_t key;
+    ga_page_id page;
+};
+#define GA_CORE_CURRENT_COUNT 4099u
+
 struct ga_core {
     struct ga_heap *heap;
     struct ga_heap_config config;
@@ -32,6 +39,7 @@ struct ga_core {
     uint64_t wall_ms;
     uint64_t nbad;        /* effects that were asked what makes no sense */
     uint32_t audit_flags; /* who may be midway (shm/audit.h) when the core is audited */
+    struct ga_core_current current[GA_CORE_CURRENT_COUNT];
 };
 
 /* Prepare objects and effects for a heap of reserve_bytes, but make no heap yet. limit_bytes as in
@@ -63,10 +71,9 @@ void ga_core_free_large(struct ga_core *core, ga_client_id client, ga_mcache_id 
 /* Lease one span and begin the lease. 0 if none is to be had. */
 ga_page_id ga_core_lease(struct ga_core *core, ga_client_id client, ga_mcache_id mcache,
                          ga_span_class span_class);
-/* Claim the first word of the span that has free slots, when the claimed word is used up. False if
- * there is none. */
+/* Allocate from the span from now on. False if it has no free slot. */
 bool ga_core_claim(struct ga_core *core, ga_mcache_id mcache, ga_page_id page);
-/* Take the lowest slot of the claimed word; -ENOENT when it is used up. */
+/* Take the lowest free slot of the span claimed last; -ENOENT when there is none. */
 int ga_core_malloc(struct ga_core *core, ga_mcache_id mcache, ga_span_class span_class,
                    struct ga_slot *ret);
 /* Free as the holder does, or as everybody else. False if refused. */
@@ -83,7 +90,7 @@ bool ga_core_is_pending(const struct ga_core *core, ga_page_id page);
 bool ga_core_is_in_inbox(const struct ga_core *core, ga_mcache_id mcache, ga_span_class span_class,
                          ga_page_id page);
 
-/* Count the slots in use of every span, those in a claimed word not among them. */
+/* Count the slots in use of every span. */
 void ga_core_recount(struct ga_core *core, uint64_t *ret_objects, uint64_t *ret_bytes);
 
 /* Check everything the core keeps against everything else: pages, entries, lists, counts, arenas,

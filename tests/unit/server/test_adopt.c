@@ -64,12 +64,7 @@ static void allocate(ga_client_id client, ga_mcache_id mcache, ga_span_class spa
             p->nslots++;
             return;
         }
-        uint64_t where = ga_load_relaxed(&core.view.mcaches[mcache].where[span_class]);
-        ga_page_id page = ga_where_page(where);
-        if (page && holds(mcache, page) && core.heap->mspans[page].span_class == span_class &&
-            ga_core_claim(&core, mcache, page))
-            continue;
-        page = ga_core_lease(&core, client, mcache, span_class);
+        ga_page_id page = ga_core_lease(&core, client, mcache, span_class);
         if (page)
             ga_core_claim(&core, mcache, page);
     }
@@ -219,7 +214,7 @@ static void whole_heap(void)
     ga_core_close(&core);
 }
 
-/* A client's leases stay its own: it goes on allocating from what it has claimed, and what is freed
+/* A client's leases stay its own: it goes on allocating from them, and what is freed
  * in its spans is told to it. */
 static void leases_stay(void)
 {

@@ -26,7 +26,7 @@ static ga_client_id client;
 static ga_mcache_id mcache; /* leases all that is leased */
 static ga_mcache_id idle;   /* leases nothing */
 static ga_mcache_id nobody; /* its client is gone */
-static ga_page_id leased;   /* claimed from, two slots of its first word in use */
+static ga_page_id leased;   /* two slots of its first word in use */
 static ga_page_id partial;  /* nobody leases it, one slot in use */
 static ga_page_id tiny;     /* carved from */
 static ga_page_id large;
@@ -193,8 +193,8 @@ static void account(void)
     uint32_t nslots = ga_size_classes[10].nslots;
     CU_ASSERT_EQUAL(of->slots, nslots);
     CU_ASSERT_EQUAL(of->in_use, 2);
-    CU_ASSERT_EQUAL(of->cached, (nslots < 64 ? nslots : 64) - 2);
-    CU_ASSERT_EQUAL(of->free, nslots - of->in_use - of->cached);
+    CU_ASSERT_EQUAL(of->cached, 0);
+    CU_ASSERT_EQUAL(of->free, nslots - 2);
     CU_ASSERT_EQUAL(of->bytes_in_use, 2 * ga_size_classes[10].size);
     of = &audit.by_class[GA_SPAN_CLASS_TINY];
     CU_ASSERT_EQUAL(of->slots, GA_TINY_NBLOCKS);
@@ -276,7 +276,6 @@ static void spans(void)
 {
     fill();
     struct ga_span_line *line = &core.view.lines[leased];
-    uint64_t a = ga_load_relaxed(&line->a[0]);
     spoil(&line->holder, ga_holder_next(ga_load_relaxed(&line->holder), idle, 0), GA_FAULT_HOLDER,
           leased, mcache);
     spoil(&line->holder, ~UINT64_C(0), GA_FAULT_HOLDER, leased, mcache);
@@ -284,9 +283,6 @@ static void spans(void)
     spoil(&line->d, 1, GA_FAULT_FLUSH, leased, 0);
     spoil(&line->nholds, 2, GA_FAULT_NHOLDS, leased, 0);
     spoil(&core.view.lines[large].a[0], 5, GA_FAULT_BEYOND, large, 0);
-    spoil(&line->a[0], a ^ BIT(5), GA_FAULT_CLAIM, leased, mcache);
-    spoil_at_rest(&line->a[0], a ^ ga_load_relaxed(&core.view.mcaches[mcache].classes[20].cache),
-                  GA_FAULT_CLAIM, leased, mcache);
     /* The one object of a span that nobody leases is freed, and nobody told of it. */
     spoil(&core.view.lines[partial].f[0], ga_load_relaxed(&core.view.lines[partial].a[0]),
           GA_FAULT_LOST, partial, 0);
@@ -325,22 +321,12 @@ static void mcaches(void)
     spoil_32(&entry[mcache].nspans, 3, GA_FAULT_LEASES, 0, mcache);
     spoil_32(&entry[idle].nspans, 1, GA_FAULT_LEASES, 0, idle);
     spoil(&entry[mcache].leased_bytes, 8192, GA_FAULT_LEASED_BYTES, 0, mcache);
-    spoil(&of->classes[CLASS].cache, 1, GA_FAULT_CACHE, partial, mcache);
-    spoil(&of->classes[GA_SPAN_CLASS_TINY].cache, 1, GA_FAULT_CACHE, 0, mcache);
-    spoil(&of->where[20], ga_where_next(ga_load_relaxed(&of->where[20]), leased, 15),
-          GA_FAULT_CACHE, leased, mcache);
-    spoil(&of->where[20], ~UINT64_C(0), GA_FAULT_CACHE, GA_WHERE_PAGE_MASK, mcache);
     spoil(&of->telling, UINT64_C(1) << 40, GA_FAULT_TELLING, 0, mcache);
     spoil_at_rest(&of->telling, leased, GA_FAULT_TELLING, 0, mcache);
     spoil(&core.view.mcaches[nobody].telling, 1, GA_FAULT_LEFT, 0, nobody);
     spoil(&core.view.mcaches[nobody].into_handle, 1, GA_FAULT_LEFT, 0, nobody);
     spoil(&of->into_handle, GA_HANDLE_COUNT + 1, GA_FAULT_INTO, 0, mcache);
     spoil_at_rest(&of->into_handle, GA_HANDLE_COUNT, GA_FAULT_INTO, 0, mcache);
-    spoil(&core.view.mcaches[nobody].classes[9].cache, 1, GA_FAULT_LEFT, 0, nobody);
-    /* A claimed word of an mcache, and the span's holder has another. */
-    spoil(&core.view.mcaches[idle].classes[20].cache, 1, GA_FAULT_CACHE, 0, idle);
-    ga_store_relaxed(&core.view.mcaches[idle].classes[20].cache, 1);
-    says(0, GA_FAULT_CACHED, 0, 0);
     ga_core_close(&core);
 }
 
@@ -356,6 +342,9 @@ static void tinies(void)
     uint64_t handed = ga_tiny_handed(good);
     spoil(live, 0xff & ~UINT64_C(0x40), GA_FAULT_TINY_LIVE, tiny, mcache);
     spoil_at_rest(live, handed, GA_FAULT_TINY_LIVE, tiny, mcache);
+    /* Another carves from the same block. */
+    ga_store_relaxed(&core.view.mcaches[idle].tiny, good);
+    says(0, GA_FAULT_CACHED, 0, 0);
     ga_core_close(&core);
 }
 
@@ -568,8 +557,6 @@ static void noise(void)
                 &core.heap->page_table[(r >> 8) % end],
                 &core.heap->page_table[leased],
                 &core.view.lines[leased + (r >> 8) % 4].holder,
-                &core.view.mcaches[mcache].where[(r >> 8) % GA_SPAN_CLASS_COUNT],
-                &core.view.mcaches[mcache].classes[(r >> 8) % GA_SPAN_CLASS_COUNT].cache,
                 &core.view.mcaches[mcache].tiny,
                 &core.view.mcaches[mcache].ring_taken,
                 &core.heap->rings[mcache].entry[(r >> 8) % GA_RING_ENTRIES],

@@ -321,59 +321,37 @@ static void stray_pending_bits(void)
 
 /* ---- deaths ---- */
 
-/* What a holder has done of its next claim, or of a return, before it was killed. */
+/* What a holder has done before it was killed. */
 enum death {
     GRANTED, /* not even begun the lease */
-    CLAIM_WHERE,
-    CLAIM_CACHE,
-    CLAIM_A,
+    BEGUN,
     ALLOCATED,
-    FREED_IN_CACHE,
-    UNCLAIM_A,
-    UNCLAIM_CACHE,
+    FREED,
     RETURNED,
     DEATHS,
 };
 
-static void die(enum death death, ga_page_id page, uint32_t word)
+static void die(enum death death, ga_page_id page)
 {
-    struct ga_mcache *mcache = &core.view.mcaches[me];
-    _Atomic uint64_t *where = &mcache->where[WIDE];
-    _Atomic uint64_t *cache = &mcache->classes[WIDE].cache;
-    _Atomic uint64_t *a = ga_view_a(&core.view, page, word);
-    uint64_t slots = ga_free_bits(&core.view, page, word, 1024);
     struct ga_slot slot;
-    if (death >= CLAIM_WHERE)
-        ga_store_release(where, ga_where_next(ga_load_relaxed(where), page, word));
-    if (death >= CLAIM_CACHE)
-        ga_store_release(cache, slots);
-    if (death >= CLAIM_A)
-        ga_store_release(a, ga_load_relaxed(a) ^ slots);
-    if (death >= ALLOCATED)
+    if (death >= ALLOCATED) {
+        CU_ASSERT(ga_core_claim(&core, me, page));
         CU_ASSERT_EQUAL(ga_core_malloc(&core, me, WIDE, &slot), 0);
-    if (death >= FREED_IN_CACHE)
+    }
+    if (death >= FREED)
         CU_ASSERT(ga_core_free_own(&core, me, &slot));
-    uint64_t left = ga_load_relaxed(cache);
-    if (death >= UNCLAIM_A)
-        ga_store_release(a, (ga_load_relaxed(a) & ~left) |
-                                (ga_load_relaxed(ga_view_f(&core.view, page, word)) & left));
-    if (death >= UNCLAIM_CACHE)
-        ga_store_release(cache, 0);
     if (death >= RETURNED)
         ga_slot_end_lease(&core.view, me, page);
 }
 
-/* Ten slots of word 0 and three of word 2 in use; the holder dies over word 2 at each step. */
+/* Ten slots of word 0 and three of word 2 in use; the holder dies at each step. */
 static void death_of_a_holder(void)
 {
     for (enum death death = GRANTED; death < DEATHS; death++) {
         open_core(0);
         ga_page_id page = ga_core_lease(&core, client, me, WIDE);
         use(page, 10);
-        ga_slot_unclaim(&core.view, me, WIDE, ga_load_relaxed(&core.view.mcaches[me].where[WIDE]),
-                        1024);
-        ga_slot_claim(&core.view, me, WIDE, page, 2, 1024);
-        use(page, 3);
+        ga_slot_flip(ga_view_a(&core.view, page, 2), 7);
         CU_ASSERT_EQUAL(ga_core_return(&core, client, me, page), 0);
         CU_ASSERT_EQUAL(count_used(page), 13);
         ga_page_id pages[GA_LEASE_MAX];
@@ -382,7 +360,7 @@ static void death_of_a_holder(void)
         CU_ASSERT_EQUAL(pages[0], page);
         if (death != GRANTED)
             ga_slot_begin_lease(&core.view, me, page);
-        die(death, page, 2);
+        die(death, page);
         struct ga_slot freed = ga_core_slot(&core, page, 2 * 64 + 1);
         CU_ASSERT(ga_core_free_other(&core, other, &freed)); /* before the death is known */
 
@@ -390,19 +368,18 @@ static void death_of_a_holder(void)
         CU_ASSERT_EQUAL(count_used(page), 12 + (death == ALLOCATED));
         for (uint32_t i = 0; i < 1024; i++) {
             struct ga_slot slot = ga_core_slot(&core, page, i);
-            bool used = i < 10 || i == 128 || i == 130 || (death == ALLOCATED && i == 131);
+            bool used = i < 10 || i == 128 || i == 130 || (death == ALLOCATED && i == 10);
             CU_ASSERT_EQUAL(ga_core_in_use(&core, &slot), used);
         }
         CU_ASSERT_EQUAL(owner_of(page), 0);
         CU_ASSERT_EQUAL(ga_holder_id(ga_load_relaxed(&core.view.lines[page].holder)), 0);
         CU_ASSERT_EQUAL(core.heap->mspans[page].place, GA_SPAN_PARTIAL);
-        CU_ASSERT_EQUAL(ga_load_relaxed(&core.view.mcaches[me].classes[WIDE].cache), 0);
         check_sound();
         ga_core_close(&core);
     }
 }
 
-/* A span that the dead had in its claimed word only: nothing of it was in use, so it goes. */
+/* Spans that the dead had and did not use go. */
 static void death_with_empty_spans(void)
 {
     open_core(0);
@@ -411,7 +388,6 @@ static void death_with_empty_spans(void)
     CU_ASSERT_EQUAL(lease(client, me, CLASS, 20, pages, &count), 0);
     for (uint32_t i = 0; i < count; i++)
         ga_slot_begin_lease(&core.view, me, pages[i]);
-    CU_ASSERT(ga_core_claim(&core, me, pages[7]));
     ga_heap_client_gone(core.heap, client);
     CU_ASSERT_EQUAL(core.heap->nspans, 0);
     CU_ASSERT_EQUAL(ga_page_alloc_nfree(core.heap->pages), core.heap->npages_committed - 1);
@@ -466,17 +442,7 @@ static void nonsense_of_the_dead(void)
     ga_page_id mine = ga_core_lease(&core, client, me, WIDE);
     use(mine, 2);
     struct ga_mcache *mcache = &core.view.mcaches[me];
-    const uint64_t wheres[] = {ga_where_next(0, theirs, 0),
-                               ga_where_next(0, mine, 0), /* of another class */
-                               ga_where_next(0, theirs, 15),
-                               ga_where_next(0, 0, 3),
-                               ~UINT64_C(0),
-                               ga_where_next(0, (ga_page_id)core.heap->npages_committed, 0)};
-    for (uint32_t c = 0; c < GA_SPAN_CLASS_COUNT; c++) {
-        ga_store_relaxed(&mcache->where[c], wheres[c % COUNT(wheres)]);
-        ga_store_relaxed(&mcache->classes[c].cache, ~UINT64_C(0));
-    }
-    ga_store_relaxed(&mcache->where[CLASS], wheres[0]);
+    ga_store_relaxed(&mcache->tiny, theirs);
     ga_store_relaxed(&mcache->telling, UINT64_MAX);
     uint64_t a = ga_load_relaxed(&core.view.lines[theirs].a[0]);
     ga_heap_client_gone(core.heap, client);
@@ -486,8 +452,6 @@ static void nonsense_of_the_dead(void)
     slot = ga_core_slot(&core, mine, 1);
     CU_ASSERT(ga_core_in_use(&core, &slot));
     CU_ASSERT_EQUAL(ga_load_relaxed(&mcache->telling), 0);
-    for (uint32_t c = 2; c < GA_SPAN_CLASS_COUNT; c++)
-        CU_ASSERT_EQUAL(ga_load_relaxed(&mcache->classes[c].cache), 0);
     check_sound();
     ga_core_close(&core);
 }
@@ -498,7 +462,6 @@ static void ids_are_used_again(void)
     open_core(0);
     ga_page_id page = ga_core_lease(&core, client, me, CLASS);
     use(page, 5);
-    uint64_t where = ga_load_relaxed(&core.view.mcaches[me].where[CLASS]);
     uint64_t holder = ga_load_relaxed(&core.view.lines[page].holder);
     ga_store_relaxed(&core.view.mcaches[me].telling, page);
     ga_heap_client_gone(core.heap, client);
@@ -507,13 +470,9 @@ static void ids_are_used_again(void)
     CU_ASSERT_EQUAL_FATAL(again, me);
     const struct ga_mcache *mcache = &core.view.mcaches[again];
     CU_ASSERT_EQUAL(ga_load_relaxed(&mcache->telling), 0);
-    for (uint32_t c = 0; c < GA_SPAN_CLASS_COUNT; c++)
-        CU_ASSERT_EQUAL(ga_load_relaxed(&mcache->classes[c].cache), 0);
     CU_ASSERT_EQUAL(ga_load_relaxed(&core.view.mcache_entries[again].nspans), 0);
     CU_ASSERT_EQUAL(ga_core_lease(&core, heir, again, CLASS), page);
     CU_ASSERT(ga_core_claim(&core, again, page));
-    CU_ASSERT(ga_load_relaxed(&mcache->where[CLASS]) >> GA_WHERE_SEQ_SHIFT > where >>
-              GA_WHERE_SEQ_SHIFT);
     CU_ASSERT(ga_load_relaxed(&core.view.lines[page].holder) >> GA_HOLDER_SEQ_SHIFT > holder >>
               GA_HOLDER_SEQ_SHIFT);
     check_sound();

@@ -338,8 +338,6 @@ static void private_meets_a_free(void)
             CU_ASSERT(ga_core_claim(&core, me, page));
             CU_ASSERT_EQUAL(ga_core_malloc(&core, me, CLASS, &slots[0]), 0);
             CU_ASSERT_EQUAL(ga_core_malloc(&core, me, CLASS, &slots[1]), 0);
-            ga_slot_unclaim(&core.view, me, CLASS,
-                            ga_load_relaxed(&core.view.mcaches[me].where[CLASS]), 64);
             for (int k = 0; i < polarity && k < 2; k++)
                 CU_ASSERT(ga_core_free_other(&core, other, &slots[k]));
         }

@@ -395,7 +395,7 @@ static void add_client(ga_client_id client, struct ga_counters *sum, uint64_t *s
     sum->large_free_bytes += s.counters.large_free_bytes;
 }
 
-/* A client is killed; as like as not in the middle of a claim, a return or a free's news. */
+/* A client is killed; as like as not in the middle of a return or a free's news. */
 static void kill_client(struct model_client *client, ga_mcache_id mcache)
 {
     struct ga_mcache *shared = &core.view.mcaches[mcache];
@@ -404,13 +404,6 @@ static void kill_client(struct model_client *client, ga_mcache_id mcache)
     uint32_t stores = pick(4);
     if (class == GA_SPAN_CLASS_TINY) {
         kill_in_adoption(shared, mcache, page, stores);
-    } else if (class >= 2 && ga_load_relaxed(&shared->classes[class].cache) == 0) {
-        _Atomic uint64_t *where = &shared->where[class];
-        uint64_t slots = ga_free_bits(&core.view, page, 0, ga_mheap_nslots(class));
-        if (stores >= 1)
-            ga_store_release(where, ga_where_next(ga_load_relaxed(where), page, 0));
-        if (stores >= 2)
-            ga_store_release(&shared->classes[class].cache, slots);
     } else if (page && stores >= 1) {
         ga_core_end_lease(&core, mcache, page);
     }

@@ -22,8 +22,6 @@
 #define ROUNDS   3072u /* whole rounds of all slots */
 
 static const ga_mcache_id ids[] = {0, 1, 2, GA_MCACHE_COUNT - 1, (1u << 20) - 1};
-static const ga_page_id pages[] = {0, 1, 255, GA_RESERVE_MAX / GA_PAGE_SIZE,
-                                   (ga_page_id)GA_WHERE_PAGE_MASK};
 static const uint64_t sequences[] = {0, 1, 1000, (UINT64_C(1) << 34) - 2};
 
 static void holder_fields(void)
@@ -52,43 +50,15 @@ static void holder_sequence_wraps(void)
     CU_ASSERT_EQUAL(ga_holder_next(last, 5, GA_HOLDER_RETURNED), GA_HOLDER_RETURNED | 5);
 }
 
-static void where_fields(void)
-{
-    for (size_t s = 0; s < COUNT(sequences); s++)
-        for (size_t p = 0; p < COUNT(pages); p++)
-            for (uint32_t word = 0; word < GA_SPAN_WORDS; word++) {
-                uint64_t before =
-                    sequences[s] << GA_WHERE_SEQ_SHIFT | ((UINT64_C(1) << GA_WHERE_SEQ_SHIFT) - 1);
-                uint64_t w = ga_where_next(before, pages[p], word);
-                CU_ASSERT_EQUAL(ga_where_page(w), pages[p]);
-                CU_ASSERT_EQUAL(ga_where_word(w), word);
-                CU_ASSERT_EQUAL(w >> GA_WHERE_SEQ_SHIFT, sequences[s] + 1);
-                CU_ASSERT(ga_where_is(w, pages[p], word));
-                CU_ASSERT_FALSE(ga_where_is(w, pages[p] ^ 1, word));
-                CU_ASSERT_FALSE(ga_where_is(w, pages[p], word ^ 8));
-            }
-}
-
-static void where_sequence_wraps(void)
-{
-    uint64_t last = ~UINT64_C(0) << GA_WHERE_SEQ_SHIFT;
-    CU_ASSERT(ga_where_is(ga_where_next(last, 9, 2), 9, 2));
-    CU_ASSERT_EQUAL(ga_where_next(last, 9, 2) >> GA_WHERE_SEQ_SHIFT, 0);
-}
-
 /* A word that names the same again is still another word: else a snapshot could not tell. */
 static void sequences_change_the_word(void)
 {
     uint64_t h = 0;
-    uint64_t w = 0;
     for (int i = 0; i < 100; i++) {
         CU_ASSERT_NOT_EQUAL(ga_holder_next(h, 7, 0), h);
-        CU_ASSERT_NOT_EQUAL(ga_where_next(w, 7, 1), w);
         h = ga_holder_next(h, 7, 0);
-        w = ga_where_next(w, 7, 1);
     }
     CU_ASSERT_EQUAL(h >> GA_HOLDER_SEQ_SHIFT, 100);
-    CU_ASSERT_EQUAL(w >> GA_WHERE_SEQ_SHIFT, 100);
 }
 
 /* ---- one slot and many threads ---- */
@@ -107,16 +77,10 @@ static _Atomic uint32_t stop;
 static _Atomic uint32_t refused_good;
 static _Atomic uint32_t passed_bad;
 
-static void set_cache(ga_mcache_id id, uint64_t slots)
+/* The holder changes slots of the span: allocates those that are free, frees the others. */
+static void flip(ga_page_id page, uint64_t slots)
 {
-    ga_store_release(&mcaches[id].classes[CLASS].cache, slots);
-}
-
-static uint32_t allocate(ga_mcache_id id)
-{
-    uint64_t slots = ga_load_relaxed(&mcaches[id].classes[CLASS].cache);
-    set_cache(id, slots & (slots - 1));
-    return (uint32_t)__builtin_ctzll(slots);
+    ga_slot_flip(ga_view_a(&view, page, 0), slots);
 }
 
 static struct ga_slot slot_at(ga_page_id page, uint32_t index)
@@ -140,7 +104,6 @@ static void lease_to(ga_page_id page, ga_mcache_id id)
 /* The span goes from one mcache to the other, as holder and server do it. */
 static void transfer(ga_page_id page, ga_mcache_id from, ga_mcache_id to)
 {
-    ga_slot_unclaim(&view, from, CLASS, ga_load_relaxed(&view.mcaches[from].where[CLASS]), NSLOTS);
     ga_slot_end_lease(&view, from, page);
     set_owner(page, 0);
     _Atomic uint64_t *holder = &lines[page].holder;
@@ -177,8 +140,8 @@ static void concurrent_double_frees(void)
     for (uint32_t round = 0; round < ROUNDS; round++) {
         /* All allocated again, every time with the other value in A. */
         if (round % NSLOTS == 0) {
-            wrong += ga_slot_claim(&view, HOLDER, CLASS, PAGE, 0, NSLOTS) != ~UINT64_C(0);
-            set_cache(HOLDER, 0);
+            wrong += ga_slot_find_free(&view, PAGE, 0, NSLOTS) != ~UINT64_C(0);
+            flip(PAGE, ~UINT64_C(0));
         }
         ga_store_relaxed(&winners, 0);
         pthread_barrier_wait(&barrier);
@@ -209,28 +172,26 @@ static void *watch(void *argument)
     return NULL;
 }
 
-/* Whatever the holder does meanwhile, a slot in use is always seen in use; and one that is free,
- * claimed or not, never. The lease, too, passes to and fro. */
+/* Whatever the holder does meanwhile, a slot in use is always seen in use; and one that is free
+ * never. The lease, too, passes to and fro. */
 static void snapshots(void)
 {
     lease_to(PAGE, HOLDER);
-    ga_slot_claim(&view, HOLDER, CLASS, PAGE, 0, NSLOTS);
-    for (uint32_t i = 0; i < 8; i++)
-        CU_ASSERT_EQUAL(allocate(HOLDER), i);
+    flip(PAGE, 0xff);
     pthread_t threads[2];
     for (size_t i = 0; i < COUNT(threads); i++)
         pthread_create(&threads[i], NULL, watch, NULL);
     ga_mcache_id me = HOLDER;
     for (uint32_t round = 0; round < 300 * ROUNDS; round++) {
-        ga_slot_unclaim(&view, me, CLASS, ga_load_relaxed(&view.mcaches[me].where[CLASS]), NSLOTS);
         if (round % 16 == 0) {
             transfer(PAGE, me, 2 * HOLDER + 1 - me);
             me = 2 * HOLDER + 1 - me;
         }
-        ga_slot_claim(&view, me, CLASS, PAGE, 0, NSLOTS);
-        struct ga_slot slot = slot_at(PAGE, allocate(me));
+        uint64_t slots = ga_slot_find_free(&view, PAGE, 0, NSLOTS);
+        struct ga_slot slot = slot_at(PAGE, (uint32_t)__builtin_ctzll(slots));
+        flip(PAGE, BIT(slot.index));
         if (round % 2)
-            set_cache(me, ga_load_relaxed(&mcaches[me].classes[CLASS].cache) | BIT(slot.index));
+            flip(PAGE, BIT(slot.index));
         else
             ga_slot_free_by_other(&view, OTHER, &slot);
         if (round % 64 == 0)
@@ -291,7 +252,8 @@ static void *free_what_comes(void *argument)
 /* The holder's side. */
 struct holder {
     ga_mcache_id me;
-    uint32_t span;      /* claimed from */
+    uint32_t span;      /* allocated from */
+    uint64_t slots;     /* of that, free when last looked at */
     bool listed[SPANS]; /* may have free slots */
     uint32_t nhanded;
     uint64_t random;
@@ -310,10 +272,10 @@ static bool take_news(struct holder *h)
     return any;
 }
 
-static bool claim_listed(struct holder *h)
+static bool find_listed(struct holder *h)
 {
     for (uint32_t i = 0; i < SPANS; i++) {
-        if (h->listed[i] && ga_slot_claim(&view, h->me, CLASS, span_pages[i], 0, NSLOTS) != 0) {
+        if (h->listed[i] && (h->slots = ga_slot_find_free(&view, span_pages[i], 0, NSLOTS)) != 0) {
             h->span = i;
             return true;
         }
@@ -322,13 +284,13 @@ static bool claim_listed(struct holder *h)
     return false;
 }
 
-/* Claim a word, waiting for the freers where every slot is out. False if news were lost: all that
- * was handed out is freed, and nobody has told. */
+/* Find free slots, waiting for the freers where every slot is out. False if news were lost: all
+ * that was handed out is freed, and nobody has told. */
 static bool refill(struct holder *h)
 {
     for (;;) {
         uint32_t freed = atomic_load_explicit(&nfreed, memory_order_acquire);
-        if (claim_listed(h))
+        if (find_listed(h))
             return true;
         if (!take_news(h) && freed == h->nhanded)
             return false;
@@ -344,18 +306,21 @@ static void change_mcache(struct holder *h)
         h->listed[i] = true;
     }
     h->me = to;
+    h->slots = 0;
 }
 
 static void hand_out(struct holder *h)
 {
-    uint32_t index = allocate(h->me);
+    uint32_t index = (uint32_t)__builtin_ctzll(h->slots);
+    h->slots &= h->slots - 1;
+    flip(span_pages[h->span], BIT(index));
     uint32_t *mark = &handed_out[h->span][index];
     check_or_count(*mark == 0);
     *mark = 1;
     uint64_t dice = ga_test_random(&h->random);
-    if (dice % 4 >= FREERS) { /* freed at once by the holder, in the claimed word */
+    if (dice % 4 >= FREERS) { /* freed at once by the holder */
         *mark = 0;
-        set_cache(h->me, ga_load_relaxed(&mcaches[h->me].classes[CLASS].cache) | BIT(index));
+        flip(span_pages[h->span], BIT(index));
         return;
     }
     ga_store_release(&mail[h->span][index], OTHER + (uint32_t)(dice % 4));
@@ -379,7 +344,7 @@ static void stress(void)
     for (uint32_t n = 0; n < ALLOCATIONS && heard; n++) {
         if (n % 977 == 976)
             change_mcache(&h);
-        if (ga_load_relaxed(&mcaches[h.me].classes[CLASS].cache) == 0)
+        if (h.slots == 0)
             heard = refill(&h);
         if (heard)
             hand_out(&h);
@@ -391,7 +356,6 @@ static void stress(void)
     CU_ASSERT(heard);
     CU_ASSERT_EQUAL(ga_load_relaxed(&errors), 0);
     CU_ASSERT_EQUAL(ga_load_relaxed(&nfreed), h.nhanded);
-    ga_slot_unclaim(&view, h.me, CLASS, ga_load_relaxed(&view.mcaches[h.me].where[CLASS]), NSLOTS);
     for (uint32_t i = 0; i < SPANS; i++) {
         CU_ASSERT_EQUAL(ga_slot_count_used(&view, span_pages[i], NSLOTS), 0);
         for (uint32_t index = 0; index < NSLOTS; index++)
@@ -404,8 +368,6 @@ int main(void)
     static const struct ga_test tests[] = {
         {"fields of holder", holder_fields},
         {"the sequence of holder wraps", holder_sequence_wraps},
-        {"fields of where", where_fields},
-        {"the sequence of where wraps", where_sequence_wraps},
         {"sequences change the word", sequences_change_the_word},
         {"concurrent double frees", concurrent_double_frees},
         {"snapshots", snapshots},

@@ -58,9 +58,8 @@ static void reset(ga_span_class c)
     memset(memory, 0, sizeof(*memory));
     memset(page_table, 0, sizeof(page_table));
     make_span(PAGE, c);
-    /* There were other leases and claims before. */
+    /* There was another lease before. */
     ga_store_relaxed(&memory->lines[PAGE].holder, ga_holder_next(0, OTHER, GA_HOLDER_RETURNED));
-    ga_store_relaxed(&memory->mcaches[ME].where[c], ga_where_next(0, PAGE, 9));
     ga_slot_begin_lease(&view, ME, PAGE);
 }
 
@@ -91,23 +90,19 @@ static bool free_slot(ga_mcache_id me, uint32_t index)
     return ga_slot_free_by_other(&view, me, &slot);
 }
 
-static uint64_t cache_of(ga_mcache_id id)
+/* The holder takes the lowest free slot of the word. */
+static uint32_t allocate(uint32_t word)
 {
-    return ga_load_relaxed(&memory->mcaches[id].classes[span_class].cache);
+    uint64_t slots = ga_slot_find_free(&view, PAGE, word, nslots);
+    CU_ASSERT_FATAL(slots != 0);
+    ga_slot_flip(ga_view_a(&view, PAGE, word), slots & -slots);
+    return word * 64 + (uint32_t)__builtin_ctzll(slots);
 }
 
-static void set_cache(ga_mcache_id id, uint64_t slots)
+static void allocate_all(uint32_t word)
 {
-    ga_store_release(&memory->mcaches[id].classes[span_class].cache, slots);
-}
-
-/* Take the lowest slot of the claimed word. */
-static uint32_t allocate(ga_mcache_id me)
-{
-    uint64_t slots = cache_of(me);
-    set_cache(me, slots & (slots - 1));
-    uint64_t where = ga_load_relaxed(&memory->mcaches[me].where[span_class]);
-    return ga_where_word(where) * 64 + (uint32_t)__builtin_ctzll(slots);
+    while (ga_slot_find_free(&view, PAGE, word, nslots) != 0)
+        allocate(word);
 }
 
 /* Whether exactly the slots from..to-1 of the span are in use. */
@@ -141,20 +136,12 @@ static void valid_masks(void)
     CU_ASSERT_EQUAL(ga_word_count(1024), GA_SPAN_WORDS);
 }
 
-/* Give back what a mcache has claimed, as its where word says. */
-static void unclaim(ga_mcache_id id)
-{
-    uint64_t where = ga_load_relaxed(&memory->mcaches[id].where[span_class]);
-    ga_slot_unclaim(&view, id, span_class, where, nslots);
-}
-
-/* begin, claim, malloc, unclaim, end: what each leaves, in each class. */
+/* begin, malloc, end: what each leaves, in each class. */
 static void steps_of_a_lease(void)
 {
     for (size_t c = 0; c < COUNT(classes); c++) {
         reset(classes[c]);
         uint32_t last = ga_word_count(nslots) - 1;
-        uint64_t valid = ga_valid_mask(nslots, last);
         uint32_t first = last * 64;
         _Atomic uint64_t *a = ga_view_a(&view, PAGE, last);
         uint64_t f = ga_load_relaxed(ga_view_f(&view, PAGE, last));
@@ -162,24 +149,12 @@ static void steps_of_a_lease(void)
         CU_ASSERT(ga_holder_is_leased_by(ga_load_relaxed(holder), ME));
         CU_ASSERT_EQUAL(ga_load_relaxed(holder) >> GA_HOLDER_SEQ_SHIFT, 2);
         CU_ASSERT(used_are(0, 0));
+        CU_ASSERT_EQUAL(ga_slot_find_free(&view, PAGE, last, nslots), ga_valid_mask(nslots, last));
 
-        CU_ASSERT_EQUAL(ga_slot_claim(&view, ME, span_class, PAGE, last, nslots), valid);
-        uint64_t where = ga_load_relaxed(&memory->mcaches[ME].where[span_class]);
-        CU_ASSERT(ga_where_is(where, PAGE, last));
-        CU_ASSERT_EQUAL(where >> GA_WHERE_SEQ_SHIFT, 2);
-        CU_ASSERT_EQUAL(cache_of(ME), valid);
-        CU_ASSERT_EQUAL(ga_load_relaxed(a), f ^ valid);
-        CU_ASSERT(used_are(0, 0));
-        CU_ASSERT_EQUAL(ga_slot_count_used(&view, PAGE, nslots), nslots - first);
-
-        CU_ASSERT_EQUAL(allocate(ME), first);
+        CU_ASSERT_EQUAL(allocate(last), first);
         CU_ASSERT(used_are(first, first + 1));
-        CU_ASSERT_EQUAL(ga_load_relaxed(a), f ^ valid);
-
-        unclaim(ME);
-        CU_ASSERT_EQUAL(cache_of(ME), 0);
+        CU_ASSERT_EQUAL(ga_slot_used(a), 1);
         CU_ASSERT_EQUAL(ga_load_relaxed(a), f ^ 1);
-        CU_ASSERT(used_are(first, first + 1));
         CU_ASSERT_EQUAL(ga_slot_count_used(&view, PAGE, nslots), 1);
 
         ga_slot_end_lease(&view, ME, PAGE);
@@ -192,25 +167,28 @@ static void steps_of_a_lease(void)
     }
 }
 
-/* Every slot is allocated once and freed by others, and again, with all bits the other way. */
+/* Every slot is allocated once and freed by others, and again, with all bits the other way; and
+ * freed by its holder. */
 static void life_of_all_slots(void)
 {
     for (size_t c = 0; c < COUNT(classes); c++) {
         reset(classes[c]);
         bool good = true;
-        for (int round = 0; round < 3; round++) {
+        for (int round = 0; round < 4; round++) {
             for (uint32_t word = 0; word < ga_word_count(nslots); word++) {
-                CU_ASSERT_EQUAL(ga_slot_claim(&view, ME, span_class, PAGE, word, nslots),
-                                ga_valid_mask(nslots, word));
                 for (uint32_t i = word * 64; i < nslots && i < word * 64 + 64; i++)
-                    good = good && !in_use(i) && allocate(ME) == i && in_use(i);
-                CU_ASSERT_EQUAL(cache_of(ME), 0);
-                CU_ASSERT_EQUAL(ga_slot_claim(&view, ME, span_class, PAGE, word, nslots), 0);
+                    good = good && !in_use(i) && allocate(word) == i && in_use(i);
+                CU_ASSERT_EQUAL(ga_slot_find_free(&view, PAGE, word, nslots), 0);
             }
             CU_ASSERT(used_are(0, nslots));
             CU_ASSERT_EQUAL(ga_slot_count_used(&view, PAGE, nslots), nslots);
-            for (uint32_t i = 0; i < nslots; i++)
-                good = good && free_slot(OTHER, i) && !in_use(i) && !free_slot(OTHER, i);
+            for (uint32_t i = 0; i < nslots; i++) {
+                if (round == 2)
+                    ga_slot_flip(ga_view_a(&view, PAGE, i / 64), BIT(i % 64));
+                else
+                    good = good && free_slot(OTHER, i);
+                good = good && !in_use(i) && !free_slot(OTHER, i);
+            }
             CU_ASSERT_EQUAL(ga_slot_count_used(&view, PAGE, nslots), 0);
         }
         CU_ASSERT(good);
@@ -230,47 +208,36 @@ static void double_free_in_each_state(void)
 {
     for (size_t c = 0; c + 1 < COUNT(classes); c++) {
         reset(classes[c]);
-        check_refused(0); /* never claimed */
-        ga_slot_claim(&view, ME, span_class, PAGE, 0, nslots);
-        check_refused(0); /* in the cache word */
+        check_refused(0); /* never allocated */
         check_refused(nslots - 1);
-        uint32_t i = allocate(ME);
+        uint32_t i = allocate(0);
         CU_ASSERT(free_slot(OTHER, i));
         check_refused(i); /* freed by another */
-        set_cache(ME, 0); /* everything else allocated */
-        CU_ASSERT_EQUAL(ga_slot_claim(&view, ME, span_class, PAGE, 0, nslots), BIT(i));
-        check_refused(i); /* claimed again */
-        CU_ASSERT_EQUAL(allocate(ME), i);
+        CU_ASSERT_EQUAL(allocate(0), i);
         CU_ASSERT(in_use(i));
-        set_cache(ME, BIT(i)); /* freed by the holder, in the claimed word */
-        check_refused(i);
-        unclaim(ME);
-        check_refused(i); /* given back */
-        CU_ASSERT(free_slot(OTHER, i + 1));
-        check_refused(i + 1);
+        ga_slot_flip(ga_view_a(&view, PAGE, 0), BIT(i));
+        check_refused(i); /* freed by the holder */
+        CU_ASSERT_EQUAL(allocate(0), i);
+        CU_ASSERT(free_slot(OTHER, i));
+        check_refused(i); /* by another once more */
         ga_slot_end_lease(&view, ME, PAGE);
         check_refused(i); /* returned */
-        check_refused(i + 1);
     }
 }
 
-static void nothing_claimed_under_a_flush(void)
+static void nothing_found_under_a_flush(void)
 {
     reset(20);
     ga_store_relaxed(&memory->lines[PAGE].d, 4);
-    uint64_t a = ga_load_relaxed(ga_view_a(&view, PAGE, 0));
-    CU_ASSERT_EQUAL(ga_slot_claim(&view, ME, span_class, PAGE, 0, nslots), 0);
-    CU_ASSERT_EQUAL(cache_of(ME), 0);
-    CU_ASSERT_EQUAL(ga_load_relaxed(ga_view_a(&view, PAGE, 0)), a);
+    CU_ASSERT_EQUAL(ga_slot_find_free(&view, PAGE, 0, nslots), 0);
     ga_store_relaxed(&memory->lines[PAGE].d, 0);
-    CU_ASSERT_EQUAL(ga_slot_claim(&view, ME, span_class, PAGE, 0, nslots), ~UINT64_C(0));
+    CU_ASSERT_EQUAL(ga_slot_find_free(&view, PAGE, 0, nslots), ~UINT64_C(0));
 }
 
 static void news_go_to_the_owner(void)
 {
     reset(20);
-    ga_slot_claim(&view, ME, span_class, PAGE, 0, nslots);
-    set_cache(ME, 0);
+    allocate_all(0);
     CU_ASSERT(free_slot(OTHER, 0));
     CU_ASSERT(is_in_inbox(ME));
     CU_ASSERT_EQUAL(ga_load_relaxed(&memory->pending[PAGE / 64]), 0);
@@ -321,7 +288,7 @@ static void large_slot(void)
 static void stray_holder(void)
 {
     reset(20);
-    ga_slot_claim(&view, ME, span_class, PAGE, 0, nslots);
+    allocate_all(0);
     ga_store_relaxed(&memory->lines[PAGE].holder, GA_HOLDER_ID_MASK);
     CU_ASSERT(used_are(0, 64));
     ga_store_relaxed(&memory->lines[PAGE].holder, GA_MCACHE_COUNT);
@@ -334,13 +301,11 @@ static void stray_holder(void)
 static void entry_out_of_date(void)
 {
     reset(20); /* 64 slots of 128 bytes */
-    ga_slot_claim(&view, ME, span_class, PAGE, 0, nslots);
-    set_cache(ME, 0);
+    allocate_all(0);
     CU_ASSERT(free_slot(OTHER, 40));
     struct ga_slot stale = slot_at(PAGE, 40);
     reset(12); /* 128 slots of 64 bytes */
-    ga_slot_claim(&view, ME, span_class, PAGE, 0, nslots);
-    set_cache(ME, 0);
+    allocate_all(0);
     CU_ASSERT(in_use(40));
     CU_ASSERT_FALSE(ga_slot_free_by_other(&view, OTHER, &stale));
     CU_ASSERT(in_use(40));
@@ -355,17 +320,9 @@ static void entry_out_of_date(void)
  */
 
 enum death {
-    AT_WHERE,
-    AT_CACHE,
-    AT_A,
+    AT_LINE,
     AT_INBOX,
     NEVER,
-};
-
-enum step {
-    CLAIM,
-    UNCLAIM,
-    FREE,
 };
 
 static void die(int number)
@@ -375,18 +332,15 @@ static void die(int number)
 
 static void protect(enum death death)
 {
-    char *mcache = (char *)&memory->mcaches[ME];
     char *line = (char *)&memory->lines[PAGE];
-    char *const pages[] = {mcache, mcache + 4096, line - (uintptr_t)line % 4096, mcache + 8192};
-    static_assert(offsetof(struct ga_mcache, where[DEATH]) < 4096, "the first page");
-    static_assert(offsetof(struct ga_mcache, classes[DEATH]) / 4096 == 1, "the second");
-    static_assert(offsetof(struct ga_mcache, inbox[DEATH]) / 4096 == 2, "the third");
+    char *const pages[] = {line - (uintptr_t)line % 4096, (char *)&memory->mcaches[ME] + 4096};
+    static_assert(offsetof(struct ga_mcache, inbox[DEATH]) / 4096 == 1, "the second page");
     if (death != NEVER)
         mprotect(pages[death], 4096, PROT_READ);
 }
 
-/* Let a process take the step and die of it. */
-static void take_and_die(enum step step, enum death death)
+/* Let a process free slot 0 and die of it. */
+static void free_and_die(enum death death)
 {
     struct ga_slot slot = slot_at(PAGE, 0);
     pid_t pid = fork();
@@ -394,12 +348,7 @@ static void take_and_die(enum step step, enum death death)
     if (pid == 0) {
         signal(SIGSEGV, die);
         protect(death);
-        if (step == CLAIM)
-            ga_slot_claim(&view, ME, span_class, PAGE, 0, nslots);
-        else if (step == UNCLAIM)
-            unclaim(ME);
-        else
-            ga_slot_free_by_other(&view, OTHER, &slot);
+        ga_slot_free_by_other(&view, OTHER, &slot);
         _exit(0);
     }
     int status = 0;
@@ -407,65 +356,15 @@ static void take_and_die(enum step step, enum death death)
     CU_ASSERT_EQUAL(WEXITSTATUS(status), death == NEVER ? 0 : SIGSEGV);
 }
 
-/* Slots 0..2 in use in a word that nobody has claimed. */
-static void reset_for_death(void)
-{
-    reset(DEATH);
-    ga_slot_claim(&view, ME, span_class, PAGE, 0, nslots);
-    CU_ASSERT(allocate(ME) == 0 && allocate(ME) == 1 && allocate(ME) == 2);
-    unclaim(ME);
-}
-
-/* What a claim has stored when it ends at each of its stores; and nothing is lost of any. */
-static void half_a_claim(void)
-{
-    static const enum death deaths[] = {AT_WHERE, AT_CACHE, AT_A, NEVER};
-    for (size_t i = 0; i < COUNT(deaths); i++) {
-        reset_for_death();
-        _Atomic uint64_t *where = &memory->mcaches[ME].where[span_class];
-        uint64_t a = ga_load_relaxed(ga_view_a(&view, PAGE, 0));
-        uint64_t where_before = ga_load_relaxed(where);
-        uint64_t slots = ga_valid_mask(nslots, 0) - 7;
-        take_and_die(CLAIM, deaths[i]);
-        CU_ASSERT_EQUAL(ga_load_relaxed(where) != where_before, i >= 1);
-        CU_ASSERT_EQUAL(cache_of(ME), i >= 2 ? slots : 0);
-        CU_ASSERT_EQUAL(ga_load_relaxed(ga_view_a(&view, PAGE, 0)), i >= 3 ? a ^ slots : a);
-        CU_ASSERT(used_are(0, 3));
-        CU_ASSERT(free_slot(OTHER, 0)); /* it may be freed before the death is known */
-        for (int again = 0; again < 2; again++) {
-            unclaim(ME);
-            CU_ASSERT(used_are(1, 3));
-            CU_ASSERT_EQUAL(cache_of(ME), 0);
-            CU_ASSERT_EQUAL(ga_slot_count_used(&view, PAGE, nslots), 2);
-        }
-    }
-}
-
-static void half_an_unclaim(void)
-{
-    static const enum death deaths[] = {AT_A, AT_CACHE, NEVER};
-    for (size_t i = 0; i < COUNT(deaths); i++) {
-        reset_for_death();
-        uint64_t slots = ga_slot_claim(&view, ME, span_class, PAGE, 0, nslots);
-        take_and_die(UNCLAIM, deaths[i]);
-        CU_ASSERT_EQUAL(cache_of(ME), i < 2 ? slots : 0);
-        CU_ASSERT_EQUAL(ga_slot_count_used(&view, PAGE, nslots), i < 1 ? nslots : 3);
-        CU_ASSERT(used_are(0, 3));
-        CU_ASSERT(free_slot(OTHER, 0));
-        unclaim(ME);
-        CU_ASSERT(used_are(1, 3));
-        CU_ASSERT_EQUAL(ga_slot_count_used(&view, PAGE, nslots), 2);
-    }
-}
-
 /* A death between the change of F and the news: telling names the span, and to tell again is all
  * that recovery needs. A death before the change has changed nothing. */
 static void half_a_free(void)
 {
-    static const enum death deaths[] = {AT_A, AT_INBOX, NEVER};
+    static const enum death deaths[] = {AT_LINE, AT_INBOX, NEVER};
     for (size_t i = 0; i < COUNT(deaths); i++) {
-        reset_for_death();
-        take_and_die(FREE, deaths[i]);
+        reset(DEATH);
+        CU_ASSERT(allocate(0) == 0 && allocate(0) == 1 && allocate(0) == 2);
+        free_and_die(deaths[i]);
         CU_ASSERT(used_are(i < 1 ? 0 : 1, 3));
         CU_ASSERT_EQUAL(ga_load_relaxed(&memory->mcaches[OTHER].telling), i < 2 ? PAGE : 0);
         CU_ASSERT_EQUAL(is_in_inbox(ME), i == 2);
@@ -492,9 +391,7 @@ int main(void)
         {"steps of a lease", steps_of_a_lease},
         {"life of all slots", life_of_all_slots},
         {"double free in each state", double_free_in_each_state},
-        {"nothing claimed under a flush", nothing_claimed_under_a_flush},
-        {"half a claim", half_a_claim},
-        {"half an unclaim", half_an_unclaim},
+        {"nothing found under a flush", nothing_found_under_a_flush},
         {"news go to the owner", news_go_to_the_owner},
         {"half a free", half_a_free},
         {"large slot", large_slot},

@@ -1,0 +1,95 @@
+/* The free slots that an mcache knows of one class: where malloc and free are fastest.
+ *
+ * A list is an array in private memory, the slot that was put in last taken first. When it is empty
+ * it is filled with the free slots of one word of a span (mcache.c); and a slot that its holder
+ * frees is put in, so that the next malloc gets memory that is warm, and needs to find neither a
+ * pointer from a bit nor a bit from a pointer. What is on the list is no more than a hint: whether
+ * a slot is free is said by A and F alone, which malloc reads again. So a death loses nothing, and
+ * the list may be dropped at any time.
+ *
+ * No slot is on the list twice: it is filled only when it is empty, and what is put in else was in
+ * use. Slots are not taken where that would use a word again that has become free throughout, but
+ * for the current one, which the list was filled from: so a span that was found empty stays so
+ * until it is filled from. */
+#ifndef GA_CLIENT_FREE_LIST_H
+#define GA_CLIENT_FREE_LIST_H
+
+#include <stdbool.h>
+
+#include "shm/slot.h"
+
+#define GA_FREE_LIST_SLOTS 64u /* a word's */
+
+struct ga_free_slot {
+    char *p;
+    _Atomic uint64_t *a; /* its word of A */
+    uint64_t bit;        /* of that */
+};
+
+struct ga_free_list {
+    struct ga_free_slot *top; /* the slot that is taken next; slot[0] if there is none */
+    struct ga_mcache_class *counts;
+    uint32_t size;             /* of a slot, bytes; 0 of large and tiny ones, which no list has */
+    uint32_t magic;            /* of the size class (size_class.h) */
+    _Atomic uint64_t *current; /* the word it was filled from last, NULL = none */
+    bool untouched;            /* none of what it was filled with was ever handed out */
+    uint64_t frees_filled;     /* what counts->nfree was then */
+    /* The first never serves, so that malloc need not ask whether the list is empty. */
+    struct ga_free_slot slot[1 + GA_FREE_LIST_SLOTS];
+};
+
+/* Make an empty list. counts, size, magic: as above. */
+void ga_free_list_init(struct ga_free_list *list, struct ga_mcache_class *counts, uint32_t size,
+                       uint32_t magic);
+
+/* Forget what is on the list. */
+static inline void ga_free_list_drop(struct ga_free_list *list)
+{
+    list->top = list->slot;
+    list->current = NULL;
+}
+
+/* Take the top slot: one store, the commit. NULL if it may not be taken. */
+static inline __attribute__((always_inline)) void *ga_free_list_malloc(struct ga_free_list *list)
+{
+    struct ga_free_slot *top = list->top;
+    uint64_t a = ga_load_relaxed(top->a);
+    uint64_t used = a ^ ga_load_acquire(ga_view_f_of(top->a));
+    if (__builtin_expect((used & top->bit) || (used == 0 && top->a != list->current), 0))
+        return NULL;
+    ga_store_release(top->a, a ^ top->bit);
+    list->top = top - 1;
+    _Atomic uint64_t *nmalloc = &list->counts->nmalloc;
+    ga_store_relaxed(nmalloc, ga_load_relaxed(nmalloc) + 1);
+    return top->p;
+}
+
+/* Drop what may not be taken from the top. Returns the slot that is taken next; NULL if there is
+ * none. */
+const struct ga_free_slot *ga_free_list_first(struct ga_free_list *list);
+
+/* Put in a slot that its holder has freed, unless the list is full. */
+static inline void ga_free_list_put(struct ga_free_list *list, char *p, _Atomic uint64_t *a,
+                                    uint64_t bit)
+{
+    struct ga_free_slot *slot = list->top + 1;
+    if (slot == list->slot + 1 + GA_FREE_LIST_SLOTS)
+        return;
+    *slot = (struct ga_free_slot){.p = p, .a = a, .bit = bit};
+    list->top = slot;
+}
+
+/* Fill the list, which is empty, with these slots of a word, the lowest to be taken first; the word
+ * is the current one from then on. base: where the word's first slot lies. untouched: none of them
+ * was ever handed out. */
+void ga_free_list_fill(struct ga_free_list *list, char *base, _Atomic uint64_t *a, uint64_t slots,
+                       bool untouched);
+
+/* Whether the slot that was taken last was never handed out before: it is one of those that the
+ * list was filled with, because nothing was put in since. */
+static inline bool ga_free_list_was_untouched(const struct ga_free_list *list)
+{
+    return list->untouched && ga_load_relaxed(&list->counts->nfree) == list->frees_filled;
+}
+
+#endif

@@ -1,0 +1,158 @@
+/* The list of free slots: what comes off it, in which order, and what does not. */
+#include "client/free_list.h"
+
+#include "support/cunit_main.h"
+
+#define SIZE     64u
+#define COUNT(a) (sizeof(a) / sizeof(*(a)))
+#define BIT(i)   (UINT64_C(1) << (i))
+
+static char memory[2 * 64 * SIZE];
+static _Atomic uint64_t words[2 * GA_LINE_WORDS]; /* A of two words, then F */
+static struct ga_mcache_class counts;
+static struct ga_free_list list;
+
+/* F's bits have any value; no slot is in use. */
+static void reset(void)
+{
+    for (uint32_t i = 0; i < GA_LINE_WORDS; i++) {
+        ga_store_relaxed(&words[i], UINT64_C(0xf0f0) << i);
+        ga_store_relaxed(&words[GA_LINE_WORDS + i], UINT64_C(0xf0f0) << i);
+    }
+    counts = (struct ga_mcache_class){0};
+    ga_free_list_init(&list, &counts, SIZE, 1);
+}
+
+static void fill(uint32_t word, uint64_t slots)
+{
+    ga_free_list_fill(&list, memory + (size_t)word * 64 * SIZE, &words[word], slots, false);
+}
+
+static char *slot_at(uint32_t index)
+{
+    return memory + (size_t)index * SIZE;
+}
+
+/* A free by the holder, as goalloc_free does it. */
+static void free_slot(uint32_t index)
+{
+    _Atomic uint64_t *a = &words[index / 64];
+    ga_slot_flip(a, BIT(index % 64));
+    ga_store_relaxed(&counts.nfree, ga_load_relaxed(&counts.nfree) + 1);
+    ga_free_list_put(&list, slot_at(index), a, BIT(index % 64));
+}
+
+static void empty_list(void)
+{
+    reset();
+    CU_ASSERT_PTR_NULL(ga_free_list_malloc(&list));
+    CU_ASSERT_PTR_NULL(ga_free_list_first(&list));
+    CU_ASSERT_PTR_NULL(ga_free_list_malloc(&list));
+    CU_ASSERT_EQUAL(ga_load_relaxed(&counts.nmalloc), 0);
+}
+
+/* The lowest first; each is in use from then on, and counted. */
+static void filled_from_a_word(void)
+{
+    static const uint64_t masks[] = {1, BIT(63), BIT(3) | BIT(7) | BIT(40), ~UINT64_C(0)};
+    for (size_t m = 0; m < COUNT(masks); m++) {
+        reset();
+        fill(0, masks[m]);
+        uint64_t n = 0;
+        for (uint32_t i = 0; i < 64; i++) {
+            if ((masks[m] & BIT(i)) == 0)
+                continue;
+            CU_ASSERT_PTR_EQUAL(ga_free_list_malloc(&list), slot_at(i));
+            CU_ASSERT((ga_slot_used(&words[0]) & BIT(i)) != 0);
+            CU_ASSERT_EQUAL(ga_load_relaxed(&counts.nmalloc), ++n);
+        }
+        CU_ASSERT_EQUAL(ga_slot_used(&words[0]), masks[m]);
+        CU_ASSERT_PTR_NULL(ga_free_list_malloc(&list));
+    }
+}
+
+/* What was freed last comes first, also of another word; what has no room is not remembered. */
+static void freed_last_first(void)
+{
+    reset();
+    fill(0, ~UINT64_C(0));
+    for (uint32_t i = 0; i < 64; i++)
+        (void)ga_free_list_malloc(&list);
+    ga_slot_flip(&words[1], ~UINT64_C(0)); /* the second word's are in use, too */
+    for (uint32_t i = 0; i < 70; i++)
+        free_slot(i % 2 ? 64 + i : i);
+    for (uint32_t i = GA_FREE_LIST_SLOTS; i-- > 0;)
+        CU_ASSERT_PTR_EQUAL(ga_free_list_malloc(&list), slot_at(i % 2 ? 64 + i : i));
+    CU_ASSERT_PTR_NULL(ga_free_list_malloc(&list));
+    CU_ASSERT_EQUAL(ga_load_relaxed(&counts.nmalloc), 128);
+}
+
+/* What A and F say to be in use is not handed out, and the list goes on below it. */
+static void in_use_after_all(void)
+{
+    reset();
+    fill(0, 7);
+    ga_slot_flip(&words[0], BIT(0));
+    CU_ASSERT_PTR_NULL(ga_free_list_malloc(&list));
+    CU_ASSERT_PTR_EQUAL(ga_free_list_first(&list)->p, slot_at(1));
+    CU_ASSERT_PTR_EQUAL(ga_free_list_malloc(&list), slot_at(1));
+    CU_ASSERT_PTR_EQUAL(ga_free_list_malloc(&list), slot_at(2));
+    CU_ASSERT_EQUAL(ga_slot_used(&words[0]), 7);
+}
+
+/* A word that has become free is left alone, but for the current one. */
+static void words_that_are_free(void)
+{
+    reset();
+    fill(0, 3);
+    CU_ASSERT_PTR_EQUAL(ga_free_list_malloc(&list), slot_at(0));
+    ga_slot_flip(&words[1], BIT(5));
+    free_slot(64 + 5); /* the last of its word: goalloc_free would not put it in */
+    CU_ASSERT_PTR_NULL(ga_free_list_malloc(&list));
+    CU_ASSERT_PTR_EQUAL(ga_free_list_first(&list)->p, slot_at(1));
+    free_slot(0); /* the current word is free now */
+    CU_ASSERT_PTR_EQUAL(ga_free_list_malloc(&list), slot_at(0));
+    CU_ASSERT_PTR_EQUAL(ga_free_list_malloc(&list), slot_at(1));
+}
+
+static void dropped(void)
+{
+    reset();
+    fill(0, ~UINT64_C(0));
+    ga_free_list_drop(&list);
+    CU_ASSERT_PTR_NULL(ga_free_list_malloc(&list));
+    CU_ASSERT_PTR_NULL(list.current);
+    CU_ASSERT_EQUAL(ga_slot_used(&words[0]), 0);
+}
+
+/* Of what the list was filled with untouched, until something was freed. */
+static void untouched(void)
+{
+    reset();
+    fill(0, 7);
+    (void)ga_free_list_malloc(&list);
+    CU_ASSERT_FALSE(ga_free_list_was_untouched(&list));
+    ga_free_list_drop(&list);
+    ga_free_list_fill(&list, memory, &words[0], BIT(8) | BIT(9), true);
+    CU_ASSERT_PTR_EQUAL(ga_free_list_malloc(&list), slot_at(8));
+    CU_ASSERT(ga_free_list_was_untouched(&list));
+    free_slot(8);
+    CU_ASSERT_PTR_EQUAL(ga_free_list_malloc(&list), slot_at(8));
+    CU_ASSERT_FALSE(ga_free_list_was_untouched(&list));
+    CU_ASSERT_PTR_EQUAL(ga_free_list_malloc(&list), slot_at(9));
+    CU_ASSERT_FALSE(ga_free_list_was_untouched(&list));
+}
+
+int main(void)
+{
+    static const struct ga_test tests[] = {
+        {"empty list", empty_list},
+        {"filled from a word", filled_from_a_word},
+        {"freed last first", freed_last_first},
+        {"in use after all", in_use_after_all},
+        {"words that are free", words_that_are_free},
+        {"dropped", dropped},
+        {"untouched", untouched},
+    };
+    return ga_test_main("client.free_list", tests, COUNT(tests));
+}
