@@ -14,7 +14,8 @@
 #include "shm/size_class.h"
 
 #define GROW_MIN_NPAGES (UINT64_C(1) * 1024 * 1024 / GA_PAGE_SIZE)
-#define GROW_MAX_NPAGES (UINT64_C(16) * 1024 * 1024 / GA_PAGE_SIZE)
+#define GROW_MAX_NPAGES (UINT64_C(4) * 1024 * 1024 / GA_PAGE_SIZE)
+#define GROW_PART       32u /* of the heap: with as much again made ready ahead, a sixteenth */
 
 uint32_t ga_mheap_nslots(ga_span_class span_class)
 {
@@ -156,7 +157,7 @@ static int grow(struct ga_heap *heap, uint64_t npages)
     if (need > left)
         return -ENOMEM;
 
-    uint64_t step = heap->npages_committed / 16;
+    uint64_t step = heap->npages_committed / GROW_PART;
     step = step < GROW_MIN_NPAGES ? GROW_MIN_NPAGES : step;
     step = step > GROW_MAX_NPAGES ? GROW_MAX_NPAGES : step;
     uint64_t want = need > step ? need : step;

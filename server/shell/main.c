@@ -67,6 +67,7 @@ static int serve(const struct ga_options *options)
         ga_log(GA_LOG_ERROR, "the server cannot listen: %s", strerror(-r));
         goto close_listener;
     }
+    ga_world_commit_ahead(&world);
     tell_ready(options, &world);
     r = ga_server_run(server);
     /* A heap that was damaged is of no use to the next server. */

@@ -66,10 +66,19 @@ static int refused(struct ga_world *world, int err)
     return -ENOMEM;
 }
 
+static uint64_t length_of(const struct ga_world *world, enum ga_object object)
+{
+    struct stat st;
+    return fstat(world->mappings[object].fd, &st) < 0 ? 0 : (uint64_t)st.st_size;
+}
+
 static int resize(void *data, enum ga_object object, uint64_t bytes)
 {
     struct ga_world *world = data;
     int r;
+    /* Shorter, it would lose what is ready behind its end. */
+    if (object == GA_OBJECT_HEAP && bytes < length_of(world, object))
+        ga_ahead_give_up(&world->ahead);
     do {
         r = ftruncate(world->mappings[object].fd, (off_t)bytes);
     } while (r < 0 && errno == EINTR);
@@ -84,28 +93,43 @@ static bool has_room(int fd, uint64_t bytes)
     return fstatvfs(fd, &fs) < 0 || bytes / fs.f_frsize <= fs.f_bavail || fs.f_blocks == 0;
 }
 
-static uint64_t length_of(const struct ga_world *world, enum ga_object object)
+/* 0 or an errno. */
+static int try_to_allocate(int fd, uint64_t offset, uint64_t bytes)
 {
-    struct stat st;
-    return fstat(world->mappings[object].fd, &st) < 0 ? 0 : (uint64_t)st.st_size;
+    if (bytes >= LARGE_COMMIT_BYTES && !has_room(fd, bytes))
+        return ENOSPC;
+    int r;
+    do {
+        r = fallocate(fd, 0, (off_t)offset, (off_t)bytes);
+    } while (r < 0 && errno == EINTR);
+    return r < 0 ? errno : 0;
+}
+
+/* What is ready ahead may be what is missing now. */
+static int allocate(struct ga_world *world, int fd, uint64_t offset, uint64_t bytes)
+{
+    int err = try_to_allocate(fd, offset, bytes);
+    if (err != 0 && ga_ahead_give_up(&world->ahead))
+        err = try_to_allocate(fd, offset, bytes);
+    return err == 0 ? 0 : refused(world, err);
 }
 
 static int commit(void *data, enum ga_object object, uint64_t offset, uint64_t bytes)
 {
     struct ga_world *world = data;
-    int fd = world->mappings[object].fd;
+    uint64_t length = length_of(world, object);
     /* fallocate would make an object that was cut as long as before, and nobody would notice. */
-    if (length_of(world, object) < offset + bytes) {
+    if (length < offset + bytes) {
         world->cut[object] = true;
         return -ENOMEM;
     }
-    if (bytes >= LARGE_COMMIT_BYTES && !has_room(fd, bytes))
-        return refused(world, ENOSPC);
-    int r;
-    do {
-        r = fallocate(fd, 0, (off_t)offset, (off_t)bytes);
-    } while (r < 0 && errno == EINTR);
-    return r < 0 ? refused(world, errno) : 0;
+    int r = 0;
+    if (object != GA_OBJECT_HEAP || !ga_ahead_has(&world->ahead, offset, bytes))
+        r = allocate(world, world->mappings[object].fd, offset, bytes);
+    if (r == 0 && object == GA_OBJECT_HEAP)
+        ga_ahead_go_on(&world->ahead, offset + bytes,
+                       length < world->limit_bytes ? length : world->limit_bytes);
+    return r;
 }
 
 static void decommit(void *data, enum ga_object object, uint64_t offset, uint64_t bytes)
@@ -147,6 +171,7 @@ static bool is_still_ours(const struct ga_world *world, enum ga_object object)
 void ga_world_close(struct ga_world *world)
 {
     ga_guard_stop();
+    ga_ahead_stop(&world->ahead);
     for (int object = GA_OBJECT_COUNT - 1; object >= 0; object--) {
         struct ga_mapping *mapping = &world->mappings[object];
         if (mapping->fd < 0)
@@ -328,6 +353,13 @@ int ga_world_open(struct ga_world *world, const struct ga_options *asked, struct
     return r;
 }
 
+void ga_world_commit_ahead(struct ga_world *world)
+{
+    int r = ga_ahead_start(&world->ahead, world->mappings[GA_OBJECT_HEAP].fd);
+    if (r < 0)
+        ga_log(GA_LOG_WARNING, "memory cannot be committed ahead: %s", strerror(-r));
+}
+
 const struct ga_meta_header *ga_world_header(const struct ga_world *world)
 {
     return world->mappings[GA_OBJECT_META].address;
@@ -338,10 +370,11 @@ static bool is_whole(const struct ga_world *world, const struct ga_heap *heap,
 {
     struct stat st;
     uint64_t committed = ga_heap_committed_bytes(heap, object);
+    uint64_t backed = committed + (object == GA_OBJECT_HEAP ? ga_ahead_bytes(&world->ahead) : 0);
     uint64_t least = object == GA_OBJECT_HEAP ? committed : world->mappings[object].bytes;
     if (fstat(world->mappings[object].fd, &st) < 0)
         return true; /* that says nothing */
-    return (uint64_t)st.st_size >= least && (uint64_t)st.st_blocks * STAT_BLOCK_BYTES >= committed;
+    return (uint64_t)st.st_size >= least && (uint64_t)st.st_blocks * STAT_BLOCK_BYTES >= backed;
 }
 
 bool ga_world_is_damaged(const struct ga_world *world)

@@ -7,6 +7,7 @@
 #include <stdint.h>
 
 #include "server/heap.h"
+#include "server/shell/ahead.h"
 #include "server/shell/options.h"
 #include "shm/mapping.h"
 
@@ -15,6 +16,7 @@ struct ga_world {
     const struct ga_options *options;
     char restored_name[GA_HEAP_NAME_MAX + 1]; /* name, where the snapshot says it */
     struct ga_mapping mappings[GA_OBJECT_COUNT];
+    struct ga_ahead ahead;
     uint64_t base;
     uint64_t reserve_bytes;
     uint64_t limit_bytes;      /* never 0 */
@@ -31,6 +33,10 @@ struct ga_world {
  * from then on, and closes after the heap was freed; options must outlive it. */
 int ga_world_open(struct ga_world *world, const struct ga_options *options,
                   struct ga_heap **ret_heap);
+
+/* From now on memory is committed ahead of demand, too: by a thread. Without one nothing else
+ * changes. */
+void ga_world_commit_ahead(struct ga_world *world);
 
 /* Unmap the objects, and remove their names, as far as they are still ours, if they are not to be
  * kept. */

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -227,6 +228,87 @@ static int run_attacher(const char *socket)
     return goalloc_attach_error()[0] ? -r : 126;
 }
 
+/* What the heap object has of memory beyond what the heap has of it. */
+static uint64_t ready_ahead(void)
+{
+    char path[128];
+    struct stat st;
+    snprintf(path, sizeof(path), "/dev/shm/goalloc.%s.heap", server.heap_name);
+    CU_ASSERT_EQUAL_FATAL(stat(path, &st), 0);
+    return (uint64_t)st.st_blocks * 512 - stats_now().heap_sys;
+}
+
+/* Wait until that is so much. */
+static bool await_ready_ahead(uint64_t bytes)
+{
+    for (int ms = 0; ms < 20000; ms++) {
+        if (ready_ahead() == bytes)
+            return true;
+        usleep(1000);
+    }
+    return false;
+}
+
+/* A heap of 40 MiB, with a 32nd of that ready for its next growth, on a full /dev/shm. Returns the
+ * file that fills it. */
+static int open_heap_with_some_ready(uint64_t *ret_ready)
+{
+    open_heap("1G");
+    CU_ASSERT(add(8 * MIB));
+    CU_ASSERT(await_ready_ahead(0)); /* a small heap has nothing ready */
+    for (int i = 0; i < 32; i++)
+        CU_ASSERT(add(MIB));
+    *ret_ready = stats_now().heap_sys / 32 / 8192 * 8192;
+    CU_ASSERT(*ret_ready > MIB && await_ready_ahead(*ret_ready));
+    int file = fill_with_file();
+    CU_ASSERT_EQUAL(ready_ahead(), *ret_ready);
+    return file;
+}
+
+static void close_heap_with_none_ready(int file)
+{
+    close(file);
+    CU_ASSERT(fill(100 * KIB));
+    CU_ASSERT(object_bytes > 40 * MIB);
+    CU_ASSERT(free_all());
+    close_heap();
+}
+
+/* The heap grows by what is ready. */
+static void grows_by_what_is_ready(void)
+{
+    uint64_t ready;
+    int file = open_heap_with_some_ready(&ready);
+    uint64_t heap_sys = stats_now().heap_sys;
+    CU_ASSERT(fill(100 * KIB));
+    /* Some of it may have become tables. */
+    uint64_t grown = stats_now().heap_sys - heap_sys;
+    CU_ASSERT(grown > ready / 2 && grown <= ready);
+    CU_ASSERT_EQUAL(ready_ahead(), 0);
+    close_heap_with_none_ready(file);
+}
+
+/* Nobody is refused memory for the sake of what is ready. */
+static void ready_is_given_up(void)
+{
+    uint64_t ready;
+    int file = open_heap_with_some_ready(&ready);
+    CU_ASSERT_EQUAL(attach_elsewhere(), 0);
+    CU_ASSERT_EQUAL(ready_ahead(), 0);
+    close_heap_with_none_ready(file);
+}
+
+/* At its limit a heap has nothing ready. */
+static void not_ahead_of_the_limit(void)
+{
+    open_heap("40M");
+    CU_ASSERT(fill(MIB));
+    CU_ASSERT(await_ready_ahead(0));
+    CU_ASSERT(stats_now().heap_sys > 39 * MIB);
+    CU_ASSERT(free_all());
+    close_heap();
+}
+
 static void by_a_file(void)
 {
     open_heap("1G");
@@ -330,6 +412,9 @@ int main(int argc, char **argv)
         {"by large objects", by_large},
         {"by several processes at once", by_processes},
         {"by somebody's file", by_a_file},
+        {"grows by what is ready", grows_by_what_is_ready},
+        {"ready is given up", ready_is_given_up},
+        {"not ahead of the limit", not_ahead_of_the_limit},
         {"many attach on a full one", many_attach_on_a_full_one},
         {"a server starts on a full one", server_start},
         {"the hard limit", hard_limit},

@@ -151,9 +151,9 @@ static void growth_steps(void)
         uint64_t step = core.heap_backed - before;
         if (step == 0)
             continue;
-        uint64_t expected = before / 16 / GA_PAGE_SIZE * GA_PAGE_SIZE;
+        uint64_t expected = before / 32 / GA_PAGE_SIZE * GA_PAGE_SIZE;
         expected = expected < GA_CORE_MIB ? GA_CORE_MIB : expected;
-        expected = expected > 16 * GA_CORE_MIB ? 16 * GA_CORE_MIB : expected;
+        expected = expected > 4 * GA_CORE_MIB ? 4 * GA_CORE_MIB : expected;
         expected = expected > limit - before ? limit - before : expected;
         CU_ASSERT_EQUAL(step, expected);
         before = core.heap_backed;

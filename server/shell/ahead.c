@@ -1,0 +1,144 @@
+/* The thread does nothing but fallocate, from next to goal; how far it has come the loop's thread
+ * finds when it looks the next time. A commit that meets it at work waits for it in the kernel,
+ * which lets one at a time allocate of an object, and then finds the memory there. */
+#include "server/shell/ahead.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+
+#include "shm/layout.h"
+
+#define PART_OF_HEAP 32 /* as the core grows */
+#define PART_MIN     (UINT64_C(1) << 20)
+#define PART_MAX     (UINT64_C(4) << 20)
+
+static int allocate(int fd, int mode, uint64_t begin, uint64_t end)
+{
+    int r;
+    do {
+        r = fallocate(fd, mode, (off_t)begin, (off_t)(end - begin));
+    } while (r < 0 && errno == EINTR);
+    return r;
+}
+
+/* KEEP_SIZE: an object that somebody has cut meanwhile is not made longer. */
+static void *work(void *data)
+{
+    struct ga_ahead *ahead = data;
+    pthread_mutex_lock(&ahead->lock);
+    while (!ahead->stopping) {
+        if (ahead->next >= ahead->goal) {
+            pthread_cond_broadcast(&ahead->changed);
+            pthread_cond_wait(&ahead->changed, &ahead->lock);
+            continue;
+        }
+        uint64_t begin = ahead->next;
+        uint64_t end = ahead->goal;
+        pthread_mutex_unlock(&ahead->lock);
+        int r = allocate(ahead->fd, FALLOC_FL_KEEP_SIZE, begin, end);
+        pthread_mutex_lock(&ahead->lock);
+        if (r == 0)
+            ahead->next = end;
+        else
+            ahead->goal = begin; /* there is no memory; the next growth may find some */
+    }
+    pthread_mutex_unlock(&ahead->lock);
+    return NULL;
+}
+
+int ga_ahead_start(struct ga_ahead *ahead, int fd)
+{
+    ahead->fd = fd;
+    pthread_mutex_init(&ahead->lock, NULL);
+    pthread_cond_init(&ahead->changed, NULL);
+    sigset_t all;
+    sigset_t before;
+    sigfillset(&all); /* signals are the loop's */
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    int r = -pthread_create(&ahead->thread, NULL, work, ahead);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    ahead->started = r == 0;
+    return r;
+}
+
+void ga_ahead_stop(struct ga_ahead *ahead)
+{
+    if (!ahead->started)
+        return;
+    ga_ahead_give_up(ahead);
+    pthread_mutex_lock(&ahead->lock);
+    ahead->stopping = true;
+    pthread_cond_broadcast(&ahead->changed);
+    pthread_mutex_unlock(&ahead->lock);
+    pthread_join(ahead->thread, NULL);
+    ahead->started = false;
+}
+
+/* Wait until the thread has nothing to do, and see how far it has come; from now on that does not
+ * matter any more. */
+static void settle(struct ga_ahead *ahead)
+{
+    pthread_mutex_lock(&ahead->lock);
+    while (ahead->next < ahead->goal)
+        pthread_cond_wait(&ahead->changed, &ahead->lock);
+    if (ahead->next > ahead->ready_end)
+        ahead->ready_end = ahead->next;
+    ahead->next = 0;
+    ahead->goal = 0;
+    pthread_mutex_unlock(&ahead->lock);
+}
+
+bool ga_ahead_has(struct ga_ahead *ahead, uint64_t offset, uint64_t bytes)
+{
+    if (!ahead->started)
+        return false;
+    if (offset != ahead->committed) { /* what it committed last was not to be had in the end */
+        settle(ahead);
+        ahead->ready_end = 0;
+        return false;
+    }
+    pthread_mutex_lock(&ahead->lock);
+    if (ahead->next > ahead->ready_end)
+        ahead->ready_end = ahead->next;
+    pthread_mutex_unlock(&ahead->lock);
+    return offset + bytes <= ahead->ready_end;
+}
+
+void ga_ahead_go_on(struct ga_ahead *ahead, uint64_t committed_bytes, uint64_t end)
+{
+    if (!ahead->started)
+        return;
+    ahead->committed = committed_bytes;
+    if (ahead->ready_end < committed_bytes)
+        ahead->ready_end = committed_bytes;
+    uint64_t part = committed_bytes / PART_OF_HEAP;
+    part = part > PART_MAX ? PART_MAX : part - part % GA_PAGE_SIZE;
+    uint64_t goal = committed_bytes + part;
+    if (part < PART_MIN || goal > end || goal <= ahead->ready_end)
+        return;
+    pthread_mutex_lock(&ahead->lock);
+    if (ahead->next >= ahead->goal)
+        ahead->next = ahead->ready_end;
+    ahead->goal = goal;
+    pthread_cond_broadcast(&ahead->changed);
+    pthread_mutex_unlock(&ahead->lock);
+}
+
+bool ga_ahead_give_up(struct ga_ahead *ahead)
+{
+    if (!ahead->started)
+        return false;
+    settle(ahead);
+    if (ga_ahead_bytes(ahead) == 0)
+        return false;
+    int punch = FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE;
+    bool given = allocate(ahead->fd, punch, ahead->committed, ahead->ready_end) == 0;
+    ahead->ready_end = ahead->committed;
+    return given;
+}
+
+uint64_t ga_ahead_bytes(const struct ga_ahead *ahead)
+{
+    return ahead->ready_end > ahead->committed ? ahead->ready_end - ahead->committed : 0;
+}
