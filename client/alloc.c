@@ -75,16 +75,31 @@ static inline __attribute__((always_inline)) void *alloc_small(struct goalloc_he
                                                                uint32_t span_class)
 {
     struct ga_thread_cache *cache = ga_thread_cache_peek(heap);
-    void *p = cache ? ga_free_list_malloc(&cache->classes[span_class].list) : NULL;
-    return p ? p : ga_alloc_slowly(heap, (ga_span_class)span_class, 0, 0);
+    uint64_t a;
+    if (__builtin_expect(!cache, 0))
+        return ga_alloc_slowly(heap, (ga_span_class)span_class, 0, 0);
+    struct ga_free_list *list = &cache->by_class[span_class]->list;
+    struct ga_free_slot *top = list->top;
+    if (__builtin_expect(!ga_free_list_serves(list, top, &a), 0))
+        return ga_alloc_slowly(heap, (ga_span_class)span_class, 0, 0);
+    return ga_free_list_take(list, top, a);
+}
+
+/* Of more than about 1 KiB. */
+static __attribute__((noinline)) void *malloc_longer(struct goalloc_heap *heap, size_t size)
+{
+    if (size <= GA_SMALL_MAX)
+        return alloc_small(heap, ga_size_class_for_malloc(size) * 2);
+    bool zeroed;
+    return ga_alloc_large(heap, size, 0, false, &zeroed);
 }
 
 void *goalloc_malloc(struct goalloc_heap *heap, size_t size)
 {
-    if (__builtin_expect(size <= GA_SMALL_MAX, 1))
+    /* The compiler sees which of the two tables serves. */
+    if (__builtin_expect(size <= GA_FINE_SIZE_MAX - 8, 1))
         return alloc_small(heap, ga_size_class_for_malloc(size) * 2);
-    bool zeroed;
-    return ga_alloc_large(heap, size, 0, false, &zeroed);
+    return malloc_longer(heap, size);
 }
 
 void *goalloc_calloc(struct goalloc_heap *heap, size_t n, size_t size)

@@ -14,38 +14,37 @@ static inline void count(_Atomic uint64_t *counter)
     ga_store_relaxed(counter, ga_load_relaxed(counter) + 1);
 }
 
-/* A free has left its word without objects, or its span is not on the list: see to that. p, of a
- * small span that this mcache holds, was freed. */
-static __attribute__((noinline)) void look_at_span(struct ga_thread_cache *cache, const char *p)
+/* A free has left its word without objects, or its span is not on the list: see to that. */
+static __attribute__((noinline)) void look_at_span(struct ga_thread_cache *cache,
+                                                   const struct ga_span_line *line,
+                                                   _Atomic uint64_t *a_word)
 {
-    struct goalloc_heap *heap = cache->heap;
-    struct ga_slot slot;
-    if (ga_lookup_slot(heap, p, &slot) == GA_LOOKUP_SLOT)
-        ga_mcache_freed(cache, ga_entry_span_class(slot.entry), slot.page, slot.index / 64);
+    const struct ga_view *view = &cache->heap->view;
+    ga_page_id page = (ga_page_id)(line - view->lines);
+    ga_mcache_freed(cache, ga_entry_span_class(ga_view_entry(view, page)), page,
+                    ga_slot_used(a_word) == 0);
 }
 
-/* Free a slot of a small span that this mcache holds, if it is in use. a_word: the slot's word of
- * A; page: the span's. */
+/* Free the slot at p of a small span that this mcache holds, if it is in use. line: the span's;
+ * bit: the slot's, in a_word. */
 static inline __attribute__((always_inline)) bool
-free_small(struct ga_thread_cache *cache, struct ga_class_cache *class, ga_page_id page,
-           _Atomic uint64_t *a_word, uint32_t index, char *p)
+free_small(struct ga_thread_cache *cache, struct ga_free_list *list,
+           const struct ga_span_line *line, _Atomic uint64_t *a_word, uint64_t bit, char *p)
 {
-    uint64_t bit = UINT64_C(1) << index % 64;
     uint64_t a = ga_load_relaxed(a_word);
     uint64_t used = a ^ ga_load_acquire(ga_view_f_of(a_word));
     if (__builtin_expect((used & bit) == 0, 0))
         return false;
     ga_store_release(a_word, a ^ bit); /* the commit */
-    count(&class->list.counts->nfree);
+    count(&list->counts->nfree);
     /* The last object of a word is not remembered, but in the current one. */
-    if (__builtin_expect(used == bit && a_word != class->list.current, 0)) {
-        look_at_span(cache, p);
+    if (__builtin_expect(used == bit && a_word != list->current, 0)) {
+        look_at_span(cache, line, a_word);
         return true;
     }
-    ga_free_list_put(&class->list, p, a_word, bit);
-    if (__builtin_expect(
-            !ga_spans_is_on_list(&cache->heap->view.lines[page]) && page != class->page, 0))
-        look_at_span(cache, p);
+    ga_free_list_put(list, p, a_word, bit);
+    if (__builtin_expect(!ga_spans_is_listed(line), 0))
+        look_at_span(cache, line, a_word);
     return true;
 }
 
@@ -77,8 +76,10 @@ static bool free_by_holder(struct ga_thread_cache *cache, const struct ga_slot *
         return free_tiny(cache, slot);
     if (slot->entry & GA_ENTRY_LARGE)
         return free_large(cache, slot);
-    return free_small(cache, &cache->classes[ga_entry_span_class(slot->entry)], slot->page,
-                      ga_view_a(&cache->heap->view, slot->page, slot->index / 64), slot->index, p);
+    const struct ga_view *view = &cache->heap->view;
+    return free_small(cache, &cache->classes[ga_entry_span_class(slot->entry)].list,
+                      &view->lines[slot->page], ga_view_a(view, slot->page, slot->index / 64),
+                      UINT64_C(1) << slot->index % 64, p);
 }
 
 /* The span of a large object that nobody leases goes back to the server, which looks at its pending
@@ -167,27 +168,44 @@ static __attribute__((noinline)) void free_any(struct goalloc_heap *heap, void *
         ga_report_bad(heap, "goalloc_free", p, GA_LOOKUP_SLOT, &slot);
 }
 
+/* What most frees are of: a small object in the first page of a span that this mcache holds, and
+ * where nothing is held. The holder word alone says that a span begins at page, which is committed.
+ * False, and nothing has happened, if it is none, or not in use; or if its bit lies in the wide
+ * plane, and wide says that it does not, or the other way. */
+static inline __attribute__((always_inline)) bool free_quickly(struct goalloc_heap *heap,
+                                                               struct ga_thread_cache *cache,
+                                                               uint64_t page, char *p, bool wide)
+{
+    struct ga_free_list *list = &cache->by_class[ga_view_entry(&heap->view, page) & 0xff]->list;
+    struct ga_span_line *line = &heap->view.lines[page];
+    uint32_t offset = (uint32_t)((uintptr_t)p % GA_PAGE_SIZE);
+    uint32_t index = (uint32_t)((uint64_t)offset * list->magic >> 32);
+    if (__builtin_expect(
+            (index >= 64 * GA_LINE_WORDS) != wide || index * list->size != offset ||
+                !ga_holder_is_leased_by(ga_load_relaxed(&line->holder), list->holder) ||
+                ga_load_seq_cst(&line->nholds) != 0, /* as above */
+            0))
+        return false;
+    return free_small(cache, list, line,
+                      wide ? ga_view_a(&heap->view, (ga_page_id)page, index / 64)
+                           : &line->a[index / 64],
+                      UINT64_C(1) << index % 64, p);
+}
+
+static __attribute__((noinline)) void free_wide(struct goalloc_heap *heap, void *p)
+{
+    struct ga_thread_cache *cache = ga_thread_cache_peek(heap);
+    uint64_t page = ((uintptr_t)p - heap->base) >> GA_PAGE_SHIFT;
+    if (!free_quickly(heap, cache, page, p, true))
+        free_any(heap, p);
+}
+
 void goalloc_free(struct goalloc_heap *heap, void *p)
 {
     struct ga_thread_cache *cache = ga_thread_cache_peek(heap);
     uint64_t page = ((uintptr_t)p - heap->base) >> GA_PAGE_SHIFT;
-    if (__builtin_expect(!cache || page >= ga_load_relaxed(&heap->npages_known), 0)) {
+    if (__builtin_expect(!cache || page >= ga_load_relaxed(&heap->npages_known), 0))
         free_any(heap, p);
-        return;
-    }
-    /* What most frees are of: a small object in the first page of a span that this mcache holds,
-     * and where nothing is held. Past the last slot no bit is ever set. */
-    uint64_t entry = ga_view_entry(&heap->view, page);
-    struct ga_class_cache *class = &cache->classes[entry & 0xff];
-    const struct ga_span_line *line = &heap->view.lines[page];
-    uint32_t offset = (uint32_t)((uintptr_t)p % GA_PAGE_SIZE);
-    uint32_t index = (uint32_t)((uint64_t)offset * class->list.magic >> 32);
-    if (__builtin_expect(!ga_entry_is_small_span(entry) || index * class->list.size != offset ||
-                             !ga_holder_is_leased_by(ga_load_relaxed(&line->holder), cache->id) ||
-                             ga_load_seq_cst(&line->nholds) != 0 || /* as above */
-                             !free_small(cache, class, (ga_page_id)page,
-                                         ga_view_a(&heap->view, (ga_page_id)page, index / 64),
-                                         index, p),
-                         0))
-        free_any(heap, p);
+    else if (__builtin_expect(!free_quickly(heap, cache, page, p, false), 0))
+        free_wide(heap, p);
 }

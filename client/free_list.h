@@ -16,6 +16,7 @@
 
 #include <stdbool.h>
 
+#include "shm/size_class.h"
 #include "shm/slot.h"
 
 #define GA_FREE_LIST_SLOTS 64u /* a word's */
@@ -31,6 +32,7 @@ struct ga_free_list {
     struct ga_mcache_class *counts;
     uint32_t size;             /* of a slot, bytes; 0 of large and tiny ones, which no list has */
     uint32_t magic;            /* of the size class (size_class.h) */
+    ga_mcache_id holder;       /* whose spans these are; GA_NOBODY where size is 0 */
     _Atomic uint64_t *current; /* the word it was filled from last, NULL = none */
     bool untouched;            /* none of what it was filled with was ever handed out */
     uint64_t frees_filled;     /* what counts->nfree was then */
@@ -38,9 +40,12 @@ struct ga_free_list {
     struct ga_free_slot slot[1 + GA_FREE_LIST_SLOTS];
 };
 
-/* Make an empty list. counts, size, magic: as above. */
-void ga_free_list_init(struct ga_free_list *list, struct ga_mcache_class *counts, uint32_t size,
-                       uint32_t magic);
+/* An id that no holder word carries. */
+#define GA_NOBODY ((ga_mcache_id)GA_HOLDER_ID_MASK)
+
+/* Make an empty list of slots of class in holder's spans, or of none where class is NULL. */
+void ga_free_list_init(struct ga_free_list *list, struct ga_mcache_class *counts,
+                       ga_mcache_id holder, const struct ga_size_class *class);
 
 /* Forget what is on the list. */
 static inline void ga_free_list_drop(struct ga_free_list *list)
@@ -49,14 +54,21 @@ static inline void ga_free_list_drop(struct ga_free_list *list)
     list->current = NULL;
 }
 
-/* Take the top slot: one store, the commit. NULL if it may not be taken. */
-static inline __attribute__((always_inline)) void *ga_free_list_malloc(struct ga_free_list *list)
+/* Whether the top slot may be taken. *ret_a: what its word of A is. */
+static inline __attribute__((always_inline)) bool
+ga_free_list_serves(const struct ga_free_list *list, const struct ga_free_slot *top,
+                    uint64_t *ret_a)
 {
-    struct ga_free_slot *top = list->top;
-    uint64_t a = ga_load_relaxed(top->a);
-    uint64_t used = a ^ ga_load_acquire(ga_view_f_of(top->a));
-    if (__builtin_expect((used & top->bit) || (used == 0 && top->a != list->current), 0))
-        return NULL;
+    _Atomic uint64_t *a = top->a;
+    *ret_a = ga_load_relaxed(a);
+    uint64_t used = *ret_a ^ ga_load_acquire(ga_view_f_of(a));
+    return (used & top->bit) == 0 && (used != 0 || a == list->current);
+}
+
+/* Take the top slot, which may be: one store, the commit. */
+static inline __attribute__((always_inline)) void *
+ga_free_list_take(struct ga_free_list *list, struct ga_free_slot *top, uint64_t a)
+{
     ga_store_release(top->a, a ^ top->bit);
     list->top = top - 1;
     _Atomic uint64_t *nmalloc = &list->counts->nmalloc;
@@ -64,17 +76,24 @@ static inline __attribute__((always_inline)) void *ga_free_list_malloc(struct ga
     return top->p;
 }
 
+/* Allocate the top slot; NULL if there is none, or it may not be taken. */
+static inline void *ga_free_list_malloc(struct ga_free_list *list)
+{
+    uint64_t a;
+    struct ga_free_slot *top = list->top;
+    return ga_free_list_serves(list, top, &a) ? ga_free_list_take(list, top, a) : NULL;
+}
+
 /* Drop what may not be taken from the top. Returns the slot that is taken next; NULL if there is
  * none. */
 const struct ga_free_slot *ga_free_list_first(struct ga_free_list *list);
 
-/* Put in a slot that its holder has freed, unless the list is full. */
+/* Put in a slot that its holder has freed; in place of the last where the list is full, which is
+ * then found again by its bit. No branch: whether there is room nobody can foresee. */
 static inline void ga_free_list_put(struct ga_free_list *list, char *p, _Atomic uint64_t *a,
                                     uint64_t bit)
 {
-    struct ga_free_slot *slot = list->top + 1;
-    if (slot == list->slot + 1 + GA_FREE_LIST_SLOTS)
-        return;
+    struct ga_free_slot *slot = list->top + (list->top != &list->slot[GA_FREE_LIST_SLOTS]);
     *slot = (struct ga_free_slot){.p = p, .a = a, .bit = bit};
     list->top = slot;
 }

@@ -90,6 +90,7 @@ struct ga_thread_cache {
     struct ga_thread_cache *next; /* on the heap's list of idle caches */
     bool trimmed;                 /* on that list, and holds nothing that it could give back */
     struct ga_thread_cache *next_of_heap;
+    struct ga_class_cache *by_class[GA_SPAN_CLASS_COUNT]; /* where each is: a load, no arithmetic */
     struct ga_class_cache classes[GA_SPAN_CLASS_COUNT];
     struct ga_large_cache large;
     struct ga_roomy roomy;
@@ -152,9 +153,6 @@ struct goalloc_heap {
 /* Each thread's caches, by the heap's tls_index. initial-exec: one load from the thread pointer. */
 extern _Thread_local struct ga_thread_cache *ga_tls_caches[GA_TLS_PLACES]
     __attribute__((tls_model("initial-exec")));
-
-/* An id that no holder word carries: of a cache whose heap is detached. */
-#define GA_NOBODY ((ga_mcache_id)GA_HOLDER_ID_MASK)
 
 /* ---- thread_cache.c ---- */
 

@@ -42,7 +42,7 @@ static bool fill_from(struct ga_thread_cache *cache, ga_span_class span_class, g
         char *base = (char *)cache->heap->base + ((uint64_t)page << GA_PAGE_SHIFT) +
                      (uint64_t)word * 64 * class->list.size;
         ga_free_list_fill(&class->list, base, ga_view_a(view, page, word), slots, untouched);
-        class->page = page;
+        ga_spans_set_current(cache, class, page);
         return true;
     }
     return false;
@@ -95,7 +95,7 @@ bool ga_mcache_take_news(struct ga_thread_cache *cache, ga_span_class span_class
     for (uint32_t i = 0; i < class->spans.count; i++) {
         ga_page_id page = ga_spans_at(class, i);
         if (!ga_mcache_is_news(news, page) || page == class->page ||
-            ga_spans_is_on_list(&cache->heap->view.lines[page]) ||
+            ga_spans_is_listed(&cache->heap->view.lines[page]) ||
             ga_slot_count_used(&cache->heap->view, page, nslots) == nslots)
             continue;
         list_span(cache, span_class, page);
@@ -287,7 +287,7 @@ int ga_mcache_refill(struct ga_thread_cache *cache, ga_span_class span_class)
     ga_mcache_obey_reclaim(cache);
     if (class->page && fill_from(cache, span_class, class->page))
         return 0;
-    class->page = 0;
+    ga_spans_set_current(cache, class, 0);
     class->list.current = NULL;
     for (;;) {
         if (fill_from_list(cache, span_class)) {

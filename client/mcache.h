@@ -103,10 +103,10 @@ void ga_mcache_settle(struct ga_thread_cache *cache);
 /* Fill the list of span_class with free slots, leasing spans if need be. 0 or negative errno. */
 int ga_mcache_refill(struct ga_thread_cache *cache, ga_span_class span_class);
 
-/* The holder has freed slots in this word of a span: the span may be allocated from again, and
- * empty spans may be given back. */
+/* The holder has freed slots of a span: it may be allocated from again; and if it is empty it may
+ * be given back. may_be_empty: what was freed were the last objects of their word. */
 void ga_mcache_freed(struct ga_thread_cache *cache, ga_span_class span_class, ga_page_id page,
-                     uint32_t word);
+                     bool may_be_empty);
 
 /* Give back every span that is empty, the inbox read and the lists of free slots dropped. Returns
  * how many went. */

@@ -70,12 +70,13 @@ static void let_go(struct ga_thread_cache *cache, ga_span_class span_class)
 {
     struct ga_class_cache *class = &cache->classes[span_class];
     ga_free_list_drop(&class->list);
-    if (class->page == 0)
+    ga_page_id page = class->page;
+    if (page == 0)
         return;
     if (span_class == GA_SPAN_CLASS_TINY)
         ga_tiny_let_go(cache);
-    ga_spans_push(cache, class, class->page);
-    class->page = 0;
+    ga_spans_set_current(cache, class, 0);
+    ga_spans_push(cache, class, page);
 }
 
 uint32_t ga_mcache_trim(struct ga_thread_cache *cache)
@@ -117,14 +118,13 @@ static void count_empty(struct ga_thread_cache *cache, ga_span_class span_class)
 }
 
 void ga_mcache_freed(struct ga_thread_cache *cache, ga_span_class span_class, ga_page_id page,
-                     uint32_t word)
+                     bool may_be_empty)
 {
     struct ga_class_cache *class = &cache->classes[span_class];
     if (page == class->page)
         return; /* looked at before any other when the list is used up */
-    if (!ga_spans_is_on_list(&cache->heap->view.lines[page]))
+    if (!ga_spans_is_listed(&cache->heap->view.lines[page]))
         ga_spans_push(cache, class, page);
-    if (ga_mcache_word_is_free(cache, span_class, page, word) &&
-        ga_mcache_is_empty(cache, span_class, page))
+    if (may_be_empty && ga_mcache_is_empty(cache, span_class, page))
         count_empty(cache, span_class);
 }

@@ -83,7 +83,7 @@ void ga_spans_remove(struct ga_thread_cache *cache, struct ga_class_cache *class
     if (index == v->count)
         return;
     _Atomic uint64_t *link = link_of(cache, ga_spans_at(class, (uint32_t)index));
-    uint64_t rest = ga_load_relaxed(link) & (LINK_NEXT_MASK | GA_SPANS_ON_LIST);
+    uint64_t rest = ga_load_relaxed(link) & (LINK_NEXT_MASK | GA_SPANS_LISTED);
     ga_store_relaxed(link, index << LINK_INDEX_SHIFT | rest);
 }
 
@@ -91,7 +91,7 @@ void ga_spans_remove(struct ga_thread_cache *cache, struct ga_class_cache *class
 static void chain(struct ga_thread_cache *cache, ga_page_id *head, ga_page_id page)
 {
     _Atomic uint64_t *link = link_of(cache, page);
-    ga_store_relaxed(link, index_part(ga_load_relaxed(link)) | GA_SPANS_ON_LIST | *head);
+    ga_store_relaxed(link, index_part(ga_load_relaxed(link)) | GA_SPANS_LISTED | *head);
     *head = page;
 }
 
@@ -119,6 +119,20 @@ void ga_spans_rejoin(struct ga_thread_cache *cache, struct ga_class_cache *class
     class->aside = 0;
 }
 
+void ga_spans_set_current(struct ga_thread_cache *cache, struct ga_class_cache *class,
+                          ga_page_id page)
+{
+    if (class->page) {
+        _Atomic uint64_t *link = link_of(cache, class->page);
+        ga_store_relaxed(link, index_part(ga_load_relaxed(link)));
+    }
+    class->page = page;
+    if (page) {
+        _Atomic uint64_t *link = link_of(cache, page);
+        ga_store_relaxed(link, index_part(ga_load_relaxed(link)) | GA_SPANS_LISTED);
+    }
+}
+
 /* Whether a list may go on at page: only with a span that this mcache holds. */
 static bool can_follow(const struct ga_thread_cache *cache, ga_page_id page)
 {
@@ -138,7 +152,8 @@ static void rebuild(struct ga_thread_cache *cache, struct ga_class_cache *class,
     class->aside = 0;
     for (uint32_t i = 0; i < class->spans.count; i++) {
         ga_page_id page = ga_spans_at(class, i);
-        ga_store_relaxed(link_of(cache, page), (uint64_t)i << LINK_INDEX_SHIFT);
+        ga_store_relaxed(link_of(cache, page), (uint64_t)i << LINK_INDEX_SHIFT |
+                                                   (page == class->page ? GA_SPANS_LISTED : 0));
         if (page != class->page && page != taken && ga_mcache_is_mine(cache, page))
             ga_spans_push(cache, class, page);
     }

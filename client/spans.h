@@ -35,12 +35,17 @@ void ga_spans_set_aside(struct ga_thread_cache *cache, struct ga_class_cache *cl
 /* Put what is aside at the head of the list. */
 void ga_spans_rejoin(struct ga_thread_cache *cache, struct ga_class_cache *class);
 
-/* In the link of a span (spans.c). */
-#define GA_SPANS_ON_LIST (UINT64_C(1) << 26)
+/* Make page the class's current span, which is not on the list; 0: it has none any more. */
+void ga_spans_set_current(struct ga_thread_cache *cache, struct ga_class_cache *class,
+                          ga_page_id page);
+
+/* In the link of a span (spans.c): it is on the list, or the current one, so that a free in it need
+ * not list it. */
+#define GA_SPANS_LISTED (UINT64_C(1) << 26)
 /* line: of the span's first page. */
-static inline bool ga_spans_is_on_list(const struct ga_span_line *line)
+static inline bool ga_spans_is_listed(const struct ga_span_line *line)
 {
-    return ga_load_relaxed(&line->link) & GA_SPANS_ON_LIST;
+    return ga_load_relaxed(&line->link) & GA_SPANS_LISTED;
 }
 
 #endif

@@ -197,10 +197,10 @@ static int request_mcache(struct goalloc_heap *heap, const struct timespec *dead
 static void init_class(struct ga_thread_cache *cache, ga_span_class span_class)
 {
     struct ga_class_cache *class = &cache->classes[span_class];
-    /* Of the large class both are 0. */
-    const struct ga_size_class *c =
-        &ga_size_classes[span_class == GA_SPAN_CLASS_TINY ? 0 : span_class / 2];
-    ga_free_list_init(&class->list, &cache->shared->classes[span_class], c->size, c->magic);
+    bool has_list = span_class >= 2 && span_class != GA_SPAN_CLASS_TINY;
+    cache->by_class[span_class] = class;
+    ga_free_list_init(&class->list, &cache->shared->classes[span_class], cache->id,
+                      has_list ? &ga_size_classes[span_class / 2] : NULL);
     class->batch = 1;
 }
 

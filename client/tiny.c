@@ -43,6 +43,7 @@ bool ga_tiny_free_by_holder(struct ga_thread_cache *cache, const struct ga_slot 
         return false;
     if (emptied)
         ga_mcache_freed(cache, GA_SPAN_CLASS_TINY, slot->page,
-                        slot->index / GA_TINY_UNITS / GA_TINY_WORD_NBLOCKS);
+                        ga_mcache_word_is_free(cache, GA_SPAN_CLASS_TINY, slot->page,
+                                               slot->index / GA_TINY_UNITS / GA_TINY_WORD_NBLOCKS));
     return true;
 }

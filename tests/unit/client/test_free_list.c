@@ -20,7 +20,8 @@ static void reset(void)
         ga_store_relaxed(&words[GA_LINE_WORDS + i], UINT64_C(0xf0f0) << i);
     }
     counts = (struct ga_mcache_class){0};
-    ga_free_list_init(&list, &counts, SIZE, 1);
+    static const struct ga_size_class class = {.size = SIZE, .nslots = 128};
+    ga_free_list_init(&list, &counts, 1, &class);
 }
 
 static void fill(uint32_t word, uint64_t slots)
@@ -71,7 +72,7 @@ static void filled_from_a_word(void)
     }
 }
 
-/* What was freed last comes first, also of another word; what has no room is not remembered. */
+/* What was freed last comes first, also of another word, and also where there is no room. */
 static void freed_last_first(void)
 {
     reset();
@@ -79,10 +80,11 @@ static void freed_last_first(void)
     for (uint32_t i = 0; i < 64; i++)
         (void)ga_free_list_malloc(&list);
     ga_slot_flip(&words[1], ~UINT64_C(0)); /* the second word's are in use, too */
-    for (uint32_t i = 0; i < 70; i++)
-        free_slot(i % 2 ? 64 + i : i);
-    for (uint32_t i = GA_FREE_LIST_SLOTS; i-- > 0;)
-        CU_ASSERT_PTR_EQUAL(ga_free_list_malloc(&list), slot_at(i % 2 ? 64 + i : i));
+    for (uint32_t i = 0; i < GA_FREE_LIST_SLOTS + 3; i++)
+        free_slot(i); /* the last three in place of one another */
+    CU_ASSERT_PTR_EQUAL(ga_free_list_malloc(&list), slot_at(GA_FREE_LIST_SLOTS + 2));
+    for (uint32_t i = GA_FREE_LIST_SLOTS - 1; i-- > 0;)
+        CU_ASSERT_PTR_EQUAL(ga_free_list_malloc(&list), slot_at(i));
     CU_ASSERT_PTR_NULL(ga_free_list_malloc(&list));
     CU_ASSERT_EQUAL(ga_load_relaxed(&counts.nmalloc), 128);
 }
