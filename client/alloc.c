@@ -51,7 +51,7 @@ int ga_alloc_refill(struct ga_thread_cache *cache, ga_span_class span_class)
 }
 
 __attribute__((noinline)) void *ga_alloc_slowly(struct goalloc_heap *heap, ga_span_class span_class,
-                                                size_t size, uint32_t alignment)
+                                                struct ga_tiny_shape shape)
 {
     bool tiny = span_class == GA_SPAN_CLASS_TINY;
     int saved_errno = errno;
@@ -63,8 +63,10 @@ __attribute__((noinline)) void *ga_alloc_slowly(struct goalloc_heap *heap, ga_sp
     void *p;
     (void)ga_free_list_first(&cache->classes[span_class].list);
     do
-        p = tiny ? ga_tiny_take(cache, size, alignment)
-                 : ga_free_list_malloc(&cache->classes[span_class].list);
+        if (!tiny)
+            p = ga_free_list_malloc(&cache->classes[span_class].list);
+        else if (!ga_tiny_take(cache, &shape, &p))
+            p = NULL;
     while (!p && ga_alloc_refill(cache, span_class) == 0);
     ga_thread_cache_put(cache);
     errno = p ? saved_errno : ENOMEM;
@@ -77,11 +79,11 @@ static inline __attribute__((always_inline)) void *alloc_small(struct goalloc_he
     struct ga_thread_cache *cache = ga_thread_cache_peek(heap);
     uint64_t a;
     if (__builtin_expect(!cache, 0))
-        return ga_alloc_slowly(heap, (ga_span_class)span_class, 0, 0);
+        return ga_alloc_slowly(heap, (ga_span_class)span_class, (struct ga_tiny_shape){0});
     struct ga_free_list *list = &cache->by_class[span_class]->list;
     struct ga_free_slot *top = list->top;
     if (__builtin_expect(!ga_free_list_serves(list, top, &a), 0))
-        return ga_alloc_slowly(heap, (ga_span_class)span_class, 0, 0);
+        return ga_alloc_slowly(heap, (ga_span_class)span_class, (struct ga_tiny_shape){0});
     return ga_free_list_take(list, top, a);
 }
 
@@ -130,7 +132,8 @@ static bool is_known_zero(const struct goalloc_heap *heap, ga_span_class span_cl
     return cache && ga_free_list_was_untouched(&cache->classes[span_class].list);
 }
 
-void *goalloc_alloc(struct goalloc_heap *heap, size_t size, size_t alignment, unsigned flags)
+static __attribute__((noinline)) void *alloc_any(struct goalloc_heap *heap, size_t size,
+                                                 size_t alignment, unsigned flags)
 {
     if (flags & ~(GOALLOC_NOSCAN | GOALLOC_ZERO) || (alignment & (alignment - 1)) != 0 ||
         alignment > GA_ALIGNMENT_MAX) {
@@ -141,7 +144,8 @@ void *goalloc_alloc(struct goalloc_heap *heap, size_t size, size_t alignment, un
     bool zeroed = false;
     void *p;
     if (noscan && size <= GA_TINY_SIZE_MAX && alignment <= GA_TINY_ALIGN_MAX) {
-        p = ga_alloc_tiny(heap, size, alignment);
+        struct ga_tiny_shape shape = ga_tiny_shape(size, alignment);
+        p = ga_tiny_alloc(heap, &shape);
     } else {
         uint32_t size_class = small_class(size, alignment);
         ga_span_class span_class = (ga_span_class)(size_class * 2 + noscan);
@@ -153,6 +157,13 @@ void *goalloc_alloc(struct goalloc_heap *heap, size_t size, size_t alignment, un
     if (p && (flags & GOALLOC_ZERO) && !zeroed)
         memset(p, 0, size);
     return p;
+}
+
+void *goalloc_alloc(struct goalloc_heap *heap, size_t size, size_t alignment, unsigned flags)
+{
+    if (((flags ^ GOALLOC_NOSCAN) | alignment) == 0 && size <= GA_TINY_SIZE_MAX)
+        return ga_tiny_alloc(heap, &ga_tiny_shapes[size]);
+    return alloc_any(heap, size, alignment, flags);
 }
 
 void *goalloc_aligned_alloc(struct goalloc_heap *heap, size_t alignment, size_t size)

@@ -61,19 +61,11 @@ static bool free_large(struct ga_thread_cache *cache, const struct ga_slot *slot
     return true;
 }
 
-static bool free_tiny(struct ga_thread_cache *cache, const struct ga_slot *slot)
-{
-    if (!ga_tiny_free_by_holder(cache, slot))
-        return false;
-    count(&cache->shared->classes[GA_SPAN_CLASS_TINY].nfree);
-    return true;
-}
-
 /* Free an object whose span this mcache holds. False if it is not in use. */
 static bool free_by_holder(struct ga_thread_cache *cache, const struct ga_slot *slot, void *p)
 {
     if (slot->entry & GA_ENTRY_TINY)
-        return free_tiny(cache, slot);
+        return ga_tiny_free_by_holder(cache, slot);
     if (slot->entry & GA_ENTRY_LARGE)
         return free_large(cache, slot);
     const struct ga_view *view = &cache->heap->view;
@@ -204,8 +196,12 @@ void goalloc_free(struct goalloc_heap *heap, void *p)
 {
     struct ga_thread_cache *cache = ga_thread_cache_peek(heap);
     uint64_t page = ((uintptr_t)p - heap->base) >> GA_PAGE_SHIFT;
-    if (__builtin_expect(!cache || page >= ga_load_relaxed(&heap->npages_known), 0))
+    if (__builtin_expect(!cache || page >= ga_load_relaxed(&heap->npages_known), 0)) {
         free_any(heap, p);
-    else if (__builtin_expect(!free_quickly(heap, cache, page, p, false), 0))
+    } else if (ga_view_entry(&heap->view, page) & GA_ENTRY_TINY) {
+        if (__builtin_expect(!ga_tiny_free(cache, p), 0))
+            free_any(heap, p);
+    } else if (__builtin_expect(!free_quickly(heap, cache, page, p, false), 0)) {
         free_wide(heap, p);
+    }
 }

@@ -13,6 +13,7 @@
 #include "shm/mapping.h"
 #include "shm/size_class.h"
 #include "shm/slot.h"
+#include "shm/tiny.h"
 
 #define GA_HEAPS_MAX  8u                 /* heaps attached at once in one process */
 #define GA_TLS_PLACES (GA_HEAPS_MAX + 1) /* of a thread's caches; place 0 is always empty */
@@ -30,9 +31,7 @@ struct ga_page_vector {
 struct ga_class_cache {
     struct ga_free_list list;
     ga_page_id page;    /* the current span, which is looked at first when the list is used up; 0 =
-                           none. Of the tiny class: of the adopted block */
-    uint32_t word;      /* of the tiny class: the adopted block's */
-    char *word_base;    /* and where that lies */
+                           none */
     ga_page_id partial; /* the first span of the list, linked through the span lines; 0 = none */
     ga_page_id aside;   /* spans taken off the list while empty ones are looked for */
     ga_page_id aside_end; /* the last of those */
@@ -79,6 +78,19 @@ struct ga_roomy {
     struct ga_roomy_object object[GA_ROOMY_MAX];
 };
 
+#define GA_TINY_PAGES 256u /* a power of two */
+
+/* Tiny objects. */
+struct ga_tiny_cache {
+    struct ga_tiny_carver carver; /* in the span of the class's page */
+    char *base;                   /* where its word's first unit lies */
+    uintptr_t pairs;              /* where the pair of A and F of address 0 would lie */
+    /* Spans that this mcache holds and is carving from, or has on the list, so that a free of an
+     * object need not look who holds the span, and not list it: their addresses, by the page's
+     * number. Some of them. */
+    uintptr_t pages[GA_TINY_PAGES];
+};
+
 /* A thread's cache: one mcache, and the private memory that goes with it. Belongs to one thread at
  * a time; a thread that exits leaves it to the process. */
 struct ga_thread_cache {
@@ -94,6 +106,7 @@ struct ga_thread_cache {
     struct ga_class_cache classes[GA_SPAN_CLASS_COUNT];
     struct ga_large_cache large;
     struct ga_roomy roomy;
+    struct ga_tiny_cache tiny;
 };
 
 struct goalloc_heap {
@@ -261,10 +274,10 @@ void ga_grants_on_reply(const Goalloc__V1__Envelope *reply, bool wanted, void *d
 /* ---- alloc.c ---- */
 
 /* Allocate a slot of a small span class when its list is used up, or NULL with errno; of the tiny
- * class, when its block has no room for size bytes at alignment, which the other classes do not
- * look at. */
-void *ga_alloc_slowly(struct goalloc_heap *heap, ga_span_class span_class, size_t size,
-                      uint32_t alignment);
+ * class, when an object of this shape, which the other classes do not look at, does not fit into
+ * the run. */
+void *ga_alloc_slowly(struct goalloc_heap *heap, ga_span_class span_class,
+                      struct ga_tiny_shape shape);
 /* What the fast path finds used up: fill the class's list. 0, or a negative errno when there
  * is no memory also after everybody has been asked for what he does not use. */
 int ga_alloc_refill(struct ga_thread_cache *cache, ga_span_class span_class);

@@ -47,7 +47,7 @@ static inline bool ga_mcache_word_is_free(const struct ga_thread_cache *cache,
     const struct ga_view *view = &cache->heap->view;
     uint32_t nslots = ga_mcache_nslots(span_class);
     if (span_class == GA_SPAN_CLASS_TINY)
-        return ga_load_seq_cst(&view->tiny[page].live[word]) == 0;
+        return ga_tiny_used(&view->tiny[page].pair[word]) == 0;
     return ga_free_bits(view, page, word, nslots) == ga_valid_mask(nslots, word);
 }
 
@@ -55,6 +55,8 @@ static inline bool ga_mcache_word_is_free(const struct ga_thread_cache *cache,
 static inline bool ga_mcache_is_empty(const struct ga_thread_cache *cache, ga_span_class span_class,
                                       ga_page_id page)
 {
+    if (span_class == GA_SPAN_CLASS_TINY)
+        return ga_tiny_is_empty(&cache->heap->view, page);
     for (uint32_t word = 0; word < ga_mcache_nwords(span_class); word++)
         if (!ga_mcache_word_is_free(cache, span_class, page, word))
             return false;

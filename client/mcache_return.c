@@ -36,6 +36,8 @@ static uint32_t return_empty(struct ga_thread_cache *cache, ga_span_class span_c
     uint32_t pages[RETURN_MAX];
     uint32_t count = 0;
     uint32_t returned = 0;
+    if (span_class == GA_SPAN_CLASS_TINY)
+        ga_tiny_forget_spans(cache);
     for (ga_page_id page; returned < most && (page = ga_spans_pop(cache, class)) != 0;) {
         if (!ga_mcache_is_mine(cache, page)) {
             ga_spans_remove(cache, class, page); /* the word was overwritten, or the lease taken */

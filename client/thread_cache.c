@@ -12,6 +12,7 @@
 #include "client/deadline.h"
 #include "client/heap.h"
 #include "client/mcache.h"
+#include "client/tiny.h"
 #include "client/uncancelled.h"
 
 _Thread_local struct ga_thread_cache *ga_tls_caches[GA_TLS_PLACES]
@@ -225,6 +226,7 @@ static int make_cache(struct goalloc_heap *heap, const struct timespec *deadline
     for (uint32_t c = 0; c < GA_SPAN_CLASS_COUNT; c++) {
         init_class(cache, (ga_span_class)c);
     }
+    ga_tiny_forget_spans(cache);
     pthread_mutex_lock(&heap->lock);
     cache->next_of_heap = heap->caches;
     heap->caches = cache;
@@ -385,6 +387,8 @@ void ga_thread_cache_forget_heap(struct goalloc_heap *heap)
         c->heap = NULL;
         c->id = GA_NOBODY;
         c->shared = &nothing;
+        c->tiny.carver = (struct ga_tiny_carver){0};
+        ga_tiny_forget_spans(c);
         forget_lists(c);
     }
     pthread_mutex_lock(&heap->lock); /* for the library's thread */

@@ -1,49 +1,112 @@
 #include "client/tiny.h"
 
-#include "client/mcache.h"
+#include <string.h>
 
-void *ga_alloc_tiny(struct goalloc_heap *heap, size_t size, size_t alignment)
+#include "client/mcache.h"
+#include "client/spans.h"
+
+static bool carve_from(struct ga_thread_cache *cache, ga_page_id page, uint32_t word)
 {
-    uint32_t least = ga_tiny_alignment(size);
-    uint32_t wanted = alignment > least ? (uint32_t)alignment : least;
-    struct ga_thread_cache *cache = ga_thread_cache_peek(heap);
-    void *p = cache ? ga_tiny_take(cache, size, wanted) : NULL;
-    return p ? p : ga_alloc_slowly(heap, GA_SPAN_CLASS_TINY, size, wanted);
+    struct ga_tiny_cache *tiny = &cache->tiny;
+    if (!ga_tiny_find(&tiny->carver, &cache->heap->view, page, word))
+        return false;
+    tiny->base = (char *)cache->heap->base + ((uint64_t)page << GA_PAGE_SHIFT) +
+                 (uint64_t)ga_tiny_word_of(&tiny->carver) * 64 * GA_TINY_UNIT_BYTES;
+    return true;
 }
+
+/* ---- the spans that are known ---- */
+
+void ga_tiny_forget_spans(struct ga_thread_cache *cache)
+{
+    memset(cache->tiny.pages, 0xff, sizeof(cache->tiny.pages)); /* no key */
+}
+
+static uintptr_t *place_of(struct ga_thread_cache *cache, ga_page_id page, uintptr_t *ret_key)
+{
+    uintptr_t at = cache->heap->base + ((uintptr_t)page << GA_PAGE_SHIFT);
+    *ret_key = ga_tiny_key(at);
+    return &cache->tiny.pages[at / GA_PAGE_SIZE % GA_TINY_PAGES];
+}
+
+static void remember_span(struct ga_thread_cache *cache, ga_page_id page)
+{
+    uintptr_t key;
+    uintptr_t *place = place_of(cache, page, &key);
+    cache->tiny.pairs = (uintptr_t)cache->heap->view.tiny - ga_tiny_pair_offset(cache->heap->base);
+    *place = key;
+}
+
+static void forget_span(struct ga_thread_cache *cache, ga_page_id page)
+{
+    uintptr_t key;
+    uintptr_t *place = place_of(cache, page, &key);
+    if (*place == key)
+        *place = UINTPTR_MAX;
+}
+
+/* ---- what mcache.c asks for ---- */
 
 void ga_tiny_let_go(struct ga_thread_cache *cache)
 {
-    uint64_t tiny = ga_load_relaxed(&cache->shared->tiny);
-    ga_page_id page = ga_tiny_page(tiny);
-    if (page != cache->classes[GA_SPAN_CLASS_TINY].page)
-        tiny &= ~GA_TINY_PAGE_MASK; /* overwritten: what it names is not ours to touch */
-    ga_tiny_leave(&cache->heap->view, cache->id, tiny);
+    cache->tiny.carver = (struct ga_tiny_carver){0};
+    ga_tiny_leave(&cache->heap->view, cache->id);
+}
+
+/* The span has no run. It is not on the list either, so the next free is to list it. */
+static void turn_away(struct ga_thread_cache *cache, ga_page_id page)
+{
+    forget_span(cache, page);
+    ga_tiny_let_go(cache);
+    ga_spans_set_current(cache, &cache->classes[GA_SPAN_CLASS_TINY], 0);
 }
 
 bool ga_tiny_claim(struct ga_thread_cache *cache, ga_page_id page)
 {
-    struct ga_class_cache *class = &cache->classes[GA_SPAN_CLASS_TINY];
     ga_tiny_let_go(cache);
-    /* On from where the last block was, so that a span is walked through once. */
-    uint32_t from = page == class->page ? class->word : 0;
-    uint32_t block;
-    if (!ga_tiny_adopt(&cache->heap->view, cache->id, page, from, &block))
+    if (!carve_from(cache, page, 0)) {
+        turn_away(cache, page);
         return false;
-    class->page = page;
-    class->word = block / GA_TINY_WORD_NBLOCKS;
-    class->word_base = (char *)cache->heap->base + ((uint64_t)page << GA_PAGE_SHIFT) +
-                       (uint64_t)block * GA_TINY_BLOCK_BYTES;
+    }
+    ga_spans_set_current(cache, &cache->classes[GA_SPAN_CLASS_TINY], page);
     return true;
+}
+
+/* ---- malloc and free ---- */
+
+__attribute__((noinline)) void *ga_tiny_alloc_slowly(struct goalloc_heap *heap,
+                                                     struct ga_tiny_shape shape)
+{
+    struct ga_thread_cache *cache = ga_thread_cache_peek(heap);
+    ga_page_id page = cache && cache->heap ? cache->classes[GA_SPAN_CLASS_TINY].page : 0;
+    void *p;
+    /* The word at hand once more: what was freed there is in the caches of the processor. */
+    if (page && carve_from(cache, page, ga_tiny_word_of(&cache->tiny.carver)) &&
+        ga_tiny_take(cache, &shape, &p))
+        return p;
+    if (page)
+        turn_away(cache, page);
+    return ga_alloc_slowly(heap, GA_SPAN_CLASS_TINY, shape);
+}
+
+__attribute__((noinline)) void ga_tiny_word_emptied(struct ga_thread_cache *cache, uintptr_t at)
+{
+    ga_page_id page = (ga_page_id)((at - cache->heap->base) >> GA_PAGE_SHIFT);
+    if (ga_tiny_is_empty(&cache->heap->view, page))
+        ga_mcache_freed(cache, GA_SPAN_CLASS_TINY, page, true);
 }
 
 bool ga_tiny_free_by_holder(struct ga_thread_cache *cache, const struct ga_slot *slot)
 {
-    bool emptied;
-    if (!ga_tiny_free(&cache->heap->view, slot, &emptied))
+    uint32_t word = slot->index / 64;
+    uint64_t used;
+    if (!ga_tiny_free_own(&cache->heap->view.tiny[slot->page].pair[word], slot->index, &used))
         return false;
-    if (emptied)
-        ga_mcache_freed(cache, GA_SPAN_CLASS_TINY, slot->page,
-                        ga_mcache_word_is_free(cache, GA_SPAN_CLASS_TINY, slot->page,
-                                               slot->index / GA_TINY_UNITS / GA_TINY_WORD_NBLOCKS));
+    _Atomic uint64_t *nfree = &cache->shared->classes[GA_SPAN_CLASS_TINY].nfree;
+    ga_store_relaxed(nfree, ga_load_relaxed(nfree) + 1);
+    if (ga_tiny_has_room(used))
+        ga_mcache_freed(cache, GA_SPAN_CLASS_TINY, slot->page, used == 0);
+    if (ga_spans_is_listed(&cache->heap->view.lines[slot->page]))
+        remember_span(cache, slot->page);
     return true;
 }

@@ -1,38 +1,88 @@
-/* Tiny objects of a thread's cache: carving them from the block that the mcache has adopted. The
- * protocol is shm/tiny.h's. What is like in other classes (lists of spans, leases, news, returns)
- * is done by mcache.c for the tiny class too, with blocks for slots. */
+/* Tiny objects of a thread's cache: carving them from the runs of a span, and freeing those of
+ * spans that it holds. The protocol is shm/tiny.h's. What is like in other classes (lists of spans,
+ * leases, news, returns) is done by mcache.c for the tiny class too. */
 #ifndef GA_CLIENT_TINY_H
 #define GA_CLIENT_TINY_H
 
 #include "client/heap.h"
 #include "shm/tiny.h"
 
-/* Carve an object from the adopted block; NULL if it has no room. size: 0..GA_TINY_SIZE_MAX;
- * alignment: a power of two up to GA_TINY_ALIGN_MAX. */
-static inline void *ga_tiny_take(struct ga_thread_cache *cache, size_t size, uint32_t alignment)
+/* What stands for the page at which an object lies, if it can start there: in no other place of the
+ * page does this bring the page's address. */
+static inline uintptr_t ga_tiny_key(uintptr_t at)
 {
-    struct ga_mcache_class *counts = &cache->shared->classes[GA_SPAN_CLASS_TINY];
-    uint64_t tiny;
-    uint32_t unit;
-    if (!ga_tiny_carve(ga_load_relaxed(&cache->shared->tiny), size, alignment, &tiny, &unit))
-        return NULL;
-    ga_store_release(&cache->shared->tiny, tiny);
-    ga_store_relaxed(&counts->nmalloc, ga_load_relaxed(&counts->nmalloc) + 1);
-    return cache->classes[GA_SPAN_CLASS_TINY].word_base + unit * GA_TINY_UNIT_BYTES;
+    return at & ~(uintptr_t)(GA_PAGE_SIZE - GA_TINY_UNIT_BYTES);
 }
 
-/* Allocate a tiny object. alignment: as asked for, 0 or up to GA_TINY_ALIGN_MAX. NULL with errno.
- */
-void *ga_alloc_tiny(struct goalloc_heap *heap, size_t size, size_t alignment);
+/* Of the words of A and F side by side, that of an address. */
+static inline uintptr_t ga_tiny_pair_offset(uintptr_t at)
+{
+    return at / (64 * GA_TINY_UNIT_BYTES) * sizeof(struct ga_tiny_pair);
+}
 
-/* Adopt a free block of the span at page, the old block left. False if there is none; then no block
- * is adopted. */
+static inline struct ga_tiny_pair *ga_tiny_pair_at(const struct ga_tiny_cache *tiny, uintptr_t at)
+{
+    return (struct ga_tiny_pair *)(tiny->pairs + ga_tiny_pair_offset(at));
+}
+
+/* Carve an object. False if it does not fit into the run. */
+static inline bool ga_tiny_take(struct ga_thread_cache *cache, const struct ga_tiny_shape *shape,
+                                void **ret)
+{
+    struct ga_mcache *shared = cache->shared;
+    uint64_t unit;
+    if (!ga_tiny_carve(&cache->tiny.carver, &shared->tiny, shape, &unit))
+        return false;
+    _Atomic uint64_t *nmalloc = &shared->classes[GA_SPAN_CLASS_TINY].nmalloc;
+    ga_store_relaxed(nmalloc, ga_load_relaxed(nmalloc) + 1);
+    *ret = cache->tiny.base + unit * GA_TINY_UNIT_BYTES;
+    return true;
+}
+
+/* Allocate a tiny object that does not fit into the run. NULL with errno. */
+void *ga_tiny_alloc_slowly(struct goalloc_heap *heap, struct ga_tiny_shape shape);
+
+/* Allocate a tiny object. NULL with errno. */
+static inline void *ga_tiny_alloc(struct goalloc_heap *heap, const struct ga_tiny_shape *shape)
+{
+    struct ga_thread_cache *cache = ga_thread_cache_peek(heap);
+    void *p;
+    return cache && ga_tiny_take(cache, shape, &p) ? p : ga_tiny_alloc_slowly(heap, *shape);
+}
+
+/* Carve from the span at page from now on. False if it has no run; then from nothing. */
 bool ga_tiny_claim(struct ga_thread_cache *cache, ga_page_id page);
 
-/* Leave the adopted block. */
+/* Carve from nothing. */
 void ga_tiny_let_go(struct ga_thread_cache *cache);
 
-/* Free an object of a span that this mcache holds. False if it is not in use. */
+/* Of a new cache, of one whose heap goes, and before a tiny span is given back: no span is known as
+ * one whose objects are freed fast. */
+void ga_tiny_forget_spans(struct ga_thread_cache *cache);
+
+/* Free an object of a tiny span that this mcache holds. False, and nothing is changed, if it is not
+ * in use. */
 bool ga_tiny_free_by_holder(struct ga_thread_cache *cache, const struct ga_slot *slot);
+
+/* The last object of a word was freed, in a span that is known; it was at this address. */
+void ga_tiny_word_emptied(struct ga_thread_cache *cache, uintptr_t at);
+
+/* Free the object at p if it is in use, and in a tiny span that this mcache is known to hold.
+ * Returns whether that was so; else nothing has happened. Whether something is held in the span
+ * need not be looked at: tiny objects cannot be held. */
+static inline bool ga_tiny_free(struct ga_thread_cache *cache, const void *p)
+{
+    struct ga_tiny_cache *tiny = &cache->tiny;
+    uintptr_t at = (uintptr_t)p;
+    uint64_t used;
+    if (tiny->pages[at / GA_PAGE_SIZE % GA_TINY_PAGES] != ga_tiny_key(at) ||
+        !ga_tiny_free_own(ga_tiny_pair_at(tiny, at), at / GA_TINY_UNIT_BYTES, &used))
+        return false;
+    _Atomic uint64_t *nfree = &cache->shared->classes[GA_SPAN_CLASS_TINY].nfree;
+    ga_store_relaxed(nfree, ga_load_relaxed(nfree) + 1);
+    if (__builtin_expect(used == 0, 0))
+        ga_tiny_word_emptied(cache, at);
+    return true;
+}
 
 #endif

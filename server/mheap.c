@@ -228,8 +228,10 @@ static void init_bits(struct ga_heap *heap, ga_page_id page, ga_span_class span_
     struct ga_span_line *line = &heap->view.lines[page];
     bool tiny = span_class == GA_SPAN_CLASS_TINY;
     uint32_t nwords = tiny ? 0 : ga_word_count(ga_mheap_nslots(span_class));
-    for (uint32_t word = 0; tiny && word < GA_TINY_WORDS; word++)
-        ga_store_relaxed(&heap->view.tiny[page].live[word], 0);
+    for (uint32_t word = 0; tiny && word < GA_TINY_WORDS; word++) {
+        struct ga_tiny_pair *pair = &heap->view.tiny[page].pair[word];
+        ga_store_relaxed(&pair->a, ga_load_relaxed(&pair->f));
+    }
     if (untaken)
         ga_store_relaxed(&line->f[0], 0);
     for (uint32_t word = 0; word < nwords; word++) {

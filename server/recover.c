@@ -27,18 +27,6 @@ static bool has_holds(const struct ga_heap *heap, ga_page_id page)
     return ga_load_relaxed(&heap->view.lines[page].nholds) != 0;
 }
 
-/* Leave the tiny block that the mcache carved from, if it is in a span that is leased to it. */
-static void leave_tiny(struct ga_heap *heap, ga_mcache_id mcache)
-{
-    uint64_t tiny = ga_load_relaxed(&heap->view.mcaches[mcache].tiny);
-    ga_page_id page = ga_tiny_page(tiny);
-    const struct ga_mspan *span = &heap->mspans[page < heap->npages_committed ? page : 0];
-    bool is_its_own = span->place == GA_SPAN_LEASED && span->owner == mcache &&
-                      span->span_class == GA_SPAN_CLASS_TINY;
-    /* What names another's block is forgotten. */
-    ga_tiny_leave(&heap->view, mcache, is_its_own ? tiny : tiny & ~GA_TINY_PAGE_MASK);
-}
-
 /* ---- the objects of a private client ---- */
 
 /* Free every object of a span that is not tiny, unless it is held. Returns of how many objects this
@@ -58,14 +46,26 @@ static uint64_t free_slots(struct ga_heap *heap, ga_page_id page, uint32_t nslot
     return n;
 }
 
+/* The same of a tiny span, where nothing is held. */
+static uint64_t free_tiny(struct ga_heap *heap, ga_page_id page)
+{
+    uint64_t n = 0;
+    for (uint32_t word = 0; word < GA_TINY_WORDS; word++) {
+        struct ga_tiny_pair *pair = &heap->view.tiny[page].pair[word];
+        n += (uint32_t)__builtin_popcountll(
+            ga_slot_free_bits(&pair->a, &pair->f, ga_tiny_used(pair)));
+    }
+    return n;
+}
+
 /* The same of any span. What is freed is counted by mcache, as if its client had freed it. */
 static void free_objects(struct ga_heap *heap, ga_page_id page, ga_mcache_id mcache)
 {
     const struct ga_mspan *span = &heap->mspans[page];
     struct ga_mcache *shared = &heap->view.mcaches[mcache];
     bool tiny = span->span_class == GA_SPAN_CLASS_TINY;
-    uint64_t n = tiny ? ga_tiny_free_all(&heap->view, page)
-                      : free_slots(heap, page, ga_mheap_nslots(span->span_class));
+    uint64_t n =
+        tiny ? free_tiny(heap, page) : free_slots(heap, page, ga_mheap_nslots(span->span_class));
     add(&shared->classes[span->span_class].nfree, n);
     if (ga_mspan_is_large(span))
         add(&shared->large_free_bytes, n * span->npages * GA_PAGE_SIZE);
@@ -121,7 +121,7 @@ static bool recover_mcache(struct ga_heap *heap, ga_client_id client, ga_mcache_
     bool is_private = ga_clients_is_private(heap, client);
     if (*left == 0)
         return false;
-    leave_tiny(heap, mcache);
+    ga_tiny_leave(&heap->view, mcache);
     while (record->leased.first) {
         ga_page_id page = record->leased.first;
         if (!ga_recover_takes(left, span_cost(heap, is_private, page)))

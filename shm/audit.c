@@ -170,20 +170,6 @@ static void look_at_counters(struct ga_audit_run *run, uint64_t size_class, bool
         ga_audit_find(findings, &fault);
 }
 
-/* The blocks that are carved must be those missing in the spans, each counted by itself. */
-static void look_at_cached(struct ga_audit_run *run, uint64_t index, bool again, void *count,
-                           struct ga_audit_findings *findings)
-{
-    (void)index;
-    (void)again;
-    (void)count;
-    struct ga_audit_fault fault = ga_audit_fault(GA_FAULT_CACHED);
-    fault.found = run->cached_by_mcaches;
-    fault.expected = run->ret->all.cached;
-    if (fault.found != fault.expected)
-        ga_audit_find(findings, &fault);
-}
-
 int ga_audit_run(const struct ga_view *view, const struct ga_audit_options *options,
                  struct ga_audit *ret)
 {
@@ -207,7 +193,6 @@ int ga_audit_run(const struct ga_view *view, const struct ga_audit_options *opti
     ga_audit_settle(&run);
     if (live)
         return 0; /* sums of what changes meanwhile say nothing */
-    ga_audit_each(&run, look_at_cached, 0, NULL);
     for (uint32_t c = 0; options->flags & GA_AUDIT_COUNTED && c < GA_SIZE_CLASS_COUNT; c++)
         ga_audit_each(&run, look_at_counters, c, NULL);
     return 0;

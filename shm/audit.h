@@ -13,9 +13,8 @@
  *                   looked at again, with rests in between, and is a fault only if every word of
  *                   it stays as it was
  *
- * The account: every slot of every span is in use, or cached, or free; exactly one of the three. In
- * tiny spans a block is what elsewhere is a slot; the block that an mcache carves from is what
- * counts as cached. */
+ * The account: every slot of every span is in use or free. In tiny spans a block is what elsewhere
+ * is a slot. */
 #ifndef GA_SHM_AUDIT_H
 #define GA_SHM_AUDIT_H
 
@@ -47,7 +46,6 @@ enum {
     X(HOLDER, "holder", "the span's holder is not whom it is leased to")                           \
     X(FLUSH, "flush", "a flush into the span is under way that nobody makes")                      \
     X(BEYOND, "beyond", "A and F differ where the span has no slots")                              \
-    X(TINY_LIVE, "tiny-live", "what is not handed out of the block is not kept for its mcache")    \
     X(LOST, "lost", "the span is empty, nobody leases it, and nothing says so")                    \
     X(NHOLDS, "nholds", "the count of holds is not how many there are")                            \
     X(PENDING, "pending", "news is pending of a page that is not committed")                       \
@@ -55,7 +53,7 @@ enum {
     X(MCACHE_CLIENT, "mcache-client", "the mcache belongs to a client that is not attached")       \
     X(LEASES, "leases", "the mcache's leases are not as many as its entry says")                   \
     X(LEASED_BYTES, "leased-bytes", "the mcache's leases are not as large as its entry says")      \
-    X(TINY, "tiny", "the tiny word is of no block that the mcache may carve")                      \
+    X(TINY, "tiny", "the tiny word is of no span that the mcache may carve from")                  \
     X(TELLING, "telling", "the mcache tells of a page that cannot be")                             \
     X(LEFT, "left", "the mcache is nobody's, and something is left in its words")                  \
     X(INTO, "into", "the mcache allocates into a slot of its client, or into none that can be")    \
@@ -69,7 +67,6 @@ enum {
     X(HANDLE, "handle", "the client's slot names what is no object in use")                        \
     X(HANDLE_LEFT, "handle-left", "the client is gone, and its slot is not empty")                 \
     X(JOURNAL, "journal", "a change is written down that nobody is making")                        \
-    X(CACHED, "cached", "the mcaches carve from other blocks than their spans miss")               \
     X(COUNTERS, "counters", "mallocs less frees are not the objects in use")
 
 enum ga_fault_kind {
@@ -106,13 +103,11 @@ const char *ga_audit_kind_text(uint32_t kind);
 struct ga_audit_account {
     uint64_t spans;
     uint64_t npages;
-    uint64_t slots; /* in_use + cached + free */
+    uint64_t slots; /* in_use + free */
     uint64_t in_use;
-    uint64_t cached;
     uint64_t free;
     uint64_t objects; /* in_use, but of tiny spans: a block may hold several */
     uint64_t bytes_in_use;
-    uint64_t bytes_cached;
     uint64_t bytes_free;
 };
 

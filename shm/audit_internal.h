@@ -16,7 +16,6 @@ struct ga_audit_run {
     uint32_t mcache_end;
     uint32_t root_end;
     uint32_t hold_end;
-    uint64_t cached_by_mcaches;
     uint32_t ncandidates; /* in the scratch */
 };
 

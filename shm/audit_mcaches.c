@@ -55,7 +55,7 @@ static void look_at_leases(const struct ga_audit_run *run, ga_mcache_id id, bool
 
 /* ---- the thread's words ---- */
 
-static void look_at_tiny(const struct ga_audit_run *run, ga_mcache_id id, uint64_t *cached,
+static void look_at_tiny(const struct ga_audit_run *run, ga_mcache_id id,
                          struct ga_audit_findings *findings)
 {
     struct ga_audit_fault fault = fault_of(GA_FAULT_TINY, id);
@@ -63,9 +63,8 @@ static void look_at_tiny(const struct ga_audit_run *run, ga_mcache_id id, uint64
     fault.page = ga_tiny_page(fault.found);
     if (fault.page == 0)
         return;
-    ++*cached;
-    uint32_t room = ga_tiny_room(fault.found);
-    if (room > GA_TINY_UNITS || ga_tiny_handed(fault.found) >> (GA_TINY_UNITS - room) != 0 ||
+    uint32_t end = ga_tiny_end(fault.found);
+    if (fault.found >> GA_TINY_END_SHIFT != end || end > GA_TINY_NUNITS ||
         !ga_audit_is_leased(run, fault.page, GA_SPAN_CLASS_TINY, id))
         ga_audit_find(findings, &fault);
 }
@@ -91,7 +90,7 @@ static void look_at_into(const struct ga_audit_run *run, ga_mcache_id id,
         ga_audit_find(findings, &fault);
 }
 
-/* Nobody has the mcache: the server has left the block it carved from, and told what it was to
+/* Nobody has the mcache: the server has emptied its tiny word, and told what it was to
  * tell. */
 static void look_at_left(const struct ga_audit_run *run, ga_mcache_id id,
                          struct ga_audit_findings *findings)
@@ -198,8 +197,7 @@ static void look_at_mcache(struct ga_audit_run *run, uint64_t index, bool again,
                            struct ga_audit_findings *findings)
 {
     ga_mcache_id id = (ga_mcache_id)index;
-    uint64_t *cached = count;
-    *cached = 0;
+    (void)count;
     uint32_t client_plus_1 = ga_load_acquire(&run->view->mcache_entries[id].client);
     look_at_leases(run, id, again, findings);
     if (client_plus_1 == 0) {
@@ -213,15 +211,13 @@ static void look_at_mcache(struct ga_audit_run *run, uint64_t index, bool again,
     look_at_telling(run, id, findings);
     look_at_into(run, id, findings);
     look_at_ring(run, id, findings);
-    look_at_tiny(run, id, cached, findings);
+    look_at_tiny(run, id, findings);
 }
 
 void ga_audit_mcaches(struct ga_audit_run *run)
 {
     for (ga_mcache_id id = 1; id < run->mcache_end; id++) {
-        uint64_t cached = 0;
-        ga_audit_each(run, look_at_mcache, id, &cached);
-        run->cached_by_mcaches += cached;
+        ga_audit_each(run, look_at_mcache, id, NULL);
         run->ret->mcaches += ga_audit_is_mcache(run, id);
     }
 }

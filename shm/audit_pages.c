@@ -106,11 +106,9 @@ static void add(struct ga_audit_account *to, const struct ga_audit_account *coun
     to->npages += count->npages;
     to->slots += count->slots;
     to->in_use += count->in_use;
-    to->cached += count->cached;
     to->free += count->free;
     to->objects += count->objects;
     to->bytes_in_use += count->bytes_in_use;
-    to->bytes_cached += count->bytes_cached;
     to->bytes_free += count->bytes_free;
 }
 

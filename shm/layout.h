@@ -8,7 +8,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define GA_LAYOUT_VERSION 4u
+#define GA_LAYOUT_VERSION 5u
 #define GA_META_MAGIC     UINT64_C(0x6174656d636c6167) /* "galcmeta" in memory */
 #define GA_META_MAKING                                                                             \
     UINT64_C(0x656b616d636c6167)                   /* "galcmake": it is being made, no heap yet    \
@@ -289,7 +289,7 @@ struct ga_mcache {
     _Atomic uint64_t into_object;
     uint64_t line_reserved[4];
 
-    _Atomic uint64_t tiny; /* the tiny block it carves from, and what is handed out (tiny.h). On a
+    _Atomic uint64_t tiny; /* up to where it has carved tiny objects (tiny.h). On a
                               line of its own: others read it at each of their frees. Writer: the
                               mcache's thread */
     uint8_t tiny_reserved[56];
@@ -348,15 +348,22 @@ static_assert(sizeof(struct ga_span_wide) == 256, "layout");
  * are not: what small noscan objects there are is tiny. */
 #define GA_SPAN_CLASS_TINY  3u
 #define GA_TINY_BLOCK_BYTES 16u
-#define GA_TINY_NBLOCKS     512u /* a span, which is one page */
+#define GA_TINY_NBLOCKS     512u  /* a span, which is one page */
+#define GA_TINY_NUNITS      4096u /* places where an object may start */
 #define GA_TINY_WORDS       64u
 
-/* Of a tiny span, in place of A and F: a byte a block, a bit for each place an object may start at.
- * Written by everybody (tiny.h). Committed where needed. */
-struct ga_tiny_bits {
-    _Atomic uint64_t live[GA_TINY_WORDS];
+/* A word of A and the same of F, side by side: a free looks at both. Writers as in the span line.
+ */
+struct ga_tiny_pair {
+    _Atomic uint64_t a;
+    _Atomic uint64_t f;
 };
-static_assert(sizeof(struct ga_tiny_bits) == 512, "layout");
+
+/* The bitmaps of a tiny span (tiny.h). Committed where needed. */
+struct ga_tiny_bits {
+    struct ga_tiny_pair pair[GA_TINY_WORDS];
+};
+static_assert(sizeof(struct ga_tiny_bits) == 1024, "layout");
 static_assert(GA_TINY_NBLOCKS * GA_TINY_BLOCK_BYTES == GA_PAGE_SIZE, "the blocks fill the page");
 
 #endif

@@ -46,22 +46,30 @@ bool ga_slot_large_is_untaken(const struct ga_view *view, ga_page_id page)
            (ga_load_seq_cst(ga_view_f(view, page, 0)) & 1) == 0;
 }
 
+static _Atomic uint64_t *a_of(const struct ga_view *view, const struct ga_slot *slot)
+{
+    return slot->entry & GA_ENTRY_TINY ? &view->tiny[slot->page].pair[slot->index / 64].a
+                                       : ga_view_a(view, slot->page, slot->index / 64);
+}
+
+static _Atomic uint64_t *f_of(const struct ga_view *view, const struct ga_slot *slot)
+{
+    return slot->entry & GA_ENTRY_TINY ? &view->tiny[slot->page].pair[slot->index / 64].f
+                                       : ga_view_f(view, slot->page, slot->index / 64);
+}
+
 bool ga_slot_in_use(const struct ga_view *view, const struct ga_slot *slot, uint64_t *ret_a)
 {
-    if (slot->entry & GA_ENTRY_TINY) {
-        *ret_a = 0;
-        return ga_tiny_in_use(view, slot);
-    }
     uint64_t bit = UINT64_C(1) << (slot->index % 64);
     _Atomic uint64_t *holder_word = &view->lines[slot->page].holder;
-    _Atomic uint64_t *a_word = ga_view_a(view, slot->page, slot->index / 64);
+    _Atomic uint64_t *a_word = a_of(view, slot);
 
     /* The reads are a snapshot if A and holder, in this order, are found unchanged. The entry was
      * read by the caller. */
     for (;;) {
         uint64_t holder = ga_load_acquire(holder_word);
         uint64_t a = ga_load_acquire(a_word);
-        uint64_t f = ga_load_acquire(ga_view_f_of(a_word));
+        uint64_t f = ga_load_acquire(f_of(view, slot));
         if ((ga_load_acquire(a_word) ^ a) & bit)
             continue;
         /* A new span at this page has raised holder's sequence, so what is found here still held
@@ -78,7 +86,7 @@ bool ga_slot_in_use(const struct ga_view *view, const struct ga_slot *slot, uint
 /* Make F's bit A's. False if it was already. */
 static bool free_in_f(const struct ga_view *view, const struct ga_slot *slot, uint64_t a)
 {
-    _Atomic uint64_t *f = ga_view_f(view, slot->page, slot->index / 64);
+    _Atomic uint64_t *f = f_of(view, slot);
     uint64_t bit = UINT64_C(1) << (slot->index % 64);
     /* Two frees that race cannot cancel each other, and the old bit tells the second. seq_cst:
      * pairs with who takes the span over, and with who clears an inbox or pending bit, before
@@ -95,25 +103,27 @@ bool ga_slot_free_by_other(const struct ga_view *view, ga_mcache_id me, const st
 
     if (me)
         ga_store_release(&view->mcaches[me].telling, slot->page);
-    bool tiny = slot->entry & GA_ENTRY_TINY;
-    bool tell = true;
-    bool freed = tiny ? ga_tiny_free(view, slot, &tell) : free_in_f(view, slot, a);
-    if (freed && tell)
+    bool freed = free_in_f(view, slot, a);
+    if (freed)
         ga_slot_tell(view, slot->page);
     if (me)
         ga_store_release(&view->mcaches[me].telling, 0);
     return freed;
 }
 
-uint64_t ga_slot_free_word(const struct ga_view *view, ga_page_id page, uint32_t word,
-                           uint64_t slots)
+uint64_t ga_slot_free_bits(const _Atomic uint64_t *a_word, _Atomic uint64_t *f, uint64_t slots)
 {
     /* Acquire: the holder's last stores. They were its last, so this is good for both steps. */
-    uint64_t a = ga_load_acquire(ga_view_a(view, page, word));
-    _Atomic uint64_t *f = ga_view_f(view, page, word);
+    uint64_t a = ga_load_acquire(a_word);
     /* Each bit goes where a free by others would bring it, and none the other way. */
     uint64_t freed = ~ga_fetch_or_seq_cst(f, a & slots) & a & slots;
     return freed | (ga_fetch_and_seq_cst(f, a | ~slots) & ~a & slots);
+}
+
+uint64_t ga_slot_free_word(const struct ga_view *view, ga_page_id page, uint32_t word,
+                           uint64_t slots)
+{
+    return ga_slot_free_bits(ga_view_a(view, page, word), ga_view_f(view, page, word), slots);
 }
 
 static void set_if_clear(_Atomic uint64_t *word, uint64_t bit)

@@ -83,8 +83,7 @@ bool ga_slot_large_is_untaken(const struct ga_view *view, ga_page_id page);
 void ga_slot_take_leased_large(const struct ga_view *view, ga_page_id page);
 
 /* Whether the slot is in use, as one snapshot of all the words that say so. *ret_a: its bit in A
- * (as a mask, 0 or the bit; 0 of a tiny object). Safe against everything the holder does meanwhile.
- */
+ * (as a mask, 0 or the bit). Safe against everything the holder does meanwhile. */
 bool ga_slot_in_use(const struct ga_view *view, const struct ga_slot *slot, uint64_t *ret_a);
 
 /* Free a slot that this mcache does not hold: checks, changes F, tells the owner. me: the caller's
@@ -98,6 +97,8 @@ bool ga_slot_free_by_other(const struct ga_view *view, ga_mcache_id me, const st
  * else has freed meanwhile. */
 uint64_t ga_slot_free_word(const struct ga_view *view, ga_page_id page, uint32_t word,
                            uint64_t slots);
+/* The same of a word by where it lies in A and F, as of a tiny span. */
+uint64_t ga_slot_free_bits(const _Atomic uint64_t *a, _Atomic uint64_t *f, uint64_t slots);
 
 /* Tell whoever owns the span that slots of it were freed: the owner's inbox bit, or the pending bit
  * where nobody leases it. May be repeated. page must be below the committed end. */

@@ -1,13 +1,19 @@
-/* Tiny objects: below 16 bytes, and noscan. A tiny span is one page of 16-byte blocks that are
- * carved at steps of 2 bytes, a unit. In such a span a block is in use exactly when its byte in
- * `live` is not 0: one bit for each unit an object may start at. There is no A and F.
+/* Tiny objects: below 16 bytes, and noscan. A tiny span is one page, counted in units of 2 bytes.
+ * It has a bit in A and F for each unit, where an object may start; they lie in a plane of their
+ * own, and there is no claimed word: an object is in use exactly when the bits of its first unit
+ * differ. The holder allocates and frees with a plain store to A, everybody else frees in F as in
+ * other spans (slot.h).
  *
- * The mcache's word `tiny` says which block it carves from, and what it has handed out of it:
- *   bits 0..25 the span's page, 0 = none; 26..34 block; 35..42 the units handed out as starts;
- *   43..46 room, the units left at the block's end; 47..63 sequence, raised by each adoption.
+ * Where an object ends is not written down. It has at most 8 units, 16 bytes, and lies within what
+ * one word of A stands for; so a unit is free if none in use starts there or up to 7 units before
+ * it in the word. The holder carves objects from runs of free units, which begin at a multiple of 4
+ * units and have at least 8: there any tiny object fits. What it knows of the run is private and
+ * may vanish at any time. Others must know only how far it has carved, for there the last object's
+ * bytes end; the mcache's word `tiny` says it: bits 0..25 the span's page, 0 = none; 26..38 the
+ * unit of the span up to which is carved.
  *
- * An object is in use exactly when its bit in live is set and, if the holder's tiny word names its
- * block, it is handed out there. */
+ * To the server a tiny span has blocks of 16 bytes for slots: as many are free as fit into the
+ * runs. */
 #ifndef GA_SHM_TINY_H
 #define GA_SHM_TINY_H
 
@@ -15,51 +21,34 @@
 
 #include "shm/slot.h"
 
-#define GA_TINY_SIZE_MAX     15u /* bytes of a tiny object */
-#define GA_TINY_ALIGN_MAX    8u
-#define GA_TINY_UNIT_BYTES   2u
-#define GA_TINY_UNITS        8u /* of a block */
-#define GA_TINY_WORD_NBLOCKS 8u /* a word of live */
+#define GA_TINY_SIZE_MAX   15u /* bytes of a tiny object */
+#define GA_TINY_ALIGN_MAX  8u
+#define GA_TINY_UNIT_BYTES 2u
+#define GA_TINY_UNITS      8u /* the most that an object has, and the least that a run has */
 
-#define GA_TINY_PAGE_MASK    ((UINT64_C(1) << 26) - 1)
-#define GA_TINY_BLOCK_SHIFT  26
-#define GA_TINY_BLOCK_MASK   UINT64_C(511)
-#define GA_TINY_HANDED_SHIFT 35
-#define GA_TINY_ROOM_SHIFT   43
-#define GA_TINY_ROOM_MASK    UINT64_C(15)
-#define GA_TINY_SEQ_SHIFT    47
+#define GA_TINY_PAGE_MASK ((UINT64_C(1) << 26) - 1)
+#define GA_TINY_END_SHIFT 26
+#define GA_TINY_END_MASK  UINT64_C(0x1fff)
 
 static_assert(GA_RESERVE_MAX / GA_PAGE_SIZE <= GA_TINY_PAGE_MASK, "a page fits in the word");
-static_assert(GA_TINY_NBLOCKS == GA_TINY_BLOCK_MASK + 1, "a block fits in the word");
-static_assert(GA_TINY_NBLOCKS == GA_TINY_WORDS * GA_TINY_WORD_NBLOCKS, "a byte of live a block");
+static_assert(GA_TINY_NUNITS <= GA_TINY_END_MASK, "the span's end fits in the word");
+static_assert(GA_TINY_NUNITS == GA_TINY_WORDS * 64, "a bit a unit");
+static_assert(GA_TINY_NBLOCKS * GA_TINY_UNITS == GA_TINY_NUNITS, "the blocks are the units");
 
 static inline ga_page_id ga_tiny_page(uint64_t tiny)
 {
     return (ga_page_id)(tiny & GA_TINY_PAGE_MASK);
 }
 
-static inline uint32_t ga_tiny_block(uint64_t tiny)
+/* 0..GA_TINY_NUNITS if the word is sound. */
+static inline uint32_t ga_tiny_end(uint64_t tiny)
 {
-    return (uint32_t)((tiny >> GA_TINY_BLOCK_SHIFT) & GA_TINY_BLOCK_MASK);
+    return (uint32_t)(tiny >> GA_TINY_END_SHIFT & GA_TINY_END_MASK);
 }
 
-static inline uint64_t ga_tiny_handed(uint64_t tiny)
+static inline uint64_t ga_tiny_word(ga_page_id page, uint32_t end)
 {
-    return (tiny >> GA_TINY_HANDED_SHIFT) & 0xff;
-}
-
-/* The units left to carve; 0 in a word that names no block. At most GA_TINY_UNITS if the word is
- * sound. */
-static inline uint32_t ga_tiny_room(uint64_t tiny)
-{
-    return (uint32_t)((tiny >> GA_TINY_ROOM_SHIFT) & GA_TINY_ROOM_MASK);
-}
-
-/* Whether the word names this block of this span. */
-static inline bool ga_tiny_is(uint64_t tiny, ga_page_id page, uint32_t block)
-{
-    return (tiny & ((UINT64_C(1) << GA_TINY_HANDED_SHIFT) - 1)) ==
-           ((uint64_t)block << GA_TINY_BLOCK_SHIFT | page);
+    return (uint64_t)end << GA_TINY_END_SHIFT | page;
 }
 
 /* The alignment a tiny object of size bytes has at least, as in Go. */
@@ -68,65 +57,127 @@ static inline uint32_t ga_tiny_alignment(size_t size)
     return size == 0 ? 1 : size % 8 == 0 ? 8 : size % 4 == 0 ? 4 : size % 2 == 0 ? 2 : 1;
 }
 
-/* Where an object of size bytes (up to GA_TINY_SIZE_MAX, 0 counts as 1) with this alignment (a
- * power of two up to GA_TINY_ALIGN_MAX) is carved from the block that tiny names: sets the word
- * that then holds, and the unit it starts at. False if there is no room. The commit is the holder's
- * plain store of the word. */
-static inline bool ga_tiny_carve(uint64_t tiny, size_t size, uint32_t alignment, uint64_t *ret_tiny,
-                                 uint32_t *ret_unit)
+/* What an object asks for of a run. */
+struct ga_tiny_shape {
+    uint8_t more; /* its units but one */
+    int8_t step;  /* it starts at a multiple of so many units; less than 0: -1, -2 or -4 */
+};
+
+/* By size. */
+extern const struct ga_tiny_shape ga_tiny_shapes[GA_TINY_SIZE_MAX + 1]
+    __attribute__((visibility("hidden")));
+
+/* Of an object of size bytes, up to GA_TINY_SIZE_MAX, at this alignment, a power of two up to
+ * GA_TINY_ALIGN_MAX, or at its size's if that is more. */
+static inline struct ga_tiny_shape ga_tiny_shape(size_t size, size_t alignment)
 {
-    uint32_t step = alignment > GA_TINY_UNIT_BYTES ? alignment / GA_TINY_UNIT_BYTES : 1;
-    uint32_t nunits = size == 0 ? 1 : (uint32_t)(size + 1) / GA_TINY_UNIT_BYTES;
-    /* Alignment counts from the block's end as well as from its beginning. */
-    uint32_t room = ga_tiny_room(tiny) & ~(step - 1);
-    if (room < nunits || room > GA_TINY_UNITS)
+    struct ga_tiny_shape shape = ga_tiny_shapes[size];
+    int step = -(int)((alignment + 1) / GA_TINY_UNIT_BYTES);
+    shape.step = (int8_t)(step < shape.step ? step : shape.step);
+    return shape;
+}
+
+/* Where in a word of A and F objects in use start. Orders as in ga_free_bits, for the same reasons.
+ */
+static inline uint64_t ga_tiny_used(const struct ga_tiny_pair *pair)
+{
+    uint64_t f = ga_load_seq_cst(&pair->f);
+    return f ^ ga_load_acquire(&pair->a);
+}
+
+/* Whether there is a run in a word of A and F, by ga_tiny_used. */
+bool ga_tiny_has_room(uint64_t used);
+
+/* What a holder carves from: a run of a word of a span that it leases. It alone allocates there, so
+ * what was free stays so. Units are those of the word. All zero: nothing. */
+struct ga_tiny_carver {
+    struct ga_tiny_pair *pair;
+    uint64_t last;   /* the last unit that is carved, modulo 2^64 */
+    uint64_t limit;  /* the run's last unit */
+    uint64_t origin; /* the tiny word that ends behind the word's first unit */
+};
+
+/* Where the next object of this shape would start, in units of the word. False if it does not fit
+ * into the run any more. */
+static inline bool ga_tiny_place(const struct ga_tiny_carver *carver,
+                                 const struct ga_tiny_shape *shape, uint64_t *ret_unit)
+{
+    uint64_t step = (uint64_t)(int64_t)shape->step;
+    uint64_t unit = (carver->last - step) & step;
+    if (__builtin_expect(unit + shape->more > carver->limit, 0)) /* of nothing, unit is not 0 */
         return false;
-    uint32_t unit = GA_TINY_UNITS - room;
-    *ret_tiny = (tiny & ~(GA_TINY_ROOM_MASK << GA_TINY_ROOM_SHIFT)) |
-                (uint64_t)(room - nunits) << GA_TINY_ROOM_SHIFT |
-                UINT64_C(1) << (GA_TINY_HANDED_SHIFT + unit);
     *ret_unit = unit;
     return true;
 }
 
-/* The blocks of a word of live that are free, as the lowest bits of their bytes. seq_cst as
- * ga_free_bits, for the same reasons. */
-static inline uint64_t ga_tiny_free_blocks(const struct ga_view *view, ga_page_id page,
-                                           uint32_t word)
+/* The object that starts there is allocated: one store, the commit. */
+static inline void ga_tiny_commit(const struct ga_tiny_carver *carver, uint64_t unit)
 {
-    uint64_t used = ga_load_seq_cst(&view->tiny[page].live[word]);
-    used |= used >> 4;
-    used |= used >> 2;
-    used |= used >> 1;
-    return ~used & UINT64_C(0x0101010101010101);
+    struct ga_tiny_pair *pair = carver->pair;
+    ga_store_release(&pair->a, ga_load_relaxed(&pair->a) ^ UINT64_C(1) << unit % 64);
 }
 
-/* The holder takes a free block of the span to carve from, if there is one, looked for from word
- * from on. The mcache's tiny word must name none. Returns false if every block is in use. */
-bool ga_tiny_adopt(const struct ga_view *view, ga_mcache_id me, ga_page_id page, uint32_t from,
-                   uint32_t *ret_block);
+/* Tell how far is carved, last being the object's last unit. After the commit: who sees how far is
+ * carved sees the objects up to there. tiny: that word of the holder's mcache. */
+static inline void ga_tiny_tell(struct ga_tiny_carver *carver, _Atomic uint64_t *tiny,
+                                uint64_t last)
+{
+    ga_store_release(tiny, carver->origin + (last << GA_TINY_END_SHIFT));
+    carver->last = last;
+}
 
-/* Leave the block that the mcache's tiny word names, if any: what was not handed out is free. By
- * the holder, or by the server for a dead one; may be broken off and done again at any point. tiny:
- * that word, read and checked by the caller. */
-void ga_tiny_leave(const struct ga_view *view, ga_mcache_id mcache, uint64_t tiny);
+/* All of it: allocate an object. */
+static inline bool ga_tiny_carve(struct ga_tiny_carver *carver, _Atomic uint64_t *tiny,
+                                 const struct ga_tiny_shape *shape, uint64_t *ret_unit)
+{
+    uint64_t unit;
+    if (!ga_tiny_place(carver, shape, &unit))
+        return false;
+    ga_tiny_commit(carver, unit);
+    ga_tiny_tell(carver, tiny, unit + shape->more);
+    *ret_unit = unit;
+    return true;
+}
 
-/* As ga_slot_in_use. slot->index is the unit in the span, 0..4095. */
-bool ga_tiny_in_use(const struct ga_view *view, const struct ga_slot *slot);
+/* Carve from a run of the span, looked for from word from on, by the span's holder. False if there
+ * is none; then the carver has nothing. Any shape fits into a new run. */
+bool ga_tiny_find(struct ga_tiny_carver *carver, const struct ga_view *view, ga_page_id page,
+                  uint32_t from);
 
-/* The bytes from the object's start to the next object, or to what is still to be carved: nobody
- * else uses them as long as the object is in use. */
+/* Which of the span's words the carver has. */
+static inline uint32_t ga_tiny_word_of(const struct ga_tiny_carver *carver)
+{
+    return ga_tiny_end(carver->origin) / 64;
+}
+
+/* The mcache carves from nothing, as must be before it returns the span that its tiny word names.
+ * By the holder, or by the server for a dead one. */
+static inline void ga_tiny_leave(const struct ga_view *view, ga_mcache_id mcache)
+{
+    ga_store_release(&view->mcaches[mcache].tiny, UINT64_C(0));
+}
+
+/* The holder frees the object that starts at unit of the word. False, and nothing is changed, if
+ * none in use does; else sets where in the word objects are in use now. */
+static inline bool ga_tiny_free_own(struct ga_tiny_pair *pair, uint64_t unit, uint64_t *ret_used)
+{
+    uint64_t a = ga_load_relaxed(&pair->a);
+    uint64_t used = a ^ ga_load_acquire(&pair->f);
+    if ((used >> unit % 64 & 1) == 0)
+        return false;
+    ga_store_release(&pair->a, a ^ UINT64_C(1) << unit % 64); /* the commit */
+    *ret_used = used & ~(UINT64_C(1) << unit % 64);
+    return true;
+}
+
+/* The bytes from the start of an object in use to the next one, or to what is or may still be
+ * carved: nobody else uses them as long as the object is in use. */
 uint32_t ga_tiny_bytes(const struct ga_view *view, const struct ga_slot *slot);
 
-/* Free every object of a span whose holder is dead and has left its block. Nobody is told. May be
- * repeated. Returns how many there were. */
-uint32_t ga_tiny_free_all(const struct ga_view *view, ga_page_id page);
+/* Whether nothing of the span is in use. */
+bool ga_tiny_is_empty(const struct ga_view *view, ga_page_id page);
 
-/* Free an object, by anyone. Returns false, and has changed nothing, if it is not in use; else
- * whether its block is empty now: then the owner is to be told, or the holder to list the span. */
-bool ga_tiny_free(const struct ga_view *view, const struct ga_slot *slot, bool *ret_emptied);
-
-/* How many blocks are in use, an adopted one included; and how many objects. */
+/* How many blocks could not be carved from the span's runs; and how many objects there are. */
 uint32_t ga_tiny_count_blocks(const struct ga_view *view, ga_page_id page);
 uint32_t ga_tiny_count_objects(const struct ga_view *view, ga_page_id page);
 

@@ -223,11 +223,9 @@ static void json_account(struct ga_json *json, const struct ga_audit_account *ac
     ga_json_number(json, "npages", account->npages);
     ga_json_number(json, "slots", account->slots);
     ga_json_number(json, "in_use", account->in_use);
-    ga_json_number(json, "cached", account->cached);
     ga_json_number(json, "free", account->free);
     ga_json_number(json, "objects", account->objects);
     ga_json_number(json, "in_use_bytes", account->bytes_in_use);
-    ga_json_number(json, "cached_bytes", account->bytes_cached);
     ga_json_number(json, "free_bytes", account->bytes_free);
 }
 
@@ -309,10 +307,9 @@ static void table_account(struct ga_table *table, const char *name,
     ga_table_number(table, account->spans);
     ga_table_number(table, account->slots);
     ga_table_number(table, account->in_use);
-    ga_table_number(table, account->cached);
     ga_table_number(table, account->free);
     ga_table_size(table, account->bytes_in_use);
-    ga_table_size(table, account->bytes_cached + account->bytes_free);
+    ga_table_size(table, account->bytes_free);
 }
 
 static void add(struct ga_audit_account *to, const struct ga_audit_account *account)
@@ -320,10 +317,8 @@ static void add(struct ga_audit_account *to, const struct ga_audit_account *acco
     to->spans += account->spans;
     to->slots += account->slots;
     to->in_use += account->in_use;
-    to->cached += account->cached;
     to->free += account->free;
     to->bytes_in_use += account->bytes_in_use;
-    to->bytes_cached += account->bytes_cached;
     to->bytes_free += account->bytes_free;
 }
 
@@ -332,8 +327,8 @@ static int print_table(const struct ga_audit *a)
     static const struct ga_table_column columns[] = {
         {.title = "KIND", .align = GA_TABLE_LEFT},    {.title = "SPANS", .align = GA_TABLE_RIGHT},
         {.title = "SLOTS", .align = GA_TABLE_RIGHT},  {.title = "IN USE", .align = GA_TABLE_RIGHT},
-        {.title = "CACHED", .align = GA_TABLE_RIGHT}, {.title = "FREE", .align = GA_TABLE_RIGHT},
-        {.title = "USED", .align = GA_TABLE_RIGHT},   {.title = "UNUSED", .align = GA_TABLE_RIGHT},
+        {.title = "FREE", .align = GA_TABLE_RIGHT},   {.title = "USED", .align = GA_TABLE_RIGHT},
+        {.title = "UNUSED", .align = GA_TABLE_RIGHT},
     };
     struct ga_audit_account small = {0};
     struct ga_audit_account large = a->by_class[0];

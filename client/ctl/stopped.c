@@ -25,7 +25,6 @@ static uint32_t writer(const struct ga_view *view, const struct ga_audit_fault *
     switch (fault->kind) {
     case GA_FAULT_HANDLE:
         return (uint32_t)fault->index + 1;
-    case GA_FAULT_TINY_LIVE:
     case GA_FAULT_TINY:
     case GA_FAULT_TELLING:
     case GA_FAULT_INTO:

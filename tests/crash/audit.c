@@ -76,8 +76,7 @@ static void on_fault(void *data, const struct ga_audit_fault *fault)
 {
     struct audit *audit = data;
     char text[GA_AUDIT_TEXT_BYTES];
-    bool withheld = fault->kind == GA_FAULT_LOST || fault->kind == GA_FAULT_OWNER ||
-                    fault->kind == GA_FAULT_CACHED;
+    bool withheld = fault->kind == GA_FAULT_LOST || fault->kind == GA_FAULT_OWNER;
     blame(audit, withheld ? &audit->verdict->leaked : &audit->verdict->corrupted, "%s",
           ga_audit_fault_text(fault, text));
 }

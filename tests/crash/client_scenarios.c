@@ -84,10 +84,11 @@ static void get_tiny(void)
     (void)ga_actor_get_noscan(8);
 }
 
-static void get_tiny_block(void)
+/* A run is a word of 128 bytes. */
+static void get_tiny_run(void)
 {
-    (void)ga_actor_get_noscan(8);
-    (void)ga_actor_get_noscan(8);
+    for (size_t i = 0; i < 16; i++)
+        (void)ga_actor_get_noscan(8);
 }
 
 /* Another frees some of what the victim has. */
@@ -433,15 +434,15 @@ static void release(void)
 }
 
 const struct ga_client_scenario ga_client_scenarios[] = {
-    {.name = "malloc tiny: in the block",
+    {.name = "malloc tiny: in the run",
      .before = get_tiny,
      .operation = malloc_tiny,
      .bytes = 8,
      .noscan = true,
      .in_flight = true,
      .twice = true},
-    {.name = "malloc tiny: next block",
-     .before = get_tiny_block,
+    {.name = "malloc tiny: next run",
+     .before = get_tiny_run,
      .operation = malloc_tiny,
      .bytes = 8,
      .noscan = true,
@@ -706,7 +707,7 @@ const struct ga_client_scenario ga_client_scenarios[] = {
      .operation = release,
      .twice = true},
     {.name = "private: malloc tiny",
-     .before = get_tiny_block,
+     .before = get_tiny_run,
      .operation = malloc_tiny,
      .bytes = 8,
      .noscan = true,

@@ -1,17 +1,19 @@
-/* Tiny objects (shm/tiny.c, client/tiny.c, server/recover.c): one span of two blocks of two units
- * each, so a block has one or two objects.
+/* Tiny objects (shm/tiny.c, client/tiny.c, server/recover.c): one span of one word of four units. An
+ * object has one or two units; a run begins at an even unit and has two at least. A unit is free if
+ * no object in use starts there or at the unit before.
  *
- *   holders  mcache 1, which may be killed (KILL_HOLDER), and mcache 2: lease the span, adopt its
- *            blocks, carve, free, leave, give the span back
- *   freer    process 3: frees what it was handed, tries double frees; may be killed (KILL_FREER)
+ *   holders  mcache 1, which may be killed (KILL_HOLDER), and mcache 2: lease the span, carve from
+ *            its runs, free, leave, give the span back
+ *   freer    process 3: takes for each object what ga_tiny_bytes grants it, as a realloc in place
+ *            does, frees what it was handed, tries double frees; may be killed (KILL_FREER)
  *   server   grants, takes back, takes back from the dead; this it may begin anew (REDO)
  *
  * One step is one load or store of shared memory. MALLOCS and GRANTS are for all together, TRIMS for
  * each holder.
  *
  * Claims: no unit is handed out twice; a free of an object is never refused; a free of what is free
- * is refused; what ga_tiny_bytes says of an object is nobody else's; at rest live has a bit for each
- * object and no other, and no block is lost. */
+ * is refused; what ga_tiny_bytes says of an object is at least what was asked for, and is and stays
+ * nobody else's; at rest A and F differ for each object and nowhere else, and no run is lost. */
 #ifndef MALLOCS
 #define MALLOCS 3
 #endif
@@ -25,24 +27,21 @@
 #define DOUBLES 0
 #endif
 #define FREER 3
-/* objects go by their first unit, 0 to 3 */
-#define BLOCK(i) ((i) >> 1)
-#define BIT(i) (1 << ((i) & 1))
-#define ALL 3
+#define UNITS 4
+/* objects go by their first unit */
+#define BIT(i) (1 << (i))
 
-/* the tiny word: which block + 1, units handed out, room, sequence */
-#define NAMED(x) ((x) & 3)
-#define HANDED(x) ((x) >> 2 & 3)
-#define ROOM(x) ((x) >> 4 & 3)
-#define SEQ(x) ((x) >> 6)
-#define NAMES(x, b) (NAMED(x) == (b) + 1)
-#define SAME_ADOPTION(x, y) (NAMED(x) == NAMED(y) && SEQ(x) == SEQ(y))
-#ifdef MUTANT_SEQUENCE_KEPT
-#define ADOPTED(x, b) (SEQ(x) << 6 | 2 << 4 | ((b) + 1))
+/* Runs in a word where u is in use. */
+#ifdef MUTANT_REACH_FORGOTTEN
+#define RUN_AT_2(u) (((u) & 12) == 0)
 #else
-#define ADOPTED(x, b) ((SEQ(x) + 1) << 6 | 2 << 4 | ((b) + 1))
+#define RUN_AT_2(u) (((u) & 14) == 0)
 #endif
-#define LEFT(x) (SEQ(x) << 6)
+#define RUN_AT_0(u) (((u) & 3) == 0)
+#define HAS_ROOM(u) (RUN_AT_0(u) || RUN_AT_2(u))
+#define LIMIT_FROM_0(u) ((u) & 4 -> 1 : ((u) & 8 -> 2 : 3))
+
+/* the tiny word: 0, or up to which unit is carved, + 1 */
 #define HOLDER(id, returned, sequence) ((id) | (returned) << 2 | (sequence) << 3)
 #define ID(h) ((h) & 3)
 #define RETURNED(h) ((h) >> 2 & 1)
@@ -50,9 +49,9 @@
 #define RETURNED_BY(h, id) (ID(h) == (id) && RETURNED(h))
 
 /* shared memory */
-byte live[2];
-short tiny[3], holder;
-bit in_use;                    /* in_use, owner: the page's entry */
+byte A, F, tiny[3];
+short holder;
+bit in_use; /* in_use, owner: the page's entry */
 byte owner;
 bit inbox[3], pending, telling;
 
@@ -65,9 +64,9 @@ chan reply[3] = [1] of { bit };
 chan note[3] = [2] of { bit };
 chan handed_on = [4] of { byte };
 
-/* ghosts: the units of each object (0: there is none) */
-byte units[4], mallocs, grants;
-byte watched = 4;
+/* ghosts: the units that each object has (0: there is none) */
+byte units[5], mallocs, grants;
+byte watched = UNITS;
 bit touched;
 
 #ifdef KILL_HOLDER
@@ -87,8 +86,10 @@ bit touched;
 #endif
 #define MAY_DIE(mortal) if :: true :: mortal -> goto died fi
 
+#define BEFORE(i) ((i) -> units[(i) - 1] : 0)
+
 inline got(i, n) {
-    assert(!units[i] && !((i) & 1 && units[(i) - 1] == 2) && !(n == 2 && units[(i) + 1]));
+    assert(!units[i] && BEFORE(i) < 2 && !(n == 2 && units[(i) + 1]));
     units[i] = n;
     if :: watched == i -> touched = 1 :: else fi
 }
@@ -101,98 +102,71 @@ inline tell(t) {
 
 /* ---- holders ---- */
 
-/* ga_tiny_leave, by the holder or by the server for a dead one; then is what may befall it. */
-#define CLEAR_UNUSED(then)                                                                         \
-    if                                                                                             \
-    :: NAMED(x) -> atomic { live[NAMED(x) - 1] = live[NAMED(x) - 1] & HANDED(x); then }            \
-    :: else -> skip                                                                                \
-    fi
-#ifdef MUTANT_LEAVE_NOT_ATOMIC
-#undef CLEAR_UNUSED
-#define CLEAR_UNUSED(then)                                                                         \
-    if                                                                                             \
-    :: NAMED(x) -> l = live[NAMED(x) - 1]; atomic { live[NAMED(x) - 1] = l & HANDED(x); l = 0; then } \
-    :: else -> skip                                                                                \
-    fi
+/* ga_tiny_let_go, and what is on the way back */
+inline leave() {
+    next = 0;
+    limit = 0;
+#ifndef MUTANT_NOT_LEFT
+    atomic { tiny[id] = 0; MAY_DIE(HOLDER_MORTAL) }
 #endif
-#ifdef MUTANT_NAME_CLEARED_FIRST
-#define LEAVE(id, then)                                                                            \
-    x = tiny[id];                                                                                  \
-    atomic { tiny[id] = LEFT(x); then };                                                           \
-    CLEAR_UNUSED(then)
-#else
-#define LEAVE(id, then)                                                                            \
-    x = tiny[id];                                                                                  \
-    CLEAR_UNUSED(then);                                                                            \
-    atomic { tiny[id] = LEFT(x); then }
-#endif
-
-/* ga_tiny_claim: leave, then ga_tiny_adopt */
-inline claim() {
-    LEAVE(id, MAY_DIE(HOLDER_MORTAL));
-    if
-    :: atomic { live[0] == 0 -> b = 1 }
-    :: atomic { live[0] != 0 && live[1] == 0 -> b = 2 }
-    :: atomic { live[0] != 0 && live[1] != 0 -> b = 0 }
-    fi;
-    if
-    :: b ->
-#ifdef MUTANT_LIVE_FIRST
-       atomic { live[b - 1] = live[b - 1] | ALL; MAY_DIE(HOLDER_MORTAL) };
-       atomic { tiny[id] = ADOPTED(x, b - 1); MAY_DIE(HOLDER_MORTAL) };
-#else
-       atomic { tiny[id] = ADOPTED(x, b - 1); MAY_DIE(HOLDER_MORTAL) };
-       atomic { live[b - 1] = live[b - 1] | ALL; MAY_DIE(HOLDER_MORTAL) };
-#endif
-       page[id] = 1
-    :: else -> page[id] = 0
-    fi;
-    atomic { b = 0; x = 0 }
 }
 
-/* The fetch_and of ga_tiny_free, by anyone. Leaves in b what is left of the block. */
-#ifdef MUTANT_FREE_NOT_ATOMIC
-#define FREE_LIVE(then)                                                                            \
-    b = live[BLOCK(i)];                                                                            \
-    atomic { b = b & ~BIT(i); live[BLOCK(i)] = b; units[i] = 0; then }
+/* ga_tiny_find; a run is used up when next is above limit */
+inline claim() {
+    l = F;
+    atomic {
+        l = l ^ A;
+        if
+        :: RUN_AT_0(l) -> next = 0; limit = LIMIT_FROM_0(l); page[id] = 1
+        :: !RUN_AT_0(l) && RUN_AT_2(l) -> next = 2; limit = 3; page[id] = 1
+        :: !HAS_ROOM(l) -> next = 0; limit = 0; page[id] = 0
+        fi;
+        l = 0
+    }
+}
+
+/* the two stores of ga_tiny_carve, of an object of n units at i */
+#define COMMIT                                                                                     \
+    A = A ^ BIT(i);                                                                                \
+    got(i, n)
+#ifdef MUTANT_NOT_TOLD
+#define TOLD skip
 #else
-#ifdef MUTANT_EMPTIED_LOOKED_FIRST
-#define FREE_LIVE(then)                                                                            \
-    b = live[BLOCK(i)] & ~BIT(i);                                                                  \
-    atomic { assert(live[BLOCK(i)] & BIT(i)); live[BLOCK(i)] = live[BLOCK(i)] & ~BIT(i);           \
-             units[i] = 0; then }
-#else
-#define FREE_LIVE(then)                                                                            \
-    atomic { assert(live[BLOCK(i)] & BIT(i)); live[BLOCK(i)] = live[BLOCK(i)] & ~BIT(i);           \
-             b = live[BLOCK(i)]; units[i] = 0; then }
+#define TOLD tiny[id] = i + n + 1
 #endif
+#ifdef MUTANT_TOLD_FIRST
+#define FIRST TOLD
+#define SECOND COMMIT
+#else
+#define FIRST COMMIT
+#define SECOND TOLD
 #endif
 
 proctype Holder(byte id) {
-    byte i, b, l, mine, trims;
-    short x;
+    byte i, l, n, next, limit, mine, trims;
     do
-    /* ga_tiny_take: one store, the commit; then somebody has the object */
-    :: atomic { mallocs < MALLOCS && page[id] && ROOM(tiny[id]) ->
-                mallocs++; x = tiny[id];
-                i = 2 * (NAMED(x) - 1) + 2 - ROOM(x);
-                if :: b = 1 :: ROOM(x) == 2 -> b = 2 fi;
-                tiny[id] = (x & ~(3 << 4)) | (ROOM(x) - b) << 4 | BIT(i) << 2;
-                got(i, b); b = 0; x = 0;
+    :: atomic { mallocs < MALLOCS && page[id] && next <= limit ->
+                mallocs++; i = next; n = 1;
+                if :: true :: next < limit -> n = 2 fi;
+                FIRST;
                 MAY_DIE(HOLDER_MORTAL) };
+       atomic { SECOND; next = i + n; n = 0; MAY_DIE(HOLDER_MORTAL) };
+       /* then somebody has the object */
        atomic { if :: handed_on ! i :: mine = mine | 1 << i fi; i = 0; MAY_DIE(HOLDER_MORTAL) }
-    /* ga_mcache_refill: the span it has, the list, news, the server */
-    :: mallocs < MALLOCS && page[id] && !ROOM(tiny[id]) -> claim()
-    :: atomic { mallocs < MALLOCS && !page[id] && listed[id] -> listed[id] = 0 }; claim()
+    /* The run is used up, or what is left of it too short: ga_tiny_alloc_slowly. */
+    :: mallocs < MALLOCS && page[id] && next >= limit ->
+       claim();
+       if :: !page[id] -> leave() :: page[id] -> skip fi
+    /* ga_mcache_refill: the list, news, the server */
+    :: atomic { mallocs < MALLOCS && !page[id] && listed[id] -> listed[id] = 0 };
+       leave();
+       claim()
     :: mallocs < MALLOCS && !page[id] && !listed[id] && inbox[id] ->
 #ifndef MUTANT_INBOX_CLEARED_LAST
        inbox[id] = 0;
 #endif
-       if :: has[id] && live[0] == 0 -> listed[id] = 1
-          :: has[id] && live[0] != 0 ->
-             if :: live[1] == 0 -> listed[id] = 1 :: else -> skip fi
-          :: !has[id] -> skip
-       fi;
+       l = F;
+       atomic { if :: has[id] && HAS_ROOM(l ^ A) -> listed[id] = 1 :: else -> skip fi; l = 0 };
 #ifdef MUTANT_INBOX_CLEARED_LAST
        inbox[id] = 0
 #endif
@@ -201,18 +175,20 @@ proctype Holder(byte id) {
     :: atomic { reply[id] ? _ -> assert(owner == id);
                 holder = HOLDER(id, 0, NEXT_SEQ(holder));
                 has[id] = 1; listed[id] = 1; MAY_DIE(HOLDER_MORTAL) }
-    /* ga_tiny_free_by_holder; an emptied block lists the span */
+    /* ga_tiny_free_own. Others may free beside it: it goes by what F was. */
     :: atomic { mine ->
                 do :: mine >> i & 1 -> break :: !(mine >> i & 1) -> i++ od;
                 mine = mine & ~(1 << i); assert(ID(holder) == id) };
-       FREE_LIVE(MAY_DIE(HOLDER_MORTAL));
-       atomic { if :: !b && !page[id] -> listed[id] = 1 :: else -> skip fi; b = 0; i = 0 }
+       l = F;
+       atomic { assert((A ^ l) & BIT(i)); A = A ^ BIT(i); units[i] = 0; l = A ^ l;
+                if :: HAS_ROOM(l) && !page[id] -> listed[id] = 1 :: else -> skip fi;
+                l = 0; i = 0; MAY_DIE(HOLDER_MORTAL) }
     /* let_go */
     :: atomic { page[id] && (trims < TRIMS || mallocs == MALLOCS) -> trims++ };
-       LEAVE(id, MAY_DIE(HOLDER_MORTAL));
-       atomic { x = 0; listed[id] = 1; page[id] = 0 }
+       leave();
+       atomic { listed[id] = 1; page[id] = 0 }
     /* return_empty: the span's last holder-side store, and the note */
-    :: !page[id] && listed[id] && live[0] == 0 && live[1] == 0 ->
+    :: !page[id] && listed[id] && A == F ->
        atomic { has[id] = 0; listed[id] = 0; holder = HOLDER(id, 1, NEXT_SEQ(holder));
                 MAY_DIE(HOLDER_MORTAL) };
        note[id] ! 1
@@ -220,85 +196,92 @@ proctype Holder(byte id) {
     od;
 died:
     atomic { dead[id] = 1; has[id] = 0; page[id] = 0; listed[id] = 0; asked[id] = 0;
-             i = 0; b = 0; l = 0; mine = 0; trims = 0; x = 0 }
+             i = 0; l = 0; n = 0; next = 0; limit = 0; mine = 0; trims = 0 }
 }
 
 /* ---- who frees by ga_slot_free_by_other ---- */
 
-/* read_block. Leaves the objects in l and the end of what is carved in e; l is 0 where the span is
- * gone. */
+/* ga_slot_in_use, which slot.pml is about: whether i is in u, its bit of A in a */
 inline look() {
     do
     :: h = holder;
-       x = tiny[ID(h)]; /* of mcache 0: names nothing */
-       l = live[BLOCK(i)];
+       a = A;
+       u = a ^ F;
        if
-#ifdef MUTANT_TINY_READ_ONCE
-       :: true ->
-#else
-       :: SAME_ADOPTION(tiny[ID(h)], x) ->
-#endif
-          if
-          :: !in_use -> l = 0; break
-#ifdef MUTANT_HOLDER_READ_ONCE
-          :: in_use -> break
-#else
-          :: in_use -> if :: holder == h -> break :: else -> skip fi
-#endif
-          fi
-#ifndef MUTANT_TINY_READ_ONCE
-       :: else -> skip
-#endif
+       :: A != a -> skip
+       :: A == a && !in_use -> u = 0; break
+       :: A == a && in_use -> if :: holder == h -> break :: else -> skip fi
        fi
     od;
+    h = 0
+}
+
+/* ga_tiny_bytes, of an object that is in use: e, the unit up to which it may go */
+inline read_tiny() { e = ID(holder); e = tiny[e] }
+inline read_bits() { u = F; u = u ^ A }
+inline size() {
+#ifdef MUTANT_TOLD_READ_LAST
+    read_bits();
+    read_tiny();
+#else
+    read_tiny();
+    read_bits();
+#endif
     atomic {
-        e = 2;
-        if :: NAMES(x, BLOCK(i)) -> l = l & HANDED(x); e = 2 - ROOM(x) :: else -> skip fi;
-        h = 0; x = 0
+        if :: e > i + 1 -> e = e - 1 :: else -> e = UNITS fi;
+        if :: e > i + 2 -> e = i + 2 :: else fi;
+        if :: e == i + 2 && (u & BIT(i + 1)) -> e = i + 1 :: else fi;
+        assert(e - i >= units[i] && !(e - i == 2 && units[i + 1]));
+        units[i] = e - i;
+        e = 0; u = 0
     }
 }
 
-/* ga_tiny_bytes, of an object that is in use, in units */
-#define BYTES ((!(i & 1) && l >> 1) -> 1 : e - (i & 1))
-
 active proctype Freer() {
-    byte i, b, l, e, t, n;
-    short h, x;
+    byte i, a, u, e, t, n;
+    short h;
     do
     :: handed_on ? i ->
-       if :: in_use -> look() :: else -> skip fi;
-       atomic { assert(l & BIT(i)); assert(BYTES >= units[i]);
-                assert(!(BYTES == 2 && units[i + 1])); l = 0; e = 0 };
-       atomic { telling = 1; MAY_DIE(FREER_MORTAL) };
+       if :: true -> size() :: true fi;
+       look();
+       assert(u & BIT(i));
+       atomic { u = 0; telling = 1; MAY_DIE(FREER_MORTAL) };
 #ifdef MUTANT_TELL_FIRST
        tell(t);
-       FREE_LIVE(MAY_DIE(FREER_MORTAL));
-#else
-       FREE_LIVE(MAY_DIE(FREER_MORTAL));
-       if :: !b -> tell(t) :: else -> skip fi;
 #endif
-       atomic { telling = 0; b = 0; i = 0; MAY_DIE(FREER_MORTAL) }
-    :: atomic { n < DOUBLES -> n++; if :: i = 0 :: i = 1 :: i = 3 fi;
+       atomic { assert((A ^ F) & BIT(i)); F = (F & ~BIT(i)) | (a & BIT(i)); units[i] = 0;
+                MAY_DIE(FREER_MORTAL) };
+#ifdef MUTANT_TOLD_IF_ROOM
+       if :: HAS_ROOM(a ^ F) -> tell(t) :: else -> skip fi;
+#else
+#ifndef MUTANT_TELL_FIRST
+       tell(t);
+#endif
+#endif
+       atomic { telling = 0; a = 0; i = 0; MAY_DIE(FREER_MORTAL) }
+    :: atomic { n < DOUBLES -> n++; if :: i = 0 :: i = 1 :: i = 2 fi;
                 if :: !units[i] && in_use -> watched = i; touched = 0 :: else -> skip fi };
-       if :: watched == i -> look(); assert(!(l & BIT(i)) || touched) :: else -> skip fi;
-       atomic { watched = 4; touched = 0; i = 0; l = 0; e = 0 }
+       if :: watched == i -> look(); assert(!(u & BIT(i)) || touched) :: else -> skip fi;
+       atomic { watched = UNITS; touched = 0; i = 0; a = 0; u = 0 }
     od;
 died:
-    atomic { dead[FREER] = 1; i = 0; b = 0; l = 0; e = 0; t = 0; n = 0; h = 0; x = 0 }
+    atomic { dead[FREER] = 1; i = 0; a = 0; u = 0; e = 0; t = 0; n = 0; h = 0 }
 }
 
 /* ---- the server ---- */
 
 /* settle: back to mheap, or in mcentral's sets */
 inline settle() {
-    l = live[0];
-    b = live[1];
-    if
-    :: !l && !b -> in_use = 0
-    :: (l || b) && (!l || !b) -> partial = 1
-    :: l && b -> skip
-    fi;
-    atomic { l = 0; b = 0 }
+    l = F;
+    atomic {
+        l = l ^ A;
+        if
+        :: !l -> in_use = 0
+        :: l && HAS_ROOM(l) -> partial = 1
+        :: !HAS_ROOM(l) -> skip
+        fi;
+        l = 0
+    }
 }
 
 /* ga_lease_end */
@@ -315,8 +298,7 @@ inline end_lease() {
 }
 
 active proctype Server() {
-    byte b, c, l, t;
-    short x;
+    byte c, l, t;
     bit partial, redone;
     do
     /* ga_lease_find_span, init_bits, ga_lease_grant, the answer */
@@ -324,7 +306,7 @@ active proctype Server() {
                 if :: asked[1] -> c = 1 :: asked[2] -> c = 2 fi; asked[c] = 0; grants++; partial = 0 };
        if
        :: !in_use ->
-          atomic { live[0] = 0; live[1] = 0 }; /* no entry leads there as yet */
+          A = F; /* no entry leads there as yet */
           holder = HOLDER(0, 0, NEXT_SEQ(holder));
           in_use = 1
        :: else -> skip
@@ -343,13 +325,10 @@ active proctype Server() {
        :: in_use && owner -> tell(t)
        :: !in_use -> skip
        fi
-    /* leave_tiny and the rest of recover_mcache */
+    /* recover_mcache */
     :: dead[1] && !recovered[1] ->
 again:
-#ifndef MUTANT_NOT_LEFT
-       if :: owner == 1 -> LEAVE(1, REDONE) :: else -> tiny[1] = LEFT(tiny[1]) fi;
-       x = 0;
-#endif
+       atomic { tiny[1] = 0; REDONE };
        if :: in_use && owner == 1 -> end_lease() :: else -> skip fi;
        atomic { do :: reply[1] ? _ :: note[1] ? _ :: empty(reply[1]) && empty(note[1]) -> break od;
                 recovered[1] = 1 }
@@ -361,24 +340,16 @@ again:
     od
 }
 
-#define OBJECTS(b) ((units[2 * (b)] != 0) | (units[2 * (b) + 1] != 0) << 1)
-#define NAMED_BY(id, b) (NAMES(tiny[id], b) && owner == (id))
-#define SAID(b)                                                                                    \
-    (live[b] & (NAMED_BY(1, b) -> HANDED(tiny[1]) : (NAMED_BY(2, b) -> HANDED(tiny[2]) : ALL)))
-#define FINDS(id, b)                                                                               \
-    (owner == (id) && has[id] &&                                                                   \
-     ((page[id] && NAMED_BY(id, b)) || (live[b] == 0 && (page[id] || listed[id] || inbox[id]))))
+#define OBJECTS                                                                                    \
+    ((units[0] != 0) | (units[1] != 0) << 1 | (units[2] != 0) << 2 | (units[3] != 0) << 3)
+#define FINDS(id) (owner == (id) && has[id] && (page[id] || listed[id] || inbox[id]))
 
 init {
-    byte b;
     atomic { run Holder(1); run Holder(2) };
     timeout;
     atomic {
-        for (b : 0 .. 1) {
-            assert(in_use || !OBJECTS(b));
-            assert(!in_use || SAID(b) == OBJECTS(b));
-            assert(!in_use || OBJECTS(b) || FINDS(1, b) || FINDS(2, b) ||
-                   (owner == 0 && live[b] == 0 && Server:partial))
-        }
+        assert(in_use || !OBJECTS);
+        assert(!in_use || (A ^ F) == OBJECTS);
+        assert(!in_use || !HAS_ROOM(A ^ F) || FINDS(1) || FINDS(2) || (owner == 0 && Server:partial))
     }
 }

@@ -83,9 +83,8 @@ static void drop_free(struct ga_sim_thread *thread, ga_page_id page)
 static bool fill_from(struct ga_sim_thread *thread, const struct ga_sim_span *span)
 {
     if (span->span_class == GA_SPAN_CLASS_TINY) {
-        uint32_t block;
-        ga_tiny_leave(view, thread->id, ga_load_relaxed(&view->mcaches[thread->id].tiny));
-        return ga_tiny_adopt(view, thread->id, span->page, 0, &block);
+        ga_tiny_leave(view, thread->id);
+        return ga_tiny_find(&thread->carver, view, span->page, 0);
     }
     uint32_t nslots = ga_mheap_nslots(span->span_class);
     for (uint32_t word = 0; word < ga_word_count(nslots); word++) {
@@ -170,10 +169,11 @@ void ga_sim_spans_freed(const struct ga_sim_thread_at *at, ga_page_id page)
 
 static void end_lease(struct ga_sim_thread *thread, struct ga_sim_span *span)
 {
-    uint64_t tiny = ga_load_relaxed(&view->mcaches[thread->id].tiny);
     ga_page_id page = span->page;
-    if (ga_tiny_page(tiny) == page)
-        ga_tiny_leave(view, thread->id, tiny);
+    if (ga_tiny_page(thread->carver.origin) == page) {
+        thread->carver = (struct ga_tiny_carver){0};
+        ga_tiny_leave(view, thread->id);
+    }
     drop_free(thread, page);
     ga_slot_end_lease(view, thread->id, page);
     *span = thread->spans[--thread->nspans];

@@ -37,18 +37,19 @@ static void count_free(const struct ga_sim_thread *thread, uint64_t entry)
 
 /* ---- malloc ---- */
 
-static bool take_tiny(const struct ga_sim_thread *thread)
+static bool take_tiny(struct ga_sim_thread *thread)
 {
+    struct ga_tiny_carver *carver = &thread->carver;
     _Atomic uint64_t *word = &view->mcaches[thread->id].tiny;
-    size_t size = ga_sim_pick(GA_TINY_SIZE_MAX + 1);
-    uint64_t next;
-    uint32_t unit;
-    if (!ga_tiny_carve(ga_load_relaxed(word), size, ga_tiny_alignment(size), &next, &unit))
+    const struct ga_tiny_shape *shape = &ga_tiny_shapes[ga_sim_pick(GA_TINY_SIZE_MAX + 1)];
+    uint64_t unit;
+    if (!ga_tiny_place(carver, shape, &unit))
         return false;
-    ga_store_release(word, next);
-    ga_sim_model_add(ga_tiny_page(next), ga_tiny_block(next) * GA_TINY_UNITS + unit);
+    ga_tiny_commit(carver, unit);
+    ga_sim_model_add(ga_tiny_page(carver->origin), ga_tiny_word_of(carver) * 64 + (uint32_t)unit);
     ga_sim_model.missing_mallocs++;
     ga_sim.seen.tiny++;
+    ga_tiny_tell(carver, word, unit + shape->more);
     count_malloc(thread, GA_SPAN_CLASS_TINY);
     return true;
 }
@@ -120,10 +121,11 @@ static bool free_by_holder(struct ga_sim_thread *thread, const struct ga_slot *s
 static bool free_slot(const struct ga_sim_thread_at *at, const struct ga_slot *slot)
 {
     uint64_t holder = ga_load_relaxed(&view->lines[slot->page].holder);
-    bool emptied;
+    uint64_t used;
     if (!ga_holder_is_leased_by(holder, at->thread->id))
         return ga_slot_free_by_other(view, at->thread->id, slot);
-    bool freed = slot->entry & GA_ENTRY_TINY ? ga_tiny_free(view, slot, &emptied)
+    struct ga_tiny_pair *pair = &view->tiny[slot->page].pair[slot->index / 64 % GA_TINY_WORDS];
+    bool freed = slot->entry & GA_ENTRY_TINY ? ga_tiny_free_own(pair, slot->index, &used)
                                              : free_by_holder(at->thread, slot);
     if (freed)
         ga_sim_spans_freed(at, slot->page);

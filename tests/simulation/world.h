@@ -3,6 +3,7 @@
 #ifndef GA_TESTS_SIMULATION_WORLD_H
 #define GA_TESTS_SIMULATION_WORLD_H
 
+#include "shm/tiny.h"
 #include "support/core_fixture.h"
 
 #define GA_SIM_PROCESSES 5u
@@ -47,6 +48,7 @@ struct ga_sim_thread {
     struct ga_sim_span spans[GA_SIM_SPANS];
     uint32_t nfree;
     struct ga_sim_free_slot free[GA_SIM_FREE_SLOTS];
+    struct ga_tiny_carver carver;
 };
 
 struct ga_sim_process {

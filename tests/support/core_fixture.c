@@ -222,26 +222,29 @@ bool ga_core_claim(struct ga_core *core, ga_mcache_id mcache, ga_page_id page)
     ga_span_class span_class = ga_entry_span_class(ga_view_entry(&core->view, page));
     uint32_t index;
     if (span_class == GA_SPAN_CLASS_TINY) {
-        ga_tiny_leave(&core->view, mcache, ga_load_relaxed(&core->view.mcaches[mcache].tiny));
-        return ga_tiny_adopt(&core->view, mcache, page, 0, &index);
+        struct ga_tiny_carver carver;
+        bool found = ga_tiny_find(&carver, &core->view, page, 0);
+        ga_store_release(&core->view.mcaches[mcache].tiny, found ? ga_tiny_word(page, 0) : 0);
+        return found;
     }
     current_of(core, mcache, span_class)->page = page;
     return find_free(core, mcache, span_class, page, &index) == 0;
 }
 
-/* A tiny object of the next of all sizes in turn. */
+/* A tiny object of the next of all sizes in turn, at the beginning of a run. */
 static int carve_tiny(struct ga_core *core, ga_mcache_id mcache, struct ga_slot *ret)
 {
     struct ga_mcache_class *class = class_of(core, mcache, GA_SPAN_CLASS_TINY);
     _Atomic uint64_t *tiny = &core->view.mcaches[mcache].tiny;
     size_t size = ga_load_relaxed(&class->nmalloc) % GA_TINY_SIZE_MAX + 1;
-    uint64_t next;
-    uint32_t unit;
-    if (!ga_tiny_carve(ga_load_relaxed(tiny), size, ga_tiny_alignment(size), &next, &unit))
+    ga_page_id page = ga_tiny_page(ga_load_relaxed(tiny));
+    struct ga_tiny_carver carver;
+    uint64_t unit;
+    if (page == 0 || !ga_tiny_find(&carver, &core->view, page, 0) ||
+        !ga_tiny_carve(&carver, tiny, &ga_tiny_shapes[size], &unit))
         return -ENOENT;
-    ga_store_release(tiny, next);
     count_one(&class->nmalloc);
-    *ret = ga_core_slot(core, ga_tiny_page(next), ga_tiny_block(next) * GA_TINY_UNITS + unit);
+    *ret = ga_core_slot(core, page, ga_tiny_word_of(&carver) * 64 + (uint32_t)unit);
     return 0;
 }
 
@@ -277,9 +280,10 @@ bool ga_core_free_own(struct ga_core *core, ga_mcache_id mcache, const struct ga
 {
     ga_span_class span_class = ga_entry_span_class(slot->entry);
     struct ga_mcache_class *class = class_of(core, mcache, span_class);
-    bool emptied;
     if (span_class == GA_SPAN_CLASS_TINY) {
-        bool freed = ga_tiny_free(&core->view, slot, &emptied);
+        uint64_t used;
+        bool freed = ga_tiny_free_own(&core->view.tiny[slot->page].pair[slot->index / 64],
+                                      slot->index, &used);
         if (freed)
             count_one(&class->nfree);
         return freed;
@@ -338,9 +342,8 @@ void ga_core_free_large(struct ga_core *core, ga_client_id client, ga_mcache_id 
 
 void ga_core_end_lease(struct ga_core *core, ga_mcache_id mcache, ga_page_id page)
 {
-    uint64_t tiny = ga_load_relaxed(&core->view.mcaches[mcache].tiny);
-    if (ga_tiny_page(tiny) == page)
-        ga_tiny_leave(&core->view, mcache, tiny);
+    if (ga_tiny_page(ga_load_relaxed(&core->view.mcaches[mcache].tiny)) == page)
+        ga_tiny_leave(&core->view, mcache);
     ga_slot_end_lease(&core->view, mcache, page);
 }
 

@@ -106,8 +106,8 @@ GOALLOC_API void *goalloc_realloc(struct goalloc_heap *heap, void *p, size_t siz
 #define GOALLOC_ZERO   (1u << 1) /* zeroed */
 
 /* Allocate size bytes; alignment is 0 (as goalloc_malloc), or a power of two up to 1 GiB. A noscan
- * object below 16 bytes is tiny: it shares a block of 16 bytes with others, and without an
- * alignment asked for it has that of its size: 8 bytes for 8, 4 for 4 and 12, 2 for other even
+ * object below 16 bytes is tiny: it takes little more than its bytes, and without an alignment
+ * asked for it has that of its size: 8 bytes for 8, 4 for 4 and 12, 2 for other even
  * sizes. Above 8192 the object has pages of its own, at least two, and costs a request to the
  * server. NULL with errno EINVAL for other alignments or unknown flags, ENOMEM as above, or where
  * the heap has no run of free pages that holds size and what alignment may leave out before it. */

@@ -183,7 +183,7 @@ static void account(void)
     fill();
     sound_with(0);
     const struct ga_audit_account *all = &audit.all;
-    CU_ASSERT_EQUAL(all->slots, all->in_use + all->cached + all->free);
+    CU_ASSERT_EQUAL(all->slots, all->in_use + all->free);
     CU_ASSERT_EQUAL(all->npages + audit.npages_unused + 1, audit.npages_committed);
     CU_ASSERT_EQUAL(audit.spans_leased, 4);
     CU_ASSERT_EQUAL(audit.spans_large, 1);
@@ -193,12 +193,11 @@ static void account(void)
     uint32_t nslots = ga_size_classes[10].nslots;
     CU_ASSERT_EQUAL(of->slots, nslots);
     CU_ASSERT_EQUAL(of->in_use, 2);
-    CU_ASSERT_EQUAL(of->cached, 0);
     CU_ASSERT_EQUAL(of->free, nslots - 2);
     CU_ASSERT_EQUAL(of->bytes_in_use, 2 * ga_size_classes[10].size);
     of = &audit.by_class[GA_SPAN_CLASS_TINY];
     CU_ASSERT_EQUAL(of->slots, GA_TINY_NBLOCKS);
-    CU_ASSERT_EQUAL(of->cached, 1);
+    CU_ASSERT_EQUAL(of->in_use, 1);
     CU_ASSERT_EQUAL(of->objects, 1);
     CU_ASSERT_EQUAL(audit.by_class[0].in_use, 1);
     CU_ASSERT_EQUAL(audit.by_class[0].bytes_in_use, 2 * GA_CORE_MIB);
@@ -335,16 +334,10 @@ static void tinies(void)
     fill();
     _Atomic uint64_t *word = &core.view.mcaches[mcache].tiny;
     uint64_t good = ga_load_relaxed(word);
-    _Atomic uint64_t *live = &core.view.tiny[tiny].live[0];
     spoil(word, (good & ~GA_TINY_PAGE_MASK) | leased, GA_FAULT_TINY, leased, mcache);
     spoil(word, ~UINT64_C(0), GA_FAULT_TINY, (ga_page_id)GA_TINY_PAGE_MASK, mcache);
-    spoil(word, good | UINT64_C(0x80) << GA_TINY_HANDED_SHIFT, GA_FAULT_TINY, tiny, mcache);
-    uint64_t handed = ga_tiny_handed(good);
-    spoil(live, 0xff & ~UINT64_C(0x40), GA_FAULT_TINY_LIVE, tiny, mcache);
-    spoil_at_rest(live, handed, GA_FAULT_TINY_LIVE, tiny, mcache);
-    /* Another carves from the same block. */
-    ga_store_relaxed(&core.view.mcaches[idle].tiny, good);
-    says(0, GA_FAULT_CACHED, 0, 0);
+    spoil(word, ga_tiny_word(tiny, GA_TINY_NUNITS + 1), GA_FAULT_TINY, tiny, mcache);
+    spoil(word, good | UINT64_C(1) << 63, GA_FAULT_TINY, tiny, mcache);
     ga_core_close(&core);
 }
 

@@ -203,11 +203,11 @@ static void nobody_is_refused(void)
 static ga_page_id use_tiny(void)
 {
     ga_page_id page = ga_core_lease(&core, client, me, GA_SPAN_CLASS_TINY);
-    uint32_t block;
-    CU_ASSERT(ga_tiny_adopt(&core.view, me, page, 0, &block));
-    /* An object of the whole first block, and the second one just begun. */
-    ga_store_release(&core.view.tiny[page].live[0], 0x01);
-    CU_ASSERT(ga_tiny_adopt(&core.view, me, page, 1, &block));
+    struct ga_slot slot;
+    CU_ASSERT(ga_core_claim(&core, me, page));
+    for (int i = 0; i < 20; i++)
+        CU_ASSERT_EQUAL(ga_core_malloc(&core, me, GA_SPAN_CLASS_TINY, &slot), 0);
+    CU_ASSERT(ga_core_free_other(&core, other, &slot));
     return page;
 }
 
@@ -245,7 +245,7 @@ static void private_goes_whole(void)
     CU_ASSERT_EQUAL(core.heap->nspans, 1);
     struct ga_heap_stats stats;
     ga_heap_get_stats(core.heap, &stats);
-    CU_ASSERT_EQUAL(stats.frees, 1 + 4 + 1 + 1 + 2); /* one by the other: each is counted once */
+    CU_ASSERT_EQUAL(stats.frees, 1 + 4 + 1 + 20 + 2); /* one by the other: each is counted once */
     CU_ASSERT_EQUAL(ga_load_relaxed(&core.view.mcaches[me].large_free_bytes),
                     13 * GA_PAGE_SIZE + 2 * GA_CORE_MIB); /* 100,000 bytes are 13 pages */
     CU_ASSERT(!ga_core_in_use(&core, &slot));

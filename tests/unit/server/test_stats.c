@@ -364,22 +364,23 @@ static void return_some(const struct model_client *client, ga_mcache_id mcache)
     }
 }
 
-/* What a death leaves of a change from one tiny block to another, after so many stores. */
-static void kill_in_adoption(struct ga_mcache *shared, ga_mcache_id mcache, ga_page_id page,
-                             uint32_t stores)
+/* What a death leaves of the allocation of a tiny object, after so many stores; the object is freed
+ * before it is looked at. */
+static void kill_in_carving(struct ga_mcache *shared, ga_mcache_id mcache, ga_page_id page,
+                            uint32_t stores)
 {
+    struct ga_tiny_carver carver;
+    uint64_t unit;
     uint64_t tiny = ga_load_relaxed(&shared->tiny);
-    uint32_t block;
-    if (stores >= 1)
-        ga_tiny_leave(&core.view, mcache, tiny);
+    if (stores == 0 || !ga_tiny_find(&carver, &core.view, page, 0) ||
+        !ga_tiny_carve(&carver, &shared->tiny, &ga_tiny_shapes[7], &unit))
+        return;
+    struct ga_slot slot = ga_core_slot(&core, page, ga_tiny_word_of(&carver) * 64 + (uint32_t)unit);
     if (stores == 1)
-        ga_store_release(&shared->tiny, tiny); /* left, and still named */
-    if (stores == 2 && ga_tiny_adopt(&core.view, mcache, page, 0, &block))
-        ga_store_relaxed(&core.view.tiny[page].live[block / 8], /* named, and not adopted as yet */
-                         ga_load_relaxed(&core.view.tiny[page].live[block / 8]) &
-                             ~(UINT64_C(0xff) << block % 8 * 8));
-    if (stores == 3)
-        (void)ga_tiny_adopt(&core.view, mcache, page, 0, &block);
+        ga_store_release(&shared->tiny, tiny); /* carved, and not told how far */
+    CU_ASSERT(ga_core_free_own(&core, mcache, &slot));
+    ga_store_relaxed(&shared->classes[GA_SPAN_CLASS_TINY].nmalloc,
+                     ga_load_relaxed(&shared->classes[GA_SPAN_CLASS_TINY].nmalloc) + 1);
 }
 
 static void add_client(ga_client_id client, struct ga_counters *sum, uint64_t *spans)
@@ -403,7 +404,7 @@ static void kill_client(struct model_client *client, ga_mcache_id mcache)
     ga_span_class class = page ? core.heap->mspans[page].span_class : 0;
     uint32_t stores = pick(4);
     if (class == GA_SPAN_CLASS_TINY) {
-        kill_in_adoption(shared, mcache, page, stores);
+        kill_in_carving(shared, mcache, page, stores);
     } else if (page && stores >= 1) {
         ga_core_end_lease(&core, mcache, page);
     }

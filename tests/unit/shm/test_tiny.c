@@ -1,5 +1,5 @@
-/* The protocol of tiny objects: carving and its alignments, each step with every unit of the span
- * looked at, frees refused in every state that is not "in use", deaths after each store, and
+/* The protocol of tiny objects: runs and what is carved of them, each step with every unit of the
+ * span looked at, frees refused in every state that is not "in use", deaths between stores, and
  * threads that free what one carves. */
 #include "shm/tiny.h"
 
@@ -14,7 +14,7 @@
 #define PAGE     330u
 #define ME       2u
 #define OTHER    3u
-#define NUNITS   (GA_TINY_NBLOCKS * GA_TINY_UNITS)
+#define NONE     GA_TINY_NUNITS
 #define BIT(i)   (UINT64_C(1) << (i))
 
 static struct ga_mcache mcaches[6];
@@ -45,11 +45,6 @@ static uint64_t tiny_of(ga_mcache_id id)
     return ga_load_relaxed(&mcaches[id].tiny);
 }
 
-static uint64_t byte_of(uint32_t block)
-{
-    return ga_load_relaxed(&tiny_bits[PAGE].live[block / 8]) >> block % 8 * 8 & 0xff;
-}
-
 static struct ga_slot slot_at(uint32_t index)
 {
     return (struct ga_slot){.page = PAGE, .index = index, .entry = ga_view_entry(&view, PAGE)};
@@ -58,10 +53,8 @@ static struct ga_slot slot_at(uint32_t index)
 static bool in_use(uint32_t index)
 {
     struct ga_slot slot = slot_at(index);
-    uint64_t a = 77;
-    bool used = ga_slot_in_use(&view, &slot, &a);
-    CU_ASSERT_EQUAL(a, 0);
-    return used;
+    uint64_t a;
+    return ga_slot_in_use(&view, &slot, &a);
 }
 
 static uint32_t bytes_of(uint32_t index)
@@ -70,36 +63,46 @@ static uint32_t bytes_of(uint32_t index)
     return ga_tiny_bytes(&view, &slot);
 }
 
-static bool free_object(uint32_t index)
+static bool free_by_other(uint32_t index)
 {
     struct ga_slot slot = slot_at(index);
     return ga_slot_free_by_other(&view, OTHER, &slot);
 }
 
-/* Carve as the holder; the unit in the span, or NUNITS if there is no room. */
+static bool free_own(uint32_t index)
+{
+    uint64_t used;
+    struct ga_tiny_pair *pair = &tiny_bits[PAGE].pair[index / 64];
+    bool freed = ga_tiny_free_own(pair, index, &used);
+    CU_ASSERT(!freed || used == ga_tiny_used(pair));
+    return freed;
+}
+
+/* What the holder carves from. */
+static struct ga_tiny_carver carver;
+
+/* The word where a run was found; GA_TINY_WORDS if there is none. */
+static uint32_t find(uint32_t from)
+{
+    return ga_tiny_find(&carver, &view, PAGE, from) ? ga_tiny_word_of(&carver) : GA_TINY_WORDS;
+}
+
+/* Carve as the holder; the unit in the span, or NONE if there is no room. */
 static uint32_t carve(size_t size, uint32_t alignment)
 {
-    uint64_t next;
-    uint32_t unit;
-    if (!ga_tiny_carve(tiny_of(ME), size, alignment, &next, &unit))
-        return NUNITS;
-    ga_store_release(&mcaches[ME].tiny, next);
-    return ga_tiny_block(next) * GA_TINY_UNITS + unit;
+    struct ga_tiny_shape shape = ga_tiny_shape(size, alignment);
+    uint64_t unit;
+    if (!ga_tiny_carve(&carver, &mcaches[ME].tiny, &shape, &unit))
+        return NONE;
+    return ga_tiny_word_of(&carver) * 64 + (uint32_t)unit;
 }
 
-static uint32_t adopt(uint32_t from)
-{
-    uint32_t block = 999;
-    ga_tiny_leave(&view, ME, tiny_of(ME));
-    return ga_tiny_adopt(&view, ME, PAGE, from, &block) ? block : GA_TINY_NBLOCKS;
-}
-
-/* Whether exactly the units of the mask, in block, and nothing else of the span, are in use. */
-static bool used_are(uint32_t block, uint64_t mask)
+/* Whether just these units of the word are in use, and none elsewhere in the span. */
+static bool used_are(uint32_t word, uint64_t mask)
 {
     bool good = ga_tiny_count_objects(&view, PAGE) == (uint32_t)__builtin_popcountll(mask);
-    for (uint32_t i = 0; i < NUNITS; i++)
-        good = good && in_use(i) == (i / 8 == block && (mask >> i % 8 & 1));
+    for (uint32_t i = 0; i < GA_TINY_NUNITS; i++)
+        good = good && in_use(i) == (i / 64 == word && (mask >> i % 64 & 1));
     return good;
 }
 
@@ -110,178 +113,230 @@ static bool is_told(void)
 }
 
 /* Every pair of sizes, in every alignment: they do not overlap, lie as they should, and what has no
- * room is refused. */
+ * room is refused. From nothing, nothing can be carved. */
 static void carving(void)
 {
     for (size_t first = 0; first <= GA_TINY_SIZE_MAX; first++)
         for (size_t second = 0; second <= GA_TINY_SIZE_MAX; second++)
             for (uint32_t alignment = 1; alignment <= GA_TINY_ALIGN_MAX; alignment *= 2) {
                 reset();
-                uint32_t block = adopt(63);
-                CU_ASSERT_EQUAL(block, 63 * 8);
-                uint32_t a = carve(first, ga_tiny_alignment(first));
+                CU_ASSERT_EQUAL(find(63), 63);
+                carver.limit = 7; /* a run of 8 units */
+                uint32_t a = carve(first, 0);
                 uint32_t b = carve(second, alignment);
-                CU_ASSERT_EQUAL(a, block * 8);
+                uint32_t least = ga_tiny_alignment(second);
+                uint32_t step = alignment > least ? alignment : least;
                 uint32_t end = ((uint32_t)(first ? first : 1) + 1) / 2 * 2;
-                uint32_t start = (end + alignment - 1) / alignment * alignment;
-                if (alignment == 1)
-                    start = end;
-                if (start + (second ? second : 1) <= 16) {
-                    CU_ASSERT_EQUAL(b, block * 8 + start / 2);
-                    CU_ASSERT_EQUAL(bytes_of(a), start);
-                    CU_ASSERT_EQUAL(bytes_of(b), ((second ? second : 1) + 1) / 2 * 2);
+                uint32_t start = (end + step - 1) / step * step;
+                uint32_t bytes = ((uint32_t)(second ? second : 1) + 1) / 2 * 2;
+                CU_ASSERT_EQUAL(a, 63 * 64);
+                if (start + bytes <= 16) {
+                    CU_ASSERT_EQUAL(b, 63 * 64 + (start + start % 2) / 2);
+                    CU_ASSERT_EQUAL(bytes_of(a), start + start % 2);
+                    CU_ASSERT_EQUAL(bytes_of(b), bytes);
                 } else {
-                    CU_ASSERT_EQUAL(b, NUNITS);
+                    CU_ASSERT_EQUAL(b, NONE);
                     CU_ASSERT_EQUAL(bytes_of(a), end);
                 }
             }
     static const uint32_t alignments[16] = {1, 1, 2, 1, 4, 1, 2, 1, 8, 1, 2, 1, 4, 1, 2, 1};
-    for (size_t size = 0; size < 16; size++)
+    carver = (struct ga_tiny_carver){0};
+    for (size_t size = 0; size < 16; size++) {
         CU_ASSERT_EQUAL(ga_tiny_alignment(size), alignments[size]);
-    reset();
-    CU_ASSERT_EQUAL(carve(1, 1), NUNITS); /* no block */
-    /* A word that somebody has overwritten has no room. */
-    ga_store_relaxed(&mcaches[ME].tiny, ~UINT64_C(0));
-    CU_ASSERT_EQUAL(carve(1, 1), NUNITS);
+        CU_ASSERT_EQUAL(ga_tiny_shapes[size].more, size ? (size - 1) / 2 : 0);
+        CU_ASSERT_EQUAL(-2 * ga_tiny_shapes[size].step, alignments[size] + alignments[size] % 2);
+        CU_ASSERT_EQUAL(carve(size, 0), NONE);
+    }
 }
 
-static void one_block(void)
+/* The first run of a word, unit by unit; 64 if there is none. How many blocks fit in its runs. */
+static uint32_t first_run(uint64_t used, uint32_t *ret_end, uint32_t *ret_nblocks)
 {
-    reset();
-    uint32_t block = adopt(5);
-    CU_ASSERT_EQUAL(block, 40);
-    CU_ASSERT_EQUAL(byte_of(block), 0xff);
-    CU_ASSERT(used_are(block, 0));
-    CU_ASSERT_EQUAL(ga_slot_count_used(&view, PAGE, GA_TINY_NBLOCKS), 1);
-    for (uint32_t i = 0; i < 8; i++)
-        CU_ASSERT_FALSE(free_object(block * 8 + i)); /* not handed out */
-    CU_ASSERT_EQUAL(byte_of(block), 0xff);
-
-    CU_ASSERT_EQUAL(carve(6, 2), block * 8);
-    CU_ASSERT_EQUAL(carve(4, 4), block * 8 + 4);
-    CU_ASSERT_EQUAL(carve(1, 1), block * 8 + 6);
-    CU_ASSERT(used_are(block, BIT(0) | BIT(4) | BIT(6)));
-    CU_ASSERT_FALSE(free_object(block * 8 + 1) || free_object(block * 8 + 7));
-    CU_ASSERT(free_object(block * 8 + 4));
-    CU_ASSERT_FALSE(free_object(block * 8 + 4));
-    CU_ASSERT_EQUAL(bytes_of(block * 8), 12); /* what was freed behind it is nobody's */
-    CU_ASSERT(used_are(block, BIT(0) | BIT(6)));
-    CU_ASSERT_FALSE(is_told());
-
-    uint64_t first_of_it = tiny_of(ME) >> GA_TINY_SEQ_SHIFT;
-    CU_ASSERT_EQUAL(adopt(5), 41);
-    CU_ASSERT_EQUAL(byte_of(block), BIT(0) | BIT(6));
-    CU_ASSERT(used_are(block, BIT(0) | BIT(6)));
-    CU_ASSERT_EQUAL(bytes_of(block * 8 + 6), 4); /* up to the end, which is not carved any more */
-    CU_ASSERT_FALSE(free_object(block * 8 + 7));
-    CU_ASSERT(free_object(block * 8));
-    CU_ASSERT_FALSE(is_told());
-    CU_ASSERT_EQUAL(ga_load_relaxed(&mcaches[OTHER].telling), 0);
-    CU_ASSERT(free_object(block * 8 + 6));
-    CU_ASSERT(is_told());
-    CU_ASSERT_EQUAL(ga_slot_count_used(&view, PAGE, GA_TINY_NBLOCKS), 1);
-    /* Free again: the next adoption from there finds it. */
-    CU_ASSERT_EQUAL(adopt(5), 40);
-    CU_ASSERT_EQUAL(tiny_of(ME) >> GA_TINY_SEQ_SHIFT, first_of_it + 2); /* each is another word */
+    bool is_free[64 + 1] = {false};
+    uint32_t found = 64;
+    for (uint32_t i = 0; i < 64; i++)
+        is_free[i] = (used << (63 - i) >> (i < 8 ? 63 - i : 56)) == 0; /* i - 7 .. i */
+    *ret_nblocks = 0;
+    for (uint32_t i = 0; i + 8 <= 64; i += 4) {
+        uint32_t end = i;
+        while (is_free[end])
+            end++;
+        if (end - i < 8)
+            continue;
+        if (found == 64)
+            *ret_end = end;
+        found = found == 64 ? i : found;
+        ++*ret_nblocks;
+        i += 4;
+    }
+    return found;
 }
 
-/* 512 blocks and no more; freed ones are found from wherever the search begins. */
+/* Whatever is in use in a word, and whichever way A and F say so. */
+static void runs(void)
+{
+    uint64_t state = ga_test_seed();
+    for (int round = 0; round < 20000; round++) {
+        uint64_t used = ga_test_random(&state);
+        for (int thin = round % 8; thin > 0; thin--)
+            used &= ga_test_random(&state);
+        uint32_t end = 0;
+        uint32_t nblocks;
+        uint32_t first = first_run(used, &end, &nblocks);
+        reset();
+        for (uint32_t word = 0; word < GA_TINY_WORDS; word++)
+            ga_store_relaxed(&tiny_bits[PAGE].pair[word].a, ~UINT64_C(0));
+        uint64_t f = ga_test_random(&state);
+        ga_store_relaxed(&tiny_bits[PAGE].pair[9].f, f);
+        ga_store_relaxed(&tiny_bits[PAGE].pair[9].a, f ^ used);
+        CU_ASSERT_EQUAL(ga_tiny_used(&tiny_bits[PAGE].pair[9]), used);
+        CU_ASSERT_EQUAL(ga_tiny_has_room(used), first < 64);
+        CU_ASSERT_EQUAL(ga_tiny_count_blocks(&view, PAGE), GA_TINY_NBLOCKS - nblocks);
+        CU_ASSERT_EQUAL(find((uint32_t)round % GA_TINY_WORDS), first < 64 ? 9 : GA_TINY_WORDS);
+        if (first < 64) {
+            CU_ASSERT(carver.last + 1 == first && carver.limit + 1 == end);
+            CU_ASSERT_EQUAL(carve(15, 8), 9 * 64 + first); /* what is hardest to place */
+        } else {
+            CU_ASSERT_EQUAL(carve(1, 1), NONE);
+        }
+    }
+}
+
+static void one_word(void)
+{
+    const uint32_t at = 5 * 64;
+    reset();
+    CU_ASSERT_EQUAL(find(5), 5);
+    CU_ASSERT(used_are(5, 0));
+    CU_ASSERT_EQUAL(ga_slot_count_used(&view, PAGE, GA_TINY_NBLOCKS), 0);
+    for (uint32_t i = 0; i < 64; i++)
+        CU_ASSERT_FALSE(free_by_other(at + i) || free_own(at + i)); /* not handed out */
+    CU_ASSERT_EQUAL(carve(6, 2), at);
+    CU_ASSERT_EQUAL(carve(4, 4), at + 4);
+    CU_ASSERT_EQUAL(carve(1, 1), at + 6);
+    CU_ASSERT_EQUAL(ga_tiny_end(tiny_of(ME)), at + 7);
+    CU_ASSERT(used_are(5, BIT(0) | BIT(4) | BIT(6)));
+    CU_ASSERT_EQUAL(ga_slot_count_used(&view, PAGE, GA_TINY_NBLOCKS), 2);
+    CU_ASSERT_FALSE(free_by_other(at + 1) || free_own(at + 7));
+    CU_ASSERT_FALSE(is_told());
+    CU_ASSERT(free_by_other(at + 4));
+    CU_ASSERT(is_told());
+    CU_ASSERT_EQUAL(ga_load_relaxed(&mcaches[OTHER].telling), 0);
+    CU_ASSERT_FALSE(free_by_other(at + 4) || free_own(at + 4));
+    CU_ASSERT(used_are(5, BIT(0) | BIT(6)));
+    CU_ASSERT_EQUAL(bytes_of(at), 12); /* what was freed behind it is nobody's */
+    CU_ASSERT_EQUAL(bytes_of(at + 6), 2);
+
+    /* Behind an object of unknown length the next run leaves room for the longest. */
+    CU_ASSERT_EQUAL(find(5), 5);
+    CU_ASSERT_EQUAL(carve(2, 1), at + 16);
+    CU_ASSERT_EQUAL(bytes_of(at + 6), 16);
+    CU_ASSERT(free_own(at) && free_own(at + 6));
+    CU_ASSERT_FALSE(free_own(at) || free_by_other(at + 6));
+    CU_ASSERT(used_are(5, BIT(16)));
+    CU_ASSERT_EQUAL(find(5), 5);
+    CU_ASSERT_EQUAL(carve(15, 1), at);
+    CU_ASSERT_EQUAL(carve(15, 1), at + 8);
+    CU_ASSERT_EQUAL(carve(1, 1), NONE); /* there is the one that was left */
+    CU_ASSERT_EQUAL(find(5), 5);
+    CU_ASSERT_EQUAL(carve(15, 8), at + 24);
+    CU_ASSERT_EQUAL(bytes_of(at + 16), 16);
+
+    ga_tiny_leave(&view, ME);
+    CU_ASSERT_EQUAL(tiny_of(ME), 0);
+    CU_ASSERT(used_are(5, BIT(0) | BIT(8) | BIT(16) | BIT(24)));
+}
+
+/* 512 objects of 15 bytes and no more; what is freed is found from wherever the search begins. */
 static void every_block(void)
 {
     reset();
+    CU_ASSERT_EQUAL(find(0), 0);
     for (uint32_t i = 0; i < GA_TINY_NBLOCKS; i++) {
-        CU_ASSERT_EQUAL(adopt(i / 8), i);
-        CU_ASSERT_EQUAL(carve(15, 1), i * 8);
+        uint32_t unit = carve(15, 1);
+        if (unit == NONE) {
+            CU_ASSERT_EQUAL(find(0), i / 8);
+            unit = carve(15, 1);
+        }
+        CU_ASSERT_EQUAL(unit, i * 8);
     }
-    CU_ASSERT_EQUAL(adopt(0), GA_TINY_NBLOCKS);
-    CU_ASSERT_EQUAL(ga_tiny_page(tiny_of(ME)), 0);
-    CU_ASSERT_EQUAL(carve(1, 1), NUNITS);
+    CU_ASSERT_EQUAL(find(0), GA_TINY_WORDS);
+    CU_ASSERT_EQUAL(carve(1, 1), NONE);
     CU_ASSERT_EQUAL(ga_slot_count_used(&view, PAGE, GA_TINY_NBLOCKS), GA_TINY_NBLOCKS);
     CU_ASSERT_EQUAL(ga_tiny_count_objects(&view, PAGE), GA_TINY_NBLOCKS);
-    CU_ASSERT(free_object(300 * 8) && free_object(7 * 8));
+    CU_ASSERT_FALSE(ga_tiny_is_empty(&view, PAGE));
+    CU_ASSERT(free_by_other(300 * 8) && free_own(7 * 8));
     CU_ASSERT_EQUAL(ga_slot_count_used(&view, PAGE, GA_TINY_NBLOCKS), GA_TINY_NBLOCKS - 2);
-    CU_ASSERT_EQUAL(adopt(63), 7);
-    CU_ASSERT_EQUAL(adopt(1), 300);
-    CU_ASSERT_EQUAL(adopt(1), 300); /* nothing was carved of it */
-    CU_ASSERT_EQUAL(adopt(0), 7);
+    CU_ASSERT_EQUAL(find(63), 0);
+    CU_ASSERT_EQUAL(find(1), 300 / 8);
+    CU_ASSERT_EQUAL(carve(8, 8), 300 * 8);
+    CU_ASSERT_EQUAL(find(1), 0);
+    CU_ASSERT_EQUAL(carve(8, 8), 7 * 8);
+    CU_ASSERT_EQUAL(find(1), GA_TINY_WORDS);
+    for (uint32_t i = 0; i < GA_TINY_NBLOCKS; i++) {
+        CU_ASSERT_FALSE(ga_tiny_is_empty(&view, PAGE));
+        CU_ASSERT(i % 2 ? free_by_other(i * 8) : free_own(i * 8));
+    }
+    CU_ASSERT(ga_tiny_is_empty(&view, PAGE));
+    /* Whatever way the bits lie now, all of it can be had again. */
+    CU_ASSERT_EQUAL(find(17), 17);
+    CU_ASSERT(carver.last + 1 == 0 && carver.limit == 63);
 }
 
-/* A death after each store of: adopt, carve twice, leave, adopt the next. Recovered, once and
- * again, just what was handed out and not freed is in use, and the rest can be had. */
+/* A death between the stores of an allocation, and behind both: what is in use, and that what the
+ * dead one had told keeps nobody from freeing and sizing what it left. */
 static void deaths(void)
 {
-    for (int freed = 0; freed < 2; freed++)
-        for (int stores = 0; stores <= 7; stores++) {
-            reset();
-            uint64_t before = tiny_of(ME);
-            uint64_t expected = 0;
-            uint32_t block = adopt(0);
-            uint64_t named = tiny_of(ME);
-            if (stores == 0)
-                ga_store_relaxed(&mcaches[ME].tiny, before);
-            if (stores <= 1)
-                ga_store_relaxed(&tiny_bits[PAGE].live[0], 0);
-            if (stores >= 3 && carve(4, 4) == block * 8)
-                expected |= BIT(0);
-            if (stores >= 4 && carve(8, 8) == block * 8 + 4)
-                expected |= BIT(4);
-            if (freed && expected) {
-                CU_ASSERT(free_object(block * 8));
-                expected &= ~BIT(0);
-            }
-            CU_ASSERT(used_are(block, expected));
-            uint64_t handed = tiny_of(ME);
-            if (stores >= 5)
-                ga_tiny_leave(&view, ME, handed);
-            if (stores == 5)
-                ga_store_relaxed(&mcaches[ME].tiny, handed);
-            if (stores == 7) {
-                /* The next block is named; its byte is not set. */
-                uint32_t next = adopt(1);
-                CU_ASSERT_EQUAL(next, 8);
-                ga_store_relaxed(&tiny_bits[PAGE].live[1], 0);
-            }
-            CU_ASSERT(used_are(block, expected));
-            for (int again = 0; again < 2; again++) {
-                uint64_t tiny = tiny_of(ME);
-                ga_tiny_leave(&view, ME, tiny);
-                if (again == 0)
-                    ga_store_relaxed(&mcaches[ME].tiny,
-                                     tiny); /* broken off before the last store */
-                CU_ASSERT(used_are(block, expected));
-            }
-            CU_ASSERT_EQUAL(byte_of(block), expected);
-            CU_ASSERT_EQUAL(ga_slot_count_used(&view, PAGE, GA_TINY_NBLOCKS), expected ? 1 : 0);
-            CU_ASSERT_EQUAL(ga_tiny_page(tiny_of(ME)), 0);
-            CU_ASSERT(tiny_of(ME) >> GA_TINY_SEQ_SHIFT >=
-                      (stores ? named >> GA_TINY_SEQ_SHIFT : 0));
-            CU_ASSERT_EQUAL(adopt(0), expected ? 1 : 0);
-        }
+    for (int told = 0; told < 2; told++) {
+        reset();
+        CU_ASSERT_EQUAL(find(0), 0);
+        CU_ASSERT_EQUAL(carve(4, 4), 0);
+        uint64_t before = tiny_of(ME);
+        CU_ASSERT_EQUAL(carve(8, 8), 4);
+        if (!told)
+            ga_store_relaxed(&mcaches[ME].tiny, before);
+        CU_ASSERT(used_are(0, BIT(0) | BIT(4)));
+        CU_ASSERT_EQUAL(bytes_of(0), told ? 8 : 4);
+        for (int again = 0; again < 2; again++) /* the server does it, perhaps twice */
+            ga_tiny_leave(&view, ME);
+        CU_ASSERT(used_are(0, BIT(0) | BIT(4)));
+        CU_ASSERT_EQUAL(bytes_of(0), 8);
+        CU_ASSERT_EQUAL(bytes_of(4), 16);
+        CU_ASSERT(free_by_other(4) && !free_by_other(4));
+        CU_ASSERT(used_are(0, BIT(0)));
+    }
 }
 
-/* Words of the holder that somebody has overwritten, and a span that is gone: nothing is in use, or
- * what live says; nobody follows them anywhere. */
+/* Words of the holder that somebody has overwritten, and a span that is gone: in use is what A and
+ * F say, or nothing; nobody follows the words anywhere, and no size is more than the longest. */
 static void overwritten_words(void)
 {
     reset();
-    uint32_t block = adopt(0);
-    CU_ASSERT_EQUAL(carve(2, 2), block * 8);
+    CU_ASSERT_EQUAL(find(0), 0);
+    CU_ASSERT_EQUAL(carve(2, 2), 0);
     struct ga_slot slot = slot_at(0);
-    bool emptied;
+    uint64_t state = ga_test_seed();
+    for (int i = 0; i < 1000; i++) {
+        ga_store_relaxed(&mcaches[ME].tiny, ga_test_random(&state));
+        uint32_t bytes = bytes_of(0);
+        CU_ASSERT(bytes >= GA_TINY_UNIT_BYTES && bytes <= 16);
+        ga_store_relaxed(&mcaches[ME].tiny, ga_tiny_word(PAGE, (uint32_t)i * 5));
+        bytes = bytes_of(0);
+        CU_ASSERT(bytes >= GA_TINY_UNIT_BYTES && bytes <= 16);
+    }
     ga_store_relaxed(&lines[PAGE].holder, GA_HOLDER_ID_MASK); /* no mcache has this id */
     CU_ASSERT(in_use(0));
+    CU_ASSERT_EQUAL(bytes_of(0), 16);
     ga_store_relaxed(&page_table[PAGE], 0);
-    CU_ASSERT_FALSE(ga_tiny_free(&view, &slot, &emptied));
     CU_ASSERT_FALSE(ga_slot_free_by_other(&view, OTHER, &slot));
-    CU_ASSERT_EQUAL(ga_tiny_bytes(&view, &slot), 0);
-    CU_ASSERT_EQUAL(byte_of(block), 0xff);
+    CU_ASSERT_EQUAL(ga_tiny_count_objects(&view, PAGE), 1);
 }
 
 /* ---- threads ---- */
 
 #define NTHREADS 3u
 #define ROUNDS   60000u
-#define RING     32u /* fewer than the objects between two adoptions of one block */
+#define RING     32u /* fewer than the objects between two uses of one word */
 
 /* The carver hands each object to all the freers, who race: round + 1 and index, in one ring. */
 static _Atomic uint32_t handed_over[RING];
@@ -294,9 +349,9 @@ static void *free_all(void *argument)
     ga_mcache_id me = *(const ga_mcache_id *)argument;
     for (uint32_t i = 0; i < ROUNDS; i++) {
         uint32_t handed;
-        while ((handed = ga_load_acquire(&handed_over[i % RING])) / NUNITS != i + 1)
+        while ((handed = ga_load_acquire(&handed_over[i % RING])) / GA_TINY_NUNITS != i + 1)
             sched_yield();
-        struct ga_slot slot = slot_at(handed % NUNITS);
+        struct ga_slot slot = slot_at(handed % GA_TINY_NUNITS);
         if (ga_slot_free_by_other(&view, me, &slot))
             ga_fetch_add_relaxed(&nfreed, 1);
         else
@@ -307,7 +362,7 @@ static void *free_all(void *argument)
 }
 
 /* Each object is freed by one of the racing threads and refused to the others, as long as the
- * carver does not reuse its block before all have tried. */
+ * carver does not reuse its units before all have tried. */
 static void racing_frees(void)
 {
     static const ga_mcache_id ids[NTHREADS] = {3, 4, 5};
@@ -318,29 +373,25 @@ static void racing_frees(void)
         ga_store_relaxed(&handed_over[i], 0);
     for (uint32_t i = 0; i < NTHREADS; i++)
         CU_ASSERT_EQUAL_FATAL(pthread_create(&threads[i], NULL, free_all, (void *)&ids[i]), 0);
-    uint32_t word = 0;
-    uint32_t block = adopt(word);
+    uint32_t word = find(0);
     uint32_t nwrong = 0;
     for (uint32_t i = 0; i < ROUNDS; i++) {
         uint32_t index;
         size_t size = 1 + ga_test_random(&random_state) % GA_TINY_SIZE_MAX;
-        while ((index = carve(size, ga_tiny_alignment(size))) == NUNITS) {
-            /* From behind the last block, so that a block rests until all have tried its objects.
-             */
-            word = (word + 1) % GA_TINY_WORDS;
-            block = adopt(word);
-            if (block == GA_TINY_NBLOCKS)
+        while ((index = carve(size, 0)) == NONE) {
+            /* From behind the last word, so that a word rests until all have tried its objects. */
+            word = find((word + 1) % GA_TINY_WORDS);
+            if (word == GA_TINY_WORDS)
                 break;
         }
-        nwrong += block == GA_TINY_NBLOCKS;
+        nwrong += word == GA_TINY_WORDS;
         /* Wait for whoever still has what stood here. */
         while (i >= RING && ga_load_acquire(&arrived[i % RING]) < NTHREADS * (i / RING))
             sched_yield();
-        ga_store_release(&handed_over[i % RING], (i + 1) * NUNITS + index);
+        ga_store_release(&handed_over[i % RING], (i + 1) * GA_TINY_NUNITS + index);
     }
     for (uint32_t i = 0; i < NTHREADS; i++)
         pthread_join(threads[i], NULL);
-    ga_tiny_leave(&view, ME, tiny_of(ME));
     CU_ASSERT_EQUAL(nwrong, 0);
     CU_ASSERT_EQUAL(nfreed, ROUNDS);
     CU_ASSERT_EQUAL(nrefused, (NTHREADS - 1) * ROUNDS);
@@ -352,7 +403,8 @@ int main(void)
 {
     static const struct ga_test tests[] = {
         {"carving", carving},
-        {"one block", one_block},
+        {"runs", runs},
+        {"one word", one_word},
         {"every block", every_block},
         {"deaths", deaths},
         {"overwritten words", overwritten_words},

@@ -51,10 +51,13 @@ static void tables_do_not_overlap(void)
         };
         check_tables(meta, COUNT(meta), h.meta_bytes);
         const struct table bits[] = {
-            {0, sizeof(struct ga_bits_header)},  {h.bits_mcaches_offset, UINT64_C(65536) * 8192},
-            {h.bits_pending_offset, npages / 8}, {h.bits_handles_offset, 4096 * 4096},
-            {h.bits_lines_offset, npages * 64},  {h.bits_wide_offset, npages * 256},
-            {h.bits_tiny_offset, npages * 512},
+            {0, sizeof(struct ga_bits_header)},
+            {h.bits_mcaches_offset, UINT64_C(65536) * 8192},
+            {h.bits_pending_offset, npages / 8},
+            {h.bits_handles_offset, 4096 * 4096},
+            {h.bits_lines_offset, npages * 64},
+            {h.bits_wide_offset, npages * 256},
+            {h.bits_tiny_offset, npages * sizeof(struct ga_tiny_bits)},
         };
         check_tables(bits, COUNT(bits), h.bits_bytes);
     }
