@@ -166,9 +166,10 @@ static __attribute__((noinline)) void free_any(struct goalloc_heap *heap, void *
  * plane, and wide says that it does not, or the other way. */
 static inline __attribute__((always_inline)) bool free_quickly(struct goalloc_heap *heap,
                                                                struct ga_thread_cache *cache,
-                                                               uint64_t page, char *p, bool wide)
+                                                               uint64_t page, uint64_t entry,
+                                                               char *p, bool wide)
 {
-    struct ga_free_list *list = &cache->by_class[ga_view_entry(&heap->view, page) & 0xff]->list;
+    struct ga_free_list *list = &cache->by_class[entry & 0xff]->list;
     struct ga_span_line *line = &heap->view.lines[page];
     uint32_t offset = (uint32_t)((uintptr_t)p % GA_PAGE_SIZE);
     uint32_t index = (uint32_t)((uint64_t)offset * list->magic >> 32);
@@ -188,7 +189,7 @@ static __attribute__((noinline)) void free_wide(struct goalloc_heap *heap, void 
 {
     struct ga_thread_cache *cache = ga_thread_cache_peek(heap);
     uint64_t page = ((uintptr_t)p - heap->base) >> GA_PAGE_SHIFT;
-    if (!free_quickly(heap, cache, page, p, true))
+    if (!free_quickly(heap, cache, page, ga_view_entry(&heap->view, page), p, true))
         free_any(heap, p);
 }
 
@@ -198,10 +199,13 @@ void goalloc_free(struct goalloc_heap *heap, void *p)
     uint64_t page = ((uintptr_t)p - heap->base) >> GA_PAGE_SHIFT;
     if (__builtin_expect(!cache || page >= ga_load_relaxed(&heap->npages_known), 0)) {
         free_any(heap, p);
-    } else if (ga_view_entry(&heap->view, page) & GA_ENTRY_TINY) {
+        return;
+    }
+    uint64_t entry = ga_view_entry(&heap->view, page);
+    if (entry & GA_ENTRY_TINY) {
         if (__builtin_expect(!ga_tiny_free(cache, p), 0))
             free_any(heap, p);
-    } else if (__builtin_expect(!free_quickly(heap, cache, page, p, false), 0)) {
+    } else if (__builtin_expect(!free_quickly(heap, cache, page, entry, p, false), 0)) {
         free_wide(heap, p);
     }
 }

@@ -161,12 +161,13 @@ static inline void ga_tiny_leave(const struct ga_view *view, ga_mcache_id mcache
  * none in use does; else sets where in the word objects are in use now. */
 static inline bool ga_tiny_free_own(struct ga_tiny_pair *pair, uint64_t unit, uint64_t *ret_used)
 {
+    uint64_t bit = UINT64_C(1) << unit % 64;
     uint64_t a = ga_load_relaxed(&pair->a);
     uint64_t used = a ^ ga_load_acquire(&pair->f);
-    if ((used >> unit % 64 & 1) == 0)
+    if ((used & bit) == 0)
         return false;
-    ga_store_release(&pair->a, a ^ UINT64_C(1) << unit % 64); /* the commit */
-    *ret_used = used & ~(UINT64_C(1) << unit % 64);
+    ga_store_release(&pair->a, a ^ bit); /* the commit */
+    *ret_used = used ^ bit;
     return true;
 }
 

@@ -304,6 +304,7 @@ static void deaths(void)
         CU_ASSERT_EQUAL(bytes_of(4), 16);
         CU_ASSERT(free_by_other(4) && !free_by_other(4));
         CU_ASSERT(used_are(0, BIT(0)));
+        CU_ASSERT_FALSE(ga_tiny_is_empty(&view, PAGE));
     }
 }
 
