@@ -73,6 +73,18 @@ __attribute__((noinline)) void *ga_alloc_slowly(struct goalloc_heap *heap, ga_sp
     return p;
 }
 
+/* The list is used up, or looked through first: go on with what is at hand. */
+static __attribute__((noinline)) void *alloc_next(struct goalloc_heap *heap, uint32_t span_class)
+{
+    struct ga_thread_cache *cache = ga_thread_cache_peek(heap);
+    struct ga_free_list *list = &cache->classes[span_class].list;
+    if (cache->heap != heap) /* of one that was detached and had the same place */
+        return ga_alloc_slowly(heap, (ga_span_class)span_class, (struct ga_tiny_shape){0});
+    if (ga_free_list_first(list) || ga_mcache_refill_at_hand(cache, (ga_span_class)span_class))
+        return ga_free_list_malloc(list);
+    return ga_alloc_slowly(heap, (ga_span_class)span_class, (struct ga_tiny_shape){0});
+}
+
 static inline __attribute__((always_inline)) void *alloc_small(struct goalloc_heap *heap,
                                                                uint32_t span_class)
 {
@@ -83,7 +95,7 @@ static inline __attribute__((always_inline)) void *alloc_small(struct goalloc_he
     struct ga_free_list *list = &cache->by_class[span_class]->list;
     struct ga_free_slot *top = list->top;
     if (__builtin_expect(!ga_free_list_serves(list, top, &a), 0))
-        return ga_alloc_slowly(heap, (ga_span_class)span_class, (struct ga_tiny_shape){0});
+        return alloc_next(heap, span_class);
     return ga_free_list_take(list, top, a);
 }
 

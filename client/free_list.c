@@ -27,17 +27,18 @@ const struct ga_free_slot *ga_free_list_first(struct ga_free_list *list)
 void ga_free_list_fill(struct ga_free_list *list, char *base, _Atomic uint64_t *a, uint64_t slots,
                        bool untouched)
 {
-    struct ga_free_slot *slot = list->slot + __builtin_popcountll(slots);
+    struct ga_free_slot *slot = list->slot;
+    uint64_t size = list->size;
+    while (slots != 0) {
+        unsigned index = 63 - (unsigned)__builtin_clzll(slots);
+        slot++;
+        slot->p = base + index * size;
+        slot->a = a;
+        slot->bit = UINT64_C(1) << index;
+        slots ^= slot->bit;
+    }
     list->top = slot;
     list->current = a;
     list->untouched = untouched;
     list->frees_filled = ga_load_relaxed(&list->counts->nfree);
-    uint64_t size = list->size;
-    while (slots != 0) {
-        slot->p = base + (unsigned)__builtin_ctzll(slots) * size;
-        slot->a = a;
-        slot->bit = slots & -slots;
-        slots &= slots - 1;
-        slot--;
-    }
 }

@@ -53,7 +53,8 @@ static bool fill_from_list(struct ga_thread_cache *cache, ga_span_class span_cla
 {
     struct ga_class_cache *class = &cache->classes[span_class];
     for (ga_page_id page; (page = ga_spans_pop(cache, class)) != 0;) {
-        if (ga_mcache_is_empty(cache, span_class, page))
+        /* Where none is counted there is nothing to take back. */
+        if (class->nempty > 0 && ga_mcache_is_empty(cache, span_class, page))
             ga_mcache_empty_used(class);
         if (fill_from(cache, span_class, page))
             return true;
@@ -281,23 +282,28 @@ void ga_mcache_settle(struct ga_thread_cache *cache)
     ga_mcache_take_ring(cache);
 }
 
-int ga_mcache_refill(struct ga_thread_cache *cache, ga_span_class span_class)
+bool ga_mcache_refill_at_hand(struct ga_thread_cache *cache, ga_span_class span_class)
 {
     struct ga_class_cache *class = &cache->classes[span_class];
     ga_mcache_obey_reclaim(cache);
     if (class->page && fill_from(cache, span_class, class->page))
-        return 0;
+        return true;
     ga_spans_set_current(cache, class, 0);
     class->list.current = NULL;
-    for (;;) {
-        if (fill_from_list(cache, span_class)) {
-            ask_ahead(cache, span_class);
-            return 0;
-        }
+    if (!fill_from_list(cache, span_class))
+        return false;
+    ask_ahead(cache, span_class);
+    return true;
+}
+
+int ga_mcache_refill(struct ga_thread_cache *cache, ga_span_class span_class)
+{
+    while (!ga_mcache_refill_at_hand(cache, span_class)) {
         if (ga_mcache_take_news(cache, span_class))
             continue;
         int r = get_spans(cache, span_class);
         if (r < 0)
             return r;
     }
+    return 0;
 }

@@ -40,25 +40,16 @@ static inline uint32_t ga_mcache_nwords(ga_span_class span_class)
                                             : ga_word_count(ga_mcache_nslots(span_class));
 }
 
-/* Whether no slot of the word is in use. */
-static inline bool ga_mcache_word_is_free(const struct ga_thread_cache *cache,
-                                          ga_span_class span_class, ga_page_id page, uint32_t word)
-{
-    const struct ga_view *view = &cache->heap->view;
-    uint32_t nslots = ga_mcache_nslots(span_class);
-    if (span_class == GA_SPAN_CLASS_TINY)
-        return ga_tiny_used(&view->tiny[page].pair[word]) == 0;
-    return ga_free_bits(view, page, word, nslots) == ga_valid_mask(nslots, word);
-}
-
 /* Whether no slot of the span is in use. */
 static inline bool ga_mcache_is_empty(const struct ga_thread_cache *cache, ga_span_class span_class,
                                       ga_page_id page)
 {
+    const struct ga_view *view = &cache->heap->view;
     if (span_class == GA_SPAN_CLASS_TINY)
-        return ga_tiny_is_empty(&cache->heap->view, page);
-    for (uint32_t word = 0; word < ga_mcache_nwords(span_class); word++)
-        if (!ga_mcache_word_is_free(cache, span_class, page, word))
+        return ga_tiny_is_empty(view, page);
+    uint32_t nwords = ga_mcache_nwords(span_class);
+    for (uint32_t word = 0; word < nwords; word++)
+        if (ga_slot_used(ga_view_a(view, page, word)) != 0)
             return false;
     return true;
 }
@@ -102,6 +93,9 @@ void ga_mcache_take_ring(struct ga_thread_cache *cache);
  * a cache that nobody uses would not learn of them. Not on the library's thread. */
 void ga_mcache_settle(struct ga_thread_cache *cache);
 
+/* Fill the list of span_class, which is used up, from the spans that are known to have free slots.
+ * False if there are none. */
+bool ga_mcache_refill_at_hand(struct ga_thread_cache *cache, ga_span_class span_class);
 /* Fill the list of span_class with free slots, leasing spans if need be. 0 or negative errno. */
 int ga_mcache_refill(struct ga_thread_cache *cache, ga_span_class span_class);
 

@@ -8,15 +8,6 @@ void ga_slot_begin_lease(const struct ga_view *view, ga_mcache_id me, ga_page_id
     ga_xchg_seq_cst(holder, ga_holder_next(ga_load_relaxed(holder), me, 0));
 }
 
-uint64_t ga_slot_find_free(const struct ga_view *view, ga_page_id page, uint32_t word,
-                           uint32_t nslots)
-{
-    uint64_t slots = ga_free_bits(view, page, word, nslots);
-    /* Acquired after F: bits that a flush has changed are seen with the flush's end, or not used.
-     */
-    return ga_load_acquire(&view->lines[page].d) == 0 ? slots : 0;
-}
-
 void ga_slot_end_lease(const struct ga_view *view, ga_mcache_id me, ga_page_id page)
 {
     _Atomic uint64_t *holder = &view->lines[page].holder;

@@ -53,8 +53,14 @@ void ga_slot_begin_lease(const struct ga_view *view, ga_mcache_id me, ga_page_id
 
 /* The slots of a word that its holder may allocate: those that are free, if no flush into the span
  * is under way. */
-uint64_t ga_slot_find_free(const struct ga_view *view, ga_page_id page, uint32_t word,
-                           uint32_t nslots);
+static inline uint64_t ga_slot_find_free(const struct ga_view *view, ga_page_id page, uint32_t word,
+                                         uint32_t nslots)
+{
+    uint64_t slots = ga_free_bits(view, page, word, nslots);
+    /* Acquired after F: bits that a flush has changed are seen with the flush's end, or not used.
+     */
+    return ga_load_acquire(&view->lines[page].d) == 0 ? slots : 0;
+}
 
 /* The slots of a word that are in use, as the holder sees it, who alone takes free ones. */
 static inline uint64_t ga_slot_used(_Atomic uint64_t *a_word)
