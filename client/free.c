@@ -193,10 +193,36 @@ static __attribute__((noinline)) void free_wide(struct goalloc_heap *heap, void 
         free_any(heap, p);
 }
 
+/* Free the object that the list gave out last. line: of its page, which is its span's first, as
+ * above. False, and nothing has happened, if that is not so, or it is not in use, or something is
+ * held. */
+static inline __attribute__((always_inline)) bool
+free_last(struct ga_thread_cache *cache, struct ga_free_list *list, const struct ga_span_line *line)
+{
+    struct ga_free_slot *slot = list->top + 1;
+    uint64_t a = ga_load_relaxed(slot->a);
+    uint64_t used = a ^ ga_load_acquire(ga_view_f_of(slot->a));
+    if (__builtin_expect(!ga_holder_is_leased_by(ga_load_relaxed(&line->holder), list->holder) ||
+                             ga_load_seq_cst(&line->nholds) != 0 || (used & slot->bit) == 0,
+                         0))
+        return false;
+    ga_store_release(slot->a, a ^ slot->bit); /* the commit */
+    count(&list->counts->nfree);
+    bool kept = used != slot->bit || slot->a == list->current;
+    if (__builtin_expect(kept, 1))
+        list->top = slot;
+    if (__builtin_expect(!kept || !ga_spans_is_listed(line), 0))
+        look_at_span(cache, line, slot->a);
+    return true;
+}
+
 void goalloc_free(struct goalloc_heap *heap, void *p)
 {
     struct ga_thread_cache *cache = ga_thread_cache_peek(heap);
     uint64_t page = ((uintptr_t)p - heap->base) >> GA_PAGE_SHIFT;
+    if (cache && cache->last->top[1].p == p &&
+        free_last(cache, cache->last, &heap->view.lines[page]))
+        return;
     if (__builtin_expect(!cache || page >= ga_load_relaxed(&heap->npages_known), 0)) {
         free_any(heap, p);
         return;

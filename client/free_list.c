@@ -12,6 +12,14 @@ void ga_free_list_init(struct ga_free_list *list, struct ga_mcache_class *counts
         list->holder = holder;
     }
     list->slot[0] = (struct ga_free_slot){.a = in_use, .bit = 1};
+    ga_free_list_forget(list);
+}
+
+void ga_free_list_forget(struct ga_free_list *list)
+{
+    static char nowhere; /* nobody's object, NULL among them, is there */
+    for (uint32_t i = 0; i < sizeof(list->slot) / sizeof(list->slot[0]); i++)
+        list->slot[i].p = &nowhere;
     ga_free_list_drop(list);
 }
 

@@ -36,8 +36,10 @@ struct ga_free_list {
     _Atomic uint64_t *current; /* the word it was filled from last, NULL = none */
     bool untouched;            /* none of what it was filled with was ever handed out */
     uint64_t frees_filled;     /* what counts->nfree was then */
-    /* The first never serves, so that malloc need not ask whether the list is empty. */
-    struct ga_free_slot slot[1 + GA_FREE_LIST_SLOTS];
+    /* The first never serves, so that malloc need not ask whether the list is empty. What was taken
+     * stays above the top: where the objects are freed in turn, the last allocated first, each is
+     * found there. The last is never filled. */
+    struct ga_free_slot slot[1 + GA_FREE_LIST_SLOTS + 1];
 };
 
 /* An id that no holder word carries. */
@@ -53,6 +55,9 @@ static inline void ga_free_list_drop(struct ga_free_list *list)
     list->top = list->slot;
     list->current = NULL;
 }
+
+/* Forget also what was taken from it, before the lease of a span that it may be of ends. */
+void ga_free_list_forget(struct ga_free_list *list);
 
 /* Whether the top slot may be taken. *ret_a: what its word of A is. */
 static inline __attribute__((always_inline)) bool

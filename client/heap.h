@@ -102,6 +102,7 @@ struct ga_thread_cache {
     struct ga_thread_cache *next; /* on the heap's list of idle caches */
     bool trimmed;                 /* on that list, and holds nothing that it could give back */
     struct ga_thread_cache *next_of_heap;
+    struct ga_free_list *last;                            /* that was allocated from */
     struct ga_class_cache *by_class[GA_SPAN_CLASS_COUNT]; /* where each is: a load, no arithmetic */
     struct ga_class_cache classes[GA_SPAN_CLASS_COUNT];
     struct ga_large_cache large;

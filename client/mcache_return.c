@@ -47,7 +47,8 @@ static uint32_t return_empty(struct ga_thread_cache *cache, ga_span_class span_c
             ga_spans_set_aside(cache, class, page);
             continue;
         }
-        ga_free_list_drop(&class->list); /* it may have slots of this span */
+        if (returned == 0)
+            ga_free_list_forget(&class->list); /* it may have slots of these spans */
         ga_spans_remove(cache, class, page);
         ga_slot_end_lease(&cache->heap->view, cache->id, page);
         pages[count++] = page;

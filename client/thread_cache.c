@@ -200,6 +200,7 @@ static void init_class(struct ga_thread_cache *cache, ga_span_class span_class)
     struct ga_class_cache *class = &cache->classes[span_class];
     bool has_list = span_class >= 2 && span_class != GA_SPAN_CLASS_TINY;
     cache->by_class[span_class] = class;
+    cache->last = &class->list; /* any will do */
     ga_free_list_init(&class->list, &cache->shared->classes[span_class], cache->id,
                       has_list ? &ga_size_classes[span_class / 2] : NULL);
     class->batch = 1;
@@ -374,7 +375,7 @@ void ga_thread_cache_drop_all(struct goalloc_heap *heap)
 static void forget_lists(struct ga_thread_cache *cache)
 {
     for (uint32_t c = 0; c < GA_SPAN_CLASS_COUNT; c++) {
-        ga_free_list_drop(&cache->classes[c].list);
+        ga_free_list_forget(&cache->classes[c].list);
         cache->classes[c].list.counts = &nothing.classes[c];
     }
 }

@@ -127,6 +127,22 @@ static void dropped(void)
     CU_ASSERT_EQUAL(ga_slot_used(&words[0]), 0);
 }
 
+/* What was taken stands above the top, until it is forgotten. */
+static void given_out_last(void)
+{
+    reset();
+    CU_ASSERT_PTR_NOT_NULL(list.top[1].p); /* a free of NULL does not find itself */
+    fill(0, ~UINT64_C(0));
+    for (uint32_t i = 0; i < 64; i++) {
+        char *p = ga_free_list_malloc(&list);
+        CU_ASSERT(list.top[1].p == p && list.top[1].bit == BIT(i) && list.top[1].a == &words[0]);
+    }
+    ga_free_list_forget(&list);
+    for (uint32_t i = 0; i < GA_FREE_LIST_SLOTS + 1; i++)
+        CU_ASSERT(list.top[1 + i].p < memory || list.top[1 + i].p >= memory + sizeof(memory));
+    CU_ASSERT_PTR_NULL(ga_free_list_malloc(&list));
+}
+
 /* Of what the list was filled with untouched, until something was freed. */
 static void untouched(void)
 {
@@ -154,6 +170,7 @@ int main(void)
         {"in use after all", in_use_after_all},
         {"words that are free", words_that_are_free},
         {"dropped", dropped},
+        {"given out last", given_out_last},
         {"untouched", untouched},
     };
     return ga_test_main("client.free_list", tests, COUNT(tests));
