@@ -130,7 +130,8 @@ int ga_heap_large_alloc(struct ga_heap *heap, ga_client_id client, ga_mcache_id 
 
 /* Make the large object at page hold size_bytes > 32768 where it lies, with pages that follow it or
  * without its last ones. 0, -EINVAL (no such object), -EPERM, -EBUSY (it would become shorter, and
- * somebody holds it), -EDQUOT, -ENOMEM (the pages that follow are not free). */
+ * somebody holds it), -EDQUOT, -ENOMEM (the pages that follow are not free,
+ * and are not to be had by growth, or a longer object had better lie elsewhere). */
 int ga_heap_large_resize(struct ga_heap *heap, ga_client_id client, ga_page_id page,
                          uint64_t size_bytes);
 

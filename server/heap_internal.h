@@ -111,6 +111,9 @@ int ga_mheap_new_aligned_span(struct ga_heap *heap, bool noscan, uint64_t npages
                               uint64_t align_npages, uint32_t client_plus_1, ga_page_id *ret_page,
                               bool *ret_needzero);
 /* A large span's client is gone: its object is nobody's. */
+/* Grow the heap so that npages from page on, which may be its end, are free, if nothing lies behind
+ * page; and if there is no run of instead pages elsewhere. 0 or -ENOMEM. */
+int ga_mheap_grow_behind(struct ga_heap *heap, uint64_t page, uint64_t npages, uint64_t instead);
 void ga_mheap_disown_large(struct ga_heap *heap, ga_page_id page);
 /* Give back a span that nobody leases, that is on no list, and whose slots are all free. */
 void ga_mheap_free_span(struct ga_heap *heap, ga_page_id page);

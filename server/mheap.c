@@ -168,6 +168,25 @@ static int grow(struct ga_heap *heap, uint64_t npages)
     return r;
 }
 
+static bool has_run(struct ga_heap *heap, uint64_t npages)
+{
+    uint64_t page;
+    uint64_t scavenged;
+    if (ga_page_alloc_alloc(heap->pages, npages, &page, &scavenged) < 0)
+        return false;
+    ga_page_alloc_free(heap->pages, page, npages);
+    return true;
+}
+
+int ga_mheap_grow_behind(struct ga_heap *heap, uint64_t page, uint64_t npages, uint64_t instead)
+{
+    uint64_t free_behind = heap->npages_committed - page;
+    if (free_behind >= npages || ga_page_alloc_free_tail(heap->pages, free_behind) < free_behind ||
+        has_run(heap, instead))
+        return -ENOMEM;
+    return grow(heap, npages);
+}
+
 static int take_run(struct ga_heap *heap, uint64_t npages, uint64_t *ret_page)
 {
     uint64_t scavenged;

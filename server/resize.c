@@ -50,9 +50,11 @@ static int extend(struct ga_heap *heap, ga_page_id page, uint64_t npages)
     const struct ga_mspan *span = &heap->mspans[page];
     uint64_t more = npages - span->npages;
     uint64_t end = (uint64_t)page + npages;
-    if (!are_free(heap, page + span->npages, more))
-        return -ENOMEM;
     int r = ga_quota_check_growth(heap, page, more);
+    /* Who has to move needs a run as long as the whole; where the heap would have to grow for that,
+     * it had better grow by the rest of it here, if the span is its last. */
+    if (r == 0 && !are_free(heap, page + span->npages, more))
+        r = ga_mheap_grow_behind(heap, page + span->npages, more, npages);
     if (r < 0)
         return r;
     ga_page_alloc_take(heap->pages, page + span->npages, more);

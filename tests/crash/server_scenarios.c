@@ -140,6 +140,12 @@ static void grow(void)
     resize(3 * LARGE);
 }
 
+/* By more than the heap has; it is the heap's last object. */
+static void grow_beyond_the_heap(void)
+{
+    resize(30 * LARGE);
+}
+
 static void shrink(void)
 {
     resize(LARGE / 2);
@@ -423,6 +429,12 @@ const struct ga_server_scenario ga_server_scenarios[] = {
      .before = get_large,
      .function = "ga_heap_large_resize",
      .operation = grow,
+     .after = go_on,
+     .bytes = LARGE},
+    {.name = "server: a large object longer, by growth",
+     .before = get_large,
+     .function = "ga_heap_large_resize",
+     .operation = grow_beyond_the_heap,
      .after = go_on,
      .bytes = LARGE},
     {.name = "server: a large object shorter",

@@ -307,10 +307,8 @@ static void resized_spans(void)
     check_sound();
     CU_ASSERT_EQUAL(ga_core_lease(&core, client, mcache, 20), page + 91);
     CU_ASSERT_EQUAL(ga_heap_large_resize(core.heap, client, page, 92 * GA_PAGE_SIZE), -ENOMEM);
-    /* Up to the committed end, and no further. */
+    /* Up to the committed end. */
     uint64_t end = core.heap->npages_committed;
-    CU_ASSERT_EQUAL(ga_heap_large_resize(core.heap, client, next, (end - next + 1) * GA_PAGE_SIZE),
-                    -ENOMEM);
     CU_ASSERT_EQUAL(ga_heap_large_resize(core.heap, client, next, (end - next) * GA_PAGE_SIZE), 0);
     CU_ASSERT_EQUAL(core.heap->zeroed_from, end);
     check_sound();
@@ -323,6 +321,47 @@ static void resized_spans(void)
     free_large(client, mcache, next);
     CU_ASSERT_EQUAL(ga_heap_large_resize(core.heap, client, next, 50000), -EINVAL);
     ga_heap_sweep_pending(core.heap);
+    check_sound();
+    ga_core_close(&core);
+}
+
+/* The heap's last span may be made longer by growth; not where there is room for it elsewhere. */
+static void resized_by_growth(void)
+{
+    ga_core_open(&core, RESERVE, 64 * GA_CORE_MIB);
+    ga_client_id client = ga_core_attach(&core);
+    ga_mcache_id mcache = ga_core_mcache(&core, client);
+    ga_page_id first = 0;
+    ga_page_id last = 0;
+    CU_ASSERT_EQUAL(alloc_large(client, mcache, 1000 * GA_PAGE_SIZE, &first), 0);
+    CU_ASSERT_EQUAL(alloc_large(client, mcache, 200 * GA_PAGE_SIZE, &last), 0);
+    CU_ASSERT_EQUAL(last, first + 1000);
+    uint64_t end = core.heap->npages_committed;
+    CU_ASSERT_EQUAL(ga_heap_large_resize(core.heap, client, last, 500 * GA_PAGE_SIZE), 0);
+    CU_ASSERT_EQUAL(ga_entry_npages(ga_view_entry(&core.view, last)), 500);
+    CU_ASSERT(core.heap->npages_committed > end);
+    CU_ASSERT_EQUAL(ga_page_alloc_nfree(core.heap->pages),
+                    core.heap->npages_committed - last - 500);
+    check_sound();
+    /* What is not its last is not. */
+    end = core.heap->npages_committed;
+    CU_ASSERT_EQUAL(ga_heap_large_resize(core.heap, client, first, 1001 * GA_PAGE_SIZE), -ENOMEM);
+    /* To the limit and no further, and as it was where there is no memory. */
+    uint64_t most = 64 * GA_CORE_MIB / GA_PAGE_SIZE - last;
+    CU_ASSERT_EQUAL(ga_heap_large_resize(core.heap, client, last, (most + 1) * GA_PAGE_SIZE),
+                    -ENOMEM);
+    core.fail_commit = 1;
+    CU_ASSERT_EQUAL(ga_heap_large_resize(core.heap, client, last, most * GA_PAGE_SIZE), -ENOMEM);
+    CU_ASSERT_EQUAL(core.heap->npages_committed, end);
+    CU_ASSERT_EQUAL(ga_entry_npages(ga_view_entry(&core.view, last)), 500);
+    check_sound();
+    /* With room elsewhere, it had better move there. */
+    free_large(client, mcache, first);
+    ga_heap_sweep_pending(core.heap);
+    CU_ASSERT_EQUAL(ga_heap_large_resize(core.heap, client, last, 1000 * GA_PAGE_SIZE), -ENOMEM);
+    CU_ASSERT_EQUAL(ga_heap_large_resize(core.heap, client, last, 1001 * GA_PAGE_SIZE), 0);
+    CU_ASSERT_EQUAL(ga_heap_large_resize(core.heap, client, last, most * GA_PAGE_SIZE), 0);
+    CU_ASSERT_EQUAL(core.heap_backed, 64 * GA_CORE_MIB);
     check_sound();
     ga_core_close(&core);
 }
@@ -634,6 +673,7 @@ int main(void)
         {"large objects", large_objects},
         {"leased large objects", leased_large_objects},
         {"resized spans", resized_spans},
+        {"resized by growth", resized_by_growth},
         {"aligned spans", aligned_spans},
         {"aligned near the limit", aligned_near_the_limit},
         {"large grants of the gone", large_grants_of_the_gone},
