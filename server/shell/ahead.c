@@ -47,19 +47,24 @@ static void *work(void *data)
     return NULL;
 }
 
-int ga_ahead_start(struct ga_ahead *ahead, int fd)
+void ga_ahead_start(struct ga_ahead *ahead, int fd)
 {
     ahead->fd = fd;
+    ahead->wanted = true;
     pthread_mutex_init(&ahead->lock, NULL);
     pthread_cond_init(&ahead->changed, NULL);
+}
+
+/* Signals are the loop's. */
+static bool start_thread(struct ga_ahead *ahead)
+{
     sigset_t all;
     sigset_t before;
-    sigfillset(&all); /* signals are the loop's */
+    sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &before);
-    int r = -pthread_create(&ahead->thread, NULL, work, ahead);
+    ahead->started = pthread_create(&ahead->thread, NULL, work, ahead) == 0;
     pthread_sigmask(SIG_SETMASK, &before, NULL);
-    ahead->started = r == 0;
-    return r;
+    return ahead->started;
 }
 
 void ga_ahead_stop(struct ga_ahead *ahead)
@@ -107,7 +112,7 @@ bool ga_ahead_has(struct ga_ahead *ahead, uint64_t offset, uint64_t bytes)
 
 void ga_ahead_go_on(struct ga_ahead *ahead, uint64_t committed_bytes, uint64_t end)
 {
-    if (!ahead->started)
+    if (!ahead->wanted)
         return;
     ahead->committed = committed_bytes;
     if (ahead->ready_end < committed_bytes)
@@ -116,6 +121,8 @@ void ga_ahead_go_on(struct ga_ahead *ahead, uint64_t committed_bytes, uint64_t e
     part = part > PART_MAX ? PART_MAX : part - part % GA_PAGE_SIZE;
     uint64_t goal = committed_bytes + part;
     if (part < PART_MIN || goal > end || goal <= ahead->ready_end)
+        return;
+    if (!ahead->started && !start_thread(ahead))
         return;
     pthread_mutex_lock(&ahead->lock);
     if (ahead->next >= ahead->goal)

@@ -15,6 +15,7 @@
 struct ga_ahead {
     uint64_t committed; /* where the heap ended when it grew last; what is ready begins here */
     uint64_t ready_end; /* nothing is ready where this is no more than committed */
+    bool wanted;        /* from ga_ahead_start on */
     bool started;
     pthread_t thread;
     int fd; /* of the heap object */
@@ -26,10 +27,10 @@ struct ga_ahead {
     bool stopping;
 };
 
-/* Nothing is done ahead before this, of the heap object at fd. 0 or a negative errno. *ahead was
- * all zero, and must not move. */
-int ga_ahead_start(struct ga_ahead *ahead, int fd);
-/* Give back what is ready, and end the thread. Nothing if it was never started. */
+/* Nothing is done ahead before this, of the heap object at fd. *ahead was all zero, and must not
+ * move. The thread begins with the first that it has to do; where it cannot, nothing is done. */
+void ga_ahead_start(struct ga_ahead *ahead, int fd);
+/* Give back what is ready, and end the thread. */
 void ga_ahead_stop(struct ga_ahead *ahead);
 
 /* The heap is about to commit [offset, offset + bytes). Whether all of that is ready. */

@@ -355,9 +355,7 @@ int ga_world_open(struct ga_world *world, const struct ga_options *asked, struct
 
 void ga_world_commit_ahead(struct ga_world *world)
 {
-    int r = ga_ahead_start(&world->ahead, world->mappings[GA_OBJECT_HEAP].fd);
-    if (r < 0)
-        ga_log(GA_LOG_WARNING, "memory cannot be committed ahead: %s", strerror(-r));
+    ga_ahead_start(&world->ahead, world->mappings[GA_OBJECT_HEAP].fd);
 }
 
 const struct ga_meta_header *ga_world_header(const struct ga_world *world)

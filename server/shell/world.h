@@ -34,8 +34,7 @@ struct ga_world {
 int ga_world_open(struct ga_world *world, const struct ga_options *options,
                   struct ga_heap **ret_heap);
 
-/* From now on memory is committed ahead of demand, too: by a thread. Without one nothing else
- * changes. */
+/* From now on memory is committed ahead of demand, too (ahead.h). */
 void ga_world_commit_ahead(struct ga_world *world);
 
 /* Unmap the objects, and remove their names, as far as they are still ours, if they are not to be
