@@ -401,6 +401,41 @@ static void hard_limit(void)
     close_heap();
 }
 
+static int nreports;
+
+static void on_report(enum goalloc_report_kind kind, const char *message, void *data)
+{
+    (void)data;
+    printf("report %d: %s\n", (int)kind, message);
+    nreports++;
+}
+
+/* The pages of one size are those of a smaller one now, and what this thread remembers of the first
+ * must not be taken for objects of the second: see to whom a free goes that looks like the last. */
+static void pages_of_another_size(void)
+{
+    struct goalloc_options options = {.size = sizeof(options), .report = on_report};
+    CU_ASSERT_FATAL(ga_test_server_start("8M", &server));
+    CU_ASSERT_EQUAL_FATAL(goalloc_attach(server.socket, &options, &heap), 0);
+    nreports = 0;
+    CU_ASSERT(fill(256));
+    CU_ASSERT(free_all());
+    CU_ASSERT(fill(128));
+    for (size_t i = 0; i < 2000; i++) {
+        goalloc_free(heap, objects[i].bytes);
+        objects[i].size = 0;
+    }
+    void *p = goalloc_malloc(heap, 256);
+    CU_ASSERT_PTR_NOT_NULL(p);
+    goalloc_free(heap, p);
+    /* From the last: the wrong slot would be of one that is still to be freed. */
+    for (size_t i = nobjects; i-- > 2000;)
+        goalloc_free(heap, objects[i].bytes);
+    nobjects = object_bytes = 0;
+    CU_ASSERT_EQUAL(nreports, 0);
+    close_heap();
+}
+
 int main(int argc, char **argv)
 {
     if (argc == 3)
@@ -418,6 +453,7 @@ int main(int argc, char **argv)
         {"many attach on a full one", many_attach_on_a_full_one},
         {"a server starts on a full one", server_start},
         {"the hard limit", hard_limit},
+        {"pages of another size", pages_of_another_size},
     };
     if (ga_private_shm_enter("64m") < 0)
         return 77;
