@@ -41,10 +41,13 @@ static void change(const struct target *targets)
 
 static pid_t begin_to_change(const struct target *targets)
 {
+    pid_t parent = getpid();
     pid_t child = fork();
     if (child == 0) {
         prctl(PR_SET_PDEATHSIG, SIGKILL);
-        change(targets);
+        if (getppid() == parent) /* else it was killed before */
+            change(targets);
+        _exit(0);
     }
     return child;
 }
