@@ -1,8 +1,7 @@
 /* Free. Every free is checked before it changes anything: the pointer's slot by lookup.c, and that
  * it is in use here. Who holds the span's lease frees with plain stores; everybody else by the
  * protocol of shm/slot.h. The library's own loop thread takes part in none of it. */
-#include <errno.h>
-
+#include "client/free_by_other.h"
 #include "client/heap.h"
 #include "client/large.h"
 #include "client/mcache.h"
@@ -74,69 +73,6 @@ static bool free_by_holder(struct ga_thread_cache *cache, const struct ga_slot *
                       UINT64_C(1) << slot->index % 64, p);
 }
 
-/* The span of a large object that nobody leases goes back to the server, which looks at its pending
- * bits when told to. */
-static void note_large_free(struct ga_thread_cache *cache, ga_page_id page)
-{
-    uint32_t pages[1] = {page};
-    Goalloc__V1__LargeFree body = GOALLOC__V1__LARGE_FREE__INIT;
-    body.pages = pages;
-    body.n_pages = 1;
-    Goalloc__V1__Envelope note = GOALLOC__V1__ENVELOPE__INIT;
-    note.body_case = GOALLOC__V1__ENVELOPE__BODY_LARGE_FREE;
-    note.large_free = &body;
-    (void)ga_channel_note(cache->heap->channel, &note); /* the pending bit says it too */
-}
-
-/* Count a free in a span that this mcache does not hold. */
-static void count_free_by_other(struct ga_thread_cache *cache, const struct ga_slot *slot)
-{
-    count(&cache->shared->classes[ga_entry_span_class(slot->entry)].nfree);
-    if (slot->entry & GA_ENTRY_LARGE)
-        ga_large_count_free(cache, ga_entry_npages(slot->entry));
-}
-
-/* A free in a span where something is held. True if that was all. */
-static __attribute__((noinline)) bool free_held(struct goalloc_heap *heap, void *p,
-                                                const struct ga_slot *slot)
-{
-    int saved_errno = errno;
-    int r = ga_holds_put_off(heap, p, slot);
-    if (r == 0) {
-        struct ga_thread_cache *cache = ga_thread_cache_get(heap);
-        if (cache) {
-            count_free_by_other(cache, slot);
-            ga_thread_cache_put(cache);
-        }
-    } else if (r == -EINVAL) {
-        ga_report_bad(heap, "goalloc_free", p, GA_LOOKUP_SLOT, slot);
-    } else if (r != -ENOENT) {
-        ga_report(heap, GOALLOC_REPORT_LOST,
-                  "an object was not freed: it is held, and the server cannot be told");
-    }
-    errno = saved_errno;
-    return r != -ENOENT;
-}
-
-static __attribute__((noinline)) void free_slowly(struct goalloc_heap *heap, void *p,
-                                                  const struct ga_slot *slot)
-{
-    int saved_errno = errno;
-    struct ga_thread_cache *cache = ga_thread_cache_get(heap);
-    /* Without a server a new thread gets no mcache. It frees all the same, uncounted. */
-    if (!ga_slot_free_by_other(&heap->view, cache ? cache->id : 0, slot)) {
-        ga_report_bad(heap, "goalloc_free", p, GA_LOOKUP_SLOT, slot);
-    } else if (cache) {
-        /* Counted before the server can hear of it and be asked for its counts. */
-        count_free_by_other(cache, slot);
-        if ((slot->entry & GA_ENTRY_LARGE) && ga_entry_owner(slot->entry) == 0)
-            note_large_free(cache, slot->page);
-    }
-    if (cache)
-        ga_thread_cache_put(cache);
-    errno = saved_errno;
-}
-
 /* Free anything. */
 static __attribute__((noinline)) void free_any(struct goalloc_heap *heap, void *p)
 {
@@ -150,12 +86,12 @@ static __attribute__((noinline)) void free_any(struct goalloc_heap *heap, void *
     }
     /* seq_cst: pairs with the server's count of a hold; on the line that is read next. */
     if (__builtin_expect(ga_load_seq_cst(&heap->view.lines[slot.page].nholds) != 0, 0) &&
-        free_held(heap, p, &slot))
+        ga_free_held(heap, p, &slot))
         return;
     struct ga_thread_cache *cache = ga_thread_cache_peek(heap);
     uint64_t holder = ga_load_relaxed(&heap->view.lines[slot.page].holder);
     if (!cache || !ga_holder_is_leased_by(holder, cache->id))
-        free_slowly(heap, p, &slot);
+        ga_free_by_other(heap, p, &slot);
     else if (!free_by_holder(cache, &slot, p))
         ga_report_bad(heap, "goalloc_free", p, GA_LOOKUP_SLOT, &slot);
 }
@@ -185,11 +121,17 @@ static inline __attribute__((always_inline)) bool free_quickly(struct goalloc_he
                       UINT64_C(1) << index % 64, p);
 }
 
-static __attribute__((noinline)) void free_wide(struct goalloc_heap *heap, void *p)
+/* The next that is tried: one in the wide plane, or of a span that somebody else holds. */
+static __attribute__((noinline)) void free_less_quickly(struct goalloc_heap *heap, void *p)
 {
     struct ga_thread_cache *cache = ga_thread_cache_peek(heap);
     uint64_t page = ((uintptr_t)p - heap->base) >> GA_PAGE_SHIFT;
-    if (!free_quickly(heap, cache, page, ga_view_entry(&heap->view, page), p, true))
+    uint64_t entry = ga_view_entry(&heap->view, page);
+    const struct ga_span_line *line = &heap->view.lines[page];
+    bool freed = ga_holder_is_leased_by(ga_load_relaxed(&line->holder), cache->id)
+                     ? free_quickly(heap, cache, page, entry, p, true)
+                     : ga_free_quickly_by_other(heap, cache, page, entry, p);
+    if (!freed)
         free_any(heap, p);
 }
 
@@ -232,6 +174,6 @@ void goalloc_free(struct goalloc_heap *heap, void *p)
         if (__builtin_expect(!ga_tiny_free(cache, p), 0))
             free_any(heap, p);
     } else if (__builtin_expect(!free_quickly(heap, cache, page, entry, p, false), 0)) {
-        free_wide(heap, p);
+        free_less_quickly(heap, p);
     }
 }

@@ -1,5 +1,6 @@
 #include "shm/slot.h"
 
+#include "shm/slot_word.h"
 #include "shm/tiny.h"
 
 void ga_slot_begin_lease(const struct ga_view *view, ga_mcache_id me, ga_page_id page)
@@ -52,38 +53,11 @@ static _Atomic uint64_t *f_of(const struct ga_view *view, const struct ga_slot *
 bool ga_slot_in_use(const struct ga_view *view, const struct ga_slot *slot, uint64_t *ret_a)
 {
     uint64_t bit = UINT64_C(1) << (slot->index % 64);
-    _Atomic uint64_t *holder_word = &view->lines[slot->page].holder;
-    _Atomic uint64_t *a_word = a_of(view, slot);
-
-    /* The reads are a snapshot if A and holder, in this order, are found unchanged. The entry was
-     * read by the caller. */
-    for (;;) {
-        uint64_t holder = ga_load_acquire(holder_word);
-        uint64_t a = ga_load_acquire(a_word);
-        uint64_t f = ga_load_acquire(f_of(view, slot));
-        if ((ga_load_acquire(a_word) ^ a) & bit)
-            continue;
-        /* A new span at this page has raised holder's sequence, so what is found here still held
-         * when holder is read for the last time. */
-        if (!ga_entry_is_same_span(slot->entry, ga_view_entry(view, slot->page)))
-            return false;
-        if (ga_load_acquire(holder_word) != holder)
-            continue;
-        *ret_a = a & bit;
-        return ((a ^ f) & bit) != 0;
-    }
-}
-
-/* Make F's bit A's. False if it was already. */
-static bool free_in_f(const struct ga_view *view, const struct ga_slot *slot, uint64_t a)
-{
-    _Atomic uint64_t *f = f_of(view, slot);
-    uint64_t bit = UINT64_C(1) << (slot->index % 64);
-    /* Two frees that race cannot cancel each other, and the old bit tells the second. seq_cst:
-     * pairs with who takes the span over, and with who clears an inbox or pending bit, before
-     * reading F. */
-    return a ? (ga_fetch_or_seq_cst(f, bit) & bit) == 0
-             : (ga_fetch_and_seq_cst(f, ~bit) & bit) != 0;
+    uint64_t a = 0;
+    uint64_t used = ga_slot_word_used(view, slot->page, slot->entry, a_of(view, slot),
+                                      f_of(view, slot), bit, &a);
+    *ret_a = a & bit;
+    return (used & bit) != 0;
 }
 
 bool ga_slot_free_by_other(const struct ga_view *view, ga_mcache_id me, const struct ga_slot *slot)
@@ -94,7 +68,7 @@ bool ga_slot_free_by_other(const struct ga_view *view, ga_mcache_id me, const st
 
     if (me)
         ga_store_release(&view->mcaches[me].telling, slot->page);
-    bool freed = free_in_f(view, slot, a);
+    bool freed = ga_slot_word_free(f_of(view, slot), UINT64_C(1) << (slot->index % 64), a);
     if (freed)
         ga_slot_tell(view, slot->page);
     if (me)
@@ -117,24 +91,9 @@ uint64_t ga_slot_free_word(const struct ga_view *view, ga_page_id page, uint32_t
     return ga_slot_free_bits(ga_view_a(view, page, word), ga_view_f(view, page, word), slots);
 }
 
-static void set_if_clear(_Atomic uint64_t *word, uint64_t bit)
-{
-    /* Looking first spares the line of a receiver that has not read its news yet. */
-    if ((ga_load_seq_cst(word) & bit) == 0)
-        ga_fetch_or_seq_cst(word, bit);
-}
-
 void ga_slot_tell(const struct ga_view *view, ga_page_id page)
 {
-    uint64_t entry = ga_load_seq_cst(&view->page_table[page]);
-    ga_mcache_id owner = ga_entry_owner(entry);
-    uint64_t bit = UINT64_C(1) << (page % 64);
-    if (ga_entry_is_span(entry) && owner != 0) {
-        struct ga_mcache_inbox *inbox = &view->mcaches[owner].inbox[ga_entry_span_class(entry)];
-        set_if_clear(&inbox->word[page / 64 % GA_INBOX_WORDS], bit);
-    } else {
-        set_if_clear(&view->pending[page / 64], bit);
-    }
+    ga_slot_word_tell(view, page);
 }
 
 uint32_t ga_slot_count_used(const struct ga_view *view, ga_page_id page, uint32_t nslots)

@@ -27,6 +27,13 @@ static void get_other(void)
     (void)ga_actor_get(512);
 }
 
+/* What a process frees later goes a shorter way than what it frees first. */
+static void get_other_and_free(void)
+{
+    get_other();
+    ga_actor_put(ga_actor_get(512));
+}
+
 static void malloc_small(void)
 {
     x = goalloc_malloc(ga_heap, SMALL);
@@ -585,15 +592,21 @@ const struct ga_client_scenario ga_client_scenarios[] = {
      .meanwhile = hand_over_small,
      .operation = put_handed,
      .twice = true},
+    {.name = "free remote: of a leaseholder, not the first",
+     .survivor = get_other,
+     .before = get_other_and_free,
+     .meanwhile = hand_over_small,
+     .operation = put_handed,
+     .twice = true},
     {.name = "free remote | it reuses",
      .survivor = get_other,
-     .before = get_other,
+     .before = get_other_and_free,
      .meanwhile = hand_over_small,
      .operation = put_handed,
      .reuse = reuse_small},
     {.name = "free remote: another word | it reuses",
      .survivor = get_other,
-     .before = get_other,
+     .before = get_other_and_free,
      .meanwhile = hand_over_of_another_word,
      .operation = put_handed,
      .reuse = reuse_small},
@@ -605,6 +618,11 @@ const struct ga_client_scenario ga_client_scenarios[] = {
     {.name = "free remote: the last one, of nobody",
      .ancestor = hand_over_only,
      .before = get_other,
+     .operation = put_handed,
+     .twice = true},
+    {.name = "free remote: the last one, of nobody, not the first",
+     .ancestor = hand_over_only,
+     .before = get_other_and_free,
      .operation = put_handed,
      .twice = true},
     {.name = "free remote: tiny | it reuses",
