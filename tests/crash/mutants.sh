@@ -13,7 +13,7 @@ mutants() {
 free remote: telling after F~shm/slot.c~s/(    if \(me\)\n        ga_store_release\(&view->mcaches\[me\]\.telling, slot->page\);\n)(.*?)(    if \(freed\))/$2$1$3/s~free remote: the last one, of nobody
 free remote: telling cleared before the news~shm/slot.c~s/(    if \(freed\)\n        ga_slot_tell\(view, slot->page\);\n)(    if \(me\)\n        ga_store_release\(&view->mcaches\[me\]\.telling, 0\);\n)/$2$1/~free remote: the last one, of nobody
 recovery: telling forgotten~server/recover.c~s/telling != 0 && telling < heap->npages_committed/telling > UINT32_MAX/~free remote: the last one, of nobody
-tiny: two stores for the commit~shm/tiny.h~s/(    ga_store_release\(&pair->a, )(ga_load_relaxed\(&pair->a\) \^ [^;]*);/    uint64_t a = $2;\n    ga_store_release(&pair->a, ga_load_relaxed(&pair->f));\n    ga_store_release(&pair->a, a);/~malloc tiny: in the run
+tiny: two stores for the commit~shm/tiny.h~s/(    ga_store_release\(&pair->a, )(ga_load_relaxed\(&pair->a\) \^ [^;]*)\);/    uint64_t a = $2;\n    ga_store_release(&pair->a, ga_load_relaxed(&pair->f));\n    ga_store_release(&pair->a, a);/~malloc tiny: in the run
 tiny: what a dead one carved from is left~server/recover.c~s/    ga_tiny_leave\(&heap->view, mcache\);\n//~malloc tiny: in the run || recovery
 adoption: an owner gone, its holder left~server/lease.c~s/        if \(ga_holder_id\(holder\) != 0\)\n            clear_holder\(heap, page\);\n//~server: death of a client
 client: its entry free before its mcaches~server/recover.c~s/(    while \(record->first_mcache\) \{\n)/    ga_store_release(&heap->clients[client].state, GA_CLIENT_FREE);\n$1/~server: death of a client
