@@ -58,7 +58,8 @@ static int count_starts(void)
     }
     if (file)
         fclose(file);
-    unlink(path);
+    if (n > 0) /* one that is still empty is about to be written */
+        unlink(path);
     return n;
 }
 
