@@ -1,6 +1,7 @@
 #include "crash/actor.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
@@ -12,11 +13,12 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "crash/stuck.h"
 #include "crash/trace.h"
 #include "shm/ring.h"
 
 #define REQUEST_MS 5000
-#define ACTOR_S    60
+#define ACTOR_MS   60000 /* who does not do what it is told in this time is stuck */
 
 struct goalloc_heap *ga_heap;
 struct ga_account *ga_account;
@@ -67,6 +69,24 @@ static void become_victim(const struct ga_crash_world *world, struct ga_account 
         ga_account_be_private();
 }
 
+/* ---- who is stuck ---- */
+
+/* Wait until fd can be read. False where nothing comes: pid, or the server that it waits for, is
+ * stuck. That is a fault to be told of, together with what both are at. */
+static bool await_sign(const struct ga_crash_world *world, pid_t pid, int fd)
+{
+    struct pollfd sign = {.fd = fd, .events = POLLIN};
+    int r;
+    do
+        r = poll(&sign, 1, ACTOR_MS);
+    while (r < 0 && errno == EINTR);
+    if (r != 0)
+        return true;
+    ga_stuck_tell(stderr, "an actor that is stuck", pid);
+    ga_stuck_tell(stderr, "its server", world->server);
+    return false;
+}
+
 /* ---- orders ---- */
 
 static void obey(int channel, bool is_survivor)
@@ -102,6 +122,7 @@ bool ga_actor_start(struct ga_actor *actor, const struct ga_crash_world *world,
     }
     close(ends[1]);
     actor->channel = ends[0];
+    actor->world = world;
     return actor->pid > 0 && ga_actor_await(actor);
 }
 
@@ -113,7 +134,8 @@ bool ga_actor_begin(struct ga_actor *actor, ga_actor_fn *function)
 bool ga_actor_await(struct ga_actor *actor)
 {
     bool good = false;
-    return recv(actor->channel, &good, sizeof(good), 0) == sizeof(good) && good;
+    return await_sign(actor->world, actor->pid, actor->channel) &&
+           recv(actor->channel, &good, sizeof(good), 0) == sizeof(good) && good;
 }
 
 bool ga_actor_do(struct ga_actor *actor, ga_actor_fn *function)
@@ -245,13 +267,23 @@ pid_t ga_actor_fork_victim(struct ga_actor *survivor, struct ga_account *account
     return ga_actor_do(survivor, fork_victim) ? account->forked : -1;
 }
 
+/* Whether it ends, and well. */
+static bool await_end(const struct ga_crash_world *world, pid_t pid)
+{
+    int status = 1;
+    int pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
+    if (pidfd >= 0 && !await_sign(world, pid, pidfd))
+        kill(pid, SIGKILL);
+    close(pidfd);
+    return waitpid(pid, &status, 0) == pid && status == 0;
+}
+
 bool ga_actor_run(const struct ga_crash_world *world, struct ga_account *account,
                   ga_actor_fn *function)
 {
     pid_t pid = fork();
     if (pid == 0) {
         become(world, account);
-        alarm(ACTOR_S); /* one that is stuck is a fault to be told of */
         ga_actor_attach();
         if (!ga_heap)
             _exit(1);
@@ -259,8 +291,7 @@ bool ga_actor_run(const struct ga_crash_world *world, struct ga_account *account
         goalloc_detach(ga_heap);
         _exit(0);
     }
-    int status = 1;
-    return pid > 0 && waitpid(pid, &status, 0) == pid && status == 0;
+    return pid > 0 && await_end(world, pid);
 }
 
 /* ---- for the functions ---- */

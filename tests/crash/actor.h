@@ -14,12 +14,14 @@ typedef void ga_actor_fn(void);
 struct ga_actor {
     pid_t pid;
     int channel;
+    const struct ga_crash_world *world;
 };
 
 /* Start a process that attaches and then waits for orders. False if it could not attach. */
 bool ga_actor_start(struct ga_actor *actor, const struct ga_crash_world *world,
                     struct ga_account *account, bool is_survivor);
-/* Have it carry out the function (NULL: nothing), and wait; or do not wait, and wait later. */
+/* Have it carry out the function (NULL: nothing), and wait; or do not wait, and wait later. Who is
+ * stuck is told of on stderr, with its stack and the server's. */
 bool ga_actor_do(struct ga_actor *actor, ga_actor_fn *function);
 bool ga_actor_begin(struct ga_actor *actor, ga_actor_fn *function);
 bool ga_actor_await(struct ga_actor *actor);
@@ -46,7 +48,8 @@ pid_t ga_actor_start_victim(const struct ga_crash_world *world, struct ga_accoun
 pid_t ga_actor_fork_victim(struct ga_actor *survivor, struct ga_account *account,
                            ga_actor_fn *operation);
 
-/* Run the function in a process of its own, which attaches before and detaches after it. */
+/* Run the function in a process of its own, which attaches before and detaches after it. False if
+ * it fails, or is stuck. */
 bool ga_actor_run(const struct ga_crash_world *world, struct ga_account *account,
                   ga_actor_fn *function);
 

@@ -184,7 +184,9 @@ bool ga_exploration_judge(struct ga_exploration *e, uint32_t k)
     e->account->wanted = wanted < WANTED_MAX ? wanted : WANTED_MAX;
     mine = e;
     if (!ga_actor_run(&e->world, e->account, succeed) || !settle(e)) {
-        ga_exploration_give_up(e, "k=%" PRIu32 ": a new client could not work", k);
+        const char *why = e->account->complaint;
+        ga_exploration_give_up(e, "k=%" PRIu32 ": a new client could not work%s%s", k,
+                               why[0] ? ": " : "", why);
         return false;
     }
     enter_complaints(e, k);
