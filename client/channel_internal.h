@@ -49,6 +49,7 @@ struct ga_channel {
     _Atomic bool marked;    /* the next two are there */
     struct ga_own_fd own_epoll;
     struct ga_own_fd own_wake;
+    _Atomic pid_t thread_id; /* the library's thread's; 0 before it runs */
 
     /* The library's thread alone. */
     pthread_t thread;
@@ -60,6 +61,7 @@ struct ga_channel {
     uv_timer_t retry;
     int poll_events; /* what poll waits for */
     bool lost;
+    bool replying;              /* on_reply is running, with the calls' lock held */
     uint32_t retry_ms;          /* until the next attempt to connect, if that fails too */
     struct timespec told_after; /* when it is told that there is no connection */
     bool told;
@@ -89,8 +91,8 @@ bool ga_channel_end_loop(struct ga_channel *ch);
 /* Wake the library's thread; disown where it cannot be. */
 void ga_channel_wake(struct ga_channel *ch);
 
-/* The program has closed descriptors of ours: the connection is over for good, and all calls end.
- * Thread-safe. */
+/* The program has closed descriptors of ours: the connection is over for good, and all calls end;
+ * if on_reply has come upon it, when that has returned. Thread-safe. */
 void ga_channel_disown(struct ga_channel *ch);
 
 #endif

@@ -18,6 +18,7 @@
 #include <signal.h>
 #include <sys/socket.h>
 #include <sys/types.h>
+#include <unistd.h>
 
 #include "client/deadline.h"
 #include "client/leak_root.h"
@@ -39,6 +40,7 @@ static bool owns_loop(const struct ga_channel *ch)
 /* On the library's thread, which is the mark. */
 static void mark_loop(struct ga_channel *ch)
 {
+    atomic_store(&ch->thread_id, gettid());
     ch->own_epoll = ga_own_fd_mark(ch->loop.backend_fd);
     ch->own_wake = ga_own_fd_mark(ch->loop.async_io_watcher.fd);
     /* Pairs with the acquire in owns_loop. */
@@ -58,7 +60,9 @@ void ga_channel_disown(struct ga_channel *ch)
     atomic_store(&ch->disowned, true);
     ga_link_set(&ch->link, GA_LINK_OVER);
     ga_send_queue_end(&ch->queue);
-    ga_calls_end(&ch->calls, -ENOTCONN);
+    bool replying = atomic_load(&ch->thread_id) == gettid() && ch->replying;
+    if (!replying) /* else this thread has their lock, and complete does it */
+        ga_calls_end(&ch->calls, -ENOTCONN);
 }
 
 /* The connection is gone; waiting calls get error. */
@@ -87,8 +91,10 @@ static void lose(struct ga_channel *ch, int error)
 
 static void watch_reply(const struct ga_reply *reply, bool wanted, void *data)
 {
-    const struct ga_channel *ch = data;
+    struct ga_channel *ch = data;
+    ch->replying = true;
     ch->on_reply(reply->message, wanted, ch->data);
+    ch->replying = false;
 }
 
 void ga_channel_watch_replies(struct ga_channel *ch)
@@ -97,12 +103,19 @@ void ga_channel_watch_replies(struct ga_channel *ch)
     ch->calls.on_reply = ch->on_reply ? watch_reply : NULL;
 }
 
+static void complete(struct ga_channel *ch, uint64_t id)
+{
+    ga_calls_complete(&ch->calls, id, &ch->spare);
+    if (atomic_load(&ch->disowned))
+        ga_calls_end(&ch->calls, -ENOTCONN);
+}
+
 /* Hand on the message in spare. A call that gets it has brought the next spare. */
 static void deliver(struct ga_channel *ch)
 {
     const Goalloc__V1__Envelope *message = ch->spare->message;
     if (message->id != 0)
-        ga_calls_complete(&ch->calls, message->id, &ch->spare);
+        complete(ch, message->id);
     else if (ch->on_note)
         ch->on_note(message, ch->data);
 }

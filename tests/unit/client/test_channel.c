@@ -30,6 +30,8 @@ struct told {
     uint32_t ndisorder; /* likewise */
     uint32_t nwanted;   /* replies; before their callers see them */
     uint32_t nunwanted;
+    struct ga_channel *closes; /* the program closes its descriptor with the next reply */
+    int noted;                 /* what a note returns then */
 };
 
 /* In place of the C library's: while no_replies is set, the system has no memory for a reply. */
@@ -63,6 +65,14 @@ static void tell_reply(const Goalloc__V1__Envelope *reply, bool wanted, void *da
         told->nwanted++;
     else
         told->nunwanted++;
+    if (told->closes) {
+        Goalloc__V1__Sync body = GOALLOC__V1__SYNC__INIT;
+        Goalloc__V1__Envelope note = GOALLOC__V1__ENVELOPE__INIT;
+        note.body_case = GOALLOC__V1__ENVELOPE__BODY_SYNC;
+        note.sync = &body;
+        close(ga_channel_fd(told->closes));
+        told->noted = ga_channel_note(told->closes, &note);
+    }
 }
 
 static void tell_lost(void *data)
@@ -399,6 +409,27 @@ static void *call_silent(void *arg)
     return NULL;
 }
 
+/* The program closes our descriptor while a reply is looked at, and that looking sends a note. */
+static void test_closed_at_a_reply(void)
+{
+    struct memory memory;
+    struct told told;
+    uint64_t number = 0;
+    struct ga_channel *ch = open_channel(PATIENT_MS, &memory, &told);
+    struct worker waits = {.ch = ch};
+    pthread_t thread;
+    CU_ASSERT_EQUAL_FATAL(pthread_create(&thread, NULL, call_silent, &waits), 0);
+    usleep(20000); /* it should be waiting by then; else it finds what comes now */
+    told.closes = ch;
+    CU_ASSERT_EQUAL(call(ch, "n1", NULL, &number), 0);
+    CU_ASSERT_EQUAL(number, 1);
+    CU_ASSERT_EQUAL(pthread_join(thread, NULL), 0);
+    CU_ASSERT_EQUAL(waits.result, -ENOTCONN);
+    CU_ASSERT_EQUAL(told.noted, -ENOTCONN);
+    CU_ASSERT_EQUAL(call(ch, "n2", NULL, &number), -ENOTCONN);
+    close_channel(ch);
+}
+
 static void test_server_dies_with_calls_waiting(void)
 {
     struct memory memory;
@@ -561,6 +592,7 @@ int main(void)
         {"no memory for a reply", test_no_memory_for_a_reply},
         {"notes from the server", test_notes_from_server},
         {"notes together with Welcome", test_notes_with_welcome},
+        {"descriptors closed while a reply is looked at", test_closed_at_a_reply},
         {"the server dies, calls are waiting", test_server_dies_with_calls_waiting},
         {"the server dies after an answer, or before", test_last_words},
         {"the server dies, notes are unread", test_server_dies_with_notes_unread},
