@@ -372,12 +372,11 @@ void ga_thread_cache_drop_all(struct goalloc_heap *heap)
     heap->nleaving = 0;
 }
 
+/* The heap that comes next in the same place may have mcaches of the same numbers. */
 static void forget_lists(struct ga_thread_cache *cache)
 {
-    for (uint32_t c = 0; c < GA_SPAN_CLASS_COUNT; c++) {
-        ga_free_list_forget(&cache->classes[c].list);
-        cache->classes[c].list.counts = &nothing.classes[c];
-    }
+    for (uint32_t c = 0; c < GA_SPAN_CLASS_COUNT; c++)
+        ga_free_list_init(&cache->classes[c].list, &nothing.classes[c], GA_NOBODY, NULL);
 }
 
 void ga_thread_cache_forget_heap(struct goalloc_heap *heap)

@@ -145,6 +145,69 @@ static void places_are_used_again(void)
     }
 }
 
+/* ---- a thread that was there before ---- */
+
+enum { OWNERS = 4 };
+static pthread_barrier_t turns;   /* main and the thread that frees */
+static pthread_barrier_t staying; /* main and the owners */
+static void *of_owner[OWNERS];
+
+static void *own_one(void *object)
+{
+    *(void **)object = goalloc_malloc(heaps[0], 64);
+    pthread_barrier_wait(&staying); /* all have theirs */
+    pthread_barrier_wait(&staying); /* the end */
+    return NULL;
+}
+
+/* Allocates in the first heap, and frees in the one that comes after it in its place. */
+static void *free_in_the_next(void *unused)
+{
+    goalloc_free(heaps[0], goalloc_malloc(heaps[0], 64));
+    pthread_barrier_wait(&turns);
+    pthread_barrier_wait(&turns); /* the heap is another, and the objects are there */
+    for (int i = 0; i < OWNERS; i++)
+        goalloc_free(heaps[0], of_owner[i]);
+    return unused;
+}
+
+static void number_is_used_again(void)
+{
+    pthread_t freer;
+    pthread_t owners[OWNERS];
+    pthread_barrier_init(&turns, NULL, 2);
+    pthread_barrier_init(&staying, NULL, OWNERS + 1);
+    open_heaps(1);
+    pthread_create(&freer, NULL, free_in_the_next, NULL);
+    pthread_barrier_wait(&turns);
+    goalloc_detach(heaps[0]);
+    CU_ASSERT_EQUAL_FATAL(goalloc_attach(servers[0].socket, NULL, &heaps[0]), 0);
+    for (int i = 0; i < OWNERS; i++)
+        pthread_create(&owners[i], NULL, own_one, &of_owner[i]);
+    pthread_barrier_wait(&staying);
+    goalloc_free(heaps[0], goalloc_malloc(heaps[0], 64)); /* frees know how long the heap is */
+    pthread_barrier_wait(&turns);
+    pthread_join(freer, NULL);
+
+    struct goalloc_memstats stats = {.size = sizeof(stats)};
+    CU_ASSERT_EQUAL(goalloc_memstats(heaps[0], &stats), 0);
+    CU_ASSERT_EQUAL(stats.heap_objects, 0); /* each free was counted, in this heap */
+    pthread_barrier_wait(&staying);
+    for (int i = 0; i < OWNERS; i++)
+        pthread_join(owners[i], NULL);
+    close_heap(0);
+    pthread_barrier_destroy(&turns);
+    pthread_barrier_destroy(&staying);
+}
+
+/* A thread's mcache of a heap that was detached has the number of somebody's in the heap that came
+ * after it: what that one leases is not its own. */
+static void numbers_are_used_again(void)
+{
+    for (int round = 0; round < 5; round++)
+        number_is_used_again();
+}
+
 int main(void)
 {
     static const struct ga_test tests[] = {
@@ -152,6 +215,7 @@ int main(void)
         {"five heaps", five},
         {"one server stops", one_server_stops},
         {"places are used again", places_are_used_again},
+        {"numbers are used again", numbers_are_used_again},
     };
     if (ga_private_shm_enter("1g") < 0)
         return 77;
