@@ -95,7 +95,8 @@ void *ga_alloc_large_longest(struct goalloc_heap *heap, size_t size, bool noscan
 {
     uint64_t npages = (size + GA_PAGE_SIZE - 1) / GA_PAGE_SIZE;
     struct ga_thread_cache *cache = ga_thread_cache_peek(heap);
-    if (!cache || npages > GA_LARGE_NPAGES_LEASED)
+    /* Another heap's cache: as in ga_free_quickly_by_other. */
+    if (!cache || cache->heap != heap || npages > GA_LARGE_NPAGES_LEASED)
         return NULL;
     ga_page_id page = ga_large_take_longest(cache, noscan ? 1 : 0, npages);
     return page ? (char *)heap->base + ((uint64_t)page << GA_PAGE_SHIFT) : NULL;

@@ -86,7 +86,8 @@ static bool is_worth_shrinking(const struct ga_slot *slot, size_t size)
 static bool has_room(const struct goalloc_heap *heap, const struct ga_slot *slot, size_t size)
 {
     struct ga_thread_cache *cache = ga_thread_cache_peek(heap);
-    return cache && (slot->entry & GA_ENTRY_LARGE) &&
+    /* Another heap's cache: as in ga_free_quickly_by_other. */
+    return cache && cache->heap == heap && (slot->entry & GA_ENTRY_LARGE) &&
            npages_of(size) <= ga_entry_npages(slot->entry) &&
            ga_mcache_is_mine(cache, slot->page) &&
            ga_roomy_grow(cache, slot->page, npages_of(size));

@@ -208,6 +208,57 @@ static void numbers_are_used_again(void)
         number_is_used_again();
 }
 
+/* ---- the same, of large objects ---- */
+
+struct resize {
+    size_t from;
+    size_t to;
+    char *object; /* of main */
+};
+
+/* Keeps a large span of the first heap, and makes an object of the next one longer, or leaves it as
+ * long as it is. */
+static void *realloc_in_the_next(void *data)
+{
+    struct resize *resize = data;
+    goalloc_free(heaps[0], goalloc_malloc(heaps[0], resize->to));
+    pthread_barrier_wait(&turns);
+    pthread_barrier_wait(&turns); /* the heap is another, and the object is there */
+    resize->object = goalloc_realloc(heaps[0], resize->object, resize->to);
+    return NULL;
+}
+
+static void resize_in_the_next(struct resize resize)
+{
+    pthread_t thread;
+    pthread_barrier_init(&turns, NULL, 2);
+    open_heaps(1);
+    pthread_create(&thread, NULL, realloc_in_the_next, &resize);
+    pthread_barrier_wait(&turns);
+    goalloc_detach(heaps[0]);
+    CU_ASSERT_EQUAL_FATAL(goalloc_attach(servers[0].socket, NULL, &heaps[0]), 0);
+    resize.object = goalloc_malloc(heaps[0], resize.from);
+    CU_ASSERT_PTR_NOT_NULL_FATAL(resize.object);
+    memcpy(resize.object, "as before", sizeof("as before"));
+    pthread_barrier_wait(&turns);
+    pthread_join(thread, NULL);
+    CU_ASSERT_PTR_NOT_NULL_FATAL(resize.object);
+    CU_ASSERT_STRING_EQUAL(resize.object, "as before");
+    CU_ASSERT(goalloc_usable_size(heaps[0], resize.object) >= resize.to);
+    goalloc_free(heaps[0], resize.object);
+    close_heap(0);
+    pthread_barrier_destroy(&turns);
+}
+
+/* What a thread has kept, or left room to grow, of a heap that was detached is not looked for in
+ * the heap that came after it. */
+static void kept_spans_are_not_used_again(void)
+{
+    resize_in_the_next((struct resize){.from = 100000, .to = 100000});
+    resize_in_the_next((struct resize){.from = 5000, .to = 60000});
+    resize_in_the_next((struct resize){.from = 40000, .to = 200000});
+}
+
 int main(void)
 {
     static const struct ga_test tests[] = {
@@ -216,6 +267,7 @@ int main(void)
         {"one server stops", one_server_stops},
         {"places are used again", places_are_used_again},
         {"numbers are used again", numbers_are_used_again},
+        {"kept spans are not used again", kept_spans_are_not_used_again},
     };
     if (ga_private_shm_enter("1g") < 0)
         return 77;
