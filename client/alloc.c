@@ -61,7 +61,6 @@ __attribute__((noinline)) void *ga_alloc_slowly(struct goalloc_heap *heap, ga_sp
         return NULL;
     }
     void *p;
-    (void)ga_free_list_first(&cache->classes[span_class].list);
     do
         if (!tiny)
             p = ga_free_list_malloc(&cache->classes[span_class].list);
@@ -80,9 +79,10 @@ static __attribute__((noinline)) void *alloc_next(struct goalloc_heap *heap, uin
     struct ga_free_list *list = &cache->classes[span_class].list;
     if (cache->heap != heap) /* of one that was detached and had the same place */
         return ga_alloc_slowly(heap, (ga_span_class)span_class, (struct ga_tiny_shape){0});
-    if (ga_free_list_first(list) || ga_mcache_refill_at_hand(cache, (ga_span_class)span_class))
-        return ga_free_list_malloc(list);
-    return ga_alloc_slowly(heap, (ga_span_class)span_class, (struct ga_tiny_shape){0});
+    void *p = ga_free_list_malloc(list);
+    if (!p && ga_mcache_refill_at_hand(cache, (ga_span_class)span_class))
+        p = ga_free_list_malloc(list);
+    return p ? p : ga_alloc_slowly(heap, (ga_span_class)span_class, (struct ga_tiny_shape){0});
 }
 
 static inline __attribute__((always_inline)) void *alloc_small(struct goalloc_heap *heap,

@@ -23,11 +23,10 @@ void ga_free_list_forget(struct ga_free_list *list)
     ga_free_list_drop(list);
 }
 
-const struct ga_free_slot *ga_free_list_first(struct ga_free_list *list)
+struct ga_free_slot *ga_free_list_first(struct ga_free_list *list, uint64_t *ret_a)
 {
-    uint64_t a;
     for (; list->top != list->slot; list->top--)
-        if (ga_free_list_serves(list, list->top, &a))
+        if (ga_free_list_serves(list, list->top, ret_a))
             return list->top;
     return NULL;
 }

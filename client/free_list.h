@@ -81,17 +81,18 @@ ga_free_list_take(struct ga_free_list *list, struct ga_free_slot *top, uint64_t 
     return top->p;
 }
 
-/* Allocate the top slot; NULL if there is none, or it may not be taken. */
+/* Drop what may not be taken from the top. Returns the slot that is taken next, and in *ret_a what
+ * its word of A is; NULL if there is none. It may be taken then, and is not looked at again: a free
+ * by somebody else may leave the word without objects meanwhile. */
+struct ga_free_slot *ga_free_list_first(struct ga_free_list *list, uint64_t *ret_a);
+
+/* Allocate the first slot that may be taken; NULL if there is none. */
 static inline void *ga_free_list_malloc(struct ga_free_list *list)
 {
     uint64_t a;
-    struct ga_free_slot *top = list->top;
-    return ga_free_list_serves(list, top, &a) ? ga_free_list_take(list, top, a) : NULL;
+    struct ga_free_slot *first = ga_free_list_first(list, &a);
+    return first ? ga_free_list_take(list, first, a) : NULL;
 }
-
-/* Drop what may not be taken from the top. Returns the slot that is taken next; NULL if there is
- * none. */
-const struct ga_free_slot *ga_free_list_first(struct ga_free_list *list);
 
 /* Put in a slot that its holder has freed; in place of the last where the list is full, which is
  * then found again by its bit. No branch: whether there is room nobody can foresee. */

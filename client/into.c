@@ -57,8 +57,9 @@ static int take_small(struct ga_thread_cache *cache, ga_span_class span_class, u
                       uint64_t *ret_offset)
 {
     struct ga_free_list *list = &cache->classes[span_class].list;
-    const struct ga_free_slot *first;
-    while (!(first = ga_free_list_first(list))) {
+    struct ga_free_slot *first;
+    uint64_t a;
+    while (!(first = ga_free_list_first(list, &a))) {
         int r = ga_alloc_refill(cache, span_class);
         if (r < 0)
             return r;
@@ -66,7 +67,7 @@ static int take_small(struct ga_thread_cache *cache, ga_span_class span_class, u
     *ret_offset = (uint64_t)(first->p - (char *)cache->heap->base);
     ga_into_begin(cache->shared, handle);
     ga_into_note(cache->shared, *ret_offset);
-    (void)ga_free_list_malloc(list);
+    (void)ga_free_list_take(list, first, a);
     return 0;
 }
 

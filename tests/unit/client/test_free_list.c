@@ -47,7 +47,8 @@ static void empty_list(void)
 {
     reset();
     CU_ASSERT_PTR_NULL(ga_free_list_malloc(&list));
-    CU_ASSERT_PTR_NULL(ga_free_list_first(&list));
+    uint64_t a;
+    CU_ASSERT_PTR_NULL(ga_free_list_first(&list, &a));
     CU_ASSERT_PTR_NULL(ga_free_list_malloc(&list));
     CU_ASSERT_EQUAL(ga_load_relaxed(&counts.nmalloc), 0);
 }
@@ -95,8 +96,8 @@ static void in_use_after_all(void)
     reset();
     fill(0, 7);
     ga_slot_flip(&words[0], BIT(0));
-    CU_ASSERT_PTR_NULL(ga_free_list_malloc(&list));
-    CU_ASSERT_PTR_EQUAL(ga_free_list_first(&list)->p, slot_at(1));
+    uint64_t a;
+    CU_ASSERT_PTR_EQUAL(ga_free_list_first(&list, &a)->p, slot_at(1));
     CU_ASSERT_PTR_EQUAL(ga_free_list_malloc(&list), slot_at(1));
     CU_ASSERT_PTR_EQUAL(ga_free_list_malloc(&list), slot_at(2));
     CU_ASSERT_EQUAL(ga_slot_used(&words[0]), 7);
@@ -110,11 +111,28 @@ static void words_that_are_free(void)
     CU_ASSERT_PTR_EQUAL(ga_free_list_malloc(&list), slot_at(0));
     ga_slot_flip(&words[1], BIT(5));
     free_slot(64 + 5); /* the last of its word: goalloc_free would not put it in */
-    CU_ASSERT_PTR_NULL(ga_free_list_malloc(&list));
-    CU_ASSERT_PTR_EQUAL(ga_free_list_first(&list)->p, slot_at(1));
+    uint64_t a;
+    CU_ASSERT_PTR_EQUAL(ga_free_list_first(&list, &a)->p, slot_at(1));
     free_slot(0); /* the current word is free now */
     CU_ASSERT_PTR_EQUAL(ga_free_list_malloc(&list), slot_at(0));
     CU_ASSERT_PTR_EQUAL(ga_free_list_malloc(&list), slot_at(1));
+}
+
+/* What was found may be taken, though another process frees what kept its word from being free. */
+static void word_becomes_free(void)
+{
+    reset();
+    fill(0, 1);
+    ga_slot_flip(&words[1], BIT(5) | BIT(6));
+    free_slot(64 + 5);
+    uint64_t a;
+    struct ga_free_slot *first = ga_free_list_first(&list, &a);
+    CU_ASSERT_PTR_EQUAL_FATAL(first->p, slot_at(64 + 5));
+    words[GA_LINE_WORDS + 1] ^= BIT(6);
+    CU_ASSERT_PTR_EQUAL(ga_free_list_take(&list, first, a), slot_at(64 + 5));
+    CU_ASSERT_EQUAL(ga_slot_used(&words[1]), BIT(5));
+    CU_ASSERT_PTR_EQUAL(ga_free_list_malloc(&list), slot_at(0));
+    CU_ASSERT_PTR_NULL(ga_free_list_malloc(&list));
 }
 
 static void dropped(void)
@@ -169,6 +187,7 @@ int main(void)
         {"freed last first", freed_last_first},
         {"in use after all", in_use_after_all},
         {"words that are free", words_that_are_free},
+        {"a word that becomes free", word_becomes_free},
         {"dropped", dropped},
         {"given out last", given_out_last},
         {"untouched", untouched},
