@@ -34,7 +34,7 @@ static bool fits_in_place(const void *p, const struct ga_slot *slot, size_t old_
     if (size > old_bytes)
         return false;
     if (slot->entry & GA_ENTRY_TINY)
-        return (uintptr_t)p % ga_tiny_alignment(size) == 0;
+        return (uintptr_t)p % (size > GA_TINY_SIZE_MAX ? 16 : ga_tiny_alignment(size)) == 0;
     uint32_t old_class = ga_entry_span_class(slot->entry) / 2u;
     return size > old_bytes / 2 || (old_class && ga_size_class_for_malloc(size) == old_class);
 }

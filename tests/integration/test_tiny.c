@@ -102,7 +102,7 @@ static void mixed_sizes(void)
         size_t size = 1 + pick(40);
         unsigned char *p = goalloc_realloc(heap, o->p, size);
         CU_ASSERT_PTR_NOT_NULL_FATAL(p);
-        nwrong += (uintptr_t)p % alignment_of(size < 16 ? size : 16) != 0;
+        nwrong += (uintptr_t)p % (size < 16 ? alignment_of(size) : 16) != 0;
         nwrong += goalloc_usable_size(heap, p) < size;
         for (size_t i = 0; i < size && i < o->size; i++)
             nwrong += p[i] != o->mark;
