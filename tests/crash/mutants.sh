@@ -18,7 +18,7 @@ tiny: what a dead one carved from is left~server/recover.c~s/    ga_tiny_leave\(
 adoption: an owner gone, its holder left~server/lease.c~s/        if \(ga_holder_id\(holder\) != 0\)\n            clear_holder\(heap, page\);\n//~server: death of a client
 client: its entry free before its mcaches~server/recover.c~s/(    while \(record->first_mcache\) \{\n)/    ga_store_release(&heap->clients[client].state, GA_CLIENT_FREE);\n$1/~server: death of a client
 large: a grant nobody took stays~server/recover.c~s/        if \(ga_slot_count_used\(&heap->view, page, 1\) == 0\)/        if (ga_slot_large_is_freed(&heap->view, page))/~grant: a span larger than is kept
-into: taken before it is chosen~client/into.c~s/(    ga_into_note\(cache->shared, \*ret_offset\);\n)(    \(void\)ga_free_list_malloc[^\n]*\n)/$2$1/~malloc into: small
+into: taken before it is chosen~client/into.c~s/(    ga_into_note\(cache->shared, \*ret_offset\);\n)(    \(void\)ga_free_list_take[^\n]*\n)/$2$1/~malloc into: small
 into: ended before the slot names it~client/into.c~s/(    if \(r == 0\)\n        ga_store_release\(word, [^\n]*\n)(    if \(cache\) \{\n        ga_into_end\(cache->shared\);\n)/    if (cache)\n        ga_into_end(cache->shared);\n$1    if (cache) {\n/~malloc into: small
 into: the library's thread takes first~client/grants.c~s/(        if \(is_ours\(heap, span->mcache\)\)\n[^\n]*\n)(        ga_slot_take_large\(&heap->view, page\);\n)/$2$1/~grant: a span larger than is kept, into a slot
 into: a kept span taken first~client/large.c~s/(        ga_into_note\(cache->shared, [^\n]*\n)(        ga_slot_take_leased_large[^\n]*\n)/$2$1/~malloc into: a large span that was kept
