@@ -3,8 +3,8 @@
  * How many a class should keep is told by how many it did not need: nempty_low is the lowest number
  * of empty spans since the last look. A program that allocates and frees the same amount again and
  * again brings it to 0 each time, and keeps everything; what a class has truly grown out of stays
- * above the low mark, and goes. A class is looked at each time about LOOK_BYTES of spans have
- * become empty, so that the looking is cheap. */
+ * above the low mark, and goes. A class is looked at each time more spans have become empty than it
+ * has, and about LOOK_BYTES of them, so that the looking is cheap. */
 #include "client/large.h"
 #include "client/mcache.h"
 #include "client/spans.h"
@@ -111,7 +111,9 @@ static void count_empty(struct ga_thread_cache *cache, ga_span_class span_class)
     struct ga_class_cache *class = &cache->classes[span_class];
     class->nempty++;
     class->nemptied++;
-    if (class->nemptied * ga_mcache_span_bytes(span_class) < LOOK_BYTES)
+    /* Some span has become empty twice: so the class was allocated from meanwhile. */
+    if (class->nemptied * ga_mcache_span_bytes(span_class) < LOOK_BYTES ||
+        class->nemptied <= class->spans.count)
         return;
     if (class->nempty_low > 0)
         return_empty(cache, span_class, class->nempty_low);

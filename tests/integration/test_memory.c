@@ -401,6 +401,22 @@ static void hard_limit(void)
     close_heap();
 }
 
+/* Who allocates and frees the same again and again keeps its spans, however many they are. */
+static void what_is_used_again_is_kept(void)
+{
+    open_heap("64M");
+    uint64_t inuse = 0;
+    for (int round = 0; round < 12; round++) {
+        for (int i = 0; i < 1400; i++)
+            CU_ASSERT(add(KIB));
+        CU_ASSERT(free_all());
+        uint64_t now = stats_now().heap_inuse;
+        CU_ASSERT(round < 4 || now == inuse); /* what it got too much has gone */
+        inuse = now;
+    }
+    close_heap();
+}
+
 static int nreports;
 
 static void on_report(enum goalloc_report_kind kind, const char *message, void *data)
@@ -454,6 +470,7 @@ int main(int argc, char **argv)
         {"a server starts on a full one", server_start},
         {"the hard limit", hard_limit},
         {"pages of another size", pages_of_another_size},
+        {"what is used again is kept", what_is_used_again_is_kept},
     };
     if (ga_private_shm_enter("64m") < 0)
         return 77;
