@@ -317,6 +317,41 @@ void ga_actor_put(void *p)
     ga_account_drop(ga_account, p);
 }
 
+/* A class is looked at when 1 MiB of its spans, and more than it has, have become empty: here, each
+ * 32nd. What it did not need from one look to the next goes back with the second. */
+#define OUTGROWN 12u /* at once */
+#define NEEDED   8u  /* from then on */
+#define TIMES    7u  /* the look is within the time that follows */
+static void *big[OUTGROWN];
+
+static void get_big(uint32_t n)
+{
+    for (uint32_t i = 0; i < n; i++)
+        big[i] = ga_actor_get(GA_ACTOR_BIG);
+}
+
+static void put_big(uint32_t n)
+{
+    for (uint32_t i = 0; i < n; i++)
+        ga_actor_put(big[i]);
+}
+
+void ga_actor_outgrow(void)
+{
+    get_big(OUTGROWN);
+    put_big(OUTGROWN);
+    for (uint32_t i = 0; i < TIMES; i++) {
+        get_big(NEEDED);
+        put_big(NEEDED);
+    }
+    get_big(NEEDED);
+}
+
+void ga_actor_give_back(void)
+{
+    put_big(NEEDED);
+}
+
 /* The mcache of this process that was given out last. */
 static ga_mcache_id my_mcache(void)
 {

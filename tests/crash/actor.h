@@ -66,6 +66,11 @@ void *ga_actor_get(size_t bytes);
 void *ga_actor_get_noscan(size_t bytes);
 /* Free an object that is noted. */
 void ga_actor_put(void *p);
+/* Free and allocate again, so that a few frees more give back spans of GA_ACTOR_BIG bytes that it
+ * has grown out of; and those frees. */
+#define GA_ACTOR_BIG 32768u /* an object and a span */
+void ga_actor_outgrow(void);
+void ga_actor_give_back(void);
 /* Whether there are entries in this process's ring that it has not yet taken. */
 bool ga_actor_has_ring_entries(void);
 /* How many ring entries it has taken. */

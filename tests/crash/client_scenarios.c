@@ -4,8 +4,7 @@
 
 #include "crash/scenario.h"
 
-#define SMALL  64u    /* 128 slots a span, two words */
-#define BIG    32768u /* a span each */
+#define SMALL  64u /* 128 slots a span, two words */
 #define LARGE  100000u
 #define HUGE   (2u << 20) /* never kept by a thread */
 #define NAME   "root"
@@ -225,21 +224,6 @@ static void get_large_and_free(void)
 {
     get_x_large();
     put_x();
-}
-
-/* A class is looked at each time 1 MiB of its spans have become empty, and the second time gives
- * back what it did not need since the first. */
-static void get_big_and_free(void)
-{
-    get_many(70, BIG);
-    for (size_t i = 0; i < 60; i++)
-        ga_actor_put(many[i]);
-}
-
-static void put_rest(void)
-{
-    for (size_t i = 60; i < 70; i++)
-        ga_actor_put(many[i]);
 }
 
 /* Objects of another client; the victim needs an mcache of its own. */
@@ -577,9 +561,10 @@ const struct ga_client_scenario ga_client_scenarios[] = {
      .bytes = 8,
      .noscan = true},
     {.name = "free and return spans",
-     .before = get_big_and_free,
-     .operation = put_rest,
-     .bytes = BIG,
+     .before = ga_actor_outgrow,
+     .operation = ga_actor_give_back,
+     .function = "ga_channel_note",
+     .bytes = GA_ACTOR_BIG,
      .twice = true},
     {.name = "free large",
      .before = get_x_large,
@@ -709,11 +694,11 @@ const struct ga_client_scenario ga_client_scenarios[] = {
      .bytes = LARGE},
     {.name = "reattach: spans were returned",
      .kind = GA_VICTIM_LIBRARY,
-     .before = get_big_and_free,
-     .operation = put_rest,
+     .before = ga_actor_outgrow,
+     .operation = ga_actor_give_back,
      .function = "ga_channel_revive",
      .server_dies = true,
-     .bytes = BIG},
+     .bytes = GA_ACTOR_BIG},
     {.name = "detach", .before = get_all_sorts, .operation = detach},
     {.name = "publish", .before = get_x_unpublished, .operation = publish},
     {.name = "replace", .before = get_x_published, .operation = replace},

@@ -35,6 +35,17 @@ void ga_exploration_kill_client(struct ga_exploration *e, const struct ga_tracee
     ga_actor_lost(&e->victim);
 }
 
+/* Whether the recorded run came by the function of the library that the scenario is about. */
+static bool came_by(const struct ga_tracee *victim, const char *function,
+                    const struct ga_trace *trace)
+{
+    uint64_t address = ga_trace_find_function(victim->pid, LIBRARY_PATH, function);
+    for (uint32_t k = 0; k < trace->count; k++)
+        if (trace->rip[k] == address)
+            return true;
+    return false;
+}
+
 /* The operation from its beginning to its end; recorded, if ret. */
 static bool run_whole(struct ga_exploration *e, const struct ga_client_scenario *scenario,
                       struct ga_trace *ret)
@@ -48,6 +59,10 @@ static bool run_whole(struct ga_exploration *e, const struct ga_client_scenario 
         ga_trace_run_out(&victim);
     if (!good) {
         ga_exploration_give_up(e, "the operation cannot be carried out: %s", e->account->complaint);
+        return false;
+    }
+    if (ret && scenario->function && !library && !came_by(&victim, scenario->function, ret)) {
+        ga_exploration_give_up(e, "the operation does not come to %s", scenario->function);
         return false;
     }
     if (ret)

@@ -21,7 +21,7 @@ struct ga_client_scenario {
     bool in_flight;  /* one such object may be on its way to its caller */
     bool is_private; /* the victim: nothing of it may be left */
     enum ga_victim_kind kind;
-    const char *function; /* GA_VICTIM_LIBRARY: of the library, with whose beginning it begins */
+    const char *function; /* of the library: it must come by. GA_VICTIM_LIBRARY: it begins there */
     bool server_dies;     /* the same: while the victim waits for it, and the next one serves */
     bool twice;           /* the server is killed too, while it recovers what the victim has left */
 };

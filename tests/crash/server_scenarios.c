@@ -6,7 +6,6 @@
 #include "crash/scenario.h"
 
 #define SMALL 64u
-#define BIG   32768u
 #define LARGE 100000u
 #define GROWN (3u << 20) /* more than a new heap has committed */
 #define NAME  "root"
@@ -81,20 +80,6 @@ static void use_new_thread(void)
     pthread_t thread;
     if (pthread_create(&thread, NULL, allocate_elsewhere, NULL) == 0)
         pthread_join(thread, NULL);
-}
-
-static void get_big(void)
-{
-    for (size_t i = 0; i < 70; i++)
-        many[i] = ga_actor_get(BIG);
-    for (size_t i = 0; i < 60; i++)
-        ga_actor_put(many[i]);
-}
-
-static void put_big(void)
-{
-    for (size_t i = 60; i < 70; i++)
-        ga_actor_put(many[i]);
 }
 
 /* A client that has something of everything. */
@@ -420,11 +405,11 @@ const struct ga_server_scenario ga_server_scenarios[] = {
      .fate = GA_DRIVER_DIES},
     {.name = "server: end of a lease",
      .is_slow = true,
-     .before = get_big,
+     .before = ga_actor_outgrow,
      .function = "ga_heap_return",
-     .operation = put_big,
+     .operation = ga_actor_give_back,
      .after = go_on,
-     .bytes = BIG},
+     .bytes = GA_ACTOR_BIG},
     {.name = "server: a large object longer",
      .before = get_large,
      .function = "ga_heap_large_resize",
@@ -527,12 +512,12 @@ const struct ga_server_scenario ga_server_scenarios[] = {
      .adopts = true,
      .bytes = 128},
     {.name = "server: a client has returned spans",
-     .before = get_big,
+     .before = ga_actor_outgrow,
      .function = "ga_heap_collect_returned",
-     .operation = put_big,
+     .operation = ga_actor_give_back,
      .after = go_on,
      .adopts = true,
-     .bytes = BIG},
+     .bytes = GA_ACTOR_BIG},
     {.name = "server: death of a private client",
      .before = get_and_hand_over,
      .function = "ga_heap_client_leave",
