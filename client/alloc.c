@@ -95,7 +95,7 @@ static inline __attribute__((always_inline)) void *alloc_small(struct goalloc_he
     struct ga_free_list *list = &cache->by_class[span_class]->list;
     struct ga_free_slot *top = list->top;
     cache->last = list;
-    if (__builtin_expect(!ga_free_list_serves(list, top, &a), 0))
+    if (__builtin_expect(!ga_free_list_serves(top, &a), 0))
         return alloc_next(heap, span_class);
     return ga_free_list_take(list, top, a);
 }

@@ -8,11 +8,6 @@
 #include "client/spans.h"
 #include "client/tiny.h"
 
-static inline void count(_Atomic uint64_t *counter)
-{
-    ga_store_relaxed(counter, ga_load_relaxed(counter) + 1);
-}
-
 /* A free has left its word without objects, or its span is not on the list: see to that. */
 static __attribute__((noinline)) void look_at_span(struct ga_thread_cache *cache,
                                                    const struct ga_span_line *line,
@@ -35,7 +30,7 @@ free_small(struct ga_thread_cache *cache, struct ga_free_list *list,
     if (__builtin_expect((used & bit) == 0, 0))
         return false;
     ga_store_release(a_word, a ^ bit); /* the commit */
-    count(&list->counts->nfree);
+    ga_count_one(&list->counts->nfree);
     /* The last object of a word is not remembered, but in the current one. */
     if (__builtin_expect(used == bit && a_word != list->current, 0)) {
         look_at_span(cache, line, a_word);
@@ -54,7 +49,7 @@ static bool free_large(struct ga_thread_cache *cache, const struct ga_slot *slot
     if ((ga_slot_used(a_word) & 1) == 0)
         return false;
     ga_slot_flip(a_word, 1);
-    count(&cache->shared->classes[ga_entry_span_class(slot->entry)].nfree);
+    ga_count_one(&cache->shared->classes[ga_entry_span_class(slot->entry)].nfree);
     ga_large_count_free(cache, ga_entry_npages(slot->entry));
     ga_large_freed(cache, ga_entry_span_class(slot->entry), slot->page);
     return true;
@@ -96,84 +91,111 @@ static __attribute__((noinline)) void free_any(struct goalloc_heap *heap, void *
         ga_report_bad(heap, "goalloc_free", p, GA_LOOKUP_SLOT, &slot);
 }
 
-/* What most frees are of: a small object in the first page of a span that this mcache holds, and
- * where nothing is held. The holder word alone says that a span begins at page, which is committed.
- * False, and nothing has happened, if it is none, or not in use; or if its bit lies in the wide
- * plane, and wide says that it does not, or the other way. */
-static inline __attribute__((always_inline)) bool free_quickly(struct goalloc_heap *heap,
-                                                               struct ga_thread_cache *cache,
-                                                               uint64_t page, uint64_t entry,
-                                                               char *p, bool wide)
+/* What most frees are of: a small object in a page that is known. False, and nothing has happened,
+ * if no slot begins at p, or it is not in use, or something is held in the span; or if its bit lies
+ * in the wide plane, and wide says that it does not, or the other way. */
+static inline __attribute__((always_inline)) bool free_known(struct goalloc_heap *heap,
+                                                             struct ga_thread_cache *cache,
+                                                             struct ga_free_list *list, char *p,
+                                                             bool wide)
 {
-    struct ga_free_list *list = &cache->by_class[entry & 0xff]->list;
-    struct ga_span_line *line = &heap->view.lines[page];
-    uint32_t offset = (uint32_t)((uintptr_t)p % GA_PAGE_SIZE);
-    uint32_t index = (uint32_t)((uint64_t)offset * list->magic >> 32);
-    if (__builtin_expect(
-            (index >= 64 * GA_LINE_WORDS) != wide || index * list->size != offset ||
-                !ga_holder_is_leased_by(ga_load_relaxed(&line->holder), list->holder) ||
-                ga_load_seq_cst(&line->nholds) != 0, /* as above */
-            0))
+    uintptr_t number = (uintptr_t)p / GA_PAGE_SIZE;
+    struct ga_span_line *line =
+        (struct ga_span_line *)(cache->lines + number * sizeof(struct ga_span_line));
+    uint64_t product = (uint64_t)((uint32_t)((uintptr_t)p % GA_PAGE_SIZE)) * list->magic;
+    uint32_t index = (uint32_t)(product >> 32);
+    if (__builtin_expect((index >= 64 * GA_LINE_WORDS) != wide ||
+                             (uint32_t)product >= list->magic ||  /* p is within a slot */
+                             ga_load_seq_cst(&line->nholds) != 0, /* as above */
+                         0))
         return false;
-    return free_small(cache, list, line,
-                      wide ? ga_view_a(&heap->view, (ga_page_id)page, index / 64)
-                           : &line->a[index / 64],
-                      UINT64_C(1) << index % 64, p);
+    _Atomic uint64_t *a_word =
+        wide ? ga_view_a(&heap->view, (ga_page_id)(line - heap->view.lines), index / 64)
+             : &line->a[index / 64];
+    return free_small(cache, list, line, a_word, UINT64_C(1) << index % 64, p);
 }
 
-/* The next that is tried: one in the wide plane, or of a span that somebody else holds. */
-static __attribute__((noinline)) void free_less_quickly(struct goalloc_heap *heap, void *p)
+static __attribute__((noinline)) void free_wide(struct goalloc_heap *heap,
+                                                struct ga_thread_cache *cache,
+                                                struct ga_free_list *list, void *p)
 {
-    struct ga_thread_cache *cache = ga_thread_cache_peek(heap);
-    uint64_t page = ((uintptr_t)p - heap->base) >> GA_PAGE_SHIFT;
-    uint64_t entry = ga_view_entry(&heap->view, page);
-    const struct ga_span_line *line = &heap->view.lines[page];
-    bool freed = ga_holder_is_leased_by(ga_load_relaxed(&line->holder), cache->id)
-                     ? free_quickly(heap, cache, page, entry, p, true)
-                     : ga_free_quickly_by_other(heap, cache, page, entry, p);
-    if (!freed)
+    if (!free_known(heap, cache, list, p, true))
         free_any(heap, p);
 }
 
-/* Free the object that the list gave out last. line: of its page, which is its span's first, as
- * above. False, and nothing has happened, if that is not so, or it is not in use, or something is
- * held. */
-static inline __attribute__((always_inline)) bool
-free_last(struct ga_thread_cache *cache, struct ga_free_list *list, const struct ga_span_line *line)
+/* Of a page that is not known: enter it if this mcache holds it, and a span of small objects begins
+ * there. */
+static __attribute__((noinline)) void free_unknown(struct goalloc_heap *heap, void *p)
 {
+    struct ga_thread_cache *cache = ga_thread_cache_peek(heap);
+    uint64_t page = ((uintptr_t)p - heap->base) >> GA_PAGE_SHIFT;
+    if (!cache || page >= ga_load_relaxed(&heap->npages_known)) {
+        free_any(heap, p);
+        return;
+    }
+    uint64_t entry = ga_view_entry(&heap->view, page);
+    struct ga_free_list *list = &cache->by_class[entry & 0xff]->list;
+    uint64_t holder = ga_load_relaxed(&heap->view.lines[page].holder);
+    if (!ga_holder_is_leased_by(holder, list->holder)) {
+        if (entry & GA_ENTRY_TINY || !ga_free_quickly_by_other(heap, cache, page, entry, p))
+            free_any(heap, p);
+        return;
+    }
+    ga_known_add(&cache->known, (uintptr_t)p, list);
+    if (!free_known(heap, cache, list, p, false))
+        free_wide(heap, cache, list, p);
+}
+
+/* Free what the list gave out last, or anything else. That the list knows of it says that it is in
+ * a span that this mcache holds: it forgets all before one is given back. line: of its page, which
+ * need not be its span's first. */
+static __attribute__((noinline)) void free_last(struct goalloc_heap *heap,
+                                                struct ga_thread_cache *cache,
+                                                struct ga_free_list *list, void *p)
+{
+    const struct ga_span_line *line =
+        (struct ga_span_line *)(cache->lines +
+                                (uintptr_t)p / GA_PAGE_SIZE * sizeof(struct ga_span_line));
     struct ga_free_slot *slot = list->top + 1;
     uint64_t a = ga_load_relaxed(slot->a);
     uint64_t used = a ^ ga_load_acquire(ga_view_f_of(slot->a));
     if (__builtin_expect(!ga_holder_is_leased_by(ga_load_relaxed(&line->holder), list->holder) ||
                              ga_load_seq_cst(&line->nholds) != 0 || (used & slot->bit) == 0,
-                         0))
-        return false;
+                         0)) {
+        free_any(heap, p);
+        return;
+    }
     ga_store_release(slot->a, a ^ slot->bit); /* the commit */
-    count(&list->counts->nfree);
+    ga_count_one(&list->counts->nfree);
     bool kept = used != slot->bit || slot->a == list->current;
     if (__builtin_expect(kept, 1))
         list->top = slot;
     if (__builtin_expect(!kept || !ga_spans_is_listed(line), 0))
         look_at_span(cache, line, slot->a);
-    return true;
 }
 
 void goalloc_free(struct goalloc_heap *heap, void *p)
 {
     struct ga_thread_cache *cache = ga_thread_cache_peek(heap);
-    uint64_t page = ((uintptr_t)p - heap->base) >> GA_PAGE_SHIFT;
-    if (cache && cache->last->top[1].p == p &&
-        free_last(cache, cache->last, &heap->view.lines[page]))
-        return;
-    if (__builtin_expect(!cache || page >= ga_load_relaxed(&heap->npages_known), 0)) {
+    if (__builtin_expect(!cache, 0)) {
         free_any(heap, p);
         return;
     }
-    uint64_t entry = ga_view_entry(&heap->view, page);
-    if (entry & GA_ENTRY_TINY) {
+    if (cache->last->top[1].p == p) {
+        free_last(heap, cache, cache->last, p);
+        return;
+    }
+    uintptr_t number = (uintptr_t)p / GA_PAGE_SIZE;
+    const struct ga_known_page *known = ga_known_place(&cache->known, number);
+    if (__builtin_expect(known->number != number, 0)) {
+        free_unknown(heap, p);
+        return;
+    }
+    struct ga_free_list *list = known->list;
+    if (list->magic == 0) {
         if (__builtin_expect(!ga_tiny_free(cache, p), 0))
             free_any(heap, p);
-    } else if (__builtin_expect(!free_quickly(heap, cache, page, entry, p, false), 0)) {
-        free_less_quickly(heap, p);
+    } else if (__builtin_expect(!free_known(heap, cache, list, p, false), 0)) {
+        free_wide(heap, cache, list, p);
     }
 }

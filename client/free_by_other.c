@@ -23,8 +23,7 @@ static void note_large_free(struct ga_thread_cache *cache, ga_page_id page)
 
 static inline void count_free(struct ga_thread_cache *cache, ga_span_class span_class)
 {
-    struct ga_mcache_class *counts = &cache->shared->classes[span_class];
-    ga_store_relaxed(&counts->nfree, ga_load_relaxed(&counts->nfree) + 1);
+    ga_count_one(&cache->shared->classes[span_class].nfree);
 }
 
 /* Count a free in a span that this mcache does not hold. */

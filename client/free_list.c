@@ -26,7 +26,7 @@ void ga_free_list_forget(struct ga_free_list *list)
 struct ga_free_slot *ga_free_list_first(struct ga_free_list *list, uint64_t *ret_a)
 {
     for (; list->top != list->slot; list->top--)
-        if (ga_free_list_serves(list, list->top, ret_a))
+        if (ga_free_list_serves(list->top, ret_a))
             return list->top;
     return NULL;
 }
@@ -37,12 +37,16 @@ void ga_free_list_fill(struct ga_free_list *list, char *base, _Atomic uint64_t *
     struct ga_free_slot *slot = list->slot;
     uint64_t size = list->size;
     while (slots != 0) {
+        /* A run of them at a time. */
         unsigned index = 63 - (unsigned)__builtin_clzll(slots);
-        slot++;
-        slot->p = base + index * size;
-        slot->a = a;
-        slot->bit = UINT64_C(1) << index;
-        slots ^= slot->bit;
+        uint64_t bit = UINT64_C(1) << index;
+        char *p = base + index * size;
+        do {
+            *++slot = (struct ga_free_slot){.p = p, .a = a, .bit = bit};
+            p -= size;
+            bit >>= 1;
+        } while (slots & bit);
+        slots &= bit - (bit != 0);
     }
     list->top = slot;
     list->current = a;

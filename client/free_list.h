@@ -8,9 +8,8 @@
  * the list may be dropped at any time.
  *
  * No slot is on the list twice: it is filled only when it is empty, and what is put in else was in
- * use. Slots are not taken where that would use a word again that has become free throughout, but
- * for the current one, which the list was filled from: so a span that was found empty stays so
- * until it is filled from. */
+ * use. The last object of a word is not put in when it is freed, but in the current one, which the
+ * list was filled from: so a span that has become empty tends to stay so, and can be given back. */
 #ifndef GA_CLIENT_FREE_LIST_H
 #define GA_CLIENT_FREE_LIST_H
 
@@ -61,13 +60,12 @@ void ga_free_list_forget(struct ga_free_list *list);
 
 /* Whether the top slot may be taken. *ret_a: what its word of A is. */
 static inline __attribute__((always_inline)) bool
-ga_free_list_serves(const struct ga_free_list *list, const struct ga_free_slot *top,
-                    uint64_t *ret_a)
+ga_free_list_serves(const struct ga_free_slot *top, uint64_t *ret_a)
 {
     _Atomic uint64_t *a = top->a;
     *ret_a = ga_load_relaxed(a);
     uint64_t used = *ret_a ^ ga_load_acquire(ga_view_f_of(a));
-    return (used & top->bit) == 0 && (used != 0 || a == list->current);
+    return (used & top->bit) == 0;
 }
 
 /* Take the top slot, which may be: one store, the commit. */
@@ -76,14 +74,12 @@ ga_free_list_take(struct ga_free_list *list, struct ga_free_slot *top, uint64_t 
 {
     ga_store_release(top->a, a ^ top->bit);
     list->top = top - 1;
-    _Atomic uint64_t *nmalloc = &list->counts->nmalloc;
-    ga_store_relaxed(nmalloc, ga_load_relaxed(nmalloc) + 1);
+    ga_count_one(&list->counts->nmalloc);
     return top->p;
 }
 
 /* Drop what may not be taken from the top. Returns the slot that is taken next, and in *ret_a what
- * its word of A is; NULL if there is none. It may be taken then, and is not looked at again: a free
- * by somebody else may leave the word without objects meanwhile. */
+ * its word of A is; NULL if there is none. */
 struct ga_free_slot *ga_free_list_first(struct ga_free_list *list, uint64_t *ret_a);
 
 /* Allocate the first slot that may be taken; NULL if there is none. */

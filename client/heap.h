@@ -8,6 +8,7 @@
 #include "client/change.h"
 #include "client/channel.h"
 #include "client/free_list.h"
+#include "client/known.h"
 #include "client/own_fd.h"
 #include "goalloc/goalloc.h"
 #include "shm/mapping.h"
@@ -78,17 +79,11 @@ struct ga_roomy {
     struct ga_roomy_object object[GA_ROOMY_MAX];
 };
 
-#define GA_TINY_PAGES 256u /* a power of two */
-
 /* Tiny objects. */
 struct ga_tiny_cache {
     struct ga_tiny_carver carver; /* in the span of the class's page */
     char *base;                   /* where its word's first unit lies */
     uintptr_t pairs;              /* where the pair of A and F of address 0 would lie */
-    /* Spans that this mcache holds and is carving from, or has on the list, so that a free of an
-     * object need not look who holds the span, and not list it: their addresses, by the page's
-     * number. Some of them. */
-    uintptr_t pages[GA_TINY_PAGES];
 };
 
 /* A thread's cache: one mcache, and the private memory that goes with it. Belongs to one thread at
@@ -102,12 +97,14 @@ struct ga_thread_cache {
     struct ga_thread_cache *next; /* on the heap's list of idle caches */
     bool trimmed;                 /* on that list, and holds nothing that it could give back */
     struct ga_thread_cache *next_of_heap;
-    struct ga_free_list *last;                            /* that was allocated from */
+    struct ga_free_list *last; /* that was allocated from */
+    uintptr_t lines;           /* where the span line of address 0 would lie */
     struct ga_class_cache *by_class[GA_SPAN_CLASS_COUNT]; /* where each is: a load, no arithmetic */
     struct ga_class_cache classes[GA_SPAN_CLASS_COUNT];
     struct ga_large_cache large;
     struct ga_roomy roomy;
     struct ga_tiny_cache tiny;
+    struct ga_known known;
 };
 
 struct goalloc_heap {
@@ -163,6 +160,12 @@ struct goalloc_heap {
     struct ga_thread_cache *idle;
     struct ga_thread_cache *caches;
 };
+
+/* Where the page lies. */
+static inline uintptr_t ga_heap_address(const struct goalloc_heap *heap, ga_page_id page)
+{
+    return heap->base + ((uintptr_t)page << GA_PAGE_SHIFT);
+}
 
 /* Each thread's caches, by the heap's tls_index. initial-exec: one load from the thread pointer. */
 extern _Thread_local struct ga_thread_cache *ga_tls_caches[GA_TLS_PLACES]

@@ -41,6 +41,7 @@ static bool fill_from(struct ga_thread_cache *cache, ga_span_class span_class, g
         bool untouched = ga_spans_touch(cache, class, page) && slots == ga_valid_mask(nslots, word);
         char *base = (char *)cache->heap->base + ((uint64_t)page << GA_PAGE_SHIFT) +
                      (uint64_t)word * 64 * class->list.size;
+        ga_known_add(&cache->known, ga_heap_address(cache->heap, page), &class->list);
         ga_free_list_fill(&class->list, base, ga_view_a(view, page, word), slots, untouched);
         ga_spans_set_current(cache, class, page);
         return true;
@@ -52,13 +53,9 @@ static bool fill_from(struct ga_thread_cache *cache, ga_span_class span_class, g
 static bool fill_from_list(struct ga_thread_cache *cache, ga_span_class span_class)
 {
     struct ga_class_cache *class = &cache->classes[span_class];
-    for (ga_page_id page; (page = ga_spans_pop(cache, class)) != 0;) {
-        /* Where none is counted there is nothing to take back. */
-        if (class->nempty > 0 && ga_mcache_is_empty(cache, span_class, page))
-            ga_mcache_empty_used(class);
+    for (ga_page_id page; (page = ga_spans_pop(cache, class)) != 0;)
         if (fill_from(cache, span_class, page))
             return true;
-    }
     return false;
 }
 
@@ -67,7 +64,8 @@ static void list_span(struct ga_thread_cache *cache, ga_span_class span_class, g
 {
     struct ga_class_cache *class = &cache->classes[span_class];
     ga_spans_push(cache, class, page);
-    class->nempty += ga_mcache_is_empty(cache, span_class, page);
+    if (ga_mcache_is_empty(cache, span_class, page))
+        (void)ga_spans_count_empty(cache, class, page);
 }
 
 bool ga_mcache_read_inbox(struct ga_thread_cache *cache, ga_span_class span_class,

@@ -54,16 +54,6 @@ static inline bool ga_mcache_is_empty(const struct ga_thread_cache *cache, ga_sp
     return true;
 }
 
-/* An empty span has left the list to be allocated from. */
-static inline void ga_mcache_empty_used(struct ga_class_cache *class)
-{
-    /* Spans that others emptied while on the list were never counted. */
-    if (class->nempty > 0)
-        class->nempty--;
-    if (class->nempty_low > class->nempty)
-        class->nempty_low = class->nempty;
-}
-
 /* Read and clear the inbox of span_class: what it names is in news afterwards. Returns whether
  * there is anything. */
 bool ga_mcache_read_inbox(struct ga_thread_cache *cache, ga_span_class span_class,

@@ -36,11 +36,11 @@ static uint32_t return_empty(struct ga_thread_cache *cache, ga_span_class span_c
     uint32_t pages[RETURN_MAX];
     uint32_t count = 0;
     uint32_t returned = 0;
-    if (span_class == GA_SPAN_CLASS_TINY)
-        ga_tiny_forget_spans(cache);
     for (ga_page_id page; returned < most && (page = ga_spans_pop(cache, class)) != 0;) {
         if (!ga_mcache_is_mine(cache, page)) {
-            ga_spans_remove(cache, class, page); /* the word was overwritten, or the lease taken */
+            /* The word was overwritten, or the lease taken. */
+            ga_known_remove(&cache->known, ga_heap_address(cache->heap, page));
+            ga_spans_remove(cache, class, page);
             continue;
         }
         if (!ga_mcache_is_empty(cache, span_class, page)) {
@@ -50,6 +50,7 @@ static uint32_t return_empty(struct ga_thread_cache *cache, ga_span_class span_c
         if (returned == 0)
             ga_free_list_forget(&class->list); /* it may have slots of these spans */
         ga_spans_remove(cache, class, page);
+        ga_known_remove(&cache->known, ga_heap_address(cache->heap, page));
         ga_slot_end_lease(&cache->heap->view, cache->id, page);
         pages[count++] = page;
         returned++;
@@ -60,7 +61,6 @@ static uint32_t return_empty(struct ga_thread_cache *cache, ga_span_class span_c
     }
     ga_mcache_note_returned(cache, pages, count);
     ga_spans_rejoin(cache, class);
-    class->nempty = class->nempty > returned ? class->nempty - returned : 0;
     if (returned)
         class->batch = (class->batch + 1) / 2;
     return returned;
@@ -106,10 +106,11 @@ void ga_mcache_obey_reclaim(struct ga_thread_cache *cache)
 }
 
 /* A span of the list has become empty. */
-static void count_empty(struct ga_thread_cache *cache, ga_span_class span_class)
+static void count_empty(struct ga_thread_cache *cache, ga_span_class span_class, ga_page_id page)
 {
     struct ga_class_cache *class = &cache->classes[span_class];
-    class->nempty++;
+    if (!ga_spans_count_empty(cache, class, page))
+        return; /* the list of free slots had one of it */
     class->nemptied++;
     /* Some span has become empty twice: so the class was allocated from meanwhile. */
     if (class->nemptied * ga_mcache_span_bytes(span_class) < LOOK_BYTES ||
@@ -131,5 +132,5 @@ void ga_mcache_freed(struct ga_thread_cache *cache, ga_span_class span_class, ga
     if (!ga_spans_is_listed(&cache->heap->view.lines[page]))
         ga_spans_push(cache, class, page);
     if (may_be_empty && ga_mcache_is_empty(cache, span_class, page))
-        count_empty(cache, span_class);
+        count_empty(cache, span_class, page);
 }

@@ -6,7 +6,8 @@
 #include "client/mcache.h"
 
 #define LINK_NEXT_MASK   ((UINT64_C(1) << 26) - 1)
-#define LINK_INDEX_SHIFT 27
+#define LINK_COUNTED     (UINT64_C(1) << 27)
+#define LINK_INDEX_SHIFT 28
 
 /* In the vector, beside the page. */
 #define UNTOUCHED (UINT32_C(1) << 31)
@@ -83,7 +84,7 @@ void ga_spans_remove(struct ga_thread_cache *cache, struct ga_class_cache *class
     if (index == v->count)
         return;
     _Atomic uint64_t *link = link_of(cache, ga_spans_at(class, (uint32_t)index));
-    uint64_t rest = ga_load_relaxed(link) & (LINK_NEXT_MASK | GA_SPANS_LISTED);
+    uint64_t rest = ga_load_relaxed(link) & ((UINT64_C(1) << LINK_INDEX_SHIFT) - 1);
     ga_store_relaxed(link, index << LINK_INDEX_SHIFT | rest);
 }
 
@@ -99,6 +100,27 @@ void ga_spans_push(struct ga_thread_cache *cache, struct ga_class_cache *class, 
 {
     chain(cache, &class->partial, page);
     class->npartial++;
+}
+
+bool ga_spans_count_empty(struct ga_thread_cache *cache, struct ga_class_cache *class,
+                          ga_page_id page)
+{
+    _Atomic uint64_t *link = link_of(cache, page);
+    uint64_t value = ga_load_relaxed(link);
+    if (value & LINK_COUNTED)
+        return false;
+    ga_store_relaxed(link, value | LINK_COUNTED);
+    class->nempty++;
+    return true;
+}
+
+/* A span that was counted as empty has left the list. */
+static void discount_empty(struct ga_class_cache *class)
+{
+    if (class->nempty > 0) /* it is, unless the link was overwritten */
+        class->nempty--;
+    if (class->nempty_low > class->nempty)
+        class->nempty_low = class->nempty;
 }
 
 void ga_spans_set_aside(struct ga_thread_cache *cache, struct ga_class_cache *class,
@@ -150,6 +172,8 @@ static void rebuild(struct ga_thread_cache *cache, struct ga_class_cache *class,
     class->partial = 0;
     class->npartial = 0;
     class->aside = 0;
+    class->nempty = 0;
+    class->nempty_low = 0;
     for (uint32_t i = 0; i < class->spans.count; i++) {
         ga_page_id page = ga_spans_at(class, i);
         ga_store_relaxed(link_of(cache, page), (uint64_t)i << LINK_INDEX_SHIFT |
@@ -167,6 +191,8 @@ ga_page_id ga_spans_pop(struct ga_thread_cache *cache, struct ga_class_cache *cl
     uint64_t value = ga_load_relaxed(link_of(cache, page));
     class->partial = (ga_page_id)(value & LINK_NEXT_MASK);
     class->npartial--;
+    if (value & LINK_COUNTED)
+        discount_empty(class);
     if (!can_follow(cache, class->partial))
         rebuild(cache, class, page);
     ga_store_relaxed(link_of(cache, page), index_part(value));

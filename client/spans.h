@@ -2,7 +2,8 @@
  * may have free slots on a list.
  *
  * The list is linked through the link word of the span lines, which only the holder uses:
- *   bits 0..25 the next span's first page; bit 26: on the list; bits 27..63 place in the vector.
+ *   bits 0..25 the next span's first page; bit 26: on the list; bit 27: on the list, and counted as
+ *   empty; bits 28..63 place in the vector.
  * Other processes can write there, so what a link says is checked before it is followed. Used by
  * one thread at a time. */
 #ifndef GA_CLIENT_SPANS_H
@@ -25,9 +26,13 @@ ga_page_id ga_spans_at(const struct ga_class_cache *class, uint32_t index);
 /* Forget a span that is not on the list. */
 void ga_spans_remove(struct ga_thread_cache *cache, struct ga_class_cache *class, ga_page_id page);
 
-/* Put a span at the head of the class's list. */
+/* Put a span at the head of the class's list; it is not counted as empty. */
 void ga_spans_push(struct ga_thread_cache *cache, struct ga_class_cache *class, ga_page_id page);
-/* Take the first span off the class's list; 0 when it is empty. */
+/* Count a span of the list as empty. False if it is counted already. */
+bool ga_spans_count_empty(struct ga_thread_cache *cache, struct ga_class_cache *class,
+                          ga_page_id page);
+/* Take the first span off the class's list, and out of the count of empty ones if it was counted;
+ * 0 when there is none. */
 ga_page_id ga_spans_pop(struct ga_thread_cache *cache, struct ga_class_cache *class);
 /* Take a span that was popped aside, until ga_spans_rejoin. */
 void ga_spans_set_aside(struct ga_thread_cache *cache, struct ga_class_cache *class,

@@ -227,7 +227,9 @@ static int make_cache(struct goalloc_heap *heap, const struct timespec *deadline
     for (uint32_t c = 0; c < GA_SPAN_CLASS_COUNT; c++) {
         init_class(cache, (ga_span_class)c);
     }
-    ga_tiny_forget_spans(cache);
+    cache->lines =
+        (uintptr_t)heap->view.lines - heap->base / GA_PAGE_SIZE * sizeof(struct ga_span_line);
+    ga_known_forget(&cache->known);
     pthread_mutex_lock(&heap->lock);
     cache->next_of_heap = heap->caches;
     heap->caches = cache;
@@ -388,7 +390,7 @@ void ga_thread_cache_forget_heap(struct goalloc_heap *heap)
         c->id = GA_NOBODY;
         c->shared = &nothing;
         c->tiny.carver = (struct ga_tiny_carver){0};
-        ga_tiny_forget_spans(c);
+        ga_known_forget(&c->known);
         forget_lists(c);
     }
     pthread_mutex_lock(&heap->lock); /* for the library's thread */

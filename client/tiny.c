@@ -1,7 +1,5 @@
 #include "client/tiny.h"
 
-#include <string.h>
-
 #include "client/mcache.h"
 #include "client/spans.h"
 
@@ -17,32 +15,18 @@ static bool carve_from(struct ga_thread_cache *cache, ga_page_id page, uint32_t 
 
 /* ---- the spans that are known ---- */
 
-void ga_tiny_forget_spans(struct ga_thread_cache *cache)
-{
-    memset(cache->tiny.pages, 0xff, sizeof(cache->tiny.pages)); /* no key */
-}
-
-static uintptr_t *place_of(struct ga_thread_cache *cache, ga_page_id page, uintptr_t *ret_key)
-{
-    uintptr_t at = cache->heap->base + ((uintptr_t)page << GA_PAGE_SHIFT);
-    *ret_key = ga_tiny_key(at);
-    return &cache->tiny.pages[at / GA_PAGE_SIZE % GA_TINY_PAGES];
-}
-
+/* A tiny span is known only while it is the current one or on the list: a free in it need not list
+ * it. */
 static void remember_span(struct ga_thread_cache *cache, ga_page_id page)
 {
-    uintptr_t key;
-    uintptr_t *place = place_of(cache, page, &key);
     cache->tiny.pairs = (uintptr_t)cache->heap->view.tiny - ga_tiny_pair_offset(cache->heap->base);
-    *place = key;
+    ga_known_add(&cache->known, ga_heap_address(cache->heap, page),
+                 &cache->classes[GA_SPAN_CLASS_TINY].list);
 }
 
 static void forget_span(struct ga_thread_cache *cache, ga_page_id page)
 {
-    uintptr_t key;
-    uintptr_t *place = place_of(cache, page, &key);
-    if (*place == key)
-        *place = UINTPTR_MAX;
+    ga_known_remove(&cache->known, ga_heap_address(cache->heap, page));
 }
 
 /* ---- what mcache.c asks for ---- */
@@ -102,8 +86,7 @@ bool ga_tiny_free_by_holder(struct ga_thread_cache *cache, const struct ga_slot 
     uint64_t used;
     if (!ga_tiny_free_own(&cache->heap->view.tiny[slot->page].pair[word], slot->index, &used))
         return false;
-    _Atomic uint64_t *nfree = &cache->shared->classes[GA_SPAN_CLASS_TINY].nfree;
-    ga_store_relaxed(nfree, ga_load_relaxed(nfree) + 1);
+    ga_count_one(&cache->shared->classes[GA_SPAN_CLASS_TINY].nfree);
     if (ga_tiny_has_room(used))
         ga_mcache_freed(cache, GA_SPAN_CLASS_TINY, slot->page, used == 0);
     if (ga_spans_is_listed(&cache->heap->view.lines[slot->page]))

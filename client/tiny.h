@@ -7,13 +7,6 @@
 #include "client/heap.h"
 #include "shm/tiny.h"
 
-/* What stands for the page at which an object lies, if it can start there: in no other place of the
- * page does this bring the page's address. */
-static inline uintptr_t ga_tiny_key(uintptr_t at)
-{
-    return at & ~(uintptr_t)(GA_PAGE_SIZE - GA_TINY_UNIT_BYTES);
-}
-
 /* Of the words of A and F side by side, that of an address. */
 static inline uintptr_t ga_tiny_pair_offset(uintptr_t at)
 {
@@ -33,8 +26,7 @@ static inline bool ga_tiny_take(struct ga_thread_cache *cache, const struct ga_t
     uint64_t unit;
     if (!ga_tiny_carve(&cache->tiny.carver, &shared->tiny, shape, &unit))
         return false;
-    _Atomic uint64_t *nmalloc = &shared->classes[GA_SPAN_CLASS_TINY].nmalloc;
-    ga_store_relaxed(nmalloc, ga_load_relaxed(nmalloc) + 1);
+    ga_count_one(&shared->classes[GA_SPAN_CLASS_TINY].nmalloc);
     *ret = cache->tiny.base + unit * GA_TINY_UNIT_BYTES;
     return true;
 }
@@ -56,10 +48,6 @@ bool ga_tiny_claim(struct ga_thread_cache *cache, ga_page_id page);
 /* Carve from nothing. */
 void ga_tiny_let_go(struct ga_thread_cache *cache);
 
-/* Of a new cache, of one whose heap goes, and before a tiny span is given back: no span is known as
- * one whose objects are freed fast. */
-void ga_tiny_forget_spans(struct ga_thread_cache *cache);
-
 /* Free an object of a tiny span that this mcache holds. False, and nothing is changed, if it is not
  * in use. */
 bool ga_tiny_free_by_holder(struct ga_thread_cache *cache, const struct ga_slot *slot);
@@ -67,19 +55,17 @@ bool ga_tiny_free_by_holder(struct ga_thread_cache *cache, const struct ga_slot 
 /* The last object of a word was freed, in a span that is known; it was at this address. */
 void ga_tiny_word_emptied(struct ga_thread_cache *cache, uintptr_t at);
 
-/* Free the object at p if it is in use, and in a tiny span that this mcache is known to hold.
- * Returns whether that was so; else nothing has happened. Whether something is held in the span
- * need not be looked at: tiny objects cannot be held. */
+/* Free the object at p, which is in a tiny span that this mcache is known to hold (known.h), if it
+ * is in use. Returns whether that was so; else nothing has happened. Whether something is held in
+ * the span need not be looked at: tiny objects cannot be held. */
 static inline bool ga_tiny_free(struct ga_thread_cache *cache, const void *p)
 {
-    struct ga_tiny_cache *tiny = &cache->tiny;
     uintptr_t at = (uintptr_t)p;
     uint64_t used;
-    if (tiny->pages[at / GA_PAGE_SIZE % GA_TINY_PAGES] != ga_tiny_key(at) ||
-        !ga_tiny_free_own(ga_tiny_pair_at(tiny, at), at / GA_TINY_UNIT_BYTES, &used))
+    if (at % GA_TINY_UNIT_BYTES != 0 ||
+        !ga_tiny_free_own(ga_tiny_pair_at(&cache->tiny, at), at / GA_TINY_UNIT_BYTES, &used))
         return false;
-    _Atomic uint64_t *nfree = &cache->shared->classes[GA_SPAN_CLASS_TINY].nfree;
-    ga_store_relaxed(nfree, ga_load_relaxed(nfree) + 1);
+    ga_count_one(&cache->shared->classes[GA_SPAN_CLASS_TINY].nfree);
     if (__builtin_expect(used == 0, 0))
         ga_tiny_word_emptied(cache, at);
     return true;
