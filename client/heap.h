@@ -94,6 +94,7 @@ struct ga_thread_cache {
     ga_mcache_id id;
     uint64_t ring_taken;          /* the sequence of the last entry taken from the ring */
     uint32_t reclaim_seen;        /* the heap's reclaim count that was last obeyed */
+    uint64_t look_at_npages;      /* when the heap has so many, all classes are looked at again */
     struct ga_thread_cache *next; /* on the heap's list of idle caches */
     bool trimmed;                 /* on that list, and holds nothing that it could give back */
     struct ga_thread_cache *next_of_heap;

@@ -6,7 +6,8 @@
  * this thread at once, by others through the inbox.
  *
  * More spans come from the server in batches. A batch is twice the last where that was used up
- * within FAST_MS, half of it where it lasted for SLOW_MS. A class whose list runs short asks for
+ * within FAST_MS, half of it where it lasted for SLOW_MS, and no more than an eighth of what the
+ * class has. A class whose list runs short asks for
  * the next batch ahead, with a note, and finds it in the mcache's ring; so in a steady state nobody
  * waits for the server. */
 #include "client/mcache.h"
@@ -18,6 +19,7 @@
 #include "shm/ring.h"
 
 #define BATCH_BYTES_MAX (UINT64_C(1) << 20)
+#define BATCH_PART      8u /* of the spans that the class has */
 #define LEASE_MAX       64u
 #define FAST_MS         20u
 #define SLOW_MS         1000u
@@ -170,17 +172,28 @@ void ga_mcache_take_ring(struct ga_thread_cache *cache)
         continue;
 }
 
+/* The most that a batch may have. A batch that is not used up costs memory, one that is too small
+ * a wait for the server, which costs about what the first use of a span's memory does; so neither
+ * is to be more than a part of what the class has used already. */
+static uint64_t most_to_lease(const struct ga_class_cache *class, ga_span_class span_class)
+{
+    uint64_t most = BATCH_BYTES_MAX / ga_mcache_span_bytes(span_class);
+    uint64_t part = class->spans.count / BATCH_PART;
+    most = most > LEASE_MAX ? LEASE_MAX : most;
+    most = most > part ? part : most;
+    return most > 0 ? most : 1;
+}
+
 /* How many spans the next batch has. */
 static uint32_t next_batch(struct ga_class_cache *class, ga_span_class span_class)
 {
     uint64_t now = ga_mcache_now_ms();
-    uint64_t cap = BATCH_BYTES_MAX / ga_mcache_span_bytes(span_class);
-    cap = cap > LEASE_MAX ? LEASE_MAX : cap;
+    uint64_t most = most_to_lease(class, span_class);
     if (class->leased_ms != 0 && now - class->leased_ms <= FAST_MS)
         class->batch *= 2;
     else if (now - class->leased_ms >= SLOW_MS)
         class->batch = (class->batch + 1) / 2;
-    class->batch = class->batch > cap ? (uint32_t)cap : class->batch;
+    class->batch = class->batch > most ? (uint32_t)most : class->batch;
     class->leased_ms = now;
     return class->batch;
 }
@@ -259,6 +272,7 @@ static int lease(struct ga_thread_cache *cache, ga_span_class span_class)
 static int get_spans(struct ga_thread_cache *cache, ga_span_class span_class)
 {
     struct ga_class_cache *class = &cache->classes[span_class];
+    ga_mcache_meet_growth(cache);
     ga_mcache_take_ring(cache);
     if (class->partial == 0 && class->asked) {
         await_ahead(cache);

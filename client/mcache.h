@@ -98,6 +98,10 @@ void ga_mcache_freed(struct ga_thread_cache *cache, ga_span_class span_class, ga
  * how many went. */
 uint32_t ga_mcache_trim(struct ga_thread_cache *cache);
 
+/* The thread is about to ask for spans: if the heap has grown, give back what classes have not
+ * needed since it grew before. */
+void ga_mcache_meet_growth(struct ga_thread_cache *cache);
+
 /* Trim if the server has asked for it since the last time. */
 void ga_mcache_obey_reclaim(struct ga_thread_cache *cache);
 

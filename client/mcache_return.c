@@ -4,14 +4,20 @@
  * of empty spans since the last look. A program that allocates and frees the same amount again and
  * again brings it to 0 each time, and keeps everything; what a class has truly grown out of stays
  * above the low mark, and goes. A class is looked at each time more spans have become empty than it
- * has, and about LOOK_BYTES of them, so that the looking is cheap. */
+ * has, and about LOOK_BYTES of them, so that the looking is cheap.
+ *
+ * A class that is not used any more is not looked at so. Therefore all are looked at when this
+ * thread needs spans and the heap has grown by a part of itself since it did so last: what one
+ * class does not need is then used before the heap grows more. A heap that does not grow asks
+ * nobody to give back what he may soon ask for again. */
 #include "client/large.h"
 #include "client/mcache.h"
 #include "client/spans.h"
 #include "client/tiny.h"
 
-#define LOOK_BYTES (UINT64_C(1) << 20)
-#define RETURN_MAX 256u /* pages in one note */
+#define LOOK_BYTES  (UINT64_C(1) << 20)
+#define GROWTH_PART 16u  /* of the heap, and LOOK_BYTES at least */
+#define RETURN_MAX  256u /* pages in one note */
 
 void ga_mcache_note_returned(struct ga_thread_cache *cache, uint32_t *pages, uint32_t count)
 {
@@ -105,6 +111,28 @@ void ga_mcache_obey_reclaim(struct ga_thread_cache *cache)
     ga_mcache_trim(cache);
 }
 
+/* Give back what the class did not need since it was last looked at. */
+static void look(struct ga_thread_cache *cache, ga_span_class span_class)
+{
+    struct ga_class_cache *class = &cache->classes[span_class];
+    if (class->nempty_low > 0)
+        return_empty(cache, span_class, class->nempty_low);
+    class->nemptied = 0;
+    class->nempty_low = class->nempty;
+}
+
+void ga_mcache_meet_growth(struct ga_thread_cache *cache)
+{
+    uint64_t npages = ga_load_relaxed(&cache->heap->view.meta->committed_npages);
+    if (npages < cache->look_at_npages)
+        return;
+    uint64_t part = npages / GROWTH_PART;
+    uint64_t least = LOOK_BYTES / GA_PAGE_SIZE;
+    cache->look_at_npages = npages + (part > least ? part : least);
+    for (uint32_t c = 2; c < GA_SPAN_CLASS_COUNT; c++)
+        look(cache, (ga_span_class)c);
+}
+
 /* A span of the list has become empty. */
 static void count_empty(struct ga_thread_cache *cache, ga_span_class span_class, ga_page_id page)
 {
@@ -116,10 +144,7 @@ static void count_empty(struct ga_thread_cache *cache, ga_span_class span_class,
     if (class->nemptied * ga_mcache_span_bytes(span_class) < LOOK_BYTES ||
         class->nemptied <= class->spans.count)
         return;
-    if (class->nempty_low > 0)
-        return_empty(cache, span_class, class->nempty_low);
-    class->nemptied = 0;
-    class->nempty_low = class->nempty;
+    look(cache, span_class);
     ga_mcache_obey_reclaim(cache);
 }
 

@@ -1,0 +1,106 @@
+/* How much more than its objects need the heap gets: spans leased ahead of use, and those that a
+ * thread has outgrown. */
+#include <stdio.h>
+
+#include "goalloc/goalloc.h"
+#include "support/cunit_main.h"
+#include "support/server_fixture.h"
+
+#define LIMIT "256M"
+#define MIB   (UINT64_C(1) << 20)
+#define MANY  (24 * MIB / 64)
+
+static struct ga_test_server server;
+static struct goalloc_heap *heap;
+static void *objects[MANY];
+
+static struct goalloc_memstats stats_now(void)
+{
+    struct goalloc_memstats stats = {.size = sizeof(stats)};
+    CU_ASSERT_EQUAL_FATAL(goalloc_memstats(heap, &stats), 0);
+    return stats;
+}
+
+static void get(uint64_t bytes, size_t size)
+{
+    for (uint64_t i = 0; i < bytes / size; i++) {
+        objects[i] = goalloc_malloc(heap, size);
+        CU_ASSERT_PTR_NOT_NULL_FATAL(objects[i]);
+    }
+}
+
+static void put(uint64_t bytes, size_t size)
+{
+    for (uint64_t i = 0; i < bytes / size; i++)
+        goalloc_free(heap, objects[i]);
+}
+
+/* However fast spans are used up, no more than a part of what a class has is leased ahead: a batch
+ * that has not been begun, and one that was asked for when half of it was left. */
+static void leased_ahead(void)
+{
+    const uint64_t bytes = MIB / 2;
+    get(bytes, 1024);
+    struct goalloc_memstats stats = stats_now();
+    CU_ASSERT(stats.own_leased_bytes < bytes + bytes * 3 / 8);
+    CU_ASSERT(stats.heap_sys < bytes + bytes * 3 / 8 + MIB / 4);
+    put(bytes, 1024);
+}
+
+/* What a class has outgrown is used for others before the heap grows much. */
+static void outgrown(void)
+{
+    get(24 * MIB, 64);
+    put(24 * MIB, 64);
+    get(24 * MIB, 1024);
+    struct goalloc_memstats stats = stats_now();
+    CU_ASSERT(stats.heap_sys < 34 * MIB);
+    put(24 * MIB, 1024);
+}
+
+/* As long as the heap does not grow nothing is given back that may be used again. */
+static void used_in_turns(void)
+{
+    get(12 * MIB, 64);
+    put(12 * MIB, 64);
+    uint64_t kept = stats_now().own_leased_spans;
+    for (int i = 0; i < 10; i++) {
+        get(12 * MIB, 64);
+        put(12 * MIB, 64);
+        get(MIB, 128);
+        put(MIB, 128);
+    }
+    CU_ASSERT(stats_now().own_leased_spans >= kept);
+}
+
+/* Each with a heap of its own. */
+static const struct ga_test tests[] = {
+    {"leased ahead", leased_ahead},
+    {"outgrown", outgrown},
+    {"used in turns", used_in_turns},
+};
+
+static int run(const struct ga_test *test)
+{
+    if (!ga_test_server_start(LIMIT, &server))
+        return 1;
+    if (goalloc_attach(server.socket, NULL, &heap) < 0) {
+        fprintf(stderr, "attach: %s\n", goalloc_attach_error());
+        return 1;
+    }
+    int code = ga_test_main("integration.thrift", test, 1);
+    goalloc_detach(heap);
+    if (!ga_test_server_stop(&server)) {
+        fprintf(stderr, "the server left something behind, or did not end with 0\n");
+        return 1;
+    }
+    return code;
+}
+
+int main(void)
+{
+    int code = 0;
+    for (size_t i = 0; i < sizeof(tests) / sizeof(tests[0]); i++)
+        code |= run(&tests[i]);
+    return code;
+}
