@@ -115,9 +115,9 @@ static inline __attribute__((always_inline)) bool free_known(struct goalloc_heap
     return free_small(cache, list, line, a_word, UINT64_C(1) << index % 64, p);
 }
 
-static __attribute__((noinline)) void free_wide(struct goalloc_heap *heap,
+static __attribute__((noinline)) void free_wide(struct goalloc_heap *heap, void *p,
                                                 struct ga_thread_cache *cache,
-                                                struct ga_free_list *list, void *p)
+                                                struct ga_free_list *list)
 {
     if (!free_known(heap, cache, list, p, true))
         free_any(heap, p);
@@ -133,6 +133,8 @@ static __attribute__((noinline)) void free_unknown(struct goalloc_heap *heap, vo
         free_any(heap, p);
         return;
     }
+    /* If another core has the line, it is to come once, and not once to be read and then again. */
+    ga_prefetch_for_write(&heap->view.lines[page]);
     uint64_t entry = ga_view_entry(&heap->view, page);
     struct ga_free_list *list = &cache->by_class[entry & 0xff]->list;
     uint64_t holder = ga_load_relaxed(&heap->view.lines[page].holder);
@@ -143,15 +145,15 @@ static __attribute__((noinline)) void free_unknown(struct goalloc_heap *heap, vo
     }
     ga_known_add(&cache->known, (uintptr_t)p, list);
     if (!free_known(heap, cache, list, p, false))
-        free_wide(heap, cache, list, p);
+        free_wide(heap, p, cache, list);
 }
 
 /* Free what the list gave out last, or anything else. That the list knows of it says that it is in
  * a span that this mcache holds: it forgets all before one is given back. line: of its page, which
  * need not be its span's first. */
-static __attribute__((noinline)) void free_last(struct goalloc_heap *heap,
+static __attribute__((noinline)) void free_last(struct goalloc_heap *heap, void *p,
                                                 struct ga_thread_cache *cache,
-                                                struct ga_free_list *list, void *p)
+                                                struct ga_free_list *list)
 {
     const struct ga_span_line *line =
         (struct ga_span_line *)(cache->lines +
@@ -182,7 +184,7 @@ void goalloc_free(struct goalloc_heap *heap, void *p)
         return;
     }
     if (cache->last->top[1].p == p) {
-        free_last(heap, cache, cache->last, p);
+        free_last(heap, p, cache, cache->last);
         return;
     }
     uintptr_t number = (uintptr_t)p / GA_PAGE_SIZE;
@@ -196,6 +198,6 @@ void goalloc_free(struct goalloc_heap *heap, void *p)
         if (__builtin_expect(!ga_tiny_free(cache, p), 0))
             free_any(heap, p);
     } else if (__builtin_expect(!free_known(heap, cache, list, p, false), 0)) {
-        free_wide(heap, cache, list, p);
+        free_wide(heap, p, cache, list);
     }
 }

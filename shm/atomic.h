@@ -20,6 +20,18 @@
 #define ga_fetch_add_relaxed(p, v) atomic_fetch_add_explicit((p), (v), memory_order_relaxed)
 #define ga_fetch_sub_relaxed(p, v) atomic_fetch_sub_explicit((p), (v), memory_order_relaxed)
 
+/* Have the cache line at p come to this core, as one that it may write. */
+static inline void ga_prefetch_for_write(const void *p)
+{
+#if defined(__x86_64__)
+    /* For __builtin_prefetch this instruction is made only where an option says that it exists;
+     * where it does not, it does nothing. */
+    __asm__ volatile("prefetchw %0" : : "m"(*(const char *)p));
+#else
+    __builtin_prefetch(p, 1);
+#endif
+}
+
 /* Add one to a counter that only the caller writes. */
 static inline void ga_count_one(_Atomic uint64_t *counter)
 {
