@@ -7,11 +7,14 @@
 #include <fcntl.h>
 #include <signal.h>
 
+#include "server/shell/huge.h"
 #include "shm/layout.h"
 
 #define PART_OF_HEAP 32 /* as the core grows */
 #define PART_MIN     (UINT64_C(1) << 20)
 #define PART_MAX     (UINT64_C(4) << 20)
+
+#define PUNCH (FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE)
 
 static int allocate(int fd, int mode, uint64_t begin, uint64_t end)
 {
@@ -36,7 +39,11 @@ static void *work(void *data)
         uint64_t begin = ahead->next;
         uint64_t end = ahead->goal;
         pthread_mutex_unlock(&ahead->lock);
-        int r = allocate(ahead->fd, FALLOC_FL_KEEP_SIZE, begin, end);
+        if (ahead->huge)
+            ga_huge_touch(ahead->heap, begin, end - begin);
+        int r = allocate(ahead->heap->fd, FALLOC_FL_KEEP_SIZE, begin, end);
+        if (r < 0 && ahead->huge)
+            (void)allocate(ahead->heap->fd, PUNCH, begin, end); /* what the touch has got */
         pthread_mutex_lock(&ahead->lock);
         if (r == 0)
             ahead->next = end;
@@ -47,9 +54,10 @@ static void *work(void *data)
     return NULL;
 }
 
-void ga_ahead_start(struct ga_ahead *ahead, int fd)
+void ga_ahead_start(struct ga_ahead *ahead, const struct ga_mapping *heap, bool huge)
 {
-    ahead->fd = fd;
+    ahead->heap = heap;
+    ahead->huge = huge;
     ahead->wanted = true;
     pthread_mutex_init(&ahead->lock, NULL);
     pthread_cond_init(&ahead->changed, NULL);
@@ -139,8 +147,7 @@ bool ga_ahead_give_up(struct ga_ahead *ahead)
     settle(ahead);
     if (ga_ahead_bytes(ahead) == 0)
         return false;
-    int punch = FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE;
-    bool given = allocate(ahead->fd, punch, ahead->committed, ahead->ready_end) == 0;
+    bool given = allocate(ahead->heap->fd, PUNCH, ahead->committed, ahead->ready_end) == 0;
     ahead->ready_end = ahead->committed;
     return given;
 }

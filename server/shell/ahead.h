@@ -12,13 +12,16 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "shm/mapping.h"
+
 struct ga_ahead {
     uint64_t committed; /* where the heap ended when it grew last; what is ready begins here */
     uint64_t ready_end; /* nothing is ready where this is no more than committed */
     bool wanted;        /* from ga_ahead_start on */
     bool started;
     pthread_t thread;
-    int fd; /* of the heap object */
+    const struct ga_mapping *heap;
+    bool huge; /* in huge pages */
 
     pthread_mutex_t lock; /* over the rest */
     pthread_cond_t changed;
@@ -27,9 +30,10 @@ struct ga_ahead {
     bool stopping;
 };
 
-/* Nothing is done ahead before this, of the heap object at fd. *ahead was all zero, and must not
- * move. The thread begins with the first that it has to do; where it cannot, nothing is done. */
-void ga_ahead_start(struct ga_ahead *ahead, int fd);
+/* Nothing is done ahead before this, of the heap object, in huge pages or not. *ahead was all zero,
+ * and neither moves. The thread begins with the first that it has to do; where it cannot, nothing
+ * is done. */
+void ga_ahead_start(struct ga_ahead *ahead, const struct ga_mapping *heap, bool huge);
 /* Give back what is ready, and end the thread. */
 void ga_ahead_stop(struct ga_ahead *ahead);
 

@@ -50,6 +50,8 @@ static const char usage[] =
     "  --allow-user LIST  of those who can connect, serve only these users, names or\n"
     "                     numbers with commas between, and root and its own\n"
     "  --allow-group LIST and members of these groups\n"
+    "  --huge-pages       take the heap's memory in huge pages, where /dev/shm gives\n"
+    "                     any\n"
     "  --ephemeral        remove the heap at the end; else it stays, and the next\n"
     "                     server of this name takes it over\n"
     "  --private          end, and remove the heap, a second after the last client\n"
@@ -80,6 +82,7 @@ enum option_id {
     OPTION_MODE,
     OPTION_ALLOW_USER,
     OPTION_ALLOW_GROUP,
+    OPTION_HUGE_PAGES,
     OPTION_EPHEMERAL,
     OPTION_PRIVATE,
     OPTION_REPLACE,
@@ -103,6 +106,7 @@ static const struct option long_options[] = {
     {"mode", required_argument, NULL, OPTION_MODE},
     {"allow-user", required_argument, NULL, OPTION_ALLOW_USER},
     {"allow-group", required_argument, NULL, OPTION_ALLOW_GROUP},
+    {"huge-pages", no_argument, NULL, OPTION_HUGE_PAGES},
     {"ephemeral", no_argument, NULL, OPTION_EPHEMERAL},
     {"private", no_argument, NULL, OPTION_PRIVATE},
     {"replace", no_argument, NULL, OPTION_REPLACE},
@@ -288,6 +292,9 @@ static int set_option(int id, const char *value, struct ga_options *options)
     case OPTION_ALLOW_USER:
     case OPTION_ALLOW_GROUP:
         return set_access(id, value, &options->access);
+    case OPTION_HUGE_PAGES:
+        options->huge_pages = true;
+        return 0;
     case OPTION_EPHEMERAL:
         options->ephemeral = true;
         return 0;
@@ -378,6 +385,7 @@ static const struct config_key {
     {"mode", OPTION_MODE, true},
     {"allow-user", OPTION_ALLOW_USER, true},
     {"allow-group", OPTION_ALLOW_GROUP, true},
+    {"huge-pages", OPTION_HUGE_PAGES, false},
     {"ephemeral", OPTION_EPHEMERAL, false},
     {"private", OPTION_PRIVATE, false},
     {"log-level", OPTION_LOG_LEVEL, true},

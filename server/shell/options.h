@@ -25,6 +25,7 @@ struct ga_options {
     const char *restore_path; /* the snapshot to begin with; NULL = none */
     bool replace;             /* remove the heap of this name that a dead server left */
     bool ephemeral;           /* remove the heap at the end */
+    bool huge_pages;          /* for the heap, where there are any */
     bool is_private;          /* end when the last client has gone */
     struct ga_access access;
     struct ga_amounts user_quota;

@@ -92,6 +92,7 @@ static int adopt_objects(struct ga_world *world)
     uint64_t committed = ga_load_acquire(&header->committed_npages) * GA_PAGE_SIZE;
     if (fstat(world->mappings[GA_OBJECT_HEAP].fd, &st) < 0 || (uint64_t)st.st_size < committed)
         return ga_takeover_refuse(world, -EBADMSG, "its heap object was truncated");
+    ga_world_ask_for_huge(world);
     return 0;
 }
 

@@ -19,6 +19,7 @@
 #include "server/shell/claim.h"
 #include "shm/dirlock.h"
 #include "server/shell/guard.h"
+#include "server/shell/huge.h"
 #include "server/shell/log.h"
 #include "server/shell/neighbours.h"
 #include "server/shell/process.h"
@@ -93,24 +94,44 @@ static bool has_room(int fd, uint64_t bytes)
     return fstatvfs(fd, &fs) < 0 || bytes / fs.f_frsize <= fs.f_bavail || fs.f_blocks == 0;
 }
 
-/* 0 or an errno. */
-static int try_to_allocate(int fd, uint64_t offset, uint64_t bytes)
+static void decommit(void *data, enum ga_object object, uint64_t offset, uint64_t bytes)
 {
-    if (bytes >= LARGE_COMMIT_BYTES && !has_room(fd, bytes))
-        return ENOSPC;
+    struct ga_world *world = data;
     int r;
     do {
-        r = fallocate(fd, 0, (off_t)offset, (off_t)bytes);
+        r = fallocate(world->mappings[object].fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
+                      (off_t)offset, (off_t)bytes);
     } while (r < 0 && errno == EINTR);
-    return r < 0 ? errno : 0;
+    if (r < 0)
+        ga_log(GA_LOG_WARNING, "cannot give memory back: %s", strerror(errno));
+}
+
+/* 0 or an errno. */
+static int try_to_allocate(struct ga_world *world, enum ga_object object, uint64_t offset,
+                           uint64_t bytes)
+{
+    const struct ga_mapping *mapping = &world->mappings[object];
+    bool huge = world->huge && object == GA_OBJECT_HEAP;
+    if (bytes >= LARGE_COMMIT_BYTES && !has_room(mapping->fd, bytes))
+        return ENOSPC;
+    if (huge)
+        ga_huge_touch(mapping, offset, bytes);
+    int r;
+    do {
+        r = fallocate(mapping->fd, 0, (off_t)offset, (off_t)bytes);
+    } while (r < 0 && errno == EINTR);
+    int err = r < 0 ? errno : 0;
+    if (err != 0 && huge)
+        decommit(world, object, offset, bytes); /* what the touch has got */
+    return err;
 }
 
 /* What is ready ahead may be what is missing now. */
-static int allocate(struct ga_world *world, int fd, uint64_t offset, uint64_t bytes)
+static int allocate(struct ga_world *world, enum ga_object object, uint64_t offset, uint64_t bytes)
 {
-    int err = try_to_allocate(fd, offset, bytes);
+    int err = try_to_allocate(world, object, offset, bytes);
     if (err != 0 && ga_ahead_give_up(&world->ahead))
-        err = try_to_allocate(fd, offset, bytes);
+        err = try_to_allocate(world, object, offset, bytes);
     return err == 0 ? 0 : refused(world, err);
 }
 
@@ -125,23 +146,11 @@ static int commit(void *data, enum ga_object object, uint64_t offset, uint64_t b
     }
     int r = 0;
     if (object != GA_OBJECT_HEAP || !ga_ahead_has(&world->ahead, offset, bytes))
-        r = allocate(world, world->mappings[object].fd, offset, bytes);
+        r = allocate(world, object, offset, bytes);
     if (r == 0 && object == GA_OBJECT_HEAP)
         ga_ahead_go_on(&world->ahead, offset + bytes,
                        length < world->limit_bytes ? length : world->limit_bytes);
     return r;
-}
-
-static void decommit(void *data, enum ga_object object, uint64_t offset, uint64_t bytes)
-{
-    struct ga_world *world = data;
-    int r;
-    do {
-        r = fallocate(world->mappings[object].fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
-                      (off_t)offset, (off_t)bytes);
-    } while (r < 0 && errno == EINTR);
-    if (r < 0)
-        ga_log(GA_LOG_WARNING, "cannot give memory back: %s", strerror(errno));
 }
 
 /* The notes go out later, from the loop: the core is in the middle of something. */
@@ -231,7 +240,15 @@ int ga_world_make_objects(struct ga_world *world)
     r = make_object(world, GA_OBJECT_BITS, 0, ga_heap_bits_bytes(world->reserve_bytes));
     if (r < 0)
         return r;
-    return make_object(world, GA_OBJECT_HEAP, world->base, world->reserve_bytes);
+    r = make_object(world, GA_OBJECT_HEAP, world->base, world->reserve_bytes);
+    if (r == 0)
+        ga_world_ask_for_huge(world);
+    return r;
+}
+
+void ga_world_ask_for_huge(struct ga_world *world)
+{
+    world->huge = world->options->huge_pages && ga_huge_begin(&world->mappings[GA_OBJECT_HEAP]);
 }
 
 int ga_world_guard(const struct ga_world *world)
@@ -355,7 +372,7 @@ int ga_world_open(struct ga_world *world, const struct ga_options *asked, struct
 
 void ga_world_commit_ahead(struct ga_world *world)
 {
-    ga_ahead_start(&world->ahead, world->mappings[GA_OBJECT_HEAP].fd);
+    ga_ahead_start(&world->ahead, &world->mappings[GA_OBJECT_HEAP], world->huge);
 }
 
 const struct ga_meta_header *ga_world_header(const struct ga_world *world)

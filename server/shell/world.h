@@ -21,6 +21,7 @@ struct ga_world {
     uint64_t reserve_bytes;
     uint64_t limit_bytes;      /* never 0 */
     bool adopted;              /* the heap was there already */
+    bool huge;                 /* the heap's memory comes in huge pages (huge.h) */
     bool keep;                 /* the objects, when the world closes */
     bool refused_memory;       /* by the system, since the flag was last cleared */
     bool reclaim_wanted;       /* by the core, since the flag was last cleared */
@@ -50,6 +51,10 @@ int ga_world_make_objects(struct ga_world *world);
 int ga_world_configure(const struct ga_world *world, struct ga_heap_config *ret);
 struct ga_heap_effects ga_world_effects(struct ga_world *world);
 int ga_world_guard(const struct ga_world *world);
+
+/* Once the heap object is mapped: have its memory come in huge pages, if the options say so and
+ * there are any. */
+void ga_world_ask_for_huge(struct ga_world *world);
 
 /* See whether every object is as long as it was made, and has as much memory behind it as was
  * committed. The name of one that is not ("bits"), or was found not to be before; NULL if all are

@@ -1,0 +1,187 @@
+/* goallocd --huge-pages: on a /dev/shm that gives none it says so and serves; on one that does a
+ * client maps the heap by huge pages, nothing that is granted is SIGBUS when memory is used up, and
+ * what comes after is as without. Each on a tmpfs in a mount namespace of the test's own. */
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "goalloc/goalloc.h"
+#include "integration/daemon.h"
+#include "support/cunit_main.h"
+#include "support/private_shm.h"
+
+#define KIB     1024u
+#define MIB     (1024u * KIB)
+#define OBJECTS 64u /* of a MiB: as many as /dev/shm could hold if nothing else were in it */
+
+static struct ga_daemon the_server;
+static struct goalloc_heap *heap;
+static unsigned char *objects[OBJECTS];
+
+static bool start(bool keep)
+{
+    const char *arguments[] = {
+        "--name", ga_daemon_heap("huge"), "--socket", ga_daemon_path("huge"), "--reserve",
+        "1G",     "--huge-pages",         NULL};
+    struct ga_daemon_setup setup = {.keep = keep};
+    return ga_daemon_launch(&the_server, &setup, arguments) && ga_daemon_wait(&the_server);
+}
+
+static void open_heap(void)
+{
+    CU_ASSERT_FATAL(start(false));
+    CU_ASSERT_EQUAL_FATAL(goalloc_attach(ga_daemon_path("huge"), NULL, &heap), 0);
+}
+
+static void close_heap(void)
+{
+    goalloc_detach(heap);
+    CU_ASSERT_EQUAL(ga_daemon_end(&the_server, SIGTERM), 0);
+    CU_ASSERT_FALSE(ga_daemon_left_objects(ga_daemon_heap("huge")));
+}
+
+/* Objects of a MiB, every byte written, until there is no memory or they are most. */
+static unsigned fill(unsigned most)
+{
+    unsigned n = 0;
+    errno = 0;
+    while (n < most && (objects[n] = goalloc_malloc(heap, MIB))) {
+        memset(objects[n], (int)n, MIB);
+        n++;
+    }
+    return n;
+}
+
+static void empty(unsigned n)
+{
+    for (unsigned i = 0; i < n; i++) {
+        CU_ASSERT(objects[i][0] == i && memcmp(objects[i], objects[i] + 1, MIB - 1) == 0);
+        goalloc_free(heap, objects[i]);
+    }
+}
+
+/* How much of this process is mapped by huge pages of shared memory, KiB. */
+static unsigned long mapped_huge(void)
+{
+    char line[256];
+    unsigned long kib = 0;
+    FILE *file = fopen("/proc/self/smaps_rollup", "re");
+    CU_ASSERT_PTR_NOT_NULL_FATAL(file);
+    while (fgets(line, sizeof(line), file))
+        if (sscanf(line, "ShmemPmdMapped: %lu", &kib) == 1)
+            break;
+    fclose(file);
+    return kib;
+}
+
+/* Bytes of memory that the heap object has. */
+static unsigned long long heap_bytes(void)
+{
+    char path[256];
+    struct stat st = {0};
+    snprintf(path, sizeof(path), "/dev/shm/goalloc.%s.heap", ga_daemon_heap("huge"));
+    CU_ASSERT_EQUAL_FATAL(stat(path, &st), 0);
+    return (unsigned long long)st.st_blocks * 512;
+}
+
+static void none(void)
+{
+    open_heap();
+    CU_ASSERT(ga_daemon_said(&the_server, "no huge pages: /dev/shm gives none"));
+    CU_ASSERT_EQUAL(fill(8), 8);
+    CU_ASSERT_EQUAL(mapped_huge(), 0);
+    empty(8);
+    close_heap();
+}
+
+static void some(void)
+{
+    open_heap();
+    CU_ASSERT(ga_daemon_said(&the_server, "huge pages: the heap takes its memory by 2 MiB"));
+    CU_ASSERT_EQUAL(fill(20), 20);
+    CU_ASSERT(mapped_huge() >= 16ul * KIB);
+    empty(20);
+    close_heap();
+}
+
+/* Twice, so that what the first round has taken is there for the second. */
+static void used_up(void)
+{
+    open_heap();
+    for (int round = 0; round < 2; round++) {
+        unsigned n = fill(OBJECTS);
+        CU_ASSERT_EQUAL(errno, ENOMEM);
+        CU_ASSERT(n > 40 && n < OBJECTS);
+        CU_ASSERT_PTR_NULL(goalloc_malloc(heap, 3 * MIB));
+        empty(n);
+    }
+    close_heap();
+}
+
+/* What was got of memory that is too little is given back. */
+static void in_vain(void)
+{
+    open_heap();
+    CU_ASSERT_EQUAL(fill(50), 50);
+    CU_ASSERT_PTR_NULL(goalloc_malloc(heap, 15 * MIB));
+    CU_ASSERT_EQUAL(errno, ENOMEM);
+    struct goalloc_memstats stats = {.size = sizeof(stats)};
+    CU_ASSERT_EQUAL(goalloc_memstats(heap, &stats), 0);
+    CU_ASSERT(heap_bytes() < stats.heap_sys + 4 * MIB);
+    empty(50);
+    close_heap();
+}
+
+/* The next server takes huge pages too, behind what the first one has committed. */
+static void next_server(void)
+{
+    CU_ASSERT_FATAL(start(true));
+    CU_ASSERT_EQUAL_FATAL(goalloc_attach(ga_daemon_path("huge"), NULL, &heap), 0);
+    CU_ASSERT_EQUAL(fill(3), 3);
+    CU_ASSERT_EQUAL(ga_daemon_end(&the_server, SIGKILL), 256 + SIGKILL);
+    CU_ASSERT_FATAL(start(false));
+    empty(3);
+    unsigned long long before = heap_bytes();
+    CU_ASSERT_EQUAL(fill(20), 20);
+    CU_ASSERT(heap_bytes() >= before + 14 * MIB);
+    CU_ASSERT(mapped_huge() >= 14ul * KIB);
+    empty(20);
+    close_heap();
+}
+
+/* Whether goallocd finds huge pages where this test has asked the mount for them. */
+static bool gives_any(void)
+{
+    bool started = start(false);
+    bool given = started && ga_daemon_said(&the_server, "info: huge pages");
+    ga_daemon_end(&the_server, SIGTERM);
+    return given;
+}
+
+int main(void)
+{
+    static const struct ga_test without[] = {{"/dev/shm gives none", none}};
+    static const struct ga_test with[] = {
+        {"/dev/shm gives some", some},
+        {"all are used up", used_up},
+        {"too few", in_vain},
+        {"the next server", next_server},
+    };
+    if (ga_private_shm_enter("64m,huge=never") < 0)
+        return 77;
+    alarm(110);
+    int code = ga_test_main("integration.huge_pages", without, 1);
+    ga_daemon_clean_up();
+    if (code != 0 || ga_private_shm_enter("64m,huge=advise") < 0)
+        return code != 0 ? code : 77;
+    if (!gives_any()) {
+        printf("skipped: the kernel gives no huge pages on a tmpfs mounted with huge=advise\n");
+        code = 77;
+    } else {
+        code = ga_test_main("integration.huge_pages", with, sizeof(with) / sizeof(with[0]));
+    }
+    return ga_daemon_clean_up() == 0 ? code : 1;
+}
