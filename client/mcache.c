@@ -14,6 +14,7 @@
 
 #include <errno.h>
 
+#include "client/premap.h"
 #include "client/spans.h"
 #include "client/tiny.h"
 #include "shm/ring.h"
@@ -146,7 +147,7 @@ static int begin_lease(struct ga_thread_cache *cache, ga_span_class span_class, 
 }
 
 /* Take the entry that comes next. 1; 0 when it is not there, or cannot be taken now. */
-static int take_entry(struct ga_thread_cache *cache)
+static int take_entry(struct ga_thread_cache *cache, struct ga_premap *run)
 {
     const struct ga_view *view = &cache->heap->view;
     uint64_t next = cache->ring_taken + 1;
@@ -161,15 +162,19 @@ static int take_entry(struct ga_thread_cache *cache)
     cache->ring_taken = next;
     /* Pairs with the server's acquire: the entry may be written over. */
     ga_store_release(&cache->shared->ring_taken, next);
-    if (r == 0)
+    if (r == 0) {
         cache->classes[span_class].asked = false;
+        ga_premap_add(cache->heap, page, run);
+    }
     return 1;
 }
 
 void ga_mcache_take_ring(struct ga_thread_cache *cache)
 {
-    while (take_entry(cache))
+    struct ga_premap run = {0};
+    while (take_entry(cache, &run))
         continue;
+    ga_premap_end(cache->heap, &run);
 }
 
 /* The most that a batch may have. A batch that is not used up costs memory, one that is too small
@@ -253,17 +258,21 @@ static int lease(struct ga_thread_cache *cache, ga_span_class span_class)
     r = request_lease(cache, span_class, count, &reply);
     if (r < 0)
         return r;
+    struct ga_premap run = {0};
     const Goalloc__V1__Leases *leases = ga_reply_message(reply)->leases;
     r = leases->n_pages == 0 || leases->n_pages > count ? -EPROTO : 0;
     /* From the last, so that the first, the fullest, is used first. */
     for (size_t i = leases->n_pages; i-- > 0 && r == 0;) {
         /* The library's thread has begun the lease (grants.c). */
         ga_page_id page = leases->pages[i];
-        if (ga_mcache_is_granted(cache, span_class, page) && ga_mcache_is_mine(cache, page))
+        if (ga_mcache_is_granted(cache, span_class, page) && ga_mcache_is_mine(cache, page)) {
             add_span(cache, span_class, page);
-        else
+            ga_premap_add(cache->heap, page, &run);
+        } else {
             r = -EPROTO;
+        }
     }
+    ga_premap_end(cache->heap, &run);
     ga_reply_release(reply);
     return r;
 }
