@@ -8,20 +8,19 @@
 #include <time.h>
 #include <unistd.h>
 
-#define TRIES       100
-#define TRY_WAIT_NS 10000000L
+#define TRY_WAIT_MS 10
 
-int ga_dirlock_take(const char *directory)
+int ga_dirlock_take(const char *directory, uint32_t wait_ms)
 {
     int fd = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (fd < 0)
         return -1;
-    for (int i = 0; i < TRIES; i++) {
+    for (uint32_t waited_ms = 0;; waited_ms += TRY_WAIT_MS) {
         if (flock(fd, LOCK_EX | LOCK_NB) == 0)
             return fd;
-        if (errno != EWOULDBLOCK && errno != EINTR)
+        if ((errno != EWOULDBLOCK && errno != EINTR) || waited_ms >= wait_ms)
             break;
-        nanosleep(&(struct timespec){.tv_nsec = TRY_WAIT_NS}, NULL);
+        nanosleep(&(struct timespec){.tv_nsec = TRY_WAIT_MS * 1000000L}, NULL);
     }
     close(fd);
     return -1;

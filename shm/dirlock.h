@@ -3,10 +3,15 @@
 #ifndef GA_SHM_DIRLOCK_H
 #define GA_SHM_DIRLOCK_H
 
-/* Take the lock of directory; waits for about a second. Returns a file descriptor to give to
- * ga_dirlock_release; or -1 when the lock is not to be had: it then goes without, since whoever may
- * read the directory can hold the lock for ever, and must not keep a server from starting. */
-int ga_dirlock_take(const char *directory);
+#include <stdint.h>
+
+/* How long a server waits. Then it goes without, since whoever may read the directory can hold the
+ * lock for ever, and must not keep a server from starting. */
+#define GA_DIRLOCK_SERVER_MS 1000
+
+/* Take the lock of directory; waits for it for wait_ms or little more. Returns a file descriptor to
+ * give to ga_dirlock_release; or -1 when the lock is not to be had. */
+int ga_dirlock_take(const char *directory, uint32_t wait_ms);
 
 /* Release the lock; -1 is allowed. */
 void ga_dirlock_release(int lock);

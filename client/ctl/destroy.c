@@ -18,6 +18,10 @@
 #include "shm/process.h"
 #include "shm/server_lock.h"
 
+/* A server that is about to start or to take over a large heap is soon done; one that restores a
+ * large one is not, and then it is better to say so. */
+#define LOCK_WAIT_MS 10000
+
 static int refuse(const char *name, int err, const char *why)
 {
     fprintf(stderr, "goallocctl: heap '%s' is not removed: %s\n", name, why);
@@ -79,7 +83,7 @@ static int remove_objects(const char *name)
 
 int ga_ctl_destroy(const char *name)
 {
-    int lock = ga_dirlock_take("/dev/shm");
+    int lock = ga_dirlock_take("/dev/shm", LOCK_WAIT_MS);
     if (lock < 0)
         return refuse(name, -EBUSY, "another process starts or ends a heap just now; try again");
     char path[GA_OBJECT_NAME_BYTES];

@@ -132,7 +132,7 @@ int ga_listener_open(struct ga_listener *listener, const char *path, const struc
         ga_log(GA_LOG_ERROR, "no socket is to be had: %s", strerror(-fd));
         return fd;
     }
-    int lock = ga_dirlock_take(directory);
+    int lock = ga_dirlock_take(directory, GA_DIRLOCK_SERVER_MS);
     int r = clear_path(path);
     if (r == 0)
         r = bind_and_listen(fd, path, directory, access);
@@ -161,7 +161,7 @@ void ga_listener_remove(struct ga_listener *listener)
         return;
     char directory[sizeof(struct sockaddr_un)];
     directory_of(listener->path, directory);
-    int lock = ga_dirlock_take(directory);
+    int lock = ga_dirlock_take(directory, GA_DIRLOCK_SERVER_MS);
     struct stat st;
     if (lstat(listener->path, &st) == 0 && st.st_dev == listener->dev && st.st_ino == listener->ino)
         unlink(listener->path);

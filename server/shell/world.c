@@ -361,7 +361,7 @@ int ga_world_open(struct ga_world *world, const struct ga_options *asked, struct
     if (options.is_private)
         ga_claim_wait(&options);
     /* Of two servers that start at once, the second is to see what the first has taken. */
-    int lock = ga_dirlock_take("/dev/shm");
+    int lock = ga_dirlock_take("/dev/shm", GA_DIRLOCK_SERVER_MS);
     r = open_named(world, &options, &snapshot, ret_heap);
     if (r < 0)
         ga_world_close(world);
