@@ -70,10 +70,8 @@ void ga_heap_get_stats(struct ga_heap *heap, struct ga_heap_stats *ret)
         class->mallocs = counters.mallocs[c];
         class->frees = counters.frees[c];
         class->spans = heap->spans_by_class[c];
-        class->alloc_bytes = live(total, ga_counters_free_bytes(&counters, c));
-        /* Tiny objects are counted here and not sized: each as 8 bytes, all as what holds them. */
-        if (c == GA_SPAN_CLASS_TINY / 2 && class->alloc_bytes > class->spans * GA_PAGE_SIZE)
-            class->alloc_bytes = class->spans * GA_PAGE_SIZE;
+        class->alloc_bytes =
+            ga_counters_bound(c, live(total, ga_counters_free_bytes(&counters, c)), class->spans);
         stats.mallocs += class->mallocs;
         stats.frees += class->frees;
         stats.alloc_bytes += class->alloc_bytes;

@@ -71,3 +71,9 @@ uint64_t ga_counters_free_bytes(const struct ga_counters *counters, uint32_t siz
     return size_class ? counters->frees[size_class] * ga_size_classes[size_class].size
                       : counters->large_free_bytes;
 }
+
+uint64_t ga_counters_bound(uint32_t size_class, uint64_t bytes, uint64_t nspans)
+{
+    uint64_t most = nspans * GA_PAGE_SIZE; /* a tiny span is one page, as those of 8-byte slots */
+    return size_class == GA_SPAN_CLASS_TINY / 2 && bytes > most ? most : bytes;
+}

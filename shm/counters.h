@@ -28,4 +28,9 @@ uint64_t ga_counters_frees(const struct ga_counters *counters);
 uint64_t ga_counters_alloc_bytes(const struct ga_counters *counters, uint32_t size_class);
 uint64_t ga_counters_free_bytes(const struct ga_counters *counters, uint32_t size_class);
 
+/* What objects of the class that take bytes by their counts are said to take, in nspans spans: tiny
+ * objects are counted and not sized, each as 8 bytes, and all together as no more than what holds
+ * them. */
+uint64_t ga_counters_bound(uint32_t size_class, uint64_t bytes, uint64_t nspans);
+
 #endif

@@ -2,6 +2,7 @@
 
 #include <errno.h>
 
+#include "shm/counters.h"
 #include "shm/slot.h"
 #include "shm/tiny.h"
 
@@ -26,7 +27,6 @@ static void count_span(const struct ga_view *view, ga_page_id page, uint64_t ent
         objects += (uint64_t)__builtin_popcountll(used_bits(view, page, word, nslots));
     count->objects += objects;
     count->objects_by_class[size_class] += objects;
-    count->alloc_bytes += objects * bytes;
     count->bytes_by_class[size_class] += objects * bytes;
     count->spans++;
     count->spans_by_class[size_class]++;
@@ -75,6 +75,11 @@ int ga_recount(const struct ga_view *view, struct ga_recount *ret, uint64_t *ret
     if (r == -EBADMSG) {
         *ret_bad_page = page;
         return r;
+    }
+    for (uint32_t c = 0; c < GA_SIZE_CLASS_COUNT; c++) {
+        count.bytes_by_class[c] =
+            ga_counters_bound(c, count.bytes_by_class[c], count.spans_by_class[c]);
+        count.alloc_bytes += count.bytes_by_class[c];
     }
     *ret = count;
     return 0;

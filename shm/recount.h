@@ -8,7 +8,7 @@
 
 struct ga_recount {
     uint64_t objects;     /* slots in use */
-    uint64_t alloc_bytes; /* of those slots; a tiny object counts as 8 */
+    uint64_t alloc_bytes; /* of those slots; of tiny objects as ga_counters_bound says */
     uint64_t spans;
     uint64_t inuse_npages; /* of those spans */
     uint64_t spans_leased;

@@ -114,6 +114,29 @@ static void counts_of_what_was_done(void)
     CU_ASSERT_EQUAL(after.frees - before.frees, MANY + 1);
 }
 
+/* Tiny objects of a byte, which take less than the 8 that each counts as, beside others of the
+ * class that they count with. */
+static void tiny_objects(void)
+{
+    struct goalloc_memstats before = stats_at_rest();
+    static void *tiny[10 * MANY];
+    for (int i = 0; i < 10 * MANY; i++)
+        CU_ASSERT_PTR_NOT_NULL_FATAL(tiny[i] = goalloc_alloc(heap, 1, 0, GOALLOC_NOSCAN));
+    struct goalloc_memstats full = stats_at_rest();
+    CU_ASSERT_EQUAL(full.heap_objects - before.heap_objects, 10 * MANY);
+    CU_ASSERT_EQUAL(full.by_size[1].mallocs - before.by_size[1].mallocs, 10 * MANY);
+    CU_ASSERT_EQUAL(full.total_alloc - before.total_alloc, 8 * 10 * MANY);
+    CU_ASSERT(full.alloc > before.alloc && full.alloc - before.alloc < 8 * 10 * MANY);
+    void *other = goalloc_malloc(heap, 8);
+    CU_ASSERT_PTR_NOT_NULL(other);
+    stats_at_rest();
+    for (int i = 0; i < 10 * MANY; i++)
+        goalloc_free(heap, tiny[i]);
+    struct goalloc_memstats after = stats_at_rest();
+    CU_ASSERT_EQUAL(after.alloc, before.alloc + 8);
+    goalloc_free(heap, other);
+}
+
 /* In a child: objects of a few sizes, told to the parent, then rest until it is killed. */
 static void allocate_and_wait(int told)
 {
@@ -174,6 +197,7 @@ int main(void)
 {
     static const struct ga_test tests[] = {
         {"counts of what was done", counts_of_what_was_done},
+        {"tiny objects", tiny_objects},
         {"others and their death", others_and_their_death},
         {"refusals", refusals},
     };

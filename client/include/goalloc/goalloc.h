@@ -275,7 +275,8 @@ struct goalloc_size_stats {
  * and, as long as nobody allocates or frees meanwhile:
  *
  *   heap_objects = mallocs - frees      alloc <= heap_inuse
- *   alloc = the sum of (mallocs - frees) * size over the classes but 0, and the large objects */
+ *   alloc = the sum of (mallocs - frees) * size over the classes but 0, and the large objects;
+ *           where tiny objects would then count more than their spans have, it is that */
 struct goalloc_memstats {
     size_t size; /* sizeof(struct goalloc_memstats), set by the caller */
 
@@ -323,7 +324,7 @@ struct goalloc_memstats {
  * that class wrong by one, for each thread, from then on. alloc, total_alloc, heap_objects,
  * mallocs, frees and by_size, and own_ of these, are from those counts, all else is not; goallocctl
  * stats --recount counts the objects themselves. A tiny object counts as 8 bytes, with the 8-byte
- * class. Thread-safe. Returns 0; -EINVAL (size), -ETIMEDOUT, -ENOTCONN (server gone), -EPROTO, and
+ * class, and all of them in alloc as no more than their spans. Thread-safe. Returns 0; -EINVAL (size), -ETIMEDOUT, -ENOTCONN (server gone), -EPROTO, and
  * then *stats is untouched. */
 GOALLOC_API int goalloc_memstats(struct goalloc_heap *heap, struct goalloc_memstats *stats);
 
