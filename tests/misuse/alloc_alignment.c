@@ -1,5 +1,7 @@
-/* Alignments that are no power of two, or more than 1 GiB. */
+/* Alignments that are no power of two, or more than 1 GiB; or 0, for a function that asks for one.
+ */
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "misuse/misuse.h"
@@ -13,4 +15,8 @@ void ga_misuse(struct ga_misuse *m)
         ga_misuse_tell(strerrorname_np(errno));
         ga_misuse_expect(m, "EINVAL");
     }
+    errno = 0;
+    GA_REQUIRE(m, goalloc_aligned_alloc(m->heap, strtoul("0", NULL, 10), 100) == NULL);
+    ga_misuse_tell(strerrorname_np(errno));
+    ga_misuse_expect(m, "EINVAL");
 }
