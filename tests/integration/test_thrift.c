@@ -1,5 +1,5 @@
-/* How much more than its objects need the heap gets: spans leased ahead of use, and those that a
- * thread has outgrown. */
+/* How much more than its objects need the heap gets: spans leased ahead of use, those that a thread
+ * has outgrown, what describes the heap; and what a client costs. */
 #include <stdio.h>
 
 #include "goalloc/goalloc.h"
@@ -73,11 +73,44 @@ static void used_in_turns(void)
     CU_ASSERT(stats_now().own_leased_spans >= kept);
 }
 
+/* What a client costs that has allocated in four classes: a mcache, and the spans it has too much.
+ */
+static void four_classes(void)
+{
+    static const size_t sizes[] = {24, 64, 200, 1000};
+    struct goalloc_memstats before = stats_now();
+    for (size_t i = 0; i < 4; i++)
+        CU_ASSERT_PTR_NOT_NULL_FATAL(objects[i] = goalloc_malloc(heap, sizes[i]));
+    struct goalloc_memstats after = stats_now();
+    uint64_t metadata = after.mspan_inuse + after.mcache_inuse + after.other_sys -
+                        before.mspan_inuse - before.mcache_inuse - before.other_sys;
+    CU_ASSERT_EQUAL(after.own_mcaches, 1);
+    CU_ASSERT(after.mcache_inuse > before.mcache_inuse);
+    CU_ASSERT(after.own_leased_bytes >= 4 * 8192);
+    printf("%.1f KiB ", (double)(metadata + after.own_leased_bytes) / 1024);
+    CU_ASSERT(metadata + after.own_leased_bytes <= 256 * 1024);
+    for (size_t i = 0; i < 4; i++)
+        goalloc_free(heap, objects[i]);
+}
+
+/* The heap full of 64-byte objects: what is neither theirs nor free for others. */
+static void metadata(void)
+{
+    uint64_t count = 0;
+    while (goalloc_malloc(heap, 64))
+        count++;
+    struct goalloc_memstats stats = stats_now();
+    CU_ASSERT_EQUAL(stats.heap_objects, count);
+    CU_ASSERT(stats.alloc > 255 * MIB);
+    double share = (double)(stats.sys - stats.heap_sys) / (double)stats.alloc;
+    printf("%.2f %% ", share * 100);
+    CU_ASSERT(share > 0.005 && share <= 0.03);
+}
+
 /* Each with a heap of its own. */
 static const struct ga_test tests[] = {
-    {"leased ahead", leased_ahead},
-    {"outgrown", outgrown},
-    {"used in turns", used_in_turns},
+    {"leased ahead", leased_ahead}, {"outgrown", outgrown}, {"used in turns", used_in_turns},
+    {"four classes", four_classes}, {"metadata", metadata},
 };
 
 static int run(const struct ga_test *test)
