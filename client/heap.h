@@ -327,6 +327,8 @@ enum ga_lookup ga_lookup_slot(struct goalloc_heap *heap, const void *p, struct g
 size_t ga_lookup_bytes(const struct goalloc_heap *heap, const struct ga_slot *slot);
 /* Whether the slot is in use, seen from this thread. */
 bool ga_lookup_in_use(struct goalloc_heap *heap, const struct ga_slot *slot);
+/* Whether an object in use begins at p. */
+bool ga_lookup_is_object(struct goalloc_heap *heap, const void *p);
 /* Report that function was called with p, which is no object in use. */
 void ga_report_bad(struct goalloc_heap *heap, const char *function, const void *p,
                    enum ga_lookup why, const struct ga_slot *slot);

@@ -5,15 +5,9 @@
 
 #include "client/heap.h"
 
-static bool is_object(struct goalloc_heap *heap, const void *p)
-{
-    struct ga_slot slot;
-    return ga_lookup_slot(heap, p, &slot) == GA_LOOKUP_SLOT && ga_lookup_in_use(heap, &slot);
-}
-
 int goalloc_hold(struct goalloc_heap *heap, const void *p)
 {
-    if (!is_object(heap, p))
+    if (!ga_lookup_is_object(heap, p))
         return -EINVAL;
     Goalloc__V1__Hold body = GOALLOC__V1__HOLD__INIT;
     body.offset = (uintptr_t)p - heap->base;
@@ -22,7 +16,7 @@ int goalloc_hold(struct goalloc_heap *heap, const void *p)
     request.hold = &body;
     int r = ga_change(heap, &request);
     /* A free that came first may have taken it meanwhile. */
-    if (r == 0 && !is_object(heap, p)) {
+    if (r == 0 && !ga_lookup_is_object(heap, p)) {
         (void)goalloc_release(heap, p);
         return -EINVAL;
     }

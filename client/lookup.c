@@ -67,3 +67,9 @@ bool ga_lookup_in_use(struct goalloc_heap *heap, const struct ga_slot *slot)
     uint64_t a;
     return ga_slot_in_use(&heap->view, slot, &a);
 }
+
+bool ga_lookup_is_object(struct goalloc_heap *heap, const void *p)
+{
+    struct ga_slot slot;
+    return ga_lookup_slot(heap, p, &slot) == GA_LOOKUP_SLOT && ga_lookup_in_use(heap, &slot);
+}

@@ -20,18 +20,12 @@ static int call(struct goalloc_heap *heap, Goalloc__V1__Envelope *request,
     return r < 0 ? r : ga_channel_call(channel, request, expected, NULL, ret);
 }
 
-static bool is_object(struct goalloc_heap *heap, const void *p)
-{
-    struct ga_slot slot;
-    return ga_lookup_slot(heap, p, &slot) == GA_LOOKUP_SLOT && ga_lookup_in_use(heap, &slot);
-}
-
 int goalloc_publish(struct goalloc_heap *heap, const char *name, void *p)
 {
     int r = check_name(name);
     if (r < 0)
         return r;
-    if (!is_object(heap, p))
+    if (!ga_lookup_is_object(heap, p))
         return -EINVAL;
     Goalloc__V1__Publish body = GOALLOC__V1__PUBLISH__INIT;
     body.name = (char *)(uintptr_t)name; /* protobuf-c's fields are not const; it is only read */
@@ -47,7 +41,7 @@ int goalloc_replace(struct goalloc_heap *heap, const char *name, void *p, void *
     int r = check_name(name);
     if (r < 0)
         return r;
-    if (!is_object(heap, p))
+    if (!ga_lookup_is_object(heap, p))
         return -EINVAL;
     Goalloc__V1__Replace body = GOALLOC__V1__REPLACE__INIT;
     body.name = (char *)(uintptr_t)name;
