@@ -3,6 +3,7 @@
 #include "shm/recount.h"
 #include "shm/slot.h"
 #include "simulation/model.h"
+#include "simulation/quotas.h"
 #include "support/stats_check.h"
 
 #define REQUIRE(true_, clause)                                                                     \
@@ -166,6 +167,8 @@ const char *ga_sim_audit(bool every_object)
         wrong = audit_threads();
     if (!wrong && ga_sim.server_is_up)
         wrong = audit_unleased();
+    if (!wrong && ga_sim.server_is_up)
+        wrong = ga_sim_quotas_audit();
     if (!wrong && ga_sim.server_is_up && ga_sim.stats_each_step)
         wrong = audit_stats();
     return wrong;

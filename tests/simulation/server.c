@@ -8,6 +8,7 @@
 #include "simulation/frame.h"
 #include "simulation/model.h"
 #include "simulation/process.h"
+#include "simulation/quotas.h"
 #include "support/cunit_main.h"
 
 #define DEATHS         70u /* one operation in so many is cut off */
@@ -36,10 +37,11 @@ static int sim_commit(void *data, enum ga_object object, uint64_t offset, uint64
     return r;
 }
 
-void ga_sim_server_start(uint64_t limit_bytes)
+void ga_sim_server_start(uint64_t seed, uint64_t limit_bytes)
 {
     struct ga_core *core = &ga_sim.core;
     ga_core_init(core, GA_ARENA_SIZE, limit_bytes);
+    ga_sim_quotas_choose(seed);
     real = core->effects;
     core->effects.resize = sim_resize;
     core->effects.commit = sim_commit;
@@ -61,7 +63,7 @@ static int publish(const struct ga_sim_message *m)
                                         : ga_heap_unpublish(heap, name);
     ga_sim_settled();
     ga_sim.seen.roots += r == 0;
-    if (r == -ENOMEM || r == -EINVAL)
+    if (r == -ENOMEM || r == -EINVAL || r == -EDQUOT)
         return r;
     if (m->kind == GA_SIM_PUBLISH)
         GA_SIM_REQUIRE((r == -EEXIST) == (*root != 0), "a name is published once");
@@ -142,7 +144,8 @@ static int carry_out(struct ga_sim_message *m)
     int r;
     switch (m->kind) {
     case GA_SIM_ATTACH:
-        return ga_heap_attach(heap, m->pid, 2, 3, m->pid, "simulated", &m->client);
+        return ga_heap_attach(heap, m->pid, ga_sim_uid_of(m->pid), 3, m->pid, "simulated",
+                              &m->client);
     case GA_SIM_NEW_MCACHE:
         return ga_heap_new_mcache(heap, m->client, &m->mcache);
     case GA_SIM_LEASE:
@@ -196,6 +199,7 @@ static void serve(void *argument)
     ga_heap_end_request(heap);
     ga_sim_settled();
     ga_sim.seen.no_memory += m->result == -ENOMEM;
+    ga_sim.seen.no_quota += m->result == -EDQUOT;
     m->is_reply = true;
     if (m->request)
         ga_sim_post(m);

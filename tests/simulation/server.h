@@ -6,7 +6,7 @@
 #include "simulation/network.h"
 
 /* Make the heap, and start. */
-void ga_sim_server_start(uint64_t limit_bytes);
+void ga_sim_server_start(uint64_t seed, uint64_t limit_bytes);
 void ga_sim_server_serve(const struct ga_sim_message *message);
 void ga_sim_server_sweep(void);
 /* It is killed: connections, and what was on the way, are gone. */

@@ -122,7 +122,7 @@ bool ga_sim_world_run(uint64_t seed, uint32_t nsteps, uint32_t *ret_steps)
     ga_sim_adoption_forget();
     ga_sim.stats_each_step = ga_sim_pick(2);
     choose_kind(&ga_sim.kind);
-    ga_sim_server_start((1 + ga_sim_pick(8)) * GA_CORE_MIB);
+    ga_sim_server_start(seed, (1 + ga_sim_pick(8)) * GA_CORE_MIB);
     uint32_t step = 0;
     for (; step < nsteps && !ga_sim.wrong; step++) {
         ga_sim_step();

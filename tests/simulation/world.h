@@ -73,6 +73,7 @@ struct ga_sim_process {
     X(returns)                                                                                     \
     X(refused_returns)                                                                             \
     X(no_memory)                                                                                   \
+    X(no_quota)                                                                                    \
     X(resizes)                                                                                     \
     X(holds)                                                                                       \
     X(put_off)                                                                                     \
