@@ -324,8 +324,8 @@ struct goalloc_memstats {
  * that class wrong by one, for each thread, from then on. alloc, total_alloc, heap_objects,
  * mallocs, frees and by_size, and own_ of these, are from those counts, all else is not; goallocctl
  * stats --recount counts the objects themselves. A tiny object counts as 8 bytes, with the 8-byte
- * class, and all of them in alloc as no more than their spans. Thread-safe. Returns 0; -EINVAL (size), -ETIMEDOUT, -ENOTCONN (server gone), -EPROTO, and
- * then *stats is untouched. */
+ * class, and all of them in alloc as no more than their spans. Thread-safe. Returns 0; -EINVAL
+ * (size), -ETIMEDOUT, -ENOTCONN (server gone), -EPROTO, and then *stats is untouched. */
 GOALLOC_API int goalloc_memstats(struct goalloc_heap *heap, struct goalloc_memstats *stats);
 
 /* A sentence for a negative errno returned by a function above. */
