@@ -20,11 +20,14 @@
 #define GA_TLS_PLACES (GA_HEAPS_MAX + 1) /* of a thread's caches; place 0 is always empty */
 
 /* The spans leased for one class, by first page; a bit of each says that nothing of it was ever
- * allocated from (spans.h). */
+ * allocated from (spans.h). Most classes of most programs have few, and need no OS page for them.
+ */
+#define GA_PAGES_FEW 24u
 struct ga_page_vector {
-    uint32_t *pages;
+    uint32_t *pages; /* few; or a mapping, where there were ever more */
     uint32_t count;
     uint32_t capacity;
+    uint32_t few[GA_PAGES_FEW];
 };
 
 /* A thread's side of one span class: the slots that it knows to be free, and the list of spans that

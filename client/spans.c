@@ -1,6 +1,7 @@
 #include "client/spans.h"
 
 #include <errno.h>
+#include <string.h>
 #include <sys/mman.h>
 
 #include "client/mcache.h"
@@ -8,6 +9,8 @@
 #define LINK_NEXT_MASK   ((UINT64_C(1) << 26) - 1)
 #define LINK_COUNTED     (UINT64_C(1) << 27)
 #define LINK_INDEX_SHIFT 28
+
+#define MAPPED_MIN 1024u /* an OS page of them */
 
 /* In the vector, beside the page. */
 #define UNTOUCHED (UINT32_C(1) << 31)
@@ -24,26 +27,47 @@ static uint64_t index_part(uint64_t link)
     return link >> LINK_INDEX_SHIFT << LINK_INDEX_SHIFT;
 }
 
-int ga_spans_reserve(struct ga_class_cache *class, uint32_t count)
+/* Move the vector to where there is room for capacity pages. */
+static int make_room(struct ga_page_vector *v, uint32_t capacity)
 {
-    struct ga_page_vector *v = &class->spans;
-    uint32_t capacity = v->capacity ? v->capacity : 1024;
-    while (capacity - v->count < count)
-        capacity *= 2;
-    if (capacity == v->capacity)
-        return 0;
+    size_t bytes = capacity * sizeof(v->pages[0]);
     void *pages;
-    if (v->pages)
-        pages = mremap(v->pages, v->capacity * sizeof(uint32_t), capacity * sizeof(uint32_t),
-                       MREMAP_MAYMOVE);
+    if (v->pages == v->few)
+        pages = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     else
-        pages = mmap(NULL, capacity * sizeof(uint32_t), PROT_READ | PROT_WRITE,
-                     MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+        pages = mremap(v->pages, v->capacity * sizeof(v->pages[0]), bytes, MREMAP_MAYMOVE);
     if (pages == MAP_FAILED)
         return -ENOMEM;
+    if (v->pages == v->few)
+        memcpy(pages, v->few, sizeof(v->few));
     v->pages = pages;
     v->capacity = capacity;
     return 0;
+}
+
+int ga_spans_reserve(struct ga_class_cache *class, uint32_t count)
+{
+    struct ga_page_vector *v = &class->spans;
+    if (!v->pages) {
+        v->pages = v->few;
+        v->capacity = GA_PAGES_FEW;
+    }
+    if (v->capacity - v->count >= count)
+        return 0;
+    uint32_t capacity = v->pages == v->few ? MAPPED_MIN : v->capacity;
+    while (capacity - v->count < count)
+        capacity *= 2;
+    return make_room(v, capacity);
+}
+
+void ga_spans_fini(struct ga_class_cache *class)
+{
+    struct ga_page_vector *v = &class->spans;
+    if (v->pages && v->pages != v->few)
+        munmap(v->pages, v->capacity * sizeof(v->pages[0]));
+    v->pages = NULL;
+    v->count = 0;
+    v->capacity = 0;
 }
 
 ga_page_id ga_spans_at(const struct ga_class_cache *class, uint32_t index)

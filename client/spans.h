@@ -11,6 +11,8 @@
 
 #include "client/heap.h"
 
+/* Give up the class's spans, and the room for them. */
+void ga_spans_fini(struct ga_class_cache *class);
 /* Make room for count more spans. 0 or -ENOMEM. */
 int ga_spans_reserve(struct ga_class_cache *class, uint32_t count);
 

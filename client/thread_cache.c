@@ -12,6 +12,7 @@
 #include "client/deadline.h"
 #include "client/heap.h"
 #include "client/mcache.h"
+#include "client/spans.h"
 #include "client/tiny.h"
 #include "client/uncancelled.h"
 
@@ -35,11 +36,8 @@ static struct ga_mcache nothing;
 
 static void free_cache(struct ga_thread_cache *cache)
 {
-    for (uint32_t c = 0; c < GA_SPAN_CLASS_COUNT; c++) {
-        struct ga_page_vector *spans = &cache->classes[c].spans;
-        if (spans->pages)
-            munmap(spans->pages, spans->capacity * sizeof(uint32_t));
-    }
+    for (uint32_t c = 0; c < GA_SPAN_CLASS_COUNT; c++)
+        ga_spans_fini(&cache->classes[c]);
     munmap(cache, sizeof(*cache));
 }
 

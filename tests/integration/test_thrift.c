@@ -2,6 +2,8 @@
  * has outgrown, what describes the heap; and what a client costs. */
 #include <stdio.h>
 
+#include <pthread.h>
+
 #include "goalloc/goalloc.h"
 #include "support/cunit_main.h"
 #include "support/server_fixture.h"
@@ -73,6 +75,26 @@ static void used_in_turns(void)
     CU_ASSERT(stats_now().own_leased_spans >= kept);
 }
 
+static void *put_all(void *data)
+{
+    put(*(const uint64_t *)data, 1024);
+    return NULL;
+}
+
+/* What others have freed is found again, of the first spans of a class as of the last. */
+static void freed_by_another(void)
+{
+    uint64_t bytes = 48 * UINT64_C(8192);
+    pthread_t other;
+    get(bytes, 1024);
+    uint64_t spans = stats_now().own_leased_spans;
+    CU_ASSERT_EQUAL_FATAL(pthread_create(&other, NULL, put_all, &bytes), 0);
+    pthread_join(other, NULL);
+    get(bytes, 1024);
+    CU_ASSERT(stats_now().own_leased_spans <= spans + 10);
+    put(bytes, 1024);
+}
+
 /* What a client costs that has allocated in four classes: a mcache, and the spans it has too much.
  */
 static void four_classes(void)
@@ -109,8 +131,9 @@ static void metadata(void)
 
 /* Each with a heap of its own. */
 static const struct ga_test tests[] = {
-    {"leased ahead", leased_ahead}, {"outgrown", outgrown}, {"used in turns", used_in_turns},
-    {"four classes", four_classes}, {"metadata", metadata},
+    {"leased ahead", leased_ahead},   {"outgrown", outgrown},
+    {"used in turns", used_in_turns}, {"freed by another", freed_by_another},
+    {"four classes", four_classes},   {"metadata", metadata},
 };
 
 static int run(const struct ga_test *test)
