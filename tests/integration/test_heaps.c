@@ -208,6 +208,46 @@ static void numbers_are_used_again(void)
         number_is_used_again();
 }
 
+static void malloc_of_each_kind(void)
+{
+    static const size_t sizes[] = {8, 64, 2000, 100000};
+    for (int i = 0; i < 4; i++)
+        for (unsigned flags = 0; flags <= GOALLOC_NOSCAN; flags++) {
+            void *p = goalloc_alloc(heaps[0], sizes[i], 0, flags);
+            CU_ASSERT_PTR_NOT_NULL(p);
+            CU_ASSERT(goalloc_usable_size(heaps[0], p) >= sizes[i]);
+            goalloc_free(heaps[0], p);
+        }
+}
+
+static void *malloc_in_the_next(void *unused)
+{
+    malloc_of_each_kind();
+    pthread_barrier_wait(&turns);
+    pthread_barrier_wait(&turns); /* the heap is another */
+    malloc_of_each_kind();
+    return unused;
+}
+
+/* What such a thread allocates is of the new heap, and counted there. */
+static void allocated_in_the_next(void)
+{
+    pthread_t thread;
+    pthread_barrier_init(&turns, NULL, 2);
+    open_heaps(1);
+    pthread_create(&thread, NULL, malloc_in_the_next, NULL);
+    pthread_barrier_wait(&turns);
+    goalloc_detach(heaps[0]);
+    CU_ASSERT_EQUAL_FATAL(goalloc_attach(servers[0].socket, NULL, &heaps[0]), 0);
+    pthread_barrier_wait(&turns);
+    pthread_join(thread, NULL);
+    struct goalloc_memstats stats = {.size = sizeof(stats)};
+    CU_ASSERT_EQUAL(goalloc_memstats(heaps[0], &stats), 0);
+    CU_ASSERT(stats.own_mallocs == 8 && stats.own_frees == 8);
+    close_heap(0);
+    pthread_barrier_destroy(&turns);
+}
+
 /* ---- the same, of large objects ---- */
 
 struct resize {
@@ -267,6 +307,7 @@ int main(void)
         {"one server stops", one_server_stops},
         {"places are used again", places_are_used_again},
         {"numbers are used again", numbers_are_used_again},
+        {"allocated in the next", allocated_in_the_next},
         {"kept spans are not used again", kept_spans_are_not_used_again},
     };
     if (ga_private_shm_enter("1g") < 0)
