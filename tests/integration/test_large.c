@@ -300,6 +300,42 @@ static void given_back_when_short(void)
     check_empty();
 }
 
+static bool is_all(const char *p, size_t bytes, char value)
+{
+    return p[0] == value && memcmp(p, p + 1, bytes - 1) == 0;
+}
+
+/* An arena is 64 MiB. In a heap that has room for it: the object grows over another boundary where
+ * it lies, and its pages are one run again when it is freed. */
+static void larger_than_an_arena(void)
+{
+    struct ga_test_server roomy;
+    struct goalloc_heap *other;
+    CU_ASSERT_FATAL(ga_test_server_start("256M", &roomy));
+    CU_ASSERT_EQUAL_FATAL(goalloc_attach(roomy.socket, NULL, &other), 0);
+    char *p = goalloc_calloc(other, 1, 70 * MIB);
+    CU_ASSERT_PTR_NOT_NULL_FATAL(p);
+    CU_ASSERT(is_all(p, 70 * MIB, 0));
+    memset(p, 'x', 70 * MIB);
+    char *longer = goalloc_realloc(other, p, 140 * MIB);
+    CU_ASSERT_PTR_EQUAL_FATAL(longer, p);
+    CU_ASSERT_EQUAL(goalloc_usable_size(other, longer), 140 * MIB);
+    memset(longer + 70 * MIB, 'y', 70 * MIB);
+    CU_ASSERT(is_all(longer, 70 * MIB, 'x'));
+    char *shorter = goalloc_realloc(other, longer, 65 * MIB);
+    CU_ASSERT_PTR_EQUAL(shorter, longer);
+    CU_ASSERT_PTR_NULL(goalloc_malloc(other, 200 * MIB));
+    goalloc_free(other, shorter);
+    p = goalloc_malloc(other, 200 * MIB);
+    CU_ASSERT_PTR_NOT_NULL(p);
+    goalloc_free(other, p);
+    struct goalloc_memstats s = {.size = sizeof(s)};
+    CU_ASSERT_EQUAL(goalloc_memstats(other, &s), 0);
+    CU_ASSERT(s.heap_objects == 0 && s.alloc == 0 && s.heap_inuse == 0);
+    goalloc_detach(other);
+    CU_ASSERT(ga_test_server_stop(&roomy));
+}
+
 int main(void)
 {
     static const struct ga_test tests[] = {
@@ -314,6 +350,7 @@ int main(void)
         {"shrinks where there is room", shrinks_where_there_is_room},
         {"grown by another", grown_by_another},
         {"given back when short", given_back_when_short},
+        {"larger than an arena", larger_than_an_arena},
     };
     if (!ga_test_server_start("64M", &server))
         return 2;
