@@ -317,6 +317,7 @@ static int enter_span(struct ga_heap *heap, ga_page_id page, uint64_t entry)
         span->place = GA_SPAN_LEASED;
         ga_span_list_push(&record->leased, heap->mspans, page);
         record->leased_bytes += npages * GA_PAGE_SIZE;
+        record->leased_by_class[span_class / 2]++;
         heap->nspans_leased++;
         ga_quota_charge_span(heap, record->client_plus_1 - 1, page);
     } else if (ga_mspan_is_large(span)) {

@@ -257,9 +257,8 @@ int ga_heap_get_client_stats(struct ga_heap *heap, ga_client_id client, struct g
     ga_mcache_id id = heap->client_records[client].first_mcache;
     for (; id; id = heap->mcaches[id].next) {
         ga_counters_add_since(&heap->view.mcaches[id], &stats.counters);
-        uint32_t page = heap->mcaches[id].leased.first;
-        for (; page; page = heap->mspans[page].next)
-            stats.spans_by_class[heap->mspans[page].span_class / 2]++;
+        for (uint32_t c = 0; c < GA_SIZE_CLASS_COUNT; c++)
+            stats.spans_by_class[c] += heap->mcaches[id].leased_by_class[c];
     }
     *ret = stats;
     return 0;

@@ -15,6 +15,7 @@ struct ga_mcache_record {
     struct ga_span_list leased;
     uint64_t ring_head; /* the sequence of the last entry written to its ring; outlives clients */
     uint64_t leased_bytes;
+    uint32_t leased_by_class[GA_SIZE_CLASS_COUNT]; /* spans; the list may be too long to count */
     bool suspected; /* its words were found to be what cannot be, and somebody was told */
 };
 

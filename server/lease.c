@@ -23,6 +23,7 @@ void ga_lease_grant(struct ga_heap *heap, ga_mcache_id mcache, ga_page_id page)
     span->place = GA_SPAN_LEASED;
     ga_span_list_push(&record->leased, heap->mspans, page);
     record->leased_bytes += span->npages * GA_PAGE_SIZE;
+    record->leased_by_class[span->span_class / 2]++;
     heap->nspans_leased++;
     ga_quota_charge_span(heap, record->client_plus_1 - 1, page);
     ga_mheap_set_owner(heap, page, mcache);
@@ -130,6 +131,7 @@ void ga_lease_end(struct ga_heap *heap, ga_page_id page)
     struct ga_mcache_record *record = &heap->mcaches[mcache];
     ga_span_list_remove(&record->leased, heap->mspans, page);
     record->leased_bytes -= span->npages * GA_PAGE_SIZE;
+    record->leased_by_class[span->span_class / 2]--;
     heap->nspans_leased--;
     ga_quota_leave_span(heap, record->client_plus_1 - 1, page);
     show_leased(heap, mcache);

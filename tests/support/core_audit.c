@@ -124,6 +124,14 @@ static const char *audit_large(const struct ga_heap *heap)
     return wrong;
 }
 
+static bool are_counted_by_class(const struct ga_heap *heap, const struct ga_mcache_record *record)
+{
+    uint32_t counts[GA_SIZE_CLASS_COUNT] = {0};
+    for (uint32_t page = record->leased.first; page; page = heap->mspans[page].next)
+        counts[heap->mspans[page].span_class / 2]++;
+    return memcmp(counts, record->leased_by_class, sizeof(counts)) == 0;
+}
+
 static const char *audit_lists(const struct ga_heap *heap, uint64_t *ret_nspans)
 {
     const char *wrong = NULL;
@@ -134,6 +142,7 @@ static const char *audit_lists(const struct ga_heap *heap, uint64_t *ret_nspans)
         bytes = 0;
         wrong = audit_list(heap, &record->leased, GA_SPAN_LEASED, id, &bytes);
         nleased += record->leased.count;
+        REQUIRE(are_counted_by_class(heap, record));
         REQUIRE(bytes == record->leased_bytes);
         REQUIRE(ga_load_relaxed(&heap->mcache_entries[id].nspans) == record->leased.count);
         REQUIRE(ga_load_relaxed(&heap->mcache_entries[id].leased_bytes) == bytes);
