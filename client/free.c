@@ -134,8 +134,12 @@ static __attribute__((noinline)) void free_unknown(struct goalloc_heap *heap, vo
         return;
     }
     /* If another core has the line, it is to come once, and not once to be read and then again. */
-    ga_prefetch_for_write(&heap->view.lines[page]);
+    bool batched = ga_batch_reaches(&cache->batch, p);
+    if (!batched)
+        ga_prefetch_for_write(&heap->view.lines[page]);
     uint64_t entry = ga_view_entry(&heap->view, page);
+    if (batched && ga_batch_free(cache, &cache->batch, entry, p))
+        return;
     struct ga_free_list *list = &cache->by_class[entry & 0xff]->list;
     uint64_t holder = ga_load_relaxed(&heap->view.lines[page].holder);
     if (!ga_holder_is_leased_by(holder, list->holder)) {

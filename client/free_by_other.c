@@ -85,9 +85,15 @@ bool ga_free_quickly_by_other(struct goalloc_heap *heap, struct ga_thread_cache 
     _Atomic uint64_t *f_word = ga_view_f_of(a_word);
     _Atomic uint64_t *telling = &cache->shared->telling;
     uint64_t a;
-    if (!(ga_slot_word_used(view, (ga_page_id)page, entry, a_word, f_word, bit, &a) & bit)) {
+    if (!(ga_slot_word_used(view, (ga_page_id)page, entry, a_word, f_word, bit, &a) & bit) ||
+        ga_batch_has(&cache->batch, (ga_page_id)page, index)) {
         refuse(heap, p);
         return true;
+    }
+    if (__builtin_expect(ga_batch_meets_again(&cache->batch, a_word, bit), 0)) {
+        struct ga_slot slot = {.page = (ga_page_id)page, .index = index, .entry = entry};
+        if (ga_batch_open(cache, &slot) && ga_batch_free(cache, &cache->batch, entry, p))
+            return true;
     }
     ga_store_release(telling, page);
     bool freed = ga_slot_word_free(f_word, bit, a);
@@ -106,7 +112,8 @@ void ga_free_by_other(struct goalloc_heap *heap, void *p, const struct ga_slot *
     int saved_errno = errno;
     struct ga_thread_cache *cache = ga_thread_cache_get(heap);
     /* Without a server a new thread gets no mcache. It frees all the same, uncounted. */
-    if (!ga_slot_free_by_other(&heap->view, cache ? cache->id : 0, slot)) {
+    if ((cache && ga_batch_has(&cache->batch, slot->page, slot->index)) ||
+        !ga_slot_free_by_other(&heap->view, cache ? cache->id : 0, slot)) {
         ga_report_bad(heap, "goalloc_free", p, GA_LOOKUP_SLOT, slot);
     } else if (cache) {
         /* Counted before the server can hear of it and be asked for its counts. */

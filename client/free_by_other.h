@@ -9,8 +9,8 @@
 void ga_free_by_other(struct goalloc_heap *heap, void *p, const struct ga_slot *slot);
 
 /* The same for a thread that has a cache, of a small object in the first page of its span, where
- * nothing is held. page: that p lies in; it is committed. entry: the page's. False, and nothing has
- * happened, if it is no such object. */
+ * nothing is held, and which no batch has taken (batch.h). page: that p lies in; it is committed.
+ * entry: the page's. False, and nothing has happened, if it is no such object. */
 bool ga_free_quickly_by_other(struct goalloc_heap *heap, struct ga_thread_cache *cache,
                               uint64_t page, uint64_t entry, void *p);
 

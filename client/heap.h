@@ -5,6 +5,7 @@
 #include <pthread.h>
 #include <stdbool.h>
 
+#include "client/batch.h"
 #include "client/change.h"
 #include "client/channel.h"
 #include "client/free_list.h"
@@ -109,6 +110,7 @@ struct ga_thread_cache {
     struct ga_roomy roomy;
     struct ga_tiny_cache tiny;
     struct ga_known known;
+    struct ga_batch batch;
 };
 
 struct goalloc_heap {

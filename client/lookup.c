@@ -65,7 +65,9 @@ size_t ga_lookup_bytes(const struct goalloc_heap *heap, const struct ga_slot *sl
 bool ga_lookup_in_use(struct goalloc_heap *heap, const struct ga_slot *slot)
 {
     uint64_t a;
-    return ga_slot_in_use(&heap->view, slot, &a);
+    const struct ga_thread_cache *cache = ga_thread_cache_peek(heap);
+    return ga_slot_in_use(&heap->view, slot, &a) &&
+           !(cache && ga_batch_has(&cache->batch, slot->page, slot->index));
 }
 
 bool ga_lookup_is_object(struct goalloc_heap *heap, const void *p)

@@ -306,6 +306,7 @@ void ga_mcache_settle(struct ga_thread_cache *cache)
 bool ga_mcache_refill_at_hand(struct ga_thread_cache *cache, ga_span_class span_class)
 {
     struct ga_class_cache *class = &cache->classes[span_class];
+    ga_batch_flush_own(cache); /* others may be looking for memory too */
     ga_mcache_obey_reclaim(cache);
     if (class->page && fill_from(cache, span_class, class->page))
         return true;

@@ -90,6 +90,7 @@ static void let_go(struct ga_thread_cache *cache, ga_span_class span_class)
 
 uint32_t ga_mcache_trim(struct ga_thread_cache *cache)
 {
+    ga_batch_flush_own(cache);
     ga_mcache_take_ring(cache);
     uint32_t returned = ga_large_trim(cache);
     for (uint32_t c = 2; c < GA_SPAN_CLASS_COUNT; c++) {

@@ -93,8 +93,10 @@ static void leave(struct ga_thread_cache *cache)
 {
     struct goalloc_heap *pinned = pin(cache);
     if (pinned) {
-        if (!ga_load_relaxed(&pinned->paused))
+        if (!ga_load_relaxed(&pinned->paused)) {
+            ga_batch_flush_own(cache);
             ga_mcache_settle(cache);
+        }
         unpin(pinned);
     }
     pthread_mutex_lock(&link_lock);
@@ -389,6 +391,7 @@ void ga_thread_cache_forget_heap(struct goalloc_heap *heap)
         c->shared = &nothing;
         c->tiny.carver = (struct ga_tiny_carver){0};
         ga_known_forget(&c->known);
+        c->batch = (struct ga_batch){0};
         forget_lists(c);
     }
     pthread_mutex_lock(&heap->lock); /* for the library's thread */

@@ -403,6 +403,7 @@ static void take_over(struct ga_heap *heap)
         ga_store_relaxed(&heap->mcache_entries[id].nspans, heap->mcaches[id].leased.count);
         ga_store_relaxed(&heap->mcache_entries[id].leased_bytes, heap->mcaches[id].leased_bytes);
     }
+    ga_recover_adopt_batches(heap);
     for (uint64_t page = 1; page < heap->npages_committed;) {
         struct ga_mspan *span = &heap->mspans[page];
         uint64_t npages = span->npages ? span->npages : 1;

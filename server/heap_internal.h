@@ -158,6 +158,9 @@ uint32_t ga_lease_client(const struct ga_heap *heap, ga_page_id page);
 /* recover.c: somebody is about to be refused something. Recover a slice of a client that is
  * leaving; false if there is none, and asking again is no use. */
 bool ga_recover_some(struct ga_heap *heap);
+/* Finish the flushes that another server was killed in the middle of. Before any span is looked at.
+ */
+void ga_recover_adopt_batches(struct ga_heap *heap);
 /* Finish what is left of clients whose recovery another server had begun. */
 void ga_recover_adopt(struct ga_heap *heap);
 /* Take cost from what is left of a slice. False if nothing is. */

@@ -43,6 +43,16 @@ uint32_t ga_lease_client(const struct ga_heap *heap, ga_page_id page)
     return span->owner ? heap->mcaches[span->owner].client_plus_1 : span->client_plus_1;
 }
 
+/* Whether a flush of somebody's batch into the span is under way, who will tell of its end. The
+ * next span at the page would clear d; and if he were killed, what is done once more for him would
+ * free slots of that. Asked when F has been read, which the flush changes. */
+static bool is_flushed(const struct ga_heap *heap, ga_page_id page)
+{
+    /* Clients can write this. One that there is not ends nothing. */
+    uint32_t id = ga_load_acquire(&heap->view.lines[page].d);
+    return id != 0 && id < heap->mcache_end && heap->mcaches[id].client_plus_1 != 0;
+}
+
 /* Find the place of a span that nobody leases any more and that is on no list of mcentral. */
 static void settle(struct ga_heap *heap, ga_page_id page)
 {
@@ -53,10 +63,11 @@ static void settle(struct ga_heap *heap, ga_page_id page)
     }
     uint32_t nslots = ga_mheap_nslots(span->span_class);
     uint32_t used = ga_slot_count_used(&heap->view, page, nslots);
-    if (used == 0)
+    if (used == 0 && !is_flushed(heap, page))
         ga_mheap_free_span(heap, page);
     else
-        ga_mcentral_put(&heap->central[span->span_class], heap->mspans, page, used, nslots);
+        ga_mcentral_put(&heap->central[span->span_class], heap->mspans, page, used ? used : 1,
+                        nslots);
 }
 
 static int find_span(struct ga_heap *heap, ga_client_id client, ga_span_class span_class,

@@ -258,6 +258,7 @@ static void init_bits(struct ga_heap *heap, ga_page_id page, ga_span_class span_
         ga_store_relaxed(ga_view_a(&heap->view, page, word), f);
     }
     ga_store_relaxed(&line->d, 0);
+    ga_store_relaxed(&line->d_recovery, 0);
     ga_store_relaxed(&line->holder, ga_holder_next(ga_load_relaxed(&line->holder), 0, 0));
 }
 

@@ -13,6 +13,7 @@
  * off this free like any other. */
 #include "server/heap_internal.h"
 
+#include "shm/batch.h"
 #include "shm/tiny.h"
 
 /* The dead have one writer left. */
@@ -122,6 +123,7 @@ static bool recover_mcache(struct ga_heap *heap, ga_client_id client, ga_mcache_
     if (*left == 0)
         return false;
     ga_tiny_leave(&heap->view, mcache);
+    ga_batch_recover(&heap->view, mcache);
     while (record->leased.first) {
         ga_page_id page = record->leased.first;
         if (!ga_recover_takes(left, span_cost(heap, is_private, page)))
@@ -195,6 +197,16 @@ bool ga_recover_some(struct ga_heap *heap)
         client++;
     (void)ga_heap_recover(heap, client, SLICE);
     return true;
+}
+
+void ga_recover_adopt_batches(struct ga_heap *heap)
+{
+    for (ga_mcache_id id = 1; id < heap->mcache_end; id++) {
+        uint32_t client_plus_1 = heap->mcaches[id].client_plus_1;
+        if (client_plus_1 != 0 && ga_clients_is_leaving(heap, client_plus_1 - 1) &&
+            ga_batch_is_recovering(&heap->view, id))
+            ga_batch_recover(&heap->view, id);
+    }
 }
 
 void ga_recover_adopt(struct ga_heap *heap)

@@ -4,6 +4,7 @@
  *   tiny        a block of a span that is leased to the mcache: it names nothing before its span's
  *               lease ends
  *   telling     a page that is committed, or 0
+ *   batch_where one, too
  *   ring_taken  at most what was put into the ring, and as much of it as the ring has room for
  *   into_handle the number of a handle, or 0
  *
@@ -12,6 +13,7 @@
  * of, once for each mcache. */
 #include "server/heap_internal.h"
 
+#include "shm/batch.h"
 #include "shm/ring.h"
 #include "shm/tiny.h"
 
@@ -32,6 +34,9 @@ static const char *judge(const struct ga_heap *heap, ga_mcache_id mcache)
     if (ga_load_acquire(&shared->telling) >= heap->npages_committed &&
         ga_load_acquire(&shared->telling) != 0)
         return "tells of a page that there is not";
+    if (ga_batch_page(ga_load_acquire(&shared->batch_where)) >= heap->npages_committed &&
+        ga_load_acquire(&shared->batch_where) != 0)
+        return "frees slots in a page that there is not";
     if (ga_load_acquire(&shared->into_handle) > GA_HANDLE_COUNT)
         return "allocates into a slot that there is not";
     if (!ga_ring_count_can_be(heap, mcache))

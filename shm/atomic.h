@@ -8,12 +8,16 @@
 #include <stdatomic.h>
 #include <stdint.h>
 
-#define ga_load_relaxed(p)         atomic_load_explicit((p), memory_order_relaxed)
-#define ga_load_acquire(p)         atomic_load_explicit((p), memory_order_acquire)
-#define ga_load_seq_cst(p)         atomic_load_explicit((p), memory_order_seq_cst)
-#define ga_store_relaxed(p, v)     atomic_store_explicit((p), (v), memory_order_relaxed)
-#define ga_store_release(p, v)     atomic_store_explicit((p), (v), memory_order_release)
-#define ga_xchg_seq_cst(p, v)      atomic_exchange_explicit((p), (v), memory_order_seq_cst)
+#define ga_load_relaxed(p)     atomic_load_explicit((p), memory_order_relaxed)
+#define ga_load_acquire(p)     atomic_load_explicit((p), memory_order_acquire)
+#define ga_load_seq_cst(p)     atomic_load_explicit((p), memory_order_seq_cst)
+#define ga_store_relaxed(p, v) atomic_store_explicit((p), (v), memory_order_relaxed)
+#define ga_store_release(p, v) atomic_store_explicit((p), (v), memory_order_release)
+#define ga_xchg_seq_cst(p, v)  atomic_exchange_explicit((p), (v), memory_order_seq_cst)
+/* Whether *(p) was *(expected) and is v now; if not, what it was is in *(expected). */
+#define ga_cas_seq_cst(p, expected, v)                                                             \
+    atomic_compare_exchange_strong_explicit((p), (expected), (v), memory_order_seq_cst,            \
+                                            memory_order_acquire)
 #define ga_fetch_or_seq_cst(p, v)  atomic_fetch_or_explicit((p), (v), memory_order_seq_cst)
 #define ga_fetch_and_seq_cst(p, v) atomic_fetch_and_explicit((p), (v), memory_order_seq_cst)
 #define ga_fetch_add_seq_cst(p, v) atomic_fetch_add_explicit((p), (v), memory_order_seq_cst)

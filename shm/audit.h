@@ -55,6 +55,7 @@ enum {
     X(LEASED_BYTES, "leased-bytes", "the mcache's leases are not as large as its entry says")      \
     X(TINY, "tiny", "the tiny word is of no span that the mcache may carve from")                  \
     X(TELLING, "telling", "the mcache tells of a page that cannot be")                             \
+    X(BATCH, "batch", "the mcache is about to free slots where there are none")                    \
     X(LEFT, "left", "the mcache is nobody's, and something is left in its words")                  \
     X(INTO, "into", "the mcache allocates into a slot of its client, or into none that can be")    \
     X(RING, "ring", "the ring's entry is none that can be")                                        \

@@ -1,5 +1,6 @@
 /* The mcaches: their entries, the words that their threads write, and their rings. */
 #include "shm/audit_internal.h"
+#include "shm/batch.h"
 #include "shm/ring.h"
 #include "shm/tiny.h"
 
@@ -90,8 +91,38 @@ static void look_at_into(const struct ga_audit_run *run, ga_mcache_id id,
         ga_audit_find(findings, &fault);
 }
 
-/* Nobody has the mcache: the server has emptied its tiny word, and told what it was to
- * tell. */
+static void look_at_batch(const struct ga_audit_run *run, ga_mcache_id id,
+                          struct ga_audit_findings *findings)
+{
+    struct ga_audit_fault fault = fault_of(GA_FAULT_BATCH, id);
+    fault.found = ga_load_acquire(&run->view->mcaches[id].batch_mask);
+    fault.also = ga_load_acquire(&run->view->mcaches[id].batch_where);
+    fault.page = ga_batch_page(fault.also);
+    if (fault.found != 0 && !ga_batch_can_be(run->view, fault.also))
+        ga_audit_find(findings, &fault);
+}
+
+/* The slots of its batch are free, though A and F say that they are in use: move them from the one
+ * side of the account to the other. */
+static void account_for_batch(const struct ga_audit_run *run, ga_mcache_id id)
+{
+    ga_span_class span_class;
+    uint64_t n = ga_batch_count(run->view, id, &span_class);
+    if (n == 0)
+        return;
+    uint64_t bytes = n * ga_size_classes[span_class / 2].size;
+    struct ga_audit_account *accounts[] = {&run->ret->all, &run->ret->by_class[span_class]};
+    for (unsigned i = 0; i < 2; i++) {
+        accounts[i]->in_use -= n;
+        accounts[i]->free += n;
+        accounts[i]->objects -= n;
+        accounts[i]->bytes_in_use -= bytes;
+        accounts[i]->bytes_free += bytes;
+    }
+}
+
+/* Nobody has the mcache: the server has emptied its tiny word and its batch, and told what it was
+ * to tell. */
 static void look_at_left(const struct ga_audit_run *run, ga_mcache_id id,
                          struct ga_audit_findings *findings)
 {
@@ -103,6 +134,9 @@ static void look_at_left(const struct ga_audit_run *run, ga_mcache_id id,
         ga_audit_find(findings, &fault);
     fault.page = 0;
     fault.found = ga_load_acquire(&mcache->into_handle);
+    if (fault.found != 0)
+        ga_audit_find(findings, &fault);
+    fault.found = ga_load_acquire(&mcache->batch_mask) | ga_load_acquire(&mcache->batch_where);
     if (fault.found != 0)
         ga_audit_find(findings, &fault);
 }
@@ -212,12 +246,14 @@ static void look_at_mcache(struct ga_audit_run *run, uint64_t index, bool again,
     look_at_into(run, id, findings);
     look_at_ring(run, id, findings);
     look_at_tiny(run, id, findings);
+    look_at_batch(run, id, findings);
 }
 
 void ga_audit_mcaches(struct ga_audit_run *run)
 {
     for (ga_mcache_id id = 1; id < run->mcache_end; id++) {
         ga_audit_each(run, look_at_mcache, id, NULL);
+        account_for_batch(run, id);
         run->ret->mcaches += ga_audit_is_mcache(run, id);
     }
 }

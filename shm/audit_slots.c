@@ -1,5 +1,6 @@
 /* The words of one span: who holds it, its bitmaps, its holds; and the account of its slots. */
 #include "shm/audit_internal.h"
+#include "shm/batch.h"
 #include "shm/tiny.h"
 
 static struct ga_audit_fault fault_of(enum ga_fault_kind kind, ga_page_id page, uint64_t entry)
@@ -74,9 +75,18 @@ static void look_at_blocks(const struct ga_audit_run *run, ga_page_id page,
     count->objects += ga_tiny_count_objects(run->view, page);
 }
 
+/* Whether id is an mcache whose batch is of the span. */
+static bool has_batch(const struct ga_audit_run *run, ga_mcache_id id, ga_page_id page)
+{
+    return ga_audit_is_mcache(run, id) &&
+           ga_batch_page(ga_load_acquire(&run->view->mcaches[id].batch_where)) == page;
+}
+
 /* Whether an mcache is between changing the span's bits and telling of it. */
 static bool is_told_of(const struct ga_audit_run *run, ga_page_id page)
 {
+    if (has_batch(run, ga_load_acquire(&run->view->lines[page].d), page))
+        return true;
     for (ga_mcache_id id = 1; id < run->mcache_end; id++)
         if (ga_load_acquire(&run->view->mcaches[id].telling) == page)
             return true;
@@ -116,6 +126,19 @@ static void look_at_nholds(const struct ga_audit_run *run, ga_page_id page, uint
         ga_audit_find(findings, &fault);
 }
 
+/* id: whose flush is said to be under way, 0 = nobody's; midway: what makes that sound, if it is an
+ * mcache whose batch is of this span. */
+static void look_at_flush(const struct ga_audit_run *run, ga_page_id page, uint64_t entry,
+                          uint32_t id, uint32_t midway, struct ga_audit_findings *findings)
+{
+    struct ga_audit_fault fault = fault_of(GA_FAULT_FLUSH, page, entry);
+    fault.found = id;
+    if (has_batch(run, id, page))
+        fault.mcache = id;
+    if (id != 0 && (fault.mcache == 0 || !ga_audit_has(run, midway)))
+        ga_audit_find(findings, &fault);
+}
+
 void ga_audit_span(const struct ga_audit_run *run, ga_page_id page, uint64_t entry,
                    struct ga_audit_account *count, struct ga_audit_findings *findings)
 {
@@ -130,10 +153,9 @@ void ga_audit_span(const struct ga_audit_run *run, ga_page_id page, uint64_t ent
         look_at_bitmaps(run, page, entry, holder, count, findings);
     look_for_lost(run, page, entry, count, findings);
     look_at_nholds(run, page, entry, findings);
-    struct ga_audit_fault fault = fault_of(GA_FAULT_FLUSH, page, entry);
-    fault.found = ga_load_acquire(&line->d);
-    if (fault.found != 0)
-        ga_audit_find(findings, &fault);
+    look_at_flush(run, page, entry, ga_load_acquire(&line->d), GA_AUDIT_CLIENTS_MIDWAY, findings);
+    look_at_flush(run, page, entry, ga_load_acquire(&line->d_recovery), GA_AUDIT_SERVER_MIDWAY,
+                  findings);
 
     count->spans = 1;
     count->npages = ga_entry_npages(entry);

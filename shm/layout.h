@@ -8,7 +8,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define GA_LAYOUT_VERSION 5u
+#define GA_LAYOUT_VERSION 6u
 #define GA_META_MAGIC     UINT64_C(0x6174656d636c6167) /* "galcmeta" in memory */
 #define GA_META_MAKING                                                                             \
     UINT64_C(0x656b616d636c6167)                   /* "galcmake": it is being made, no heap yet    \
@@ -287,7 +287,11 @@ struct ga_mcache {
      * the mcache's thread; of into_object also the library's, which takes what the server grants */
     _Atomic uint64_t into_handle;
     _Atomic uint64_t into_object;
-    uint64_t line_reserved[4];
+    /* The batch of frees by others that is collected (batch.h): of which word, and which of its
+     * slots. Writer: the mcache's thread; the server once it is dead */
+    _Atomic uint64_t batch_where;
+    _Atomic uint64_t batch_mask;
+    uint64_t line_reserved[2];
 
     _Atomic uint64_t tiny; /* up to where it has carved tiny objects (tiny.h). On a
                               line of its own: others read it at each of their frees. Writer: the
@@ -302,6 +306,8 @@ struct ga_mcache {
     struct ga_mcache_base base;
     uint8_t reserved[416];
 };
+static_assert(offsetof(struct ga_mcache, batch_where) == 32, "layout");
+static_assert(offsetof(struct ga_mcache, batch_mask) == 40, "layout");
 static_assert(offsetof(struct ga_mcache, tiny) == 64, "layout");
 static_assert(offsetof(struct ga_mcache, classes) == 128, "layout");
 static_assert(offsetof(struct ga_mcache, inbox) == 2304, "layout");
@@ -325,13 +331,17 @@ struct ga_span_line {
     _Atomic uint64_t a[GA_LINE_WORDS]; /* writer: the holder; the server where there is none */
     _Atomic uint64_t f[GA_LINE_WORDS]; /* written by whoever frees and is not the holder */
     _Atomic uint64_t holder;           /* holder.h. Writer: the mcache; the server after its end */
-    _Atomic uint64_t d;                /* whose flush of a batch is under way, 0 = nobody's */
-    _Atomic uint64_t link;             /* the holder's own list of its spans (client/mcache.c) */
-    _Atomic uint64_t nholds;           /* of objects in the span. Writer: the server */
+    /* Whose flush of a batch is under way, 0 = nobody's (batch.h). */
+    _Atomic uint32_t d; /* a living mcache's, or one's that has died in it. Writers: those */
+    _Atomic uint32_t d_recovery; /* a dead one's. Writer: the server */
+    _Atomic uint64_t link;       /* the holder's own list of its spans (client/mcache.c) */
+    _Atomic uint64_t nholds;     /* of objects in the span. Writer: the server */
 };
 static_assert(sizeof(struct ga_span_line) == 64, "one cache line");
 static_assert(offsetof(struct ga_span_line, f) == GA_LINE_WORDS * 8, "F lies behind A");
 static_assert(offsetof(struct ga_span_line, holder) == 32, "layout");
+static_assert(offsetof(struct ga_span_line, d) == 40, "layout");
+static_assert(offsetof(struct ga_span_line, d_recovery) == 44, "layout");
 
 /* The rest of the bitmaps of spans with more than 128 slots a page; committed where needed. As in
  * the line, a word of F lies GA_LINE_WORDS words behind its word of A. */

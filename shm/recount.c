@@ -2,8 +2,8 @@
 
 #include <errno.h>
 
+#include "shm/batch.h"
 #include "shm/counters.h"
-#include "shm/slot.h"
 #include "shm/tiny.h"
 
 /* The slots of a word in use. */
@@ -35,6 +35,17 @@ static void count_span(const struct ga_view *view, ga_page_id page, uint64_t ent
         count->spans_leased++;
         count->leased_bytes += ga_entry_npages(entry) * GA_PAGE_SIZE;
     }
+}
+
+static void leave_out_batch(const struct ga_view *view, ga_mcache_id id, struct ga_recount *count)
+{
+    ga_span_class span_class;
+    uint64_t objects = ga_batch_count(view, id, &span_class);
+    if (objects == 0)
+        return;
+    count->objects -= objects;
+    count->objects_by_class[span_class / 2] -= objects;
+    count->bytes_by_class[span_class / 2] -= objects * ga_size_classes[span_class / 2].size;
 }
 
 static bool is_sound(uint64_t entry, uint64_t page, uint64_t end)
@@ -76,6 +87,10 @@ int ga_recount(const struct ga_view *view, struct ga_recount *ret, uint64_t *ret
         *ret_bad_page = page;
         return r;
     }
+    /* What is in a batch is free, though by A and F in use. */
+    uint32_t end = ga_load_acquire(&view->meta->mcache_end);
+    for (ga_mcache_id id = 1; id < end && id < GA_MCACHE_COUNT; id++)
+        leave_out_batch(view, id, &count);
     for (uint32_t c = 0; c < GA_SIZE_CLASS_COUNT; c++) {
         count.bytes_by_class[c] =
             ga_counters_bound(c, count.bytes_by_class[c], count.spans_by_class[c]);

@@ -51,6 +51,15 @@ static inline uint64_t ga_free_bits(const struct ga_view *view, ga_page_id page,
  * (seq_cst: pairs with the free that changes F and then looks whom to tell). */
 void ga_slot_begin_lease(const struct ga_view *view, ga_mcache_id me, ga_page_id page);
 
+/* Whether a flush into the span (batch.h) may have changed F and have its mask still; for who has
+ * read F before. */
+static inline bool ga_slot_is_flushed(const struct ga_view *view, ga_page_id page)
+{
+    const struct ga_span_line *line = &view->lines[page];
+    /* Acquire: pairs with the end of a flush, whose mask is empty by then. */
+    return ga_load_acquire(&line->d) != 0 || ga_load_acquire(&line->d_recovery) != 0;
+}
+
 /* The slots of a word that its holder may allocate: those that are free, if no flush into the span
  * is under way. */
 static inline uint64_t ga_slot_find_free(const struct ga_view *view, ga_page_id page, uint32_t word,
@@ -59,7 +68,7 @@ static inline uint64_t ga_slot_find_free(const struct ga_view *view, ga_page_id 
     uint64_t slots = ga_free_bits(view, page, word, nslots);
     /* Acquired after F: bits that a flush has changed are seen with the flush's end, or not used.
      */
-    return ga_load_acquire(&view->lines[page].d) == 0 ? slots : 0;
+    return ga_slot_is_flushed(view, page) ? 0 : slots;
 }
 
 /* The slots of a word that are in use, as the holder sees it, who alone takes free ones. */

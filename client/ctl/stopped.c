@@ -28,6 +28,8 @@ static uint32_t writer(const struct ga_view *view, const struct ga_audit_fault *
     case GA_FAULT_TINY:
     case GA_FAULT_TELLING:
     case GA_FAULT_INTO:
+    case GA_FAULT_FLUSH:
+    case GA_FAULT_BATCH:
         return fault->mcache < GA_MCACHE_COUNT
                    ? ga_load_acquire(&view->mcache_entries[fault->mcache].client)
                    : 0;

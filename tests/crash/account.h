@@ -9,7 +9,7 @@
 #include <stdint.h>
 
 #define GA_ACCOUNT_OBJECTS 8192u
-#define GA_ACCOUNT_SPARE   16u
+#define GA_ACCOUNT_SPARE   32u
 
 enum {
     GA_OBJECT_NONE = 0,

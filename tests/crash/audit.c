@@ -8,6 +8,7 @@
 
 #include "crash/world.h"
 #include "shm/audit.h"
+#include "shm/batch.h"
 #include "shm/recount.h"
 #include "shm/slot.h"
 #include "shm/tiny.h"
@@ -45,6 +46,19 @@ static uint64_t slot_bytes(ga_span_class span_class)
                                             : ga_size_classes[span_class / 2].size;
 }
 
+/* Whether a living process has freed the slot and not told anybody yet. */
+static bool is_in_batch(const struct ga_view *view, ga_page_id page, uint32_t index)
+{
+    uint32_t end = ga_load_acquire(&view->meta->mcache_end);
+    for (ga_mcache_id id = 1; id < end; id++) {
+        uint64_t mask = ga_load_acquire(&view->mcaches[id].batch_mask);
+        uint64_t where = ga_load_acquire(&view->mcaches[id].batch_where);
+        if (where == ga_batch_where(page, index / 64) && (mask >> index % 64 & 1))
+            return true;
+    }
+    return false;
+}
+
 /* Note the slots of a span that are in use. */
 static void find_slots(struct audit *audit, ga_page_id page, uint64_t entry)
 {
@@ -54,7 +68,8 @@ static void find_slots(struct audit *audit, ga_page_id page, uint64_t entry)
     for (uint32_t i = 0; i < slots_of(span_class); i++) {
         struct ga_slot slot = {.page = page, .index = i, .entry = entry};
         uint64_t a;
-        if (!ga_slot_in_use(&audit->world->view, &slot, &a))
+        if (!ga_slot_in_use(&audit->world->view, &slot, &a) ||
+            is_in_batch(&audit->world->view, page, i))
             continue;
         if (account->nfound == GA_ACCOUNT_OBJECTS)
             continue;

@@ -1,10 +1,12 @@
 /* What clients are killed at. */
 #include <errno.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "crash/scenario.h"
 
-#define SMALL  64u /* 128 slots a span, two words */
+#define SMALL  64u  /* 128 slots a span, two words */
+#define FEW    480u /* 17 slots a span */
 #define LARGE  100000u
 #define HUGE   (2u << 20) /* never kept by a thread */
 #define NAME   "root"
@@ -261,10 +263,88 @@ static void put_handed(void)
     ga_actor_put(HANDED);
 }
 
+/* Three of the span that the survivor looks at first when it needs slots, and two of another; it
+ * has free slots besides, some of which it knows of. */
+static void hand_over_words(void)
+{
+    get_many(192, SMALL);
+    for (size_t i = 0; i < 3; i++)
+        ga_account->spare[i] = many[189 + i];
+    for (size_t i = 0; i < 128; i++)
+        ga_actor_put(many[i]);
+    for (size_t i = 3; i < 5; i++)
+        ga_account->spare[i] = ga_actor_get(FEW);
+}
+
+static void put_first_word(void)
+{
+    for (size_t i = 0; i < 3; i++)
+        ga_actor_put(ga_account->spare[i]);
+}
+
+static void put_second_word(void)
+{
+    for (size_t i = 3; i < 5; i++)
+        ga_actor_put(ga_account->spare[i]);
+}
+
+static void begin_batch(void)
+{
+    get_other_and_free();
+    put_first_word();
+}
+
+/* Whether all slots of many[i]'s page are among the first n of many; if so, hand them over. */
+static bool hand_over_page(size_t n, size_t i)
+{
+    size_t found = 0;
+    for (size_t j = 0; j < n && found < 17; j++)
+        if ((uintptr_t)many[j] / 8192 == (uintptr_t)many[i] / 8192)
+            ga_account->spare[found++] = many[j];
+    return found == 17;
+}
+
+/* All of a span, and one of another. */
+static void hand_over_few(void)
+{
+    ga_account->spare[17] = ga_actor_get(SMALL);
+    for (size_t n = 0; n < sizeof(many) / sizeof(many[0]);) {
+        many[n++] = ga_actor_get(FEW);
+        for (size_t i = 0; n % 17 == 0 && i < n; i++)
+            if (hand_over_page(n, i))
+                return;
+    }
+    ga_account_complain(ga_account, "no span of the survivor is full");
+}
+
+static void put_all_but_one(void)
+{
+    get_other_and_free();
+    ga_actor_put(ga_account->spare[17]);
+    for (size_t i = 0; i < 16; i++)
+        ga_actor_put(ga_account->spare[i]);
+}
+
+static void put_last(void)
+{
+    ga_actor_put(ga_account->spare[16]);
+}
+
 /* What a survivor can get without the server: all free slots of its spans. */
 static void reuse_small(void)
 {
     get_many(128, SMALL);
+}
+
+/* More than it knows to be free; not so much that it would need the server. */
+static void reuse_word(void)
+{
+    get_many(100, SMALL);
+}
+
+static void reuse_few(void)
+{
+    get_many(34, FEW);
 }
 
 static void reuse_tiny(void)
@@ -595,6 +675,36 @@ const struct ga_client_scenario ga_client_scenarios[] = {
      .meanwhile = hand_over_of_another_word,
      .operation = put_handed,
      .reuse = reuse_small},
+    {.name = "free remote: a batch is begun | it reuses",
+     .survivor = hand_over_words,
+     .before = get_other_and_free,
+     .operation = put_first_word,
+     .reuse = reuse_word,
+     .twice = true},
+    {.name = "free remote: a batch is flushed, another begun | it reuses",
+     .survivor = hand_over_words,
+     .before = begin_batch,
+     .operation = put_second_word,
+     .function = "ga_batch_flush_own",
+     .reuse = reuse_word,
+     .twice = true},
+    {.name = "free remote: a batch is full | it reuses",
+     .survivor = hand_over_few,
+     .before = put_all_but_one,
+     .operation = put_last,
+     .function = "ga_batch_flush_own",
+     .reuse = reuse_few,
+     .bytes = FEW},
+    {.name = "thread exit with a batch | it reuses",
+     .survivor = hand_over_words,
+     .before = begin_batch,
+     .kind = GA_VICTIM_THREAD,
+     .reuse = reuse_word},
+    {.name = "detach with a batch | it reuses",
+     .survivor = hand_over_words,
+     .before = begin_batch,
+     .operation = detach,
+     .reuse = reuse_word},
     {.name = "free remote: of nobody",
      .ancestor = hand_over_small,
      .before = get_other,

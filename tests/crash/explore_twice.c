@@ -1,4 +1,5 @@
-/* A client killed, and the server that recovers what it has left killed as well. */
+/* A client killed, and the server that recovers what it has left killed as well; in between the
+ * survivor reuses what it can. */
 #include <inttypes.h>
 #include <stdlib.h>
 
@@ -38,6 +39,11 @@ static bool run_twice(struct ga_exploration *e, const struct ga_client_scenario 
         (void)ga_trace_go_to(&server, second, k2, false, &drifted);
     }
     e->result->ndrifted += drifted;
+    /* The server stands still, and so does not serve. */
+    if (scenario->reuse && !ga_actor_do(&e->survivor, scenario->reuse)) {
+        ga_exploration_give_up(e, "k=%" PRIu32 "/%" PRIu32 ": the survivor cannot work", k1, k2);
+        return false;
+    }
     ga_actor_kill(&e->survivor);
     ga_account_orphan(e->account);
     e->trace = second;

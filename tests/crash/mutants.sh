@@ -31,6 +31,14 @@ private: large objects stay~server/recover.c~s/            free_objects\(heap, p
 private: what others hold is freed~server/recover.c~s/    if \(has_holds\(heap, page\)\)\n/    if (n != 0)\n/~private: malloc small, others hold
 private: its roots stay~server/recover.c~s/    if \(ga_clients_is_private\(heap, client\)\)\n        ga_roots_unpublish_spans[^\n]*\n//~private: publish
 private: the next server leaves its roots~server/recover.c~s/        begin\(heap, client\);\n        \(void\)ga_heap_recover/        (void)ga_heap_recover/~server: death of a private client, others hold
+batch: the holder ignores D~shm/slot.h~s/return ga_slot_is_flushed\(view, page\) \? 0 : slots;/return slots;/~free remote: a batch is flushed
+batch: D is cleared before the mask~shm/batch.c~s/(    ga_store_release\(&line->batch_mask, 0\);\n)(    ga_store_release\(d, 0\);\n)/$2$1/~free remote: a batch is flushed
+batch: the mask is empty before F~shm/batch.c~s/(    \*ret_refused = slots->mask & .change_f)/    ga_store_release(&line->batch_mask, 0);\n$1/~free remote: a batch is flushed
+batch: put before it is begun~client/batch.c~s/    ga_batch_begin\(cache->shared, slot->page, word\);\n//~free remote: a batch is begun
+batch: forgotten by the recovery~server/recover.c~s/    ga_batch_recover\(&heap->view, mcache\);\n//~free remote: a batch is begun
+batch: recovered without a D~shm/batch.c~s/        ga_store_release\(&line->d_recovery, id\);\n//~free remote: a batch is begun
+batch: recovered, D cleared before the mask~shm/batch.c~s/(    ga_store_release\(&dead->batch_mask, 0\);\n)(.*?)(    ga_store_release\(&dead->batch_where, 0\);\n)/$2$1$3/s~free remote: a batch is begun
+batch: recovered, the mask empty before F~shm/batch.c~s/(        uint64_t slots = slots_in_use)/        ga_store_release(&dead->batch_mask, 0);\n$1/~free remote: a batch is begun
 journal: the answer is not noted~server/journal.c~s/        ga_store_release\(&outcome->id, journal->request\);/        (void)outcome;/~server: publish
 journal: over before the answer is noted~server/journal.c~s/(    if \(journal->client\) \{\n)/    ga_xchg_seq_cst(&journal->kind, GA_JOURNAL_NOTHING);\n$1/~server: hold
 journal: what is found is not made~server/journal.c~s/    if \(kind <= GA_JOURNAL_UNPUBLISH\)\n.*?ga_holds_repeat\(heap, journal\);\n//s~server: unpublish

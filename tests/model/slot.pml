@@ -1,5 +1,5 @@
 /* The protocol of a slot (shm/slot.c, client/free_list.h, free.c, mcache.c, server/lease.c) on one span
- * of NW words of NS slots, and batches of frees by others (BATCH), which the client does not do yet.
+ * of NW words of NS slots, and batches of frees by others (BATCH: shm/batch.c).
  *
  *   owner    mcache 1: leases the span, allocates, frees, hands objects over, gives the span back;
  *            may be killed (KILL_OWNER)
@@ -9,8 +9,9 @@
  *   next     who leases it then: mcache 2, or mcache 1 anew where SAME_ID is set
  *
  * One step is one load or store of shared memory; what is private or a ghost goes with it for free.
- * A thread dies behind a store: to die behind a load leaves the same. Bounds: MALLOCS and FREES of
- * the owner, DOUBLES double frees of the freer.
+ * A thread dies behind a store: to die behind a load leaves the same. The server dies nowhere but
+ * where it recovers a batch, behind a store, up to SERVER_DEATHS times; the next one begins there.
+ * Bounds: MALLOCS and FREES of the owner, DOUBLES double frees of the freer.
  *
  * Claims: no slot is handed out twice; a free of an object is never refused; a free of what is free
  * is refused; at rest no slot is lost. */
@@ -28,6 +29,9 @@
 #endif
 #ifndef DOUBLES
 #define DOUBLES 0
+#endif
+#ifndef SERVER_DEATHS
+#define SERVER_DEATHS 0
 #endif
 #ifdef SAME_ID
 #define NEXT_ID 1
@@ -52,7 +56,7 @@
 #define NEXT_SEQ(h) (((h) >> 3) + 1)
 
 /* shared memory */
-byte A[NW], F[NW], D;
+byte A[NW], F[NW], D, D_recovery;
 short holder = HOLDER(1, 0, 1);
 byte owner = 1;                /* in the page entry */
 bit inbox[4], pending;
@@ -145,7 +149,8 @@ inline find_free(w) {
 #else
     c = FREE(w); /* F is loaded here; A is the holder's own */
 #if defined(BATCH) && !defined(MUTANT_D_IGNORED)
-    atomic { if :: D != 0 -> c = 0 :: else fi }
+    atomic { if :: D != 0 -> c = 0 :: else fi };
+    atomic { if :: D_recovery != 0 -> c = 0 :: else fi }
 #endif
 #endif
 }
@@ -228,7 +233,7 @@ idle:
 }
 
 #ifdef BATCH
-/* From D = FREER on; the server does the same once more for the dead. */
+/* ga_batch_flush, from D = FREER on. */
 inline finish_flush(mortal) {
     do
     :: a = A[line_word];
@@ -354,9 +359,12 @@ inline end_lease() {
 #endif
 }
 
+#define MAY_DIE_AGAIN if :: true :: server_deaths < SERVER_DEATHS -> server_deaths++; goto again fi
+
 active proctype Server() {
     byte w, c, f, a, t;
     bit some, all;
+    byte server_deaths;
     do
     :: message ? _ -> /* ga_heap_return: the message is a hint */
        if
@@ -380,10 +388,29 @@ active proctype Server() {
 #ifdef MUTANT_NOT_REDONE
        D = 0;
 #else
+again: /* ga_batch_recover */
        if
-       :: D == FREER || line_mask -> D = FREER; finish_flush(0)
+       :: line_mask ->
+#ifndef MUTANT_RECOVERED_WITHOUT_D
+          atomic { D_recovery = FREER; MAY_DIE_AGAIN };
+#endif
+          a = A[line_word];
+          atomic { f = F[line_word]; c = line_mask & (a ^ f) };
+#ifdef MUTANT_RECOVERED_MASK_FIRST
+          atomic { line_mask = 0; MAY_DIE_AGAIN };
+#endif
+          atomic { F[line_word] = (F[line_word] & ~c) | (a & c); a = 0; f = 0; c = 0; MAY_DIE_AGAIN }
        :: else -> skip
        fi;
+#ifdef MUTANT_RECOVERED_D_FIRST
+       atomic { D_recovery = 0; MAY_DIE_AGAIN };
+#endif
+       atomic { line_mask = 0; MAY_DIE_AGAIN };
+       if :: D == FREER -> atomic { D = 0; MAY_DIE_AGAIN } :: else -> skip fi;
+       atomic { D_recovery = 0; MAY_DIE_AGAIN };
+#ifndef MUTANT_RECOVERED_UNTOLD
+       tell(t);
+#endif
 #endif
 #endif
 #ifndef MUTANT_TELLING_FORGOTTEN
@@ -443,7 +470,7 @@ init {
     byte i;
     timeout;
     atomic {
-        assert(D == 0);
+        assert(D == 0 && D_recovery == 0);
         for (i : 0 .. NSLOT - 1) { assert(NOT_LOST(i)) }
     }
 }

@@ -149,13 +149,25 @@ void ga_sim_model_doubt(uint64_t offset)
             model->objects[i].state = GA_SIM_IN_DOUBT;
 }
 
+bool ga_sim_model_in_batch(ga_page_id page, uint32_t index)
+{
+    const struct ga_view *view = &ga_sim.core.view;
+    uint64_t where = ga_batch_where(page, index / 64);
+    uint32_t end = atomic_load(&view->meta->mcache_end);
+    bool found = false;
+    for (ga_mcache_id id = 1; id < end && !found; id++)
+        found = atomic_load(&view->mcaches[id].batch_where) == where &&
+                (atomic_load(&view->mcaches[id].batch_mask) >> index % 64 & 1) != 0;
+    return found;
+}
+
 void ga_sim_model_died(uint32_t pid)
 {
     for (uint32_t i = 0; i < GA_SIM_OBJECTS; i++) {
         struct ga_sim_object *object = &model->objects[i];
         if (object->state != GA_SIM_FREEING || object->pid != pid)
             continue;
-        if (ga_sim_model_in_use(object))
+        if (ga_sim_model_in_use(object) && !ga_sim_model_in_batch(object->page, object->index))
             object->state = GA_SIM_IN_USE;
         else
             ga_sim_model_remove(object);

@@ -67,6 +67,8 @@ struct ga_sim_object *ga_sim_model_pick_held(void);
 /* The slot as it is in the heap now. */
 struct ga_slot ga_sim_model_slot(const struct ga_sim_object *object);
 bool ga_sim_model_in_use(const struct ga_sim_object *object);
+/* Whether a line names the slot: it is free, though by A and F in use. */
+bool ga_sim_model_in_batch(ga_page_id page, uint32_t index);
 /* The object that begins at offset, which is asked about; NULL. */
 struct ga_sim_object *ga_sim_model_asked(uint64_t offset);
 

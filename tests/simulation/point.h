@@ -28,14 +28,22 @@ void ga_sim_point_reached(void);
 #undef ga_store_relaxed
 #undef ga_store_release
 #undef ga_xchg_seq_cst
+#undef ga_cas_seq_cst
 #undef ga_fetch_or_seq_cst
 #undef ga_fetch_and_seq_cst
-#define ga_load_relaxed(p)         (GA_SIM_POINT(), atomic_load_explicit((p), memory_order_relaxed))
-#define ga_load_acquire(p)         (GA_SIM_POINT(), atomic_load_explicit((p), memory_order_acquire))
-#define ga_load_seq_cst(p)         (GA_SIM_POINT(), atomic_load_explicit((p), memory_order_seq_cst))
-#define ga_store_relaxed(p, v)     GA_SIM_WRITE(p, v, atomic_store_explicit)
-#define ga_store_release(p, v)     GA_SIM_WRITE(p, v, atomic_store_explicit)
-#define ga_xchg_seq_cst(p, v)      GA_SIM_WRITE(p, v, atomic_exchange_explicit)
+#define ga_load_relaxed(p)     (GA_SIM_POINT(), atomic_load_explicit((p), memory_order_relaxed))
+#define ga_load_acquire(p)     (GA_SIM_POINT(), atomic_load_explicit((p), memory_order_acquire))
+#define ga_load_seq_cst(p)     (GA_SIM_POINT(), atomic_load_explicit((p), memory_order_seq_cst))
+#define ga_store_relaxed(p, v) GA_SIM_WRITE(p, v, atomic_store_explicit)
+#define ga_store_release(p, v) GA_SIM_WRITE(p, v, atomic_store_explicit)
+#define ga_xchg_seq_cst(p, v)  GA_SIM_WRITE(p, v, atomic_exchange_explicit)
+#define ga_cas_seq_cst(p, expected, v)                                                             \
+    __extension__({                                                                                \
+        __typeof__(v) sim_value = (v);                                                             \
+        GA_SIM_POINT();                                                                            \
+        atomic_compare_exchange_strong_explicit((p), (expected), sim_value, memory_order_seq_cst,  \
+                                                memory_order_acquire);                             \
+    })
 #define ga_fetch_or_seq_cst(p, v)  GA_SIM_WRITE(p, v, atomic_fetch_or_explicit)
 #define ga_fetch_and_seq_cst(p, v) GA_SIM_WRITE(p, v, atomic_fetch_and_explicit)
 

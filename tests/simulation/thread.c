@@ -118,12 +118,61 @@ static bool free_by_holder(struct ga_sim_thread *thread, const struct ga_slot *s
     return true;
 }
 
+static bool batch_has(const struct ga_batch_slots *batch, const struct ga_slot *slot)
+{
+    return batch->page == slot->page && batch->word == slot->index / 64 &&
+           (batch->mask >> slot->index % 64 & 1) != 0;
+}
+
+static void flush(struct ga_sim_thread *thread)
+{
+    uint64_t refused;
+    if (thread->batch.mask == 0)
+        return;
+    if (!ga_batch_flush(view, thread->id, &thread->batch, &refused))
+        return;
+    GA_SIM_REQUIRE(refused == 0, "what is in a batch is freed by that");
+    ga_sim.seen.flushes++;
+}
+
+/* Put the slot into the thread's batch, or begin one with it, if that can be. */
+static bool free_in_batch(struct ga_sim_thread *thread, const struct ga_slot *slot)
+{
+    struct ga_batch_slots *batch = &thread->batch;
+    uint64_t bit = UINT64_C(1) << slot->index % 64;
+    bool joins = batch->mask != 0 && batch->page == slot->page && batch->word == slot->index / 64;
+    if (!joins && (ga_sim_pick(2) || !ga_batch_may_begin(view, slot->page, slot->entry)))
+        return false;
+    if (!joins) {
+        flush(thread);
+        if (batch->mask != 0)
+            return false;
+        *batch = (struct ga_batch_slots){
+            .page = slot->page, .word = slot->index / 64, .entry = slot->entry};
+        ga_batch_begin(&view->mcaches[thread->id], batch->page, batch->word);
+    }
+    uint64_t a = ga_load_acquire(ga_view_a(view, slot->page, batch->word));
+    ga_batch_put(&view->mcaches[thread->id], batch, bit, a);
+    ga_sim.seen.batched++;
+    return true;
+}
+
+static bool free_by_other(struct ga_sim_thread *thread, const struct ga_slot *slot)
+{
+    uint64_t a;
+    if (batch_has(&thread->batch, slot))
+        return false;
+    if (ga_slot_in_use(view, slot, &a) && free_in_batch(thread, slot))
+        return true;
+    return ga_slot_free_by_other(view, thread->id, slot);
+}
+
 static bool free_slot(const struct ga_sim_thread_at *at, const struct ga_slot *slot)
 {
     uint64_t holder = ga_load_relaxed(&view->lines[slot->page].holder);
     uint64_t used;
     if (!ga_holder_is_leased_by(holder, at->thread->id))
-        return ga_slot_free_by_other(view, at->thread->id, slot);
+        return free_by_other(at->thread, slot);
     struct ga_tiny_pair *pair = &view->tiny[slot->page].pair[slot->index / 64 % GA_TINY_WORDS];
     bool freed = slot->entry & GA_ENTRY_TINY ? ga_tiny_free_own(pair, slot->index, &used)
                                              : free_by_holder(at->thread, slot);
@@ -284,6 +333,8 @@ void ga_sim_thread_step(const struct ga_sim_thread_at *at)
 {
     bool returns = ga_sim.kind.is_small && ga_sim_pick(5) == 0;
     uint32_t dice = returns ? 64 : ga_sim_pick(100);
+    if (ga_sim_pick(4) == 0)
+        flush(at->thread);
     if (dice < 38)
         allocate(at);
     else if (dice < 64)

@@ -3,6 +3,7 @@
 #ifndef GA_TESTS_SIMULATION_WORLD_H
 #define GA_TESTS_SIMULATION_WORLD_H
 
+#include "shm/batch.h"
 #include "shm/tiny.h"
 #include "support/core_fixture.h"
 
@@ -49,6 +50,7 @@ struct ga_sim_thread {
     uint32_t nfree;
     struct ga_sim_free_slot free[GA_SIM_FREE_SLOTS];
     struct ga_tiny_carver carver;
+    struct ga_batch_slots batch; /* of frees by others; empty where its mask is 0 */
 };
 
 struct ga_sim_process {
@@ -66,6 +68,8 @@ struct ga_sim_process {
     X(tiny)                                                                                        \
     X(frees)                                                                                       \
     X(refused_frees)                                                                               \
+    X(batched)                                                                                     \
+    X(flushes)                                                                                     \
     X(large)                                                                                       \
     X(kept_large)                                                                                  \
     X(leases)                                                                                      \

@@ -279,7 +279,7 @@ static void spans(void)
           leased, mcache);
     spoil(&line->holder, ~UINT64_C(0), GA_FAULT_HOLDER, leased, mcache);
     spoil(&core.view.lines[partial].holder, mcache, GA_FAULT_HOLDER, partial, 0);
-    spoil(&line->d, 1, GA_FAULT_FLUSH, leased, 0);
+    spoil_32(&line->d, 1, GA_FAULT_FLUSH, leased, 0);
     spoil(&line->nholds, 2, GA_FAULT_NHOLDS, leased, 0);
     spoil(&core.view.lines[large].a[0], 5, GA_FAULT_BEYOND, large, 0);
     /* The one object of a span that nobody leases is freed, and nobody told of it. */
@@ -432,7 +432,7 @@ static void counters(void)
 }
 
 /* What is spoilt in the looking, so that it is another each time. */
-static _Atomic uint64_t *moving;
+static _Atomic uint32_t *moving;
 static uint32_t nrounds;
 
 static bool move(void *data, uint32_t round)
@@ -449,7 +449,7 @@ static void in_motion(void)
     fill();
     struct ga_audit_options options = {
         .flags = GA_AUDIT_LIVE, .scratch = &scratch, .report = keep, .rest = move};
-    _Atomic uint64_t *d = &core.view.lines[leased].d;
+    _Atomic uint32_t *d = &core.view.lines[leased].d;
     ga_store_relaxed(d, 1);
     CU_ASSERT_EQUAL(ga_audit_run(&core.view, &options, &audit), 0);
     CU_ASSERT_EQUAL(audit.nfaults, 1);
