@@ -1,11 +1,13 @@
 /* A server that is stopped, as by a debugger: nobody waits for it longer than a call may take,
- * however many threads ask it for something, and a fork does not wait for it at all. */
+ * however many threads ask it for something, but who resizes a large object; and a fork does not
+ * wait for it at all. */
 #include <errno.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -77,6 +79,50 @@ static void threads_wait_together(void)
     /* What was asked for meanwhile is used now. */
     p = goalloc_malloc(heap, 100);
     CU_ASSERT_PTR_NOT_NULL(p);
+    goalloc_free(heap, p);
+    goalloc_detach(heap);
+}
+
+static _Atomic bool woken;
+
+static void *wake_server(void *unused)
+{
+    usleep(500000); /* longer than a call may take here */
+    woken = true;
+    kill(server.pid, SIGCONT);
+    return unused;
+}
+
+static char *resize_beside_a_stopped_server(char *p, size_t size)
+{
+    pthread_t waker;
+    woken = false;
+    stop_server();
+    CU_ASSERT_EQUAL_FATAL(pthread_create(&waker, NULL, wake_server, NULL), 0);
+    p = goalloc_realloc(heap, p, size);
+    CU_ASSERT(woken);
+    pthread_join(waker, NULL);
+    CU_ASSERT_PTR_NOT_NULL_FATAL(p);
+    CU_ASSERT(goalloc_usable_size(heap, p) >= size);
+    CU_ASSERT_STRING_EQUAL(p, "as before");
+    return p;
+}
+
+/* Given up, it would still be carried out: on an object that is thought to be as it was, and may be
+ * another by then. */
+static void resize_waits(void)
+{
+    attach(100);
+    char *p = goalloc_malloc(heap, 2 << 20);
+    CU_ASSERT_PTR_NOT_NULL_FATAL(p);
+    strcpy(p, "as before");
+    p = resize_beside_a_stopped_server(p, 5 << 20);
+    p = resize_beside_a_stopped_server(p, 2 << 20);
+    CU_ASSERT(goalloc_usable_size(heap, p) < 5 << 20);
+    struct goalloc_memstats stats = {.size = sizeof(stats)};
+    CU_ASSERT_EQUAL(goalloc_memstats(heap, &stats), 0);
+    CU_ASSERT_EQUAL(stats.by_size[0].mallocs - stats.by_size[0].frees, 1);
+    CU_ASSERT_EQUAL(stats.alloc, goalloc_usable_size(heap, p));
     goalloc_free(heap, p);
     goalloc_detach(heap);
 }
@@ -231,6 +277,7 @@ int main(void)
 {
     static const struct ga_test tests[] = {
         {"threads wait together", threads_wait_together},
+        {"resize waits", resize_waits},
         {"fork does not wait", fork_does_not_wait},
         {"fork while a thread detaches", fork_beside_detach},
         {"fork while a thread attaches", fork_beside_attach},
