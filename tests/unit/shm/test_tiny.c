@@ -144,7 +144,8 @@ static void carving(void)
     for (size_t size = 0; size < 16; size++) {
         CU_ASSERT_EQUAL(ga_tiny_alignment(size), alignments[size]);
         CU_ASSERT_EQUAL(ga_tiny_shapes[size].more, size ? (size - 1) / 2 : 0);
-        CU_ASSERT_EQUAL(-2 * ga_tiny_shapes[size].step, alignments[size] + alignments[size] % 2);
+        CU_ASSERT_EQUAL((uint32_t)(-2 * ga_tiny_shapes[size].step),
+                        alignments[size] + alignments[size] % 2);
         CU_ASSERT_EQUAL(carve(size, 0), NONE);
     }
 }
