@@ -1,24 +1,42 @@
 #include "client/free_list.h"
 
+/* Nobody's object, NULL among them, is there. */
+static char nowhere;
+
+/* The place of every list that never serves: a word of A and its word of F say that it is in use.
+ */
+static _Atomic uint64_t in_use[GA_LINE_WORDS + 1] = {1};
+#define NEVER_SERVES                                                                               \
+    {                                                                                              \
+        .p = &nowhere, .a = in_use, .bit = 1                                                       \
+    }
+
 void ga_free_list_init(struct ga_free_list *list, struct ga_mcache_class *counts,
                        ga_mcache_id holder, const struct ga_size_class *class)
 {
-    /* A word of A and its word of F, which say of its first slot that it is in use. */
-    static _Atomic uint64_t in_use[GA_LINE_WORDS + 1] = {1};
-    *list = (struct ga_free_list){.counts = counts, .holder = GA_NOBODY};
+    static struct ga_free_slot none[2] = {NEVER_SERVES, NEVER_SERVES};
+    *list = (struct ga_free_list){.counts = counts, .holder = GA_NOBODY, .slot = none};
     if (class) {
         list->size = class->size;
         list->magic = class->magic;
         list->holder = holder;
     }
-    list->slot[0] = (struct ga_free_slot){.a = in_use, .bit = 1};
+    ga_free_list_drop(list);
+}
+
+void ga_free_list_open(struct ga_free_list *list, struct ga_free_slot *places)
+{
+    if (list->slot == places)
+        return;
+    list->slot = places;
+    list->full = &places[GA_FREE_LIST_SLOTS];
+    places[0] = (struct ga_free_slot)NEVER_SERVES;
     ga_free_list_forget(list);
 }
 
 void ga_free_list_forget(struct ga_free_list *list)
 {
-    static char nowhere; /* nobody's object, NULL among them, is there */
-    for (uint32_t i = 0; i < sizeof(list->slot) / sizeof(list->slot[0]); i++)
+    for (uint32_t i = 1; list->full && i < GA_FREE_LIST_PLACES; i++)
         list->slot[i].p = &nowhere;
     ga_free_list_drop(list);
 }

@@ -19,6 +19,10 @@
 #include "shm/slot.h"
 
 #define GA_FREE_LIST_SLOTS 64u /* a word's */
+/* The first never serves, so that malloc need not ask whether the list is empty. What was taken
+ * stays above the top: where the objects are freed in turn, the last allocated first, each is found
+ * there. The last is never filled. */
+#define GA_FREE_LIST_PLACES (1 + GA_FREE_LIST_SLOTS + 1)
 
 struct ga_free_slot {
     char *p;
@@ -27,7 +31,9 @@ struct ga_free_slot {
 };
 
 struct ga_free_list {
-    struct ga_free_slot *top; /* the slot that is taken next; slot[0] if there is none */
+    struct ga_free_slot *top;  /* the slot that is taken next; slot[0] if there is none */
+    struct ga_free_slot *full; /* where no more are put in; NULL until it is opened */
+    struct ga_free_slot *slot; /* its places; before it is opened two that are not its own */
     struct ga_mcache_class *counts;
     uint32_t size;             /* of a slot, bytes; 0 of large and tiny ones, which no list has */
     uint32_t magic;            /* of the size class (size_class.h) */
@@ -35,10 +41,6 @@ struct ga_free_list {
     _Atomic uint64_t *current; /* the word it was filled from last, NULL = none */
     bool untouched;            /* none of what it was filled with was ever handed out */
     uint64_t frees_filled;     /* what counts->nfree was then */
-    /* The first never serves, so that malloc need not ask whether the list is empty. What was taken
-     * stays above the top: where the objects are freed in turn, the last allocated first, each is
-     * found there. The last is never filled. */
-    struct ga_free_slot slot[1 + GA_FREE_LIST_SLOTS + 1];
 };
 
 /* An id that no holder word carries. */
@@ -47,6 +49,10 @@ struct ga_free_list {
 /* Make an empty list of slots of class in holder's spans, or of none where class is NULL. */
 void ga_free_list_init(struct ga_free_list *list, struct ga_mcache_class *counts,
                        ga_mcache_id holder, const struct ga_size_class *class);
+
+/* Give the list its places, GA_FREE_LIST_PLACES of them, unless it has them: before the first is
+ * put in. They are not touched before, since most classes are never used. */
+void ga_free_list_open(struct ga_free_list *list, struct ga_free_slot *places);
 
 /* Forget what is on the list. */
 static inline void ga_free_list_drop(struct ga_free_list *list)
@@ -95,7 +101,7 @@ static inline void *ga_free_list_malloc(struct ga_free_list *list)
 static inline void ga_free_list_put(struct ga_free_list *list, char *p, _Atomic uint64_t *a,
                                     uint64_t bit)
 {
-    struct ga_free_slot *slot = list->top + (list->top != &list->slot[GA_FREE_LIST_SLOTS]);
+    struct ga_free_slot *slot = list->top + (list->top != list->full);
     *slot = (struct ga_free_slot){.p = p, .a = a, .bit = bit};
     list->top = slot;
 }

@@ -110,6 +110,7 @@ struct ga_thread_cache {
     struct ga_roomy roomy;
     struct ga_tiny_cache tiny;
     struct ga_known known;
+    struct ga_free_slot places[GA_SPAN_CLASS_COUNT][GA_FREE_LIST_PLACES]; /* of the lists */
     struct ga_batch batch;
 };
 

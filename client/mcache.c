@@ -129,7 +129,9 @@ static bool is_untouched(const struct ga_thread_cache *cache, ga_span_class span
 /* Enter a span whose lease has begun. There is room for it. */
 static void add_span(struct ga_thread_cache *cache, ga_span_class span_class, ga_page_id page)
 {
-    ga_spans_add(cache, &cache->classes[span_class], page, is_untouched(cache, span_class, page));
+    struct ga_class_cache *class = &cache->classes[span_class];
+    ga_free_list_open(&class->list, cache->places[span_class]);
+    ga_spans_add(cache, class, page, is_untouched(cache, span_class, page));
     list_span(cache, span_class, page);
 }
 

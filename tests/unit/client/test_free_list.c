@@ -21,7 +21,9 @@ static void reset(void)
     }
     counts = (struct ga_mcache_class){0};
     static const struct ga_size_class class = {.size = SIZE, .nslots = 128};
+    static struct ga_free_slot places[GA_FREE_LIST_PLACES];
     ga_free_list_init(&list, &counts, 1, &class);
+    ga_free_list_open(&list, places);
 }
 
 static void fill(uint32_t word, uint64_t slots)
