@@ -263,15 +263,39 @@ static void put_handed(void)
     ga_actor_put(HANDED);
 }
 
-/* Three of the span that the survivor looks at first when it needs slots, and two of another; it
- * has free slots besides, some of which it knows of. */
+static bool in_one_word(const void *p, const void *q)
+{
+    return (uintptr_t)p / (64 * SMALL) == (uintptr_t)q / (64 * SMALL);
+}
+
+/* The last of many of whose word there are three at least. */
+static const void *last_of_three(size_t n)
+{
+    for (size_t i = n; i-- > 0;) {
+        size_t found = 0;
+        for (size_t j = 0; j < n; j++)
+            found += in_one_word(many[j], many[i]);
+        if (found >= 3)
+            return many[i];
+    }
+    return many[0];
+}
+
+/* Three of a word that the survivor looks at early when it needs slots, and two of another; it has
+ * free slots besides, some of which it knows of. */
 static void hand_over_words(void)
 {
+    size_t nhanded = 0;
+    size_t nfreed = 0;
     get_many(192, SMALL);
-    for (size_t i = 0; i < 3; i++)
-        ga_account->spare[i] = many[189 + i];
-    for (size_t i = 0; i < 128; i++)
-        ga_actor_put(many[i]);
+    const void *last = last_of_three(192);
+    for (size_t i = 192; i-- > 0;) {
+        bool same = in_one_word(many[i], last);
+        if (same && nhanded < 3)
+            ga_account->spare[nhanded++] = many[i];
+        if (!same && nfreed++ < 128)
+            ga_actor_put(many[i]);
+    }
     for (size_t i = 3; i < 5; i++)
         ga_account->spare[i] = ga_actor_get(FEW);
 }

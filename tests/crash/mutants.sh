@@ -38,7 +38,7 @@ batch: put before it is begun~client/batch.c~s/    ga_batch_begin\(cache->shared
 batch: forgotten by the recovery~server/recover.c~s/    ga_batch_recover\(&heap->view, mcache\);\n//~free remote: a batch is begun
 batch: recovered without a D~shm/batch.c~s/        ga_store_release\(&line->d_recovery, id\);\n//~free remote: a batch is begun
 batch: recovered, D cleared before the mask~shm/batch.c~s/(    ga_store_release\(&dead->batch_mask, 0\);\n)(.*?)(    ga_store_release\(&dead->batch_where, 0\);\n)/$2$1$3/s~free remote: a batch is begun
-batch: recovered, the mask empty before F~shm/batch.c~s/(        uint64_t slots = slots_in_use)/        ga_store_release(&dead->batch_mask, 0);\n$1/~free remote: a batch is begun
+batch: recovered, the mask empty before F~shm/batch.c~s/(        uint64_t slots = slots_in_use)/        ga_store_release(&dead->batch_mask, 0);\n$1/~free remote: a batch is
 journal: the answer is not noted~server/journal.c~s/        ga_store_release\(&outcome->id, journal->request\);/        (void)outcome;/~server: publish
 journal: over before the answer is noted~server/journal.c~s/(    if \(journal->client\) \{\n)/    ga_xchg_seq_cst(&journal->kind, GA_JOURNAL_NOTHING);\n$1/~server: hold
 journal: what is found is not made~server/journal.c~s/    if \(kind <= GA_JOURNAL_UNPUBLISH\)\n.*?ga_holds_repeat\(heap, journal\);\n//s~server: unpublish
