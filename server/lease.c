@@ -48,8 +48,10 @@ uint32_t ga_lease_client(const struct ga_heap *heap, ga_page_id page)
  * free slots of that. Asked when F has been read, which the flush changes. */
 static bool is_flushed(const struct ga_heap *heap, ga_page_id page)
 {
-    /* Clients can write this. One that there is not ends nothing. */
-    uint32_t id = ga_load_acquire(&heap->view.lines[page].d);
+    /* Clients can write this. One that there is not ends nothing. seq_cst: who has ended it
+     * before it was read here has done so before the pending bit was cleared or the owner taken, or
+     * else tells afterwards. */
+    uint32_t id = ga_load_seq_cst(&heap->view.lines[page].d);
     return id != 0 && id < heap->mcache_end && heap->mcaches[id].client_plus_1 != 0;
 }
 

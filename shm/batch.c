@@ -47,8 +47,10 @@ bool ga_batch_flush(const struct ga_view *view, ga_mcache_id me, struct ga_batch
     *ret_refused = slots->mask & ~change_f(view, slots);
     slots->mask = 0;
     ga_store_release(&line->batch_mask, 0);
-    ga_store_release(d, 0);
-    /* Told only now: who looked before would have found D, and take nothing. */
+    /* Told only now: who looked before would have found D, and take nothing. seq_cst, not a release
+     * store: that could still be on its way when the inbox is read, whose bit somebody has set
+     * before; its owner clears that, finds D, and would never hear of these slots again. */
+    ga_xchg_seq_cst(d, 0);
     ga_slot_word_tell(view, slots->page);
     ga_store_release(&line->telling, 0);
     return true;
@@ -130,9 +132,9 @@ void ga_batch_recover(const struct ga_view *view, ga_mcache_id id)
     ga_store_release(&dead->batch_mask, 0);
     if (line) {
         if (ga_load_relaxed(&line->d) == id)
-            ga_store_release(&line->d, 0);
-        ga_store_release(&line->d_recovery, 0);
-        ga_slot_tell(view, ga_batch_page(where)); /* as above */
+            ga_xchg_seq_cst(&line->d, 0);
+        ga_xchg_seq_cst(&line->d_recovery, 0);
+        ga_slot_tell(view, ga_batch_page(where)); /* seq_cst, and only now: as above */
     }
     ga_store_release(&dead->batch_where, 0);
 }

@@ -56,8 +56,9 @@ void ga_slot_begin_lease(const struct ga_view *view, ga_mcache_id me, ga_page_id
 static inline bool ga_slot_is_flushed(const struct ga_view *view, ga_page_id page)
 {
     const struct ga_span_line *line = &view->lines[page];
-    /* Acquire: pairs with the end of a flush, whose mask is empty by then. */
-    return ga_load_acquire(&line->d) != 0 || ga_load_acquire(&line->d_recovery) != 0;
+    /* Pairs with the end of a flush, whose mask is empty by then. seq_cst: who finds one under way
+     * has cleared his inbox before, or looks there next; who flushes tells after its end. */
+    return ga_load_seq_cst(&line->d) != 0 || ga_load_seq_cst(&line->d_recovery) != 0;
 }
 
 /* The slots of a word that its holder may allocate: those that are free, if no flush into the span

@@ -32,7 +32,7 @@ private: what others hold is freed~server/recover.c~s/    if \(has_holds\(heap, 
 private: its roots stay~server/recover.c~s/    if \(ga_clients_is_private\(heap, client\)\)\n        ga_roots_unpublish_spans[^\n]*\n//~private: publish
 private: the next server leaves its roots~server/recover.c~s/        begin\(heap, client\);\n        \(void\)ga_heap_recover/        (void)ga_heap_recover/~server: death of a private client, others hold
 batch: the holder ignores D~shm/slot.h~s/return ga_slot_is_flushed\(view, page\) \? 0 : slots;/return slots;/~free remote: a batch is flushed
-batch: D is cleared before the mask~shm/batch.c~s/(    ga_store_release\(&line->batch_mask, 0\);\n)(    ga_store_release\(d, 0\);\n)/$2$1/~free remote: a batch is flushed
+batch: D is cleared before the mask~shm/batch.c~s/(    ga_store_release\(&line->batch_mask, 0\);\n)(.*?)(    ga_xchg_seq_cst\(d, 0\);\n)/$2$3$1/s~free remote: a batch is flushed
 batch: the mask is empty before F~shm/batch.c~s/(    \*ret_refused = slots->mask & .change_f)/    ga_store_release(&line->batch_mask, 0);\n$1/~free remote: a batch is flushed
 batch: put before it is begun~client/batch.c~s/    ga_batch_begin\(cache->shared, slot->page, word\);\n//~free remote: a batch is begun
 batch: forgotten by the recovery~server/recover.c~s/    ga_batch_recover\(&heap->view, mcache\);\n//~free remote: a batch is begun

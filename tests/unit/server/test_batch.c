@@ -3,6 +3,8 @@
  * under way. */
 #include "shm/batch.h"
 
+#include <pthread.h>
+#include <sched.h>
 #include <stdio.h>
 
 #include "server/heap_internal.h"
@@ -286,6 +288,74 @@ static void a_flush_of_nobody(void)
     ga_core_close(&core);
 }
 
+/* ---- a flush, and the span's holder, who looks for its slots ---- */
+
+#define ROUNDS 65536u
+
+static _Atomic uint32_t arrived;
+
+/* Both threads go on from the n-th meeting. */
+static void meet(uint32_t n)
+{
+    ga_fetch_add_seq_cst(&arrived, 1);
+    for (int i = 0; ga_load_acquire(&arrived) < 2 * n; i++)
+        if (i % 1024 == 1023)
+            sched_yield();
+}
+
+/* Go on a little earlier or later than the other, by up to some hundred instructions. */
+static void stagger(uint32_t n)
+{
+    for (uint32_t i = n % 200; i > 0; i--)
+        __asm__ volatile("");
+}
+
+static _Atomic uint64_t *holder_inbox(void)
+{
+    return &core.view.mcaches[holder].inbox[CLASS].word[page / 64 % GA_INBOX_WORDS];
+}
+
+/* Somebody has told of the span before, and now this thread flushes into it. */
+static void *flush_again(void *unused)
+{
+    for (uint32_t round = 0; round < ROUNDS; round++) {
+        uint64_t refused;
+        put(BIT(5));
+        ga_fetch_or_seq_cst(holder_inbox(), BIT(page % 64));
+        meet(3 * round + 1);
+        stagger(round * 7);
+        CU_ASSERT(ga_batch_flush(&core.view, other, &batch, &refused));
+        meet(3 * round + 2);
+        meet(3 * round + 3);
+    }
+    return unused;
+}
+
+/* Who looks while a flush is under way takes nothing; so he is told of its end, though he was told
+ * of the span before, and reads that just now. */
+static void its_end_is_told(void)
+{
+    open_core();
+    pthread_t thread;
+    ga_store_relaxed(&arrived, 0);
+    CU_ASSERT_EQUAL_FATAL(pthread_create(&thread, NULL, flush_again, NULL), 0);
+    uint32_t lost = 0;
+    for (uint32_t round = 0; round < ROUNDS; round++) {
+        (void)ga_batch_is_recovering(&core.view, other); /* its line is this processor's, too */
+        meet(3 * round + 1);
+        stagger(round / 64 * 11);
+        ga_xchg_seq_cst(holder_inbox(), 0);
+        uint64_t found = ga_slot_find_free(&core.view, page, 0, NSLOTS);
+        meet(3 * round + 2);
+        lost += found == 0 && !ga_core_is_in_inbox(&core, holder, CLASS, page);
+        ga_slot_flip(a_word(), BIT(5)); /* in use again */
+        meet(3 * round + 3);
+    }
+    pthread_join(thread, NULL);
+    CU_ASSERT_EQUAL(lost, 0);
+    ga_core_close(&core);
+}
+
 /* What a client may write there frees nothing where there are no slots, and leads nowhere. */
 static void nonsense(void)
 {
@@ -340,6 +410,7 @@ int main(void)
         {"server death", server_death},
         {"no span goes under a flush", no_span_goes_under_a_flush},
         {"a flush of nobody", a_flush_of_nobody},
+        {"its end is told", its_end_is_told},
         {"nonsense", nonsense},
         {"counts", counts},
     };
