@@ -54,12 +54,13 @@ static void begin(struct ga_thread_cache *cache, const struct ga_slot *slot)
     ga_batch_begin(cache->shared, slot->page, word);
 }
 
-bool ga_batch_open(struct ga_thread_cache *cache, const struct ga_slot *slot)
+bool ga_batch_open(struct ga_thread_cache *cache, const struct ga_slot *slot, uint64_t a)
 {
+    struct ga_batch *batch = &cache->batch;
     ga_batch_flush_own(cache);
-    if (cache->batch.slots.mask != 0 ||
-        !ga_batch_may_begin(&cache->heap->view, slot->page, slot->entry))
+    if (batch->slots.mask != 0 || !ga_batch_may_begin(&cache->heap->view, slot->page, slot->entry))
         return false;
     begin(cache, slot);
+    ga_batch_add(cache, batch, UINT64_C(1) << slot->index % 64, a);
     return true;
 }

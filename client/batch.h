@@ -32,10 +32,11 @@ struct ga_batch {
  * somebody else is flushing into the same span. What was not in use any more is reported. */
 void ga_batch_flush_own(struct ga_thread_cache *cache);
 
-/* Begin a batch of the slot's word, if its span may have one and the last can be flushed. The free
- * before was of another slot of it, and this one is in use, in a span that somebody else holds.
- * Whether that was done. */
-bool ga_batch_open(struct ga_thread_cache *cache, const struct ga_slot *slot);
+/* Begin a batch of the slot's word with the free of it, if its span may have one and the last can
+ * be flushed. The free before was of another slot of the word, and this one is in use, with A's bit
+ * a, in a span that somebody else holds and where nothing is. Whether that was done: there is no
+ * batch without a slot, whose span could go and another, of a private client, begin there. */
+bool ga_batch_open(struct ga_thread_cache *cache, const struct ga_slot *slot, uint64_t a);
 
 /* Note the free of a slot, bit in a_word, that no batch takes as yet. Whether the one before was in
  * this word too. */
@@ -62,9 +63,22 @@ static inline bool ga_batch_reaches(const struct ga_batch *batch, const void *p)
     return (uintptr_t)p - batch->base < batch->bytes;
 }
 
+/* Free a slot of the batch's word, bit, which is in use with A's bit a; flushes the batch if that
+ * made it full. batch: cache's. */
+static inline void ga_batch_add(struct ga_thread_cache *cache, struct ga_batch *batch, uint64_t bit,
+                                uint64_t a)
+{
+    ga_batch_put(batch->shared, &batch->slots, bit, a);
+    ga_count_one(batch->nfree);
+    batch->last = batch->a_word;
+    if (__builtin_expect((~batch->slots.mask & batch->rest) == 0, 0))
+        ga_batch_flush_own(cache);
+}
+
 /* Free p, whose page has this entry, if it is in the batch's word and in use, and nothing is held
- * in its span. False, and nothing has happened, if that is not so. */
-static inline bool ga_batch_take(struct ga_batch *batch, uint64_t entry, const void *p)
+ * in its span. False, and nothing has happened, if that is not so. batch: cache's. */
+static inline bool ga_batch_free(struct ga_thread_cache *cache, struct ga_batch *batch,
+                                 uint64_t entry, const void *p)
 {
     uint64_t offset = (uintptr_t)p - batch->base;
     if (offset >= batch->bytes)
@@ -80,20 +94,7 @@ static inline bool ga_batch_take(struct ga_batch *batch, uint64_t entry, const v
                              ga_load_seq_cst(&batch->line->nholds) != 0,
                          0))
         return false;
-    ga_batch_put(batch->shared, &batch->slots, bit, a);
-    ga_count_one(batch->nfree);
-    batch->last = batch->a_word;
-    return true;
-}
-
-/* The same, and flushes the batch if that made it full. batch: cache's. */
-static inline bool ga_batch_free(struct ga_thread_cache *cache, struct ga_batch *batch,
-                                 uint64_t entry, const void *p)
-{
-    if (!ga_batch_take(batch, entry, p))
-        return false;
-    if (__builtin_expect((~batch->slots.mask & batch->rest) == 0, 0))
-        ga_batch_flush_own(cache);
+    ga_batch_add(cache, batch, bit, a);
     return true;
 }
 

@@ -92,7 +92,7 @@ bool ga_free_quickly_by_other(struct goalloc_heap *heap, struct ga_thread_cache 
     }
     if (__builtin_expect(ga_batch_meets_again(&cache->batch, a_word, bit), 0)) {
         struct ga_slot slot = {.page = (ga_page_id)page, .index = index, .entry = entry};
-        if (ga_batch_open(cache, &slot) && ga_batch_free(cache, &cache->batch, entry, p))
+        if (ga_batch_open(cache, &slot, a))
             return true;
     }
     ga_store_release(telling, page);
