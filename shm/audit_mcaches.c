@@ -110,6 +110,9 @@ static void account_for_batch(const struct ga_audit_run *run, ga_mcache_id id)
     uint64_t n = ga_batch_count(run->view, id, &span_class);
     if (n == 0)
         return;
+    /* As in a recount: two lines may name the same slots. */
+    if (n > run->ret->by_class[span_class].in_use)
+        n = run->ret->by_class[span_class].in_use;
     uint64_t bytes = n * ga_size_classes[span_class / 2].size;
     struct ga_audit_account *accounts[] = {&run->ret->all, &run->ret->by_class[span_class]};
     for (unsigned i = 0; i < 2; i++) {

@@ -43,6 +43,9 @@ static void leave_out_batch(const struct ga_view *view, ga_mcache_id id, struct 
     uint64_t objects = ga_batch_count(view, id, &span_class);
     if (objects == 0)
         return;
+    /* Two lines name the same slots where these were freed twice, or a client has spoilt them. */
+    if (objects > count->objects_by_class[span_class / 2])
+        objects = count->objects_by_class[span_class / 2];
     count->objects -= objects;
     count->objects_by_class[span_class / 2] -= objects;
     count->bytes_by_class[span_class / 2] -= objects * ga_size_classes[span_class / 2].size;

@@ -398,6 +398,30 @@ static void counts(void)
     ga_core_close(&core);
 }
 
+/* Slots that were freed twice stand in two batches; they are not left out of what is not there. */
+static void counts_of_double_frees(void)
+{
+    static struct ga_recount count;
+    uint64_t bad;
+    open_core();
+    put(~UINT64_C(0));
+    struct ga_mcache *second = &core.view.mcaches[holder];
+    ga_batch_begin(second, page, 0);
+    ga_store_relaxed(&second->batch_mask, BIT(1) | BIT(2));
+    CU_ASSERT_EQUAL(ga_recount(&core.view, &count, &bad), 0);
+    CU_ASSERT_EQUAL(count.objects, 0);
+    CU_ASSERT_EQUAL(count.objects_by_class[CLASS / 2], 0);
+    CU_ASSERT_EQUAL(count.alloc_bytes, 0);
+    static struct ga_audit_scratch scratch;
+    static struct ga_audit audit;
+    struct ga_audit_options options = {.scratch = &scratch};
+    CU_ASSERT_EQUAL(ga_audit_run(&core.view, &options, &audit), 0);
+    CU_ASSERT_EQUAL(audit.all.in_use, 0);
+    CU_ASSERT_EQUAL(audit.all.bytes_in_use, 0);
+    CU_ASSERT_EQUAL(audit.all.free, NSLOTS);
+    ga_core_close(&core);
+}
+
 int main(void)
 {
     static const struct ga_test tests[] = {
@@ -413,6 +437,7 @@ int main(void)
         {"its end is told", its_end_is_told},
         {"nonsense", nonsense},
         {"counts", counts},
+        {"counts of double frees", counts_of_double_frees},
     };
     return ga_test_main("server.batch", tests, COUNT(tests));
 }
