@@ -13,6 +13,8 @@
 
 #include <errno.h>
 
+#include "shm/batch.h"
+
 /* Whose counters a free in the span at page goes to, if the span is client's: the mcache that
  * leases it, or, where client asked for a large one that nobody leases, the client's first. 0 if it
  * is not.
@@ -25,12 +27,22 @@ static ga_mcache_id counter_of(const struct ga_heap *heap, ga_client_id client, 
     return span->client_plus_1 == client + 1 ? heap->client_records[client].first_mcache : 0;
 }
 
+/* Whether somebody whom the object was handed to has freed it into a batch: then F says so later. */
+static bool is_in_batch(const struct ga_heap *heap, const struct ga_slot *slot)
+{
+    ga_mcache_id end = ga_load_relaxed(&heap->meta->mcache_end);
+    for (ga_mcache_id id = 1; id < end; id++)
+        if (ga_batch_names(&heap->view, id, slot->page, slot->index))
+            return true;
+    return false;
+}
+
 /* Whether the slot is in use, whose span is its client's. */
 static bool is_in_use(const struct ga_heap *heap, const struct ga_slot *slot)
 {
     uint32_t nslots = ga_mheap_nslots(heap->mspans[slot->page].span_class);
     uint64_t free_bits = ga_free_bits(&heap->view, slot->page, slot->index / 64, nslots);
-    return (free_bits >> (slot->index % 64) & 1) == 0;
+    return (free_bits >> (slot->index % 64) & 1) == 0 && !is_in_batch(heap, slot);
 }
 
 /* As whoever frees counts it. */

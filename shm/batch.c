@@ -90,6 +90,17 @@ static uint64_t slots_in_use(const struct ga_view *view, uint64_t where, uint64_
            ~ga_free_bits(view, ga_batch_page(where), word, nslots);
 }
 
+bool ga_batch_names(const struct ga_view *view, ga_mcache_id id, ga_page_id page, uint32_t index)
+{
+    const struct ga_mcache *line = &view->mcaches[id];
+    uint64_t where = ga_batch_where(page, index / 64);
+    /* The mask is that word's if it is named before and after. */
+    if (ga_load_acquire(&line->batch_where) != where)
+        return false;
+    uint64_t mask = ga_load_acquire(&line->batch_mask);
+    return (mask >> index % 64 & 1) != 0 && ga_load_acquire(&line->batch_where) == where;
+}
+
 uint32_t ga_batch_count(const struct ga_view *view, ga_mcache_id id, ga_span_class *ret_span_class)
 {
     uint64_t mask = ga_load_acquire(&view->mcaches[id].batch_mask);

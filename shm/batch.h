@@ -76,6 +76,9 @@ bool ga_batch_flush(const struct ga_view *view, ga_mcache_id me, struct ga_batch
 /* Whether where is a word of a span of small slots. */
 bool ga_batch_can_be(const struct ga_view *view, uint64_t where);
 
+/* Whether the mcache's line has the slot: it is free for the program, though by A and F in use. */
+bool ga_batch_names(const struct ga_view *view, ga_mcache_id id, ga_page_id page, uint32_t index);
+
 /* How many slots the mcache's line names that are in use by A and F and free for the program; their
  * span class. 0 also if the line names what cannot be. */
 uint32_t ga_batch_count(const struct ga_view *view, ga_mcache_id id, ga_span_class *ret_span_class);

@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <stdio.h>
 
+#include "shm/batch.h"
 #include "shm/size_class.h"
 #include "support/cunit_main.h"
 
@@ -291,6 +292,23 @@ static void freed_before(void)
     close_core();
 }
 
+/* What another client, whom it was handed to, has freed into a batch is its own to free. */
+static void freed_into_a_batch(void)
+{
+    open_core();
+    struct ga_slot slot = small_of(mcache);
+    name(one, HANDLE, offset_of(&slot));
+    ga_batch_begin(&core.view.mcaches[theirs], page, slot.index / 64);
+    ga_store_relaxed(&core.view.mcaches[theirs].batch_mask, UINT64_C(1) << slot.index % 64);
+    ga_heap_client_gone(core.heap, one);
+    CU_ASSERT(in_use(&slot));
+    CU_ASSERT_EQUAL(ga_load_relaxed(handle_of(one, HANDLE)), 0);
+    ga_heap_client_gone(core.heap, two);
+    CU_ASSERT_FALSE(in_use(&slot));
+    CU_ASSERT(in_use(&neighbour));
+    close_core();
+}
+
 /* The server died with all of it before it: the next one does it before it serves anybody. */
 static void leaving(void)
 {
@@ -454,6 +472,7 @@ int main(void)
         {"published", published},
         {"held", held},
         {"freed before", freed_before},
+        {"freed into a batch", freed_into_a_batch},
         {"leaving", leaving},
         {"freed and another's", freed_and_anothers},
         {"others' objects", others},
