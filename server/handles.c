@@ -27,7 +27,7 @@ static ga_mcache_id counter_of(const struct ga_heap *heap, ga_client_id client, 
     return span->client_plus_1 == client + 1 ? heap->client_records[client].first_mcache : 0;
 }
 
-/* Whether somebody whom the object was handed to has freed it into a batch: then F says so later. */
+/* Whether somebody who was handed the object has freed it into a batch: then F says so later. */
 static bool is_in_batch(const struct ga_heap *heap, const struct ga_slot *slot)
 {
     ga_mcache_id end = ga_load_relaxed(&heap->meta->mcache_end);

@@ -61,6 +61,15 @@ static bool attach_and_use(const char *path)
     return p != NULL;
 }
 
+/* Who is slow to say Hello may be sent away with those who say nothing, and comes again. */
+static bool attach_before_long(const char *path)
+{
+    for (int tries = 0; tries < 5; tries++)
+        if (attach_and_use(path))
+            return true;
+    return false;
+}
+
 static int count_descriptors(pid_t pid)
 {
     char path[64];
@@ -89,8 +98,8 @@ static void test_silent(void)
             flood(path, told[1]);
     }
     close(told[1]);
-    CU_ASSERT(attach_and_use(path)); /* while they come */
-    CU_ASSERT(attach_and_use(path));
+    CU_ASSERT(attach_before_long(path)); /* while they come */
+    CU_ASSERT(attach_before_long(path));
     char byte;
     int done = 0;
     while (done < FLOODERS && read(told[0], &byte, 1) == 1)
