@@ -376,3 +376,11 @@ bool ga_core_is_in_inbox(const struct ga_core *core, ga_mcache_id mcache, ga_spa
     const struct ga_mcache_inbox *inbox = &core->view.mcaches[mcache].inbox[span_class];
     return ga_load_relaxed(&inbox->word[page / 64 % GA_INBOX_WORDS]) >> page % 64 & 1;
 }
+
+void ga_core_check_sound(struct ga_core *core)
+{
+    const char *wrong = ga_core_audit(core);
+    if (wrong)
+        printf("not true: %s\n", wrong);
+    CU_ASSERT_PTR_NULL(wrong);
+}

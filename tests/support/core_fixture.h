@@ -98,6 +98,8 @@ void ga_core_recount(struct ga_core *core, uint64_t *ret_objects, uint64_t *ret_
 const char *ga_core_audit(struct ga_core *core);
 /* The same without what clients write, which may say anything. */
 const char *ga_core_audit_books(struct ga_core *core);
+/* Assert that ga_core_audit finds nothing, and say what it finds. */
+void ga_core_check_sound(struct ga_core *core);
 
 /* The part of that which needs no server. The text is valid until the next audit. */
 const char *ga_core_audit_shared(const struct ga_core *core, uint32_t flags, struct ga_audit *ret);

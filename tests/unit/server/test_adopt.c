@@ -18,21 +18,13 @@
 static struct ga_core core;
 static char why[GA_ADOPT_WHY_BYTES];
 
-static void check_sound(void)
-{
-    const char *wrong = ga_core_audit(&core);
-    if (wrong)
-        printf("not true: %s\n", wrong);
-    CU_ASSERT_PTR_NULL(wrong);
-}
-
 static void adopt(void)
 {
     int r = ga_core_adopt(&core, why);
     if (r < 0)
         printf("refused: %s\n", why);
     CU_ASSERT_EQUAL_FATAL(r, 0);
-    check_sound();
+    ga_core_check_sound(&core);
 }
 
 /* ---- a heap with everything in it ---- */
@@ -159,7 +151,7 @@ static void empty_heap(void)
     ga_client_id client = ga_core_attach(&core);
     CU_ASSERT_EQUAL(client, 0);
     CU_ASSERT_EQUAL(ga_core_mcache(&core, client), 1);
-    check_sound();
+    ga_core_check_sound(&core);
     ga_core_close(&core);
 }
 
@@ -200,7 +192,7 @@ static void whole_heap(void)
         CU_ASSERT_EQUAL(after.heap_sys_bytes, before.heap_sys_bytes);
         CU_ASSERT_EQUAL(core.view.meta->generation, (uint64_t)round + 2);
         live_on(&seed, 1000);
-        check_sound();
+        ga_core_check_sound(&core);
     }
     while (population.nslots)
         free_one(&seed);
@@ -208,7 +200,7 @@ static void whole_heap(void)
     for (int i = 0; i < 3; i++)
         ga_heap_client_gone(core.heap, population.clients[i]);
     ga_heap_sweep_pending(core.heap);
-    check_sound();
+    ga_core_check_sound(&core);
     CU_ASSERT_EQUAL(core.heap->nspans, 0);
     CU_ASSERT_EQUAL(core.heap->nclients, 0);
     ga_core_close(&core);
@@ -314,7 +306,7 @@ static void rings_stay(void)
     CU_ASSERT_EQUAL(core.heap->mcaches[left].ring_head, 5);
     CU_ASSERT_EQUAL(core.heap->mcaches[mcache].leased.count, 3);
     CU_ASSERT_EQUAL(ga_core_mcache(&core, client), left);
-    check_sound();
+    ga_core_check_sound(&core);
     ga_core_close(&core);
 }
 

@@ -3,7 +3,6 @@
 #include "support/core_fixture.h"
 
 #include <errno.h>
-#include <stdio.h>
 #include <string.h>
 
 #include "support/cunit_main.h"
@@ -13,14 +12,6 @@
 #define CLASS    20
 
 static struct ga_core core;
-
-static void check_sound(void)
-{
-    const char *wrong = ga_core_audit(&core);
-    if (wrong)
-        printf("not true: %s\n", wrong);
-    CU_ASSERT_PTR_NULL(wrong);
-}
 
 static uint32_t count_clients(void)
 {
@@ -135,14 +126,14 @@ static void mcaches(void)
     struct ga_client_info info;
     CU_ASSERT_EQUAL(ga_heap_next_client(core.heap, one, &info), 0);
     CU_ASSERT_EQUAL(info.mcaches, 4);
-    check_sound();
+    ga_core_check_sound(&core);
 
     ga_heap_client_gone(core.heap, one);
     bool seen[7] = {false};
     for (ga_mcache_id i = 1; i <= 6; i++)
         CU_ASSERT_EQUAL(ga_load_relaxed(&core.view.mcache_entries[i].client), i % 3 ? 0 : two + 1);
     CU_ASSERT_PTR_NULL(ga_clients_mcache(core.heap, one, 1));
-    check_sound();
+    ga_core_check_sound(&core);
     for (int i = 0; i < 4; i++) { /* the four of the dead, each once */
         id = ga_core_mcache(&core, two);
         CU_ASSERT_FATAL(id >= 1 && id <= 6 && id % 3 != 0);
@@ -152,7 +143,7 @@ static void mcaches(void)
     CU_ASSERT_EQUAL(ga_core_mcache(&core, two), 7);
     CU_ASSERT_EQUAL(ga_heap_next_client(core.heap, 0, &info), 0);
     CU_ASSERT(info.client == two && info.mcaches == 7);
-    check_sound();
+    ga_core_check_sound(&core);
     ga_core_close(&core);
 }
 
@@ -174,7 +165,7 @@ static void mcaches_used_up(void)
     CU_ASSERT_EQUAL(ga_heap_new_mcache(core.heap, two, &id), -EAGAIN);
     ga_heap_client_gone(core.heap, two);
     CU_ASSERT_EQUAL(core.heap->nmcaches, 0);
-    check_sound();
+    ga_core_check_sound(&core);
     ga_core_close(&core);
 }
 
@@ -203,7 +194,7 @@ static void counters(void)
         ga_heap_get_stats(core.heap, &stats);
         CU_ASSERT(stats.mallocs == 8 * round && stats.frees == 3 * round);
     }
-    check_sound();
+    ga_core_check_sound(&core);
     ga_core_close(&core);
 }
 
@@ -234,7 +225,7 @@ static void one_of_two_dies(void)
         CU_ASSERT(ga_core_in_use(&core, &slot));
         CU_ASSERT_EQUAL(ga_entry_owner(slot.entry), 4 + k);
     }
-    check_sound();
+    ga_core_check_sound(&core);
     ga_core_close(&core);
 }
 

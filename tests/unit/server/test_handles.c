@@ -4,7 +4,6 @@
 #include "support/core_fixture.h"
 
 #include <errno.h>
-#include <stdio.h>
 
 #include "shm/batch.h"
 #include "shm/size_class.h"
@@ -23,14 +22,6 @@ static ga_mcache_id theirs;         /* two's */
 static ga_page_id page;             /* of one's span, which keeps an object besides */
 static struct ga_slot neighbour;
 
-static void check_sound(void)
-{
-    const char *wrong = ga_core_audit(&core);
-    if (wrong)
-        printf("not true: %s\n", wrong);
-    CU_ASSERT_PTR_NULL(wrong);
-}
-
 static void open_core(void)
 {
     ga_core_open(&core, GA_ARENA_SIZE, 0);
@@ -46,7 +37,7 @@ static void open_core(void)
 
 static void close_core(void)
 {
-    check_sound();
+    ga_core_check_sound(&core);
     ga_core_close(&core);
 }
 
@@ -176,7 +167,7 @@ static void cut_off(uint32_t at, uint64_t bytes, bool adopted)
     open_core();
     struct ga_slot slot = into(at, bytes);
     core.audit_flags = GA_AUDIT_CLIENTS_MIDWAY;
-    check_sound();
+    ga_core_check_sound(&core);
     core.audit_flags = 0;
     if (adopted)
         adopt();
@@ -222,7 +213,7 @@ static void freed(void)
     for (uint32_t i = 0; i < 4; i++)
         name(one, i * 170, offset_of(&slots[i]));
     CU_ASSERT_EQUAL(ga_view_count_handles(&core.view, one), 4);
-    check_sound();
+    ga_core_check_sound(&core);
     ga_heap_client_gone(core.heap, one);
     for (uint32_t i = 0; i < 4; i++) {
         CU_ASSERT_FALSE(in_use(&slots[i]));
@@ -412,7 +403,7 @@ static void no_objects(void)
         CU_ASSERT_EQUAL(counted(), before);
     }
     ga_store_relaxed(&core.view.lines[tiny].f[0], 0);
-    check_sound();
+    ga_core_check_sound(&core);
     ga_heap_client_gone(core.heap, one);
     close_core();
 }
@@ -435,12 +426,12 @@ static void backed_and_empty(void)
         CU_ASSERT_EQUAL(ga_view_count_handles(&core.view, one), GA_HANDLE_COUNT);
         ga_heap_client_gone(core.heap, one);
         CU_ASSERT_EQUAL(ga_view_count_handles(&core.view, one), 0);
-        check_sound();
+        ga_core_check_sound(&core);
         name(one, 3, 8); /* by a stray store */
         CU_ASSERT_PTR_NOT_NULL(ga_core_audit(&core));
     }
     one = ga_core_attach(&core);
-    check_sound();
+    ga_core_check_sound(&core);
     adopt();
     CU_ASSERT_EQUAL(ga_view_count_handles(&core.view, one), 0);
     CU_ASSERT_EQUAL(ga_backing_bytes_in(&core.heap->bits_backing,

@@ -3,7 +3,6 @@
 #include "support/core_fixture.h"
 
 #include <errno.h>
-#include <stdio.h>
 
 #include "support/cunit_main.h"
 
@@ -12,14 +11,6 @@
 #define NPAGES(mib) ((mib)*GA_CORE_MIB / GA_PAGE_SIZE)
 
 static struct ga_core core;
-
-static void check_sound(void)
-{
-    const char *wrong = ga_core_audit(&core);
-    if (wrong)
-        printf("not true: %s\n", wrong);
-    CU_ASSERT_PTR_NULL(wrong);
-}
 
 static int alloc_large(ga_client_id client, ga_mcache_id mcache, uint64_t bytes,
                        ga_page_id *ret_page)
@@ -54,7 +45,7 @@ static void large_objects(void)
         CU_ASSERT(ga_entry_is_span(slot.entry) && (slot.entry & GA_ENTRY_LARGE));
         CU_ASSERT_EQUAL(ga_entry_owner(ga_view_entry(&core.view, page + 1)), client + 1);
         CU_ASSERT(ga_core_in_use(&core, &slot));
-        check_sound();
+        ga_core_check_sound(&core);
         CU_ASSERT(ga_core_free_other(&core, mcache, &slot));
         CU_ASSERT(ga_core_is_pending(&core, page));
         CU_ASSERT_FALSE(ga_core_free_other(&core, mcache, &slot));
@@ -63,18 +54,18 @@ static void large_objects(void)
         CU_ASSERT_FALSE(ga_core_is_pending(&core, page));
         CU_ASSERT_EQUAL(core.heap->nspans, 0);
         CU_ASSERT_FALSE(ga_entry_is_span(ga_view_entry(&core.view, page)));
-        check_sound();
+        ga_core_check_sound(&core);
     }
     /* A client's end makes its large objects nobody's, and leaves them. */
     CU_ASSERT_EQUAL(alloc_large(client, mcache, 2 * GA_CORE_MIB, &page), 0);
     mcache = ga_core_mcache(&core, other);
     ga_heap_client_gone(core.heap, client);
     CU_ASSERT_EQUAL(ga_entry_owner(ga_view_entry(&core.view, page + 1)), 0);
-    check_sound();
+    ga_core_check_sound(&core);
     free_large(client, mcache, page);
     ga_heap_sweep_pending(core.heap);
     CU_ASSERT_EQUAL(core.heap->nspans, 0);
-    check_sound();
+    ga_core_check_sound(&core);
     ga_core_close(&core);
 }
 
@@ -95,7 +86,7 @@ static void leased_large_objects(void)
         CU_ASSERT_EQUAL(ga_entry_owner(slot.entry), mcache);
         CU_ASSERT_EQUAL(ga_entry_owner(ga_view_entry(&core.view, page + 1)), 0);
         CU_ASSERT(ga_core_in_use(&core, &slot));
-        check_sound();
+        ga_core_check_sound(&core);
         CU_ASSERT(ga_core_free_other(&core, other, &slot));
         CU_ASSERT_FALSE(ga_core_is_pending(&core, page));
         CU_ASSERT(ga_core_is_in_inbox(&core, mcache, 0, page));
@@ -109,7 +100,7 @@ static void leased_large_objects(void)
         CU_ASSERT_EQUAL(core.heap->nspans, 2);
         CU_ASSERT_EQUAL(ga_core_return(&core, client, mcache, page), 0);
         CU_ASSERT_EQUAL(core.heap->nspans, 1);
-        check_sound();
+        ga_core_check_sound(&core);
     }
     /* In use when its holder goes: freed by others, through the pending bit. */
     for (int round = 0; round < 2; round++) {
@@ -129,12 +120,12 @@ static void leased_large_objects(void)
         CU_ASSERT_EQUAL(core.heap->nspans, 2);
         CU_ASSERT_EQUAL(core.heap->mspans[left].place, GA_SPAN_LARGE);
         CU_ASSERT(ga_core_in_use(&core, &slot));
-        check_sound();
+        ga_core_check_sound(&core);
         free_large(client, other, left);
         CU_ASSERT(ga_core_is_pending(&core, left));
         ga_heap_sweep_pending(core.heap);
         CU_ASSERT_EQUAL(core.heap->nspans, 1);
-        check_sound();
+        ga_core_check_sound(&core);
     }
     ga_core_close(&core);
 }
@@ -154,18 +145,18 @@ static void resized_spans(void)
     CU_ASSERT_EQUAL(ga_heap_large_resize(core.heap, client, page, 10 * GA_PAGE_SIZE - 1), 0);
     CU_ASSERT_EQUAL(ga_page_alloc_nfree(core.heap->pages), nfree + 90);
     CU_ASSERT_EQUAL(ga_entry_npages(ga_view_entry(&core.view, page)), 10);
-    check_sound();
+    ga_core_check_sound(&core);
     CU_ASSERT_EQUAL(ga_heap_large_resize(core.heap, client, page, 101 * GA_PAGE_SIZE), -ENOMEM);
     CU_ASSERT_EQUAL(ga_heap_large_resize(core.heap, client, page, 90 * GA_PAGE_SIZE + 1), 0);
     CU_ASSERT_EQUAL(ga_entry_npages(ga_view_entry(&core.view, page)), 91);
-    check_sound();
+    ga_core_check_sound(&core);
     CU_ASSERT_EQUAL(ga_core_lease(&core, client, mcache, 20), page + 91);
     CU_ASSERT_EQUAL(ga_heap_large_resize(core.heap, client, page, 92 * GA_PAGE_SIZE), -ENOMEM);
     /* Up to the committed end. */
     uint64_t end = core.heap->npages_committed;
     CU_ASSERT_EQUAL(ga_heap_large_resize(core.heap, client, next, (end - next) * GA_PAGE_SIZE), 0);
     CU_ASSERT_EQUAL(core.heap->zeroed_from, end);
-    check_sound();
+    ga_core_check_sound(&core);
     CU_ASSERT_EQUAL(ga_heap_large_resize(core.heap, client, next, UINT64_MAX), -ENOMEM);
     CU_ASSERT_EQUAL(ga_heap_large_resize(core.heap, client, next, GA_SMALL_MAX), -EINVAL);
     CU_ASSERT_EQUAL(ga_heap_large_resize(core.heap, client, page + 1, 50000), -EINVAL);
@@ -175,7 +166,7 @@ static void resized_spans(void)
     free_large(client, mcache, next);
     CU_ASSERT_EQUAL(ga_heap_large_resize(core.heap, client, next, 50000), -EINVAL);
     ga_heap_sweep_pending(core.heap);
-    check_sound();
+    ga_core_check_sound(&core);
     ga_core_close(&core);
 }
 
@@ -196,7 +187,7 @@ static void resized_by_growth(void)
     CU_ASSERT(core.heap->npages_committed > end);
     CU_ASSERT_EQUAL(ga_page_alloc_nfree(core.heap->pages),
                     core.heap->npages_committed - last - 500);
-    check_sound();
+    ga_core_check_sound(&core);
     /* What is not its last is not. */
     end = core.heap->npages_committed;
     CU_ASSERT_EQUAL(ga_heap_large_resize(core.heap, client, first, 1001 * GA_PAGE_SIZE), -ENOMEM);
@@ -208,7 +199,7 @@ static void resized_by_growth(void)
     CU_ASSERT_EQUAL(ga_heap_large_resize(core.heap, client, last, most * GA_PAGE_SIZE), -ENOMEM);
     CU_ASSERT_EQUAL(core.heap->npages_committed, end);
     CU_ASSERT_EQUAL(ga_entry_npages(ga_view_entry(&core.view, last)), 500);
-    check_sound();
+    ga_core_check_sound(&core);
     /* With room elsewhere, it had better move there. */
     free_large(client, mcache, first);
     ga_heap_sweep_pending(core.heap);
@@ -216,7 +207,7 @@ static void resized_by_growth(void)
     CU_ASSERT_EQUAL(ga_heap_large_resize(core.heap, client, last, 1001 * GA_PAGE_SIZE), 0);
     CU_ASSERT_EQUAL(ga_heap_large_resize(core.heap, client, last, most * GA_PAGE_SIZE), 0);
     CU_ASSERT_EQUAL(core.heap_backed, 64 * GA_CORE_MIB);
-    check_sound();
+    ga_core_check_sound(&core);
     ga_core_close(&core);
 }
 
@@ -246,13 +237,13 @@ static void aligned_spans(void)
             CU_ASSERT(ga_entry_npages(entry) >= GA_LARGE_NPAGES_MIN);
             CU_ASSERT(ga_entry_npages(entry) <= 6);
             ga_core_take_large(&core, mcache, pages[i]);
-            check_sound();
+            ga_core_check_sound(&core);
         }
         uint64_t inuse = core.heap->npages_inuse;
         free_large(client, mcache, pages[0]);
         ga_heap_sweep_pending(core.heap);
         CU_ASSERT(core.heap->npages_inuse < inuse);
-        check_sound();
+        ga_core_check_sound(&core);
         ga_core_close(&core);
     }
 }
@@ -273,7 +264,7 @@ static void aligned_near_the_limit(void)
         CU_ASSERT_EQUAL(r, short_by ? -ENOMEM : 0);
         CU_ASSERT_EQUAL(page, short_by ? 77 : align);
         CU_ASSERT_EQUAL(ga_page_alloc_nfree(core.heap->pages), short_by ? 0 : align - 1);
-        check_sound();
+        ga_core_check_sound(&core);
         /* What was left out before it serves others. */
         if (!short_by)
             CU_ASSERT_EQUAL(ga_core_lease(&core, client, mcache, 20), 1);
@@ -285,7 +276,7 @@ static void aligned_near_the_limit(void)
         CU_ASSERT_EQUAL(ga_heap_large_alloc(core.heap, client, mcache, GA_SMALL_MAX, GA_PAGE_SIZE,
                                             false, &page, &zeroed),
                         -EINVAL);
-        check_sound();
+        ga_core_check_sound(&core);
         ga_core_close(&core);
     }
 }
@@ -319,9 +310,9 @@ static void large_grants_of_the_gone(void)
     CU_ASSERT_EQUAL(core.heap->nspans, 1);
     slot = ga_core_slot(&core, taken, 0);
     CU_ASSERT(ga_core_in_use(&core, &slot));
-    check_sound();
+    ga_core_check_sound(&core);
     ga_heap_sweep_pending(core.heap); /* the bit that was left */
-    check_sound();
+    ga_core_check_sound(&core);
     ga_core_close(&core);
 }
 

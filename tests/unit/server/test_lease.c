@@ -3,7 +3,6 @@
 #include "support/core_fixture.h"
 
 #include <errno.h>
-#include <stdio.h>
 #include <string.h>
 
 #include "shm/size_class.h"
@@ -28,14 +27,6 @@ static void open_core(uint64_t limit)
     other_client = ga_core_attach(&core);
     me = ga_core_mcache(&core, client);
     other = ga_core_mcache(&core, other_client);
-}
-
-static void check_sound(void)
-{
-    const char *wrong = ga_core_audit(&core);
-    if (wrong)
-        printf("not true: %s\n", wrong);
-    CU_ASSERT_PTR_NULL(wrong);
 }
 
 static int lease(ga_client_id c, ga_mcache_id mcache, ga_span_class span_class, uint32_t count,
@@ -92,7 +83,7 @@ static void arguments(void)
     CU_ASSERT(count == 77 && pages[0] == 0 && core.heap_backed == 0 && core.nreclaims == 0);
     CU_ASSERT_EQUAL(lease(client, me, 2, 1, pages, &count), 0);
     CU_ASSERT_EQUAL(lease(client, me, 135, 1, pages, &count), 0);
-    check_sound();
+    ga_core_check_sound(&core);
     ga_core_close(&core);
 }
 
@@ -115,7 +106,7 @@ static void grants(void)
     CU_ASSERT_EQUAL(ga_load_relaxed(&core.view.mcache_entries[me].nspans), count);
     CU_ASSERT_EQUAL(ga_load_relaxed(&core.view.mcache_entries[me].leased_bytes),
                     count * npages * GA_PAGE_SIZE);
-    check_sound();
+    ga_core_check_sound(&core);
     ga_core_close(&core);
 }
 
@@ -136,7 +127,7 @@ static void fewer_than_asked(void)
     CU_ASSERT_EQUAL(ga_core_return(&core, client, me, pages[3]), 0);
     CU_ASSERT_EQUAL(lease(other_client, other, CLASS, 5, pages, &count), 0);
     CU_ASSERT_EQUAL(count, 1);
-    check_sound();
+    ga_core_check_sound(&core);
     ga_core_close(&core);
 }
 
@@ -153,7 +144,7 @@ static void fullest_first(void)
         CU_ASSERT_EQUAL(ga_core_return(&core, client, me, span[i]), 0);
         CU_ASSERT_EQUAL(count_used(span[i]), used[i]);
     }
-    check_sound();
+    ga_core_check_sound(&core);
     CU_ASSERT_EQUAL(core.heap->nspans, COUNT(used));
     ga_page_id pages[GA_LEASE_MAX];
     uint32_t count = 0;
@@ -165,7 +156,7 @@ static void fullest_first(void)
     /* The same class with noscan is another class. */
     CU_ASSERT_EQUAL(lease(client, me, CLASS + 1, 1, pages, &count), 0);
     CU_ASSERT_EQUAL(core.heap->nspans, COUNT(used) + 2);
-    check_sound();
+    ga_core_check_sound(&core);
     ga_core_close(&core);
 }
 
@@ -196,7 +187,7 @@ static void freed_full_spans(void)
     ga_heap_sweep_pending(core.heap);
     CU_ASSERT_EQUAL(core.heap->nspans, 0);
     CU_ASSERT_EQUAL(ga_view_entry(&core.view, page), 0);
-    check_sound();
+    ga_core_check_sound(&core);
     ga_core_close(&core);
 }
 
@@ -233,12 +224,12 @@ static void returns(void)
     CU_ASSERT_EQUAL(core.heap->nspans_leased, 0);
     CU_ASSERT_EQUAL(count_used(page), 3);
     CU_ASSERT_EQUAL(ga_heap_return(core.heap, client, me, page), -EINVAL); /* again */
-    check_sound();
+    ga_core_check_sound(&core);
     /* Leased anew: the old "returned" does not count. */
     CU_ASSERT_EQUAL(lease(client, me, 60, 1, pages, &count), 0);
     CU_ASSERT_EQUAL(pages[0], page);
     CU_ASSERT_EQUAL(ga_heap_return(core.heap, client, me, page), -EAGAIN);
-    check_sound();
+    ga_core_check_sound(&core);
     ga_core_close(&core);
 }
 
@@ -265,7 +256,7 @@ static void returned_empty(void)
         CU_ASSERT_EQUAL(ga_heap_return(core.heap, client, me, page), 0);
         CU_ASSERT_EQUAL(core.heap->nspans, 0);
         sequence = ga_load_relaxed(&core.view.lines[page].holder) >> GA_HOLDER_SEQ_SHIFT;
-        check_sound();
+        ga_core_check_sound(&core);
     }
     ga_core_close(&core);
 }
@@ -293,7 +284,7 @@ static void news_follow_the_owner(void)
     ga_heap_sweep_pending(core.heap);
     CU_ASSERT_FALSE(ga_core_is_pending(&core, page));
     CU_ASSERT(ga_core_is_in_inbox(&core, other, CLASS, page));
-    check_sound();
+    ga_core_check_sound(&core);
     ga_core_close(&core);
 }
 
@@ -315,7 +306,7 @@ static void stray_pending_bits(void)
     CU_ASSERT_EQUAL(core.heap->nspans, nspans);
     for (uint64_t i = 0; i < core.heap->npages_committed; i++)
         CU_ASSERT_FALSE(ga_core_is_pending(&core, (ga_page_id)i));
-    check_sound();
+    ga_core_check_sound(&core);
     ga_core_close(&core);
 }
 
@@ -374,7 +365,7 @@ static void death_of_a_holder(void)
         CU_ASSERT_EQUAL(owner_of(page), 0);
         CU_ASSERT_EQUAL(ga_holder_id(ga_load_relaxed(&core.view.lines[page].holder)), 0);
         CU_ASSERT_EQUAL(core.heap->mspans[page].place, GA_SPAN_PARTIAL);
-        check_sound();
+        ga_core_check_sound(&core);
         ga_core_close(&core);
     }
 }
@@ -391,7 +382,7 @@ static void death_with_empty_spans(void)
     ga_heap_client_gone(core.heap, client);
     CU_ASSERT_EQUAL(core.heap->nspans, 0);
     CU_ASSERT_EQUAL(ga_page_alloc_nfree(core.heap->pages), core.heap->npages_committed - 1);
-    check_sound();
+    ga_core_check_sound(&core);
     ga_heap_client_gone(core.heap, client); /* once more is nothing */
     CU_ASSERT_EQUAL(core.heap->nclients, 1);
     ga_core_close(&core);
@@ -413,7 +404,7 @@ static void death_of_who_frees(void)
         CU_ASSERT_EQUAL(ga_core_is_in_inbox(&core, me, CLASS, page), owned);
         CU_ASSERT_EQUAL(ga_core_is_pending(&core, page), !owned);
         CU_ASSERT_EQUAL(ga_load_relaxed(&core.view.mcaches[other].telling), 0);
-        check_sound();
+        ga_core_check_sound(&core);
         ga_core_close(&core);
     }
 }
@@ -427,7 +418,7 @@ static void death_telling_itself(void)
     ga_store_release(&core.view.mcaches[me].telling, page);
     ga_heap_client_gone(core.heap, client);
     CU_ASSERT(ga_core_is_pending(&core, page));
-    check_sound();
+    ga_core_check_sound(&core);
     ga_core_close(&core);
 }
 
@@ -452,7 +443,7 @@ static void nonsense_of_the_dead(void)
     slot = ga_core_slot(&core, mine, 1);
     CU_ASSERT(ga_core_in_use(&core, &slot));
     CU_ASSERT_EQUAL(ga_load_relaxed(&mcache->telling), 0);
-    check_sound();
+    ga_core_check_sound(&core);
     ga_core_close(&core);
 }
 
@@ -475,7 +466,7 @@ static void ids_are_used_again(void)
     CU_ASSERT(ga_core_claim(&core, again, page));
     CU_ASSERT(ga_load_relaxed(&core.view.lines[page].holder) >> GA_HOLDER_SEQ_SHIFT > holder >>
               GA_HOLDER_SEQ_SHIFT);
-    check_sound();
+    ga_core_check_sound(&core);
     ga_core_close(&core);
 }
 
@@ -518,7 +509,7 @@ static void memory_never_had(void)
     me = ga_core_mcache(&core, client);
     for (int i = 0; i < 4; i++)
         CU_ASSERT(needs_zeroing(ga_core_lease(&core, client, me, CLASS + 2)));
-    check_sound();
+    ga_core_check_sound(&core);
     ga_core_close(&core);
 }
 

@@ -3,7 +3,6 @@
 #include "support/core_fixture.h"
 
 #include <errno.h>
-#include <stdio.h>
 
 #include "support/cunit_main.h"
 
@@ -12,14 +11,6 @@
 #define NPAGES(mib) ((mib)*GA_CORE_MIB / GA_PAGE_SIZE)
 
 static struct ga_core core;
-
-static void check_sound(void)
-{
-    const char *wrong = ga_core_audit(&core);
-    if (wrong)
-        printf("not true: %s\n", wrong);
-    CU_ASSERT_PTR_NULL(wrong);
-}
 
 static int alloc_large(ga_client_id client, ga_mcache_id mcache, uint64_t bytes,
                        ga_page_id *ret_page)
@@ -55,7 +46,7 @@ static void new_heap(void)
     const struct ga_bits_header *bits = (const void *)core.objects[GA_OBJECT_BITS];
     CU_ASSERT(bits->magic == GA_BITS_MAGIC && bits->heap_id == 0x1234 &&
               bits->layout_version == GA_LAYOUT_VERSION && bits->header_bytes == sizeof(*bits));
-    check_sound();
+    ga_core_check_sound(&core);
     ga_heap_end(core.heap);
     CU_ASSERT_EQUAL(ga_load_relaxed(&meta->state), GA_HEAP_ENDED);
     ga_core_close(&core);
@@ -104,7 +95,7 @@ static void making_fails(void)
             core.backed_bytes = 0; /* the next heap's books begin anew */
             CU_ASSERT_EQUAL(ga_core_make(&core), 0);
         }
-        check_sound();
+        ga_core_check_sound(&core);
         ga_core_close(&core);
         if (done)
             break;
@@ -125,11 +116,11 @@ static void first_span(void)
     CU_ASSERT_EQUAL(core.heap_end, GA_ARENA_SIZE);
     /* 32 entries, 32 lines, 32 pending bits: an OS page each. */
     CU_ASSERT_EQUAL(core.backed_bytes - backed, 3 * GA_OS_PAGE_SIZE);
-    check_sound();
+    ga_core_check_sound(&core);
     /* More than 128 slots a page: its part of the wide plane. */
     CU_ASSERT_EQUAL(ga_core_lease(&core, client, mcache, 2), 2);
     CU_ASSERT_EQUAL(core.backed_bytes - backed, 4 * GA_OS_PAGE_SIZE);
-    check_sound();
+    ga_core_check_sound(&core);
     ga_core_close(&core);
 }
 
@@ -156,7 +147,7 @@ static void growth_steps(void)
         CU_ASSERT_EQUAL(step, expected);
         before = core.heap_backed;
         ngrown++;
-        check_sound();
+        ga_core_check_sound(&core);
     }
     CU_ASSERT_EQUAL(r, -ENOMEM);
     CU_ASSERT(ngrown > 20);
@@ -181,26 +172,26 @@ static void arenas(void)
     CU_ASSERT_EQUAL(alloc_large(client, mcache, 70 * GA_CORE_MIB, &page), -ENOMEM);
     ga_heap_get_status(core.heap, &status);
     CU_ASSERT(status.arenas_reserved == 4 && status.arenas_prepared == 0);
-    check_sound();
+    ga_core_check_sound(&core);
     core.fail_shrink = true;
     CU_ASSERT_EQUAL(alloc_large(client, mcache, 70 * GA_CORE_MIB, &page), -ENOMEM);
     ga_heap_get_status(core.heap, &status);
     CU_ASSERT(status.arenas_reserved == 2 && status.arenas_prepared == 2);
-    check_sound();
+    ga_core_check_sound(&core);
     core.fail_above = 0;
     CU_ASSERT_EQUAL(alloc_large(client, mcache, 70 * GA_CORE_MIB, &page), 0);
     ga_heap_get_status(core.heap, &status);
     CU_ASSERT(status.arenas_reserved == 2 && status.arenas_ready == 2);
     CU_ASSERT_EQUAL(ga_load_relaxed(&core.view.arenas[0].ready_npages), GA_PAGES_PER_ARENA);
     CU_ASSERT_EQUAL(ga_load_relaxed(&core.view.arenas[1].ready_npages), NPAGES(6) + 1);
-    check_sound();
+    ga_core_check_sound(&core);
 
     core.fail_extend = true;
     CU_ASSERT_EQUAL(alloc_large(client, mcache, 60 * GA_CORE_MIB, &page), -ENOMEM);
-    check_sound();
+    ga_core_check_sound(&core);
     core.fail_extend = false;
     CU_ASSERT_EQUAL(alloc_large(client, mcache, 60 * GA_CORE_MIB, &page), 0);
-    check_sound();
+    ga_core_check_sound(&core);
     ga_core_close(&core);
 }
 
@@ -219,14 +210,14 @@ static void limit(void)
     CU_ASSERT_EQUAL(alloc_large(client, mcache, bytes - GA_PAGE_SIZE, &page), 0);
     CU_ASSERT_EQUAL(page, 1);
     CU_ASSERT_EQUAL(ga_core_lease(&core, client, mcache, 20), 0);
-    check_sound();
+    ga_core_check_sound(&core);
     free_large(client, mcache, page);
     /* Nobody has swept yet: who needs pages looks. */
     CU_ASSERT_EQUAL(ga_core_lease(&core, client, mcache, 20), 1);
-    check_sound();
+    ga_core_check_sound(&core);
     CU_ASSERT_EQUAL(alloc_large(client, mcache, bytes - 2 * GA_PAGE_SIZE, &page), 0);
     CU_ASSERT_EQUAL(page, 2);
-    check_sound();
+    ga_core_check_sound(&core);
     ga_core_close(&core);
 }
 
@@ -240,7 +231,7 @@ static void growth_uses_the_tail(void)
     CU_ASSERT_EQUAL(ga_core_lease(&core, client, mcache, 20), 1);
     CU_ASSERT_EQUAL(alloc_large(client, mcache, 3 * GA_CORE_MIB - 2 * GA_PAGE_SIZE, &page), 0);
     CU_ASSERT_EQUAL(page, 2);
-    check_sound();
+    ga_core_check_sound(&core);
     ga_core_close(&core);
 }
 
@@ -257,7 +248,7 @@ static void growth_by_need(void)
     CU_ASSERT_EQUAL(ga_core_lease(&core, client, mcache, 20), 7);
     CU_ASSERT_EQUAL(core.heap_backed, 8 * GA_PAGE_SIZE);
     CU_ASSERT_EQUAL(alloc_large(client, mcache, 8 * GA_PAGE_SIZE, &page), -ENOMEM);
-    check_sound();
+    ga_core_check_sound(&core);
     ga_core_close(&core);
 }
 
@@ -279,7 +270,7 @@ static void pending_bits_are_backed(void)
     bool backed = core.heap->bits_backing.committed[os_page / 64] >> os_page % 64 & 1;
     CU_ASSERT(backed);
     if (backed)
-        check_sound();
+        ga_core_check_sound(&core);
     ga_core_close(&core);
 }
 
@@ -311,7 +302,7 @@ static void zeroed_memory(void)
     CU_ASSERT_EQUAL(
         ga_core_large_alloc(&core, client, mcache, 6 * GA_PAGE_SIZE, true, &pages[2], &zeroed), 0);
     CU_ASSERT(zeroed);
-    check_sound();
+    ga_core_check_sound(&core);
     ga_core_close(&core);
 }
 
@@ -332,7 +323,7 @@ static void every_commit_fails_once(void)
         while ((r = ga_heap_new_mcache(core.heap, client, &mcache)) < 0) {
             CU_ASSERT_EQUAL(r, -ENOMEM);
             CU_ASSERT_EQUAL(mcache, 0);
-            check_sound();
+            ga_core_check_sound(&core);
         }
         for (unsigned i = 0; i < 40; i++) {
             ga_page_id page = 0;
@@ -348,7 +339,7 @@ static void every_commit_fails_once(void)
                 CU_ASSERT_EQUAL(core.heap->nspans, nspans + (page != 0));
             }
             CU_ASSERT_NOT_EQUAL(page, 0);
-            check_sound();
+            ga_core_check_sound(&core);
         }
         CU_ASSERT_EQUAL(ga_heap_publish(core.heap, client, "r", GA_PAGE_SIZE) == 0 ||
                             ga_heap_publish(core.heap, client, "r", GA_PAGE_SIZE) == 0,

@@ -33,14 +33,6 @@ static void open_core(uint64_t reserve, uint32_t policy)
     other = ga_core_mcache(&core, other_client);
 }
 
-static void check_sound(void)
-{
-    const char *wrong = ga_core_audit(&core);
-    if (wrong)
-        printf("not true: %s\n", wrong);
-    CU_ASSERT_PTR_NULL(wrong);
-}
-
 static void adopt(void)
 {
     char why[GA_ADOPT_WHY_BYTES] = "";
@@ -89,7 +81,7 @@ static void slices(void)
 
     uint64_t leased = NSPANS + 10;
     while (!ga_heap_recover(core.heap, client, 100)) {
-        check_sound();
+        ga_core_check_sound(&core);
         CU_ASSERT(core.heap->nspans_leased < leased && core.heap->nspans_leased + 100 >= leased);
         CU_ASSERT_EQUAL(ga_heap_lease(core.heap, other_client, other, WIDE, 1, pages, &count), 0);
         CU_ASSERT_EQUAL(state_of(client), GA_CLIENT_LEAVING);
@@ -103,7 +95,7 @@ static void slices(void)
     CU_ASSERT_EQUAL(ga_core_mcache(&core, client), me); /* the last that was given back */
     CU_ASSERT(ga_heap_recover(core.heap, client, 1));   /* is not leaving: nothing happens */
     CU_ASSERT_EQUAL(state_of(client), GA_CLIENT_ATTACHED);
-    check_sound();
+    ga_core_check_sound(&core);
     ga_core_close(&core);
 }
 
@@ -138,7 +130,7 @@ static void slices_of_other_things(void)
         ga_heap_client_leave(core.heap, client);
         CU_ASSERT(count_slices(4) >= 100);
         CU_ASSERT_EQUAL(core.heap->nspans, own ? 0 : 100);
-        check_sound();
+        ga_core_check_sound(&core);
         ga_core_close(&core);
     }
 }
@@ -159,7 +151,7 @@ static void killed_in_the_middle(void)
             CU_ASSERT_EQUAL(state_of(client), GA_CLIENT_FREE);
             CU_ASSERT_EQUAL(core.heap->nspans, kept);
             CU_ASSERT_EQUAL(core.heap->nspans_leased, 0);
-            check_sound();
+            ga_core_check_sound(&core);
             ga_core_close(&core);
         }
     }
@@ -182,7 +174,7 @@ static void nobody_is_refused(void)
     ga_heap_client_leave(core.heap, client);
     CU_ASSERT_NOT_EQUAL(ga_core_lease(&core, other_client, other, WIDE), 0);
     CU_ASSERT_EQUAL(state_of(client), GA_CLIENT_FREE);
-    check_sound();
+    ga_core_check_sound(&core);
 
     /* What it has used in part is good for who wants slots of that size, and for nobody else. */
     for (int same = 0; same < 2; same++) {
@@ -194,7 +186,7 @@ static void nobody_is_refused(void)
             CU_ASSERT_NOT_EQUAL(ga_core_lease(&core, other_client, other, WIDE), 0);
         CU_ASSERT_EQUAL(ga_core_lease(&core, other_client, other, same ? CLASS : WIDE) != 0, same);
     }
-    check_sound();
+    ga_core_check_sound(&core);
     ga_core_close(&core);
 }
 
@@ -250,7 +242,7 @@ static void private_goes_whole(void)
                     13 * GA_PAGE_SIZE + 2 * GA_CORE_MIB); /* 100,000 bytes are 13 pages */
     CU_ASSERT(!ga_core_in_use(&core, &slot));
     CU_ASSERT(!ga_core_free_other(&core, other, &slot));
-    check_sound();
+    ga_core_check_sound(&core);
     /* The policy was the client's, not the number's. */
     CU_ASSERT_EQUAL(ga_core_attach(&core), client);
     me = ga_core_mcache(&core, client);
@@ -296,13 +288,13 @@ static void private_held_and_published(void)
         CU_ASSERT(ga_core_in_use(&core, &held));
         CU_ASSERT_EQUAL(ga_slot_count_used(&core.view, page, large ? 1 : 64), 1);
         CU_ASSERT_EQUAL(ga_heap_put_off(core.heap, offset), -EINVAL); /* it is freed already */
-        check_sound();
+        ga_core_check_sound(&core);
         adopt();
         CU_ASSERT(ga_core_in_use(&core, &held));
         CU_ASSERT_EQUAL(ga_heap_release(core.heap, other_client, offset), 0);
         ga_heap_sweep_pending(core.heap);
         CU_ASSERT_EQUAL(core.heap->nspans, 1);
-        check_sound();
+        ga_core_check_sound(&core);
         ga_core_close(&core);
     }
 }
@@ -357,7 +349,7 @@ static void private_meets_a_free(void)
         CU_ASSERT_EQUAL(ga_load_relaxed(f), before);
         CU_ASSERT(ga_core_in_use(&core, &slots[1]));
         CU_ASSERT(ga_core_free_own(&core, other, &slots[1]));
-        check_sound();
+        ga_core_check_sound(&core);
         ga_core_close(&core);
     }
 }
