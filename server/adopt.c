@@ -85,7 +85,8 @@ static int check_clients(const struct adoption *adoption)
         const struct ga_client_entry *entry = &adoption->view.clients[i];
         uint32_t state = ga_load_relaxed(&entry->state);
         if (state > GA_CLIENT_LEAVING ||
-            (state != GA_CLIENT_FREE && entry->policy >= GA_POLICY_COUNT) ||
+            (state != GA_CLIENT_FREE &&
+             (entry->policy >= GA_POLICY_COUNT || (entry->flags & ~GA_CLIENT_MANAGED) != 0)) ||
             !memchr(entry->name, '\0', sizeof(entry->name)))
             return refuse(adoption, "its entry of client %" PRIu32 " is damaged", i + 1);
     }
@@ -277,6 +278,8 @@ static int back(struct ga_heap *heap)
                        sizeof(struct ga_client_entry));
     if (r == 0)
         r = ga_handles_back(heap, 0, ga_load_relaxed(&meta->client_end));
+    if (r == 0)
+        r = ga_clients_back_gc_words(heap, 0, ga_load_relaxed(&meta->client_end));
     if (r == 0 && mcache_end > 1)
         r = back_table(of_meta, meta->mcaches_offset, mcache_end, sizeof(struct ga_mcache_entry));
     if (r == 0)

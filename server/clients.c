@@ -7,6 +7,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "shm/gc_word.h"
+
 bool ga_clients_is_attached(const struct ga_heap *heap, ga_client_id client)
 {
     return client < heap->client_end &&
@@ -38,6 +40,13 @@ struct ga_mcache_record *ga_clients_mcache(struct ga_heap *heap, ga_client_id cl
     return record->client_plus_1 == client + 1 ? record : NULL;
 }
 
+int ga_clients_back_gc_words(struct ga_heap *heap, ga_client_id client, uint32_t count)
+{
+    return ga_backing_ensure(&heap->bits_backing,
+                             heap->meta->bits_gc_words_offset + client * sizeof(uint64_t),
+                             count * sizeof(uint64_t));
+}
+
 /* The lowest entry that is free, its memory backed. */
 static int find_entry(struct ga_heap *heap, ga_client_id *ret)
 {
@@ -54,6 +63,8 @@ static int find_entry(struct ga_heap *heap, ga_client_id *ret)
                               sizeof(struct ga_client_entry));
         if (r == 0)
             r = ga_handles_back(heap, client, 1);
+        if (r == 0)
+            r = ga_clients_back_gc_words(heap, client, 1);
         if (r < 0)
             return r;
         ga_store_release(&heap->meta->client_end, ++heap->client_end);
@@ -80,7 +91,9 @@ static int attach(struct ga_heap *heap, uint32_t pid, uint32_t uid, uint32_t gid
     entry->attached_ms = heap->effects.wall_ms(heap->effects.data);
     entry->policy = GA_POLICY_KEEP;
     snprintf(entry->name, sizeof(entry->name), "%s", client_name);
+    entry->flags = 0;
     ga_handles_begin(heap, client);
+    ga_store_release(&heap->view.gc_words[client], ga_gc_word(GA_GC_RUNNING, 0));
     ga_journal_forget_outcomes(entry);
     ga_store_release(&entry->state, GA_CLIENT_ATTACHED);
     ga_heap_sign_bits(heap);
@@ -107,8 +120,21 @@ int ga_heap_set_policy(struct ga_heap *heap, ga_client_id client, uint32_t polic
         return -EINVAL;
     if (!ga_clients_is_attached(heap, client) || heap->client_records[client].first_mcache)
         return -EPERM;
-    heap->clients[client].policy = policy;
+    heap->clients[client].policy = (uint16_t)policy;
     return 0;
+}
+
+int ga_heap_set_managed(struct ga_heap *heap, ga_client_id client)
+{
+    if (!ga_clients_is_attached(heap, client) || heap->client_records[client].first_mcache)
+        return -EPERM;
+    heap->clients[client].flags |= GA_CLIENT_MANAGED;
+    return 0;
+}
+
+bool ga_clients_is_managed(const struct ga_heap *heap, ga_client_id client)
+{
+    return heap->clients[client].flags & GA_CLIENT_MANAGED;
 }
 
 /* An id that nobody has: one given back, else the next that was never used, its memory backed. */
@@ -234,6 +260,7 @@ int ga_heap_next_client(struct ga_heap *heap, uint32_t client, struct ga_client_
         .attached_ms = heap->effects.now_ms(heap->effects.data) - record->attached_ms,
         .quarantined = record->quarantined,
         .policy = entry->policy,
+        .managed = ga_clients_is_managed(heap, client),
         .slots = ga_view_count_handles(&heap->view, client),
     };
     memcpy(info.name, entry->name, sizeof(entry->name));

@@ -80,6 +80,9 @@ int ga_heap_attach(struct ga_heap *heap, uint32_t pid, uint32_t uid, uint32_t gi
 /* What becomes of the client's objects when it goes, one of layout.h's policies: keep, unless this
  * is called before it has an mcache. -EINVAL, -EPERM. */
 int ga_heap_set_policy(struct ga_heap *heap, ga_client_id client, uint32_t policy);
+/* The client's objects are collected, and it stands still for that; before it has an mcache.
+ * -EPERM. */
+int ga_heap_set_managed(struct ga_heap *heap, ga_client_id client);
 /* The client's connection has ended, and it has a new one: what was granted to it and has not
  * reached it, by the words that it would have written, is nobody's again. 0 or -EPERM. */
 int ga_heap_client_back(struct ga_heap *heap, ga_client_id client);
@@ -270,6 +273,7 @@ struct ga_client_info {
     uint64_t attached_ms; /* how long ago */
     bool quarantined;
     uint32_t policy;
+    bool managed;
     uint32_t slots; /* its handles that are in use */
     char name[32];
 };

@@ -192,6 +192,10 @@ bool ga_clients_is_attached(const struct ga_heap *heap, ga_client_id client);
 /* Whether client is attached, and not in quarantine. */
 bool ga_clients_is_served(const struct ga_heap *heap, ga_client_id client);
 bool ga_clients_is_private(const struct ga_heap *heap, ga_client_id client);
+/* Whether client's objects are collected; it is attached or leaving. */
+bool ga_clients_is_managed(const struct ga_heap *heap, ga_client_id client);
+/* Back the gc words of count clients from client on. 0 or -ENOMEM. */
+int ga_clients_back_gc_words(struct ga_heap *heap, ga_client_id client, uint32_t count);
 bool ga_clients_is_leaving(const struct ga_heap *heap, ga_client_id client);
 /* The client's first mcache, which has been recovered, is nobody's. */
 void ga_clients_drop_mcache(struct ga_heap *heap, ga_client_id client);

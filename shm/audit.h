@@ -67,6 +67,7 @@ enum {
     X(HOLD, "hold", "the hold's entry is damaged")                                                 \
     X(HANDLE, "handle", "the client's slot names what is no object in use")                        \
     X(HANDLE_LEFT, "handle-left", "the client is gone, and its slot is not empty")                 \
+    X(GC_WORD, "gc-word", "the client's word stands for no state of a collection")                 \
     X(JOURNAL, "journal", "a change is written down that nobody is making")                        \
     X(COUNTERS, "counters", "mallocs less frees are not the objects in use")
 

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "shm/audit_internal.h"
+#include "shm/gc_word.h"
 
 bool ga_audit_find_ends(struct ga_audit_run *run)
 {
@@ -137,7 +138,20 @@ static void look_at_client(struct ga_audit_run *run, uint64_t index, bool again,
     bool in_use = fault.found != GA_CLIENT_FREE;
     if (fault.found > GA_CLIENT_LEAVING ||
         (in_use && (client->pid == 0 || client->policy >= GA_POLICY_COUNT ||
+                    (client->flags & ~GA_CLIENT_MANAGED) != 0 ||
                     !memchr(client->name, '\0', sizeof(client->name)))))
+        ga_audit_find(findings, &fault);
+}
+
+static void look_at_gc_word(struct ga_audit_run *run, uint64_t index, bool again, void *count,
+                            struct ga_audit_findings *findings)
+{
+    (void)again;
+    (void)count;
+    struct ga_audit_fault fault = ga_audit_fault(GA_FAULT_GC_WORD);
+    fault.index = (int32_t)index;
+    fault.found = ga_load_acquire(&run->view->gc_words[index]);
+    if (!ga_gc_word_is_sound(fault.found))
         ga_audit_find(findings, &fault);
 }
 
@@ -146,6 +160,7 @@ void ga_audit_clients(struct ga_audit_run *run)
     for (uint32_t i = 0; i < run->client_end; i++) {
         bool attached = false;
         ga_audit_each(run, look_at_client, i, &attached);
+        ga_audit_each(run, look_at_gc_word, i, NULL);
         run->ret->clients += attached;
     }
 }

@@ -49,6 +49,7 @@ static const char *table_of(uint32_t kind)
     case GA_FAULT_CLIENT:
     case GA_FAULT_HANDLE:
     case GA_FAULT_HANDLE_LEFT:
+    case GA_FAULT_GC_WORD:
         return "client";
     case GA_FAULT_ROOT:
     case GA_FAULT_ROOT_TWICE:

@@ -8,7 +8,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define GA_LAYOUT_VERSION 6u
+#define GA_LAYOUT_VERSION 7u
 #define GA_META_MAGIC     UINT64_C(0x6174656d636c6167) /* "galcmeta" in memory */
 #define GA_META_MAKING                                                                             \
     UINT64_C(0x656b616d636c6167)                   /* "galcmake": it is being made, no heap yet    \
@@ -112,6 +112,7 @@ struct ga_meta_header {
     uint64_t bits_mcaches_offset; /* offsets of the planes in bits */
     uint64_t bits_pending_offset;
     uint64_t bits_handles_offset;
+    uint64_t bits_gc_words_offset;
     uint64_t bits_lines_offset;
     uint64_t bits_wide_offset;
     uint64_t bits_tiny_offset;
@@ -125,14 +126,14 @@ struct ga_meta_header {
     _Atomic uint32_t hold_end;
     struct ga_journal journal;
 };
-static_assert(sizeof(struct ga_meta_header) == 368, "layout");
+static_assert(sizeof(struct ga_meta_header) == 376, "layout");
 static_assert(offsetof(struct ga_meta_header, state) == 16, "layout");
 static_assert(offsetof(struct ga_meta_header, base) == 56, "layout");
 static_assert(offsetof(struct ga_meta_header, committed_npages) == 80, "layout");
-static_assert(offsetof(struct ga_meta_header, bits_bytes) == 200, "layout");
-static_assert(offsetof(struct ga_meta_header, name) == 208, "layout");
-static_assert(offsetof(struct ga_meta_header, client_end) == 304, "layout");
-static_assert(offsetof(struct ga_meta_header, journal) == 320, "layout");
+static_assert(offsetof(struct ga_meta_header, bits_bytes) == 208, "layout");
+static_assert(offsetof(struct ga_meta_header, name) == 216, "layout");
+static_assert(offsetof(struct ga_meta_header, client_end) == 312, "layout");
+static_assert(offsetof(struct ga_meta_header, journal) == 328, "layout");
 
 /* What is behind an arena's addresses, as Go has it: None (outside the reserve), Reserved (mapped,
  * past the object's end), Prepared (inside the object, a hole), Ready (committed). */
@@ -162,6 +163,10 @@ enum {
     GA_POLICY_COUNT = 2,
 };
 
+/* Of a client: its objects are collected, and for that it stands still and is scanned (gc_word.h).
+ */
+#define GA_CLIENT_MANAGED 1u
+
 /* That a request of a client was carried out, for one that is sent again after its server's death
  * (server/journal.c). A client uses each of its places for one request at a time. */
 struct ga_outcome {
@@ -177,7 +182,8 @@ struct ga_client_entry {
     uint32_t gid;
     uint64_t start_time; /* of the process, in clock ticks after boot: tells a reused pid */
     uint64_t attached_ms;
-    uint32_t policy;
+    uint16_t policy;
+    uint16_t flags; /* GA_CLIENT_MANAGED */
     char name[28];
     struct ga_outcome outcomes[GA_OUTCOME_COUNT];
 };

@@ -2,7 +2,8 @@
  * committed by itself.
  *
  *   meta   header | arenas | clients | mcache entries | rings | roots | holds | page table
- *   bits   header | mcaches | pending bits | handles | span lines | wide plane | tiny plane
+ *   bits   header | mcaches | pending bits | handles | gc words | span lines | wide plane | tiny
+ * plane
  */
 #include "shm/view.h"
 
@@ -39,6 +40,7 @@ void ga_geometry_init(struct ga_meta_header *header, uint64_t reserve_bytes)
     header->bits_mcaches_offset = place(&end, GA_MCACHE_COUNT * sizeof(struct ga_mcache));
     header->bits_pending_offset = place(&end, npages / 8);
     header->bits_handles_offset = place(&end, GA_CLIENT_COUNT * sizeof(struct ga_handles));
+    header->bits_gc_words_offset = place(&end, GA_CLIENT_COUNT * sizeof(uint64_t));
     header->bits_lines_offset = place(&end, npages * sizeof(struct ga_span_line));
     header->bits_wide_offset = place(&end, npages * sizeof(struct ga_span_wide));
     header->bits_tiny_offset = place(&end, npages * sizeof(struct ga_tiny_bits));
@@ -96,6 +98,7 @@ struct ga_view ga_view_of(const void *meta, void *bits)
         .mcaches = (void *)(b + header->bits_mcaches_offset),
         .pending = (void *)(b + header->bits_pending_offset),
         .handles = (void *)(b + header->bits_handles_offset),
+        .gc_words = (void *)(b + header->bits_gc_words_offset),
         .lines = (void *)(b + header->bits_lines_offset),
         .wide = (void *)(b + header->bits_wide_offset),
         .tiny = (void *)(b + header->bits_tiny_offset),

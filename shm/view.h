@@ -28,6 +28,7 @@ struct ga_view {
     _Atomic uint64_t *pending;  /* one bit a page: freed slots, and nobody leases the span. Writers:
                                    who frees sets, the server clears */
     struct ga_handles *handles; /* by client */
+    _Atomic uint64_t *gc_words; /* by client: gc_word.h */
     struct ga_span_line *lines;
     struct ga_span_wide *wide;
     struct ga_tiny_bits *tiny; /* by page, of tiny spans */

@@ -38,6 +38,7 @@ static void json_client(const struct ga_ctl *ctl, struct ga_json *json,
     ga_json_string(json, "name", client->name);
     ga_json_number(json, "uid", client->uid);
     ga_json_string(json, "policy", policy_name(client->policy));
+    ga_json_bool(json, "managed", client->managed);
     ga_json_number(json, "mcaches", client->mcaches);
     ga_json_number(json, "slots", client->slots);
     ga_json_number(json, "spans", client->spans);
@@ -77,7 +78,7 @@ static void table_client(const struct ga_ctl *ctl, struct ga_table *table,
     ga_table_number(table, client->pid);
     ga_table_cell(table, "%s", client->name);
     ga_table_number(table, client->uid);
-    ga_table_cell(table, "%s", policy_name(client->policy));
+    ga_table_cell(table, "%s%s", policy_name(client->policy), client->managed ? ",managed" : "");
     ga_table_number(table, client->mcaches);
     ga_table_number(table, client->slots);
     ga_table_number(table, client->spans);

@@ -145,6 +145,7 @@ static int list_clients(const struct ga_shm_heap *heap, struct ga_answer *ret)
         client->pid = entry->pid;
         client->uid = entry->uid;
         client->policy = entry->policy;
+        client->managed = entry->flags & GA_CLIENT_MANAGED;
         client->name = (char *)(uintptr_t)entry->name; /* not const in protobuf-c; only read */
         struct ga_counters counters = {0};
         for (ga_mcache_id id = 1; id < heap->mcache_end; id++) {

@@ -163,6 +163,9 @@ static int copy_bits(const struct ga_mapping *object, struct ga_shm_heap *heap)
         r = copy_data(object->fd, header->bits_handles_offset,
                       heap->client_end * sizeof(struct ga_handles), heap->bits);
     if (r == 0)
+        r = copy_data(object->fd, header->bits_gc_words_offset, heap->client_end * sizeof(uint64_t),
+                      heap->bits);
+    if (r == 0)
         r = copy_data(object->fd, header->bits_lines_offset, npages * sizeof(struct ga_span_line),
                       heap->bits);
     if (r == 0)

@@ -161,6 +161,8 @@ void ga_handle_attach(struct ga_connection *connection, const Goalloc__V1__Envel
         return;
     }
     (void)ga_heap_set_policy(connection->server->heap, attachment->client, policy);
+    if (message->attach->managed)
+        (void)ga_heap_set_managed(connection->server->heap, attachment->client);
     ga_log(GA_LOG_DEBUG, "process %" PRIu32 " (%s) is client %" PRIu32, attachment->pid,
            connection->client_name, attachment->client + 1);
 

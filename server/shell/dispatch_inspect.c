@@ -100,6 +100,7 @@ static void fill_client(struct ga_client_info *info, Goalloc__V1__ClientInfo *cl
     client->pid = info->pid;
     client->uid = info->uid;
     client->policy = info->policy;
+    client->managed = info->managed;
     client->name = info->name;
     client->mcaches = info->mcaches;
     client->spans = info->spans;

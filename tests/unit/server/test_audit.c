@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "shm/gc_word.h"
 #include "shm/ring.h"
 #include "shm/tiny.h"
 #include "support/core_fixture.h"
@@ -420,6 +421,22 @@ static void handles(void)
     ga_core_close(&core);
 }
 
+static void gc_words(void)
+{
+    fill();
+    _Atomic uint64_t *word = &core.view.gc_words[client];
+    ga_store_relaxed(word, ga_gc_word(GA_GC_STOPPED, 7));
+    sound_with(0);
+    ga_store_relaxed(word, ga_gc_word(GA_GC_SWEEPING, UINT32_MAX));
+    sound_with(0);
+    ga_store_relaxed(word, ga_gc_word(GA_GC_RUNNING, 7));
+    CU_ASSERT_EQUAL(ga_load_relaxed(word), 0);
+    spoil(word, 4, GA_FAULT_GC_WORD, 0, 0);
+    spoil(word, 7, GA_FAULT_GC_WORD, 0, 0);
+    spoil(word, UINT64_C(1) << 34 | 1, GA_FAULT_GC_WORD, 0, 0);
+    ga_core_close(&core);
+}
+
 static void counters(void)
 {
     fill();
@@ -584,6 +601,7 @@ int main(void)
         {"rings", rings},
         {"tables", tables},
         {"handles", handles},
+        {"gc words", gc_words},
         {"counters", counters},
         {"in motion", in_motion},
         {"growth", growth},

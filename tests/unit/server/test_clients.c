@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "shm/gc_word.h"
 #include "support/cunit_main.h"
 
 #define COUNT(a) (sizeof(a) / sizeof(*(a)))
@@ -53,6 +54,30 @@ static void what_is_written(void)
     ga_core_close(&core);
 }
 
+/* That a client is managed is said before it has an mcache, and not of who gets its number next. */
+static void managed(void)
+{
+    ga_core_open(&core, RESERVE, 0);
+    struct ga_client_info info;
+    ga_client_id client = 0;
+    ga_mcache_id mcache;
+    CU_ASSERT_EQUAL(ga_heap_set_managed(core.heap, client), -EPERM);
+    CU_ASSERT_EQUAL(ga_heap_attach(core.heap, 1234, 11, 22, 1, "managed", &client), 0);
+    CU_ASSERT(ga_heap_next_client(core.heap, 0, &info) == 0 && !info.managed);
+    CU_ASSERT_EQUAL(ga_heap_set_managed(core.heap, client), 0);
+    CU_ASSERT(ga_heap_next_client(core.heap, 0, &info) == 0 && info.managed);
+    CU_ASSERT_EQUAL(ga_heap_new_mcache(core.heap, client, &mcache), 0);
+    CU_ASSERT_EQUAL(ga_heap_set_managed(core.heap, client), -EPERM);
+    ga_store_relaxed(&core.view.gc_words[client], ga_gc_word(GA_GC_STOPPED, 3));
+    ga_heap_client_gone(core.heap, client);
+
+    CU_ASSERT_EQUAL(ga_heap_attach(core.heap, 1235, 11, 22, 1, "not", &client), 0);
+    CU_ASSERT_EQUAL(client, 0);
+    CU_ASSERT(ga_heap_next_client(core.heap, 0, &info) == 0 && !info.managed);
+    CU_ASSERT_EQUAL(ga_load_relaxed(&core.view.gc_words[client]), 0);
+    ga_core_close(&core);
+}
+
 /* A long name is cut to its room, and nothing of an entry's last user shows. */
 static void names(void)
 {
@@ -83,7 +108,8 @@ static void table_full(void)
         CU_ASSERT_EQUAL(ga_heap_attach(core.heap, i, 2, 3, 4, "c", &client), 0);
         CU_ASSERT_EQUAL(client, i);
         /* and one each, of handles */
-        CU_ASSERT_EQUAL(core.backed_bytes - backed, (i / 32 + 1 + i + 1) * GA_OS_PAGE_SIZE);
+        CU_ASSERT_EQUAL(core.backed_bytes - backed,
+                        (i / 32 + 1 + i + 1 + i / 512 + 1) * GA_OS_PAGE_SIZE);
     }
     client = 77;
     CU_ASSERT_EQUAL(ga_heap_attach(core.heap, 1, 2, 3, 4, "c", &client), -EAGAIN);
@@ -235,7 +261,7 @@ int main(void)
         {"what is written", what_is_written}, {"names", names},
         {"table full", table_full},           {"mcaches", mcaches},
         {"mcaches used up", mcaches_used_up}, {"counters", counters},
-        {"one of two dies", one_of_two_dies},
+        {"one of two dies", one_of_two_dies}, {"managed", managed},
     };
     return ga_test_main("server.clients", tests, COUNT(tests));
 }

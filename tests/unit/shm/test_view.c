@@ -55,6 +55,7 @@ static void tables_do_not_overlap(void)
             {h.bits_mcaches_offset, UINT64_C(65536) * 8192},
             {h.bits_pending_offset, npages / 8},
             {h.bits_handles_offset, 4096 * 4096},
+            {h.bits_gc_words_offset, 4096 * 8},
             {h.bits_lines_offset, npages * 64},
             {h.bits_wide_offset, npages * 256},
             {h.bits_tiny_offset, npages * sizeof(struct ga_tiny_bits)},
@@ -149,7 +150,7 @@ static void every_offset_counts(void)
 {
     size_t from = offsetof(struct ga_meta_header, arenas_offset);
     size_t to = offsetof(struct ga_meta_header, name);
-    CU_ASSERT_EQUAL(to - from, 15 * sizeof(uint64_t));
+    CU_ASSERT_EQUAL(to - from, 16 * sizeof(uint64_t));
     for (size_t i = from; i < to; i++) {
         struct ga_meta_header h = good_header();
         ((unsigned char *)&h)[i] ^= 0x10;
@@ -184,6 +185,7 @@ static void view_points_at_the_tables(void)
     CU_ASSERT_PTR_EQUAL(view.mcaches, bits + h.bits_mcaches_offset);
     CU_ASSERT_PTR_EQUAL(view.pending, bits + h.bits_pending_offset);
     CU_ASSERT_PTR_EQUAL(view.handles, bits + h.bits_handles_offset);
+    CU_ASSERT_PTR_EQUAL(view.gc_words, bits + h.bits_gc_words_offset);
     CU_ASSERT_PTR_EQUAL(view.lines, bits + h.bits_lines_offset);
     CU_ASSERT_PTR_EQUAL(view.wide, bits + h.bits_wide_offset);
     CU_ASSERT_PTR_EQUAL(view.tiny, bits + h.bits_tiny_offset);
