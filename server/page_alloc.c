@@ -21,7 +21,8 @@
  *
  * Invariants: scavenged is in free, free is in added; each entry is the merge of its children and
  * each leaf the summary of its chunk's free bitmap; nothing below `search` is free; nfree is the
- * number of free bits. ga_page_alloc_audit recounts them. */
+ * number of free bits, nscavenged that of scavenged ones; the index counts the pages that are
+ * neither free nor being released. ga_page_alloc_audit recounts them. */
 #include "server/page_alloc.h"
 
 #include <assert.h>
@@ -52,9 +53,11 @@ struct ga_page_alloc {
     uint64_t end;    /* no page from here on was added */
     uint64_t search; /* no page below is free */
     uint64_t nfree;
+    uint64_t nscavenged;
     uint64_t nroots;
     ga_page_summary *level[LEVELS];
     struct chunk *chunks;
+    struct ga_scavenge_index index;
 };
 
 /* A part of a range of pages that lies in one chunk. */
@@ -96,8 +99,9 @@ int ga_page_alloc_new(uint64_t npages_max, struct ga_page_alloc **ret)
         if (!p->level[l])
             goto fail;
     }
-    p->chunks = calloc((npages_max + GA_CHUNK_NPAGES - 1) / GA_CHUNK_NPAGES, sizeof(*p->chunks));
-    if (!p->chunks)
+    uint64_t nchunks = (npages_max + GA_CHUNK_NPAGES - 1) / GA_CHUNK_NPAGES;
+    p->chunks = calloc(nchunks, sizeof(*p->chunks));
+    if (!p->chunks || ga_scavenge_index_init(&p->index, nchunks) < 0)
         goto fail;
     *ret = p;
     return 0;
@@ -114,6 +118,7 @@ void ga_page_alloc_free_all(struct ga_page_alloc *p)
     for (unsigned l = 0; l < LEVELS; l++)
         free(p->level[l]);
     free(p->chunks);
+    ga_scavenge_index_fini(&p->index);
     free(p);
 }
 
@@ -154,7 +159,7 @@ void ga_page_alloc_grow(struct ga_page_alloc *p, uint64_t page, uint64_t npages)
         assert(ga_chunk_bits_count(&chunk->added, piece.first, piece.n) == 0);
         ga_chunk_bits_set(&chunk->added, piece.first, piece.n);
         ga_chunk_bits_set(&chunk->free, piece.first, piece.n);
-        ga_chunk_bits_set(&chunk->scavenged, piece.first, piece.n);
+        ga_scavenge_index_grow(&p->index, page + done, piece.n);
     }
     p->nfree += npages;
     if (p->end < page + npages)
@@ -247,8 +252,8 @@ static void raise_search(struct ga_page_alloc *p, uint64_t page, uint64_t npages
     p->search = lowest == page ? page + npages : lowest;
 }
 
-/* Mark pages, all of them free, as in use. Returns how many were scavenged. */
-static uint64_t take(struct ga_page_alloc *p, uint64_t page, uint64_t npages)
+/* Mark pages, all of them free, as in use, but for the index. Returns how many were scavenged. */
+static uint64_t clear_free(struct ga_page_alloc *p, uint64_t page, uint64_t npages)
 {
     uint64_t scavenged = 0;
     struct piece piece;
@@ -261,35 +266,46 @@ static uint64_t take(struct ga_page_alloc *p, uint64_t page, uint64_t npages)
         ga_chunk_bits_clear(&chunk->scavenged, piece.first, piece.n);
     }
     p->nfree -= npages;
+    p->nscavenged -= scavenged;
     update(p, page, npages, 0);
     return scavenged;
+}
+
+uint64_t ga_page_alloc_take(struct ga_page_alloc *p, uint64_t page, uint64_t npages)
+{
+    check_range(p, page, npages);
+    struct piece piece;
+    for (uint64_t done = 0; done < npages; done += piece.n) {
+        piece = first_piece(page + done, npages - done);
+        ga_scavenge_index_alloc(&p->index, page + done, piece.n);
+    }
+    if (p->search >= page && p->search - page < npages)
+        p->search = page + npages;
+    return clear_free(p, page, npages);
+}
+
+int ga_page_alloc_find(const struct ga_page_alloc *p, uint64_t npages, uint64_t *ret_page)
+{
+    assert(npages >= 1);
+    return npages > p->nfree ? -ENOMEM : find(p, npages, ret_page);
 }
 
 int ga_page_alloc_alloc(struct ga_page_alloc *p, uint64_t npages, uint64_t *ret_page,
                         uint64_t *ret_scavenged)
 {
-    assert(npages >= 1);
-    if (npages > p->nfree)
-        return -ENOMEM;
     uint64_t page = 0;
-    int r = find(p, npages, &page);
+    int r = ga_page_alloc_find(p, npages, &page);
     if (r < 0)
         return r;
     raise_search(p, page, npages);
-    *ret_scavenged = take(p, page, npages);
+    *ret_scavenged = ga_page_alloc_take(p, page, npages);
     *ret_page = page;
     return 0;
 }
 
-void ga_page_alloc_take(struct ga_page_alloc *p, uint64_t page, uint64_t npages)
+/* Mark pages, none of them free, as free, but for the index. */
+static void set_free(struct ga_page_alloc *p, uint64_t page, uint64_t npages)
 {
-    check_range(p, page, npages);
-    take(p, page, npages);
-}
-
-void ga_page_alloc_free(struct ga_page_alloc *p, uint64_t page, uint64_t npages)
-{
-    check_range(p, page, npages);
     struct piece piece;
     for (uint64_t done = 0; done < npages; done += piece.n) {
         piece = first_piece(page + done, npages - done);
@@ -304,6 +320,22 @@ void ga_page_alloc_free(struct ga_page_alloc *p, uint64_t page, uint64_t npages)
     update(p, page, npages, ga_page_summary_all_free(GA_CHUNK_NPAGES));
 }
 
+static void note_freed(struct ga_page_alloc *p, uint64_t page, uint64_t npages)
+{
+    struct piece piece;
+    for (uint64_t done = 0; done < npages; done += piece.n) {
+        piece = first_piece(page + done, npages - done);
+        ga_scavenge_index_free(&p->index, page + done, piece.n);
+    }
+}
+
+void ga_page_alloc_free(struct ga_page_alloc *p, uint64_t page, uint64_t npages)
+{
+    check_range(p, page, npages);
+    set_free(p, page, npages);
+    note_freed(p, page, npages);
+}
+
 void ga_page_alloc_set_scavenged(struct ga_page_alloc *p, uint64_t page, uint64_t npages)
 {
     check_range(p, page, npages);
@@ -312,13 +344,67 @@ void ga_page_alloc_set_scavenged(struct ga_page_alloc *p, uint64_t page, uint64_
         piece = first_piece(page + done, npages - done);
         struct chunk *chunk = &p->chunks[piece.chunk];
         assert(ga_chunk_bits_count(&chunk->free, piece.first, piece.n) == piece.n);
+        p->nscavenged += piece.n - ga_chunk_bits_count(&chunk->scavenged, piece.first, piece.n);
         ga_chunk_bits_set(&chunk->scavenged, piece.first, piece.n);
     }
+}
+
+/* The candidate in a chunk. */
+static unsigned candidate(const struct ga_page_alloc *p, uint64_t chunk, unsigned from,
+                          const struct ga_release_grain *grain, uint64_t max_npages,
+                          unsigned *ret_first)
+{
+    if (ga_page_summary_max(p->level[LEAF][chunk]) < grain->min_npages)
+        return 0;
+    const struct chunk *c = &p->chunks[chunk];
+    return ga_scavenge_candidate(&c->free, &c->scavenged, from, grain, max_npages, ret_first);
+}
+
+uint64_t ga_page_alloc_begin_release(struct ga_page_alloc *p, enum ga_scavenge_cursor cursor,
+                                     const struct ga_release_grain *grain, uint64_t max_npages,
+                                     uint64_t *ret_page)
+{
+    uint64_t chunk;
+    unsigned from;
+    while (ga_scavenge_index_find(&p->index, cursor, &chunk, &from)) {
+        unsigned first;
+        unsigned n = candidate(p, chunk, from, grain, max_npages, &first);
+        if (n > 0) {
+            /* To the index they stay free: that they are is not to make the chunk look used. */
+            *ret_page = chunk * GA_CHUNK_NPAGES + first;
+            clear_free(p, *ret_page, n);
+            return n;
+        }
+        ga_scavenge_index_pass(&p->index, cursor, chunk);
+        if (grain->min_npages == 1 && from == GA_CHUNK_NPAGES - 1)
+            ga_scavenge_index_set_empty(&p->index, chunk);
+    }
+    return 0;
+}
+
+void ga_page_alloc_end_release(struct ga_page_alloc *p, uint64_t page, uint64_t npages,
+                               bool scavenged)
+{
+    check_range(p, page, npages);
+    /* What could not be released is not tried again until something near it is freed. */
+    set_free(p, page, npages);
+    if (scavenged)
+        ga_page_alloc_set_scavenged(p, page, npages);
+}
+
+void ga_page_alloc_next_generation(struct ga_page_alloc *p)
+{
+    ga_scavenge_index_next_generation(&p->index);
 }
 
 uint64_t ga_page_alloc_nfree(const struct ga_page_alloc *p)
 {
     return p->nfree;
+}
+
+uint64_t ga_page_alloc_nscavenged(const struct ga_page_alloc *p)
+{
+    return p->nscavenged;
 }
 
 uint64_t ga_page_alloc_free_tail(const struct ga_page_alloc *p, uint64_t most)
@@ -365,16 +451,21 @@ static bool chunk_is_sound(const struct ga_page_alloc *p, uint64_t i)
     unsigned first = ga_chunk_bits_find(&chunk->free, 1, 0);
     if (first < GA_CHUNK_NPAGES && i * GA_CHUNK_NPAGES + first < p->search)
         return false;
+    if (p->index.chunks[i].inuse > ga_chunk_bits_count(&chunk->added, 0, GA_CHUNK_NPAGES) -
+                                       ga_chunk_bits_count(&chunk->free, 0, GA_CHUNK_NPAGES))
+        return false;
     return p->level[LEAF][i] == ga_chunk_bits_summarize(&chunk->free);
 }
 
 bool ga_page_alloc_audit(const struct ga_page_alloc *p)
 {
     uint64_t nfree = 0;
+    uint64_t nscavenged = 0;
     for (uint64_t i = 0; i * GA_CHUNK_NPAGES < p->end; i++) {
         if (!chunk_is_sound(p, i))
             return false;
         nfree += ga_chunk_bits_count(&p->chunks[i].free, 0, GA_CHUNK_NPAGES);
+        nscavenged += ga_chunk_bits_count(&p->chunks[i].scavenged, 0, GA_CHUNK_NPAGES);
     }
     for (unsigned l = 0; l < LEAF; l++)
         for (uint64_t i = 0; i << level_shift[l] < p->end; i++)
@@ -382,5 +473,5 @@ bool ga_page_alloc_audit(const struct ga_page_alloc *p)
                 ga_page_summary_merge(&p->level[l + 1][i * GA_PAGE_SUMMARY_FANOUT],
                                       UINT64_C(1) << level_shift[l + 1]))
                 return false;
-    return nfree == p->nfree;
+    return nfree == p->nfree && nscavenged == p->nscavenged;
 }

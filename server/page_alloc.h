@@ -11,6 +11,9 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "server/scavenge_candidate.h"
+#include "server/scavenge_index.h"
+
 struct ga_page_alloc;
 
 /* npages_max (1..2^35): the page numbers are 0..npages_max-1. Memory is used only for what has
@@ -18,8 +21,9 @@ struct ga_page_alloc;
 int ga_page_alloc_new(uint64_t npages_max, struct ga_page_alloc **ret);
 void ga_page_alloc_free_all(struct ga_page_alloc *p); /* NULL is allowed */
 
-/* Add pages [page, page + npages), not added before, as free and scavenged (never touched). Need
- * not be whole chunks: the rest of a chunk stays unavailable until it is added. */
+/* Add pages [page, page + npages), not added before, as free and not scavenged: there is memory
+ * behind them. Need not be whole chunks: the rest of a chunk stays unavailable until it is added.
+ */
 void ga_page_alloc_grow(struct ga_page_alloc *p, uint64_t page, uint64_t npages);
 
 /* Take the lowest free run of npages (>= 1). Returns 0 with *ret_page and the number of its pages
@@ -27,8 +31,12 @@ void ga_page_alloc_grow(struct ga_page_alloc *p, uint64_t page, uint64_t npages)
 int ga_page_alloc_alloc(struct ga_page_alloc *p, uint64_t npages, uint64_t *ret_page,
                         uint64_t *ret_scavenged);
 
-/* Take exactly these pages, which must be free (to rebuild the books of an adopted heap). */
-void ga_page_alloc_take(struct ga_page_alloc *p, uint64_t page, uint64_t npages);
+/* Where that run begins, without taking it. */
+int ga_page_alloc_find(const struct ga_page_alloc *p, uint64_t npages, uint64_t *ret_page);
+
+/* Take exactly these pages, which must be free. Returns how many were scavenged (they no longer
+ * are). */
+uint64_t ga_page_alloc_take(struct ga_page_alloc *p, uint64_t page, uint64_t npages);
 
 /* Give a run back; all of it must be allocated. Any part of what was allocated will do. Its pages
  * count as not scavenged. */
@@ -37,7 +45,21 @@ void ga_page_alloc_free(struct ga_page_alloc *p, uint64_t page, uint64_t npages)
 /* Note that these pages, which must be free, have no memory behind them any more. */
 void ga_page_alloc_set_scavenged(struct ga_page_alloc *p, uint64_t page, uint64_t npages);
 
-uint64_t ga_page_alloc_nfree(const struct ga_page_alloc *p); /* free pages in all */
+/* Take the highest free pages that are not scavenged, so that their memory can be given back: up to
+ * max_npages (>= 1) in a row, whole grains, so that there may be a few more. cursor says whether
+ * chunks that are nearly full are looked at. Returns how many, from *ret_page on; 0 if there are
+ * none. */
+uint64_t ga_page_alloc_begin_release(struct ga_page_alloc *p, enum ga_scavenge_cursor cursor,
+                                     const struct ga_release_grain *grain, uint64_t max_npages,
+                                     uint64_t *ret_page);
+/* They are free again: scavenged, or as they were. */
+void ga_page_alloc_end_release(struct ga_page_alloc *p, uint64_t page, uint64_t npages,
+                               bool scavenged);
+/* What was freed from now on is of a new generation (scavenge_index.h). */
+void ga_page_alloc_next_generation(struct ga_page_alloc *p);
+
+uint64_t ga_page_alloc_nfree(const struct ga_page_alloc *p);      /* free pages in all */
+uint64_t ga_page_alloc_nscavenged(const struct ga_page_alloc *p); /* and scavenged */
 /* How many pages in a row are free up to the highest page added, counted up to most. */
 uint64_t ga_page_alloc_free_tail(const struct ga_page_alloc *p, uint64_t most);
 /* Of one page, below npages_max; a page never added is neither. */

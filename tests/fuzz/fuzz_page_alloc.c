@@ -105,7 +105,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         if (what == 0 && room > 0) {
             npages = npages < room ? npages : room;
             ga_page_alloc_grow(pages, address(*window_end), npages);
-            set(*window_end, npages, SCAVENGED);
+            set(*window_end, npages, FREE);
             *window_end += npages;
         } else if (what == 1 || what == 5) {
             alloc(pages, npages);

@@ -25,11 +25,19 @@ static struct ga_page_alloc *new_pages(uint64_t npages_max)
     return p;
 }
 
+/* Add pages without memory behind them, as Go's tests do. */
+static void grow(struct ga_page_alloc *p, uint64_t page, uint64_t npages)
+{
+    ga_page_alloc_grow(p, page, npages);
+    CU_ASSERT_FALSE(ga_page_alloc_is_scavenged(p, page));
+    ga_page_alloc_set_scavenged(p, page, npages);
+}
+
 /* Chunks 0..nchunks-1, all free. */
 static struct ga_page_alloc *new_chunks(uint64_t nchunks)
 {
     struct ga_page_alloc *p = new_pages(nchunks * CHUNK_NPAGES);
-    ga_page_alloc_grow(p, 0, nchunks * CHUNK_NPAGES);
+    grow(p, 0, nchunks * CHUNK_NPAGES);
     return p;
 }
 
@@ -166,7 +174,7 @@ static void go_growth(void)
         const struct go_grow *v = &go_grow[i];
         struct ga_page_alloc *p = new_pages(UINT64_C(1) << 30);
         for (unsigned c = 0; c < v->nchunks; c++) {
-            ga_page_alloc_grow(p, (uint64_t)v->chunks[c] * CHUNK_NPAGES, CHUNK_NPAGES);
+            grow(p, (uint64_t)v->chunks[c] * CHUNK_NPAGES, CHUNK_NPAGES);
             CU_ASSERT(ga_page_alloc_is_scavenged(p, (uint64_t)v->chunks[c] * CHUNK_NPAGES));
         }
         CU_ASSERT_EQUAL(ga_page_alloc_nfree(p), (uint64_t)v->nchunks * CHUNK_NPAGES);
@@ -189,16 +197,16 @@ static void odd_growth(void)
 {
     struct ga_page_alloc *p = new_pages(5000);
     check_alloc(p, 1, -1, 0, "nothing added");
-    ga_page_alloc_grow(p, 700, 100);
+    grow(p, 700, 100);
     check_alloc(p, 101, -1, 0, "part of a chunk");
     check_alloc(p, 100, 700, 100, "part of a chunk");
     ga_page_alloc_free(p, 730, 5); /* part of what was allocated */
     check_alloc(p, 5, 730, 0, "a part");
-    ga_page_alloc_grow(p, 100, 600);
-    ga_page_alloc_grow(p, 800, 224);
+    grow(p, 100, 600);
+    grow(p, 800, 224);
     ga_page_alloc_free(p, 700, 100);
     check_alloc(p, 924, 100, 824, "joined");
-    ga_page_alloc_grow(p, 4999, 1);
+    grow(p, 4999, 1);
     check_alloc(p, 1, 4999, 1, "the last page");
     CU_ASSERT(ga_page_alloc_audit(p));
     ga_page_alloc_free_all(p);
@@ -208,7 +216,7 @@ static void odd_growth(void)
 static void runs_over_roots(void)
 {
     struct ga_page_alloc *p = new_pages(4 * ROOT_NPAGES);
-    ga_page_alloc_grow(p, 5, 4 * ROOT_NPAGES - 5);
+    grow(p, 5, 4 * ROOT_NPAGES - 5);
     CU_ASSERT(ga_page_alloc_audit(p));
     check_alloc(p, 4 * ROOT_NPAGES - 4, -1, 0, "more than all");
     check_alloc(p, 3 * ROOT_NPAGES + 9, 5, 3 * ROOT_NPAGES + 9, "over the roots");
@@ -260,7 +268,7 @@ static void misuse(void)
         free_twice, free_never_added, free_past_end, take_used, grow_twice, scavenge_used,
     };
     struct ga_page_alloc *p = new_pages(5000);
-    ga_page_alloc_grow(p, 600, 424); /* 600..1023, all of it in use but the last page */
+    grow(p, 600, 424); /* 600..1023, all of it in use but the last page */
     check_alloc(p, 423, 600, 423, "misuse");
     for (size_t i = 0; i < COUNT(bad); i++) {
         fflush(NULL);

@@ -121,6 +121,32 @@ static bool allocate(struct world *world)
     return r == 0 && page == window->base + first && scavenged == model_set(window, first, n, USED);
 }
 
+/* Have memory given back. The highest pages come first, and nothing is forgotten.
+ * Returns whether the allocator agrees. */
+static bool release(struct world *world)
+{
+    static const struct ga_release_grain grain = {.min_npages = 1, .huge_npages = 1};
+    unsigned w = WINDOWS;
+    unsigned last = 0;
+    while (last == 0 && w-- > 0)
+        for (last = world->windows[w].npages; last > 0; last--)
+            if (world->windows[w].page[last - 1] == FREE)
+                break;
+    uint64_t page = 0;
+    uint64_t most = 1 + pick(world, world->longest);
+    uint64_t n = ga_page_alloc_begin_release(world->p, GA_SCAVENGE_FORCED, &grain, most, &page);
+    if (n == 0)
+        return last == 0;
+    if (last == 0 || n > most || page + n != world->windows[w].base + last)
+        return false;
+    ga_page_alloc_end_release(world->p, page, n, true);
+    for (unsigned i = last - (unsigned)n; i < last; i++)
+        if (world->windows[w].page[i] != FREE)
+            return false;
+    model_set(&world->windows[w], last - (unsigned)n, (unsigned)n, SCAVENGED);
+    return true;
+}
+
 /* Do to a random stretch something that its kind allows: add what is absent, free what is in use,
  * take or scavenge what is free. Pages in use are freed seldom while the heap fills. */
 static void change_stretch(struct world *world, bool filling)
@@ -132,7 +158,7 @@ static void change_stretch(struct world *world, bool filling)
     switch (window->page[first]) {
     case ABSENT:
         ga_page_alloc_grow(world->p, page, n);
-        model_set(window, first, n, SCAVENGED);
+        model_set(window, first, n, FREE);
         world->nfree += n;
         break;
     case USED:
@@ -181,6 +207,8 @@ static void random_operations(void)
             bool filling = i / 500 % 2 == 0;
             if (pick(&world, 100) < (filling ? 80 : 40))
                 good = allocate(&world);
+            else if (pick(&world, 4) == 0)
+                good = release(&world);
             else
                 change_stretch(&world, filling);
             good = good && ga_page_alloc_nfree(world.p) == world.nfree;
