@@ -57,6 +57,7 @@ __attribute__((noinline)) void *ga_alloc_slowly(struct goalloc_heap *heap, ga_sp
     int saved_errno = errno;
     struct ga_thread_cache *cache = ga_thread_cache_get(heap);
     if (!cache) {
+        ga_busy_end();
         errno = ENOMEM;
         return NULL;
     }
@@ -68,11 +69,12 @@ __attribute__((noinline)) void *ga_alloc_slowly(struct goalloc_heap *heap, ga_sp
             p = NULL;
     while (!p && ga_alloc_refill(cache, span_class) == 0);
     ga_thread_cache_put(cache);
+    ga_busy_end();
     errno = p ? saved_errno : ENOMEM;
     return p;
 }
 
-/* The list is used up, or looked through first: go on with what is at hand. */
+/* The list is used up, or looked through first: go on with what is at hand. Ends the operation. */
 static __attribute__((noinline)) void *alloc_next(struct goalloc_heap *heap, uint32_t span_class)
 {
     struct ga_thread_cache *cache = ga_thread_cache_peek(heap);
@@ -82,13 +84,17 @@ static __attribute__((noinline)) void *alloc_next(struct goalloc_heap *heap, uin
     void *p = ga_free_list_malloc(list);
     if (!p && ga_mcache_refill_at_hand(cache, (ga_span_class)span_class))
         p = ga_free_list_malloc(list);
-    return p ? p : ga_alloc_slowly(heap, (ga_span_class)span_class, (struct ga_tiny_shape){0});
+    if (!p)
+        return ga_alloc_slowly(heap, (ga_span_class)span_class, (struct ga_tiny_shape){0});
+    ga_busy_end();
+    return p;
 }
 
+/* Ends the operation. */
 static inline __attribute__((always_inline)) void *alloc_small(struct goalloc_heap *heap,
                                                                uint32_t span_class)
 {
-    struct ga_thread_cache *cache = ga_thread_cache_peek(heap);
+    struct ga_thread_cache *cache = ga_thread_cache_at_hand(heap);
     uint64_t a;
     if (__builtin_expect(!cache, 0))
         return ga_alloc_slowly(heap, (ga_span_class)span_class, (struct ga_tiny_shape){0});
@@ -97,10 +103,12 @@ static inline __attribute__((always_inline)) void *alloc_small(struct goalloc_he
     cache->last = list;
     if (__builtin_expect(!ga_free_list_serves(top, &a), 0))
         return alloc_next(heap, span_class);
-    return ga_free_list_take(list, top, a);
+    void *p = ga_free_list_take(list, top, a);
+    ga_busy_end();
+    return p;
 }
 
-/* Of more than about 1 KiB. */
+/* Of more than about 1 KiB. Ends the operation. */
 static __attribute__((noinline)) void *malloc_longer(struct goalloc_heap *heap, size_t size)
 {
     if (size <= GA_SMALL_MAX)
@@ -111,6 +119,7 @@ static __attribute__((noinline)) void *malloc_longer(struct goalloc_heap *heap, 
 
 void *goalloc_malloc(struct goalloc_heap *heap, size_t size)
 {
+    ga_busy_begin();
     /* The compiler sees which of the two tables serves. */
     if (__builtin_expect(size <= GA_FINE_SIZE_MAX - 8, 1))
         return alloc_small(heap, ga_size_class_for_malloc(size) * 2);
@@ -137,12 +146,15 @@ static uint32_t small_class(size_t size, size_t alignment)
     return alignment ? ga_size_class_aligned(size, alignment) : ga_size_class_for_malloc(size);
 }
 
-/* Whether the slot that this thread has just allocated was never handed out before and so is zero.
- */
-static bool is_known_zero(const struct goalloc_heap *heap, ga_span_class span_class)
+/* Whether the slot that this thread has just allocated was never handed out before and so is zero:
+ * an operation of its own, since nothing that comes between two of them fills a list. */
+static bool is_known_zero(struct goalloc_heap *heap, ga_span_class span_class)
 {
+    ga_busy_begin();
     const struct ga_thread_cache *cache = ga_thread_cache_peek(heap);
-    return cache && ga_free_list_was_untouched(&cache->classes[span_class].list);
+    bool zero = cache && ga_free_list_was_untouched(&cache->classes[span_class].list);
+    ga_busy_end();
+    return zero;
 }
 
 static __attribute__((noinline)) void *alloc_any(struct goalloc_heap *heap, size_t size,
@@ -156,6 +168,7 @@ static __attribute__((noinline)) void *alloc_any(struct goalloc_heap *heap, size
     bool noscan = flags & GOALLOC_NOSCAN;
     bool zeroed = false;
     void *p;
+    ga_busy_begin();
     if (noscan && size <= GA_TINY_SIZE_MAX && alignment <= GA_TINY_ALIGN_MAX) {
         struct ga_tiny_shape shape = ga_tiny_shape(size, alignment);
         p = ga_tiny_alloc(heap, &shape);
@@ -174,8 +187,10 @@ static __attribute__((noinline)) void *alloc_any(struct goalloc_heap *heap, size
 
 void *goalloc_alloc(struct goalloc_heap *heap, size_t size, size_t alignment, unsigned flags)
 {
-    if (((flags ^ GOALLOC_NOSCAN) | alignment) == 0 && size <= GA_TINY_SIZE_MAX)
+    if (((flags ^ GOALLOC_NOSCAN) | alignment) == 0 && size <= GA_TINY_SIZE_MAX) {
+        ga_busy_begin();
         return ga_tiny_alloc(heap, &ga_tiny_shapes[size]);
+    }
     return alloc_any(heap, size, alignment, flags);
 }
 

@@ -11,6 +11,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "client/busy.h"
 #include "client/channel_internal.h"
 #include "client/connect.h"
 #include "client/deadline.h"
@@ -210,11 +211,23 @@ static int send_and_wait(struct ga_channel *ch, Goalloc__V1__Envelope *request,
         return r;
     request->id = call.id;
     r = send_message(ch, request);
-    if (r < 0)
+    if (r < 0) {
         ga_calls_cancel(&ch->calls, &call);
-    else
+    } else {
+        uint8_t before = ga_busy_begin_wait();
         r = ga_calls_wait(&ch->calls, &call, deadline);
+        ga_busy_end_wait(before);
+    }
     *reply = call.reply;
+    return r;
+}
+
+/* Wait until the link is no more as it was seen. */
+static int wait_for_change(struct ga_channel *ch, uint32_t seen, const struct timespec *deadline)
+{
+    uint8_t before = ga_busy_begin_wait();
+    int r = ga_link_wait(&ch->link, seen, deadline);
+    ga_busy_end_wait(before);
     return r;
 }
 
@@ -239,7 +252,7 @@ static int send_until_answered(struct ga_channel *ch, Goalloc__V1__Envelope *req
         first_id = first_id ? first_id : request->id;
         if (for_ever)
             end = ga_deadline_in(ch->timeout_ms);
-        r = ga_link_wait(&ch->link, link, &end);
+        r = wait_for_change(ch, link, &end);
         if (r < 0)
             return r;
     }
@@ -264,7 +277,7 @@ int ga_channel_await(struct ga_channel *ch, const struct timespec *deadline)
         }
         ga_link_begin_waiting(&ch->link);
         ga_channel_wake(ch);
-        int r = ga_link_wait(&ch->link, link, deadline);
+        int r = wait_for_change(ch, link, deadline);
         ga_link_end_waiting(&ch->link);
         if (r < 0)
             return r;

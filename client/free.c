@@ -1,6 +1,8 @@
 /* Free. Every free is checked before it changes anything: the pointer's slot by lookup.c, and that
  * it is in use here. Who holds the span's lease frees with plain stores; everybody else by the
- * protocol of shm/slot.h. The library's own loop thread takes part in none of it. */
+ * protocol of shm/slot.h. The library's own loop thread takes part in none of it.
+ *
+ * A free is an operation (busy.h). To end it twice is no harm, as long as nothing lies between. */
 #include "client/free_by_other.h"
 #include "client/heap.h"
 #include "client/large.h"
@@ -8,22 +10,35 @@
 #include "client/spans.h"
 #include "client/tiny.h"
 
-/* A free has left its word without objects, or its span is not on the list: see to that. */
-static __attribute__((noinline)) void look_at_span(struct ga_thread_cache *cache,
-                                                   const struct ga_span_line *line,
-                                                   _Atomic uint64_t *a_word)
+/* A free has left its word without objects, or its span is not on the list: see to that. Ends the
+ * operation. */
+static __attribute__((noinline)) void
+look_at_span(struct goalloc_heap *heap, const struct ga_span_line *line, _Atomic uint64_t *a_word)
 {
+    struct ga_thread_cache *cache = ga_thread_cache_peek(heap);
     const struct ga_view *view = &cache->heap->view;
     ga_page_id page = (ga_page_id)(line - view->lines);
     ga_mcache_freed(cache, ga_entry_span_class(ga_view_entry(view, page)), page,
                     ga_slot_used(a_word) == 0);
+    ga_busy_end();
 }
 
-/* Free the slot at p of a small span that this mcache holds, if it is in use. line: the span's;
- * bit: the slot's, in a_word. */
+/* Remember a freed slot of a span that is not on the list, and see to the span. Ends the
+ * operation. */
+static __attribute__((noinline)) void put_unlisted(struct goalloc_heap *heap,
+                                                   struct ga_free_list *list,
+                                                   const struct ga_span_line *line,
+                                                   _Atomic uint64_t *a_word, uint64_t bit, char *p)
+{
+    ga_free_list_put(list, p, a_word, bit);
+    look_at_span(heap, line, a_word);
+}
+
+/* Free the slot at p of a small span that this mcache holds, if it is in use: then it ends the
+ * operation. line: the span's; bit: the slot's, in a_word. */
 static inline __attribute__((always_inline)) bool
-free_small(struct ga_thread_cache *cache, struct ga_free_list *list,
-           const struct ga_span_line *line, _Atomic uint64_t *a_word, uint64_t bit, char *p)
+free_small(struct goalloc_heap *heap, struct ga_free_list *list, const struct ga_span_line *line,
+           _Atomic uint64_t *a_word, uint64_t bit, char *p)
 {
     uint64_t a = ga_load_relaxed(a_word);
     uint64_t used = a ^ ga_load_acquire(ga_view_f_of(a_word));
@@ -33,12 +48,15 @@ free_small(struct ga_thread_cache *cache, struct ga_free_list *list,
     ga_count_one(&list->counts->nfree);
     /* The last object of a word is not remembered, but in the current one. */
     if (__builtin_expect(used == bit && a_word != list->current, 0)) {
-        look_at_span(cache, line, a_word);
+        look_at_span(heap, line, a_word);
+        return true;
+    }
+    if (__builtin_expect(!ga_spans_is_listed(line), 0)) {
+        put_unlisted(heap, list, line, a_word, bit, p);
         return true;
     }
     ga_free_list_put(list, p, a_word, bit);
-    if (__builtin_expect(!ga_spans_is_listed(line), 0))
-        look_at_span(cache, line, a_word);
+    ga_busy_end();
     return true;
 }
 
@@ -63,16 +81,13 @@ static bool free_by_holder(struct ga_thread_cache *cache, const struct ga_slot *
     if (slot->entry & GA_ENTRY_LARGE)
         return free_large(cache, slot);
     const struct ga_view *view = &cache->heap->view;
-    return free_small(cache, &cache->classes[ga_entry_span_class(slot->entry)].list,
+    return free_small(cache->heap, &cache->classes[ga_entry_span_class(slot->entry)].list,
                       &view->lines[slot->page], ga_view_a(view, slot->page, slot->index / 64),
                       UINT64_C(1) << slot->index % 64, p);
 }
 
-/* Free anything. */
-static __attribute__((noinline)) void free_any(struct goalloc_heap *heap, void *p)
+static void free_found(struct goalloc_heap *heap, void *p)
 {
-    if (!p)
-        return;
     struct ga_slot slot;
     enum ga_lookup found = ga_lookup_slot(heap, p, &slot);
     if (__builtin_expect(found != GA_LOOKUP_SLOT, 0)) {
@@ -91,9 +106,18 @@ static __attribute__((noinline)) void free_any(struct goalloc_heap *heap, void *
         ga_report_bad(heap, "goalloc_free", p, GA_LOOKUP_SLOT, &slot);
 }
 
+/* Free anything. Ends the operation. */
+static __attribute__((noinline)) void free_any(struct goalloc_heap *heap, void *p)
+{
+    if (p)
+        free_found(heap, p);
+    ga_busy_end();
+}
+
 /* What most frees are of: a small object in a page that is known. False, and nothing has happened,
  * if no slot begins at p, or it is not in use, or something is held in the span; or if its bit lies
- * in the wide plane, and wide says that it does not, or the other way. */
+ * in the wide plane, and wide says that it does not, or the other way. True: it has ended the
+ * operation. */
 static inline __attribute__((always_inline)) bool free_known(struct goalloc_heap *heap,
                                                              struct ga_thread_cache *cache,
                                                              struct ga_free_list *list, char *p,
@@ -112,19 +136,20 @@ static inline __attribute__((always_inline)) bool free_known(struct goalloc_heap
     _Atomic uint64_t *a_word =
         wide ? ga_view_a(&heap->view, (ga_page_id)(line - heap->view.lines), index / 64)
              : &line->a[index / 64];
-    return free_small(cache, list, line, a_word, UINT64_C(1) << index % 64, p);
+    return free_small(heap, list, line, a_word, UINT64_C(1) << index % 64, p);
 }
 
+/* Ends the operation. */
 static __attribute__((noinline)) void free_wide(struct goalloc_heap *heap, void *p,
-                                                struct ga_thread_cache *cache,
                                                 struct ga_free_list *list)
 {
+    struct ga_thread_cache *cache = ga_thread_cache_peek(heap);
     if (!free_known(heap, cache, list, p, true))
         free_any(heap, p);
 }
 
 /* Of a page that is not known: enter it if this mcache holds it, and a span of small objects begins
- * there. */
+ * there. Ends the operation. */
 static __attribute__((noinline)) void free_unknown(struct goalloc_heap *heap, void *p)
 {
     struct ga_thread_cache *cache = ga_thread_cache_peek(heap);
@@ -138,26 +163,30 @@ static __attribute__((noinline)) void free_unknown(struct goalloc_heap *heap, vo
     if (!batched)
         ga_prefetch_for_write(&heap->view.lines[page]);
     uint64_t entry = ga_view_entry(&heap->view, page);
-    if (batched && ga_batch_free(cache, &cache->batch, entry, p))
+    if (batched && ga_batch_free(cache, &cache->batch, entry, p)) {
+        ga_busy_end();
         return;
+    }
     struct ga_free_list *list = &cache->by_class[entry & 0xff]->list;
     uint64_t holder = ga_load_relaxed(&heap->view.lines[page].holder);
     if (!ga_holder_is_leased_by(holder, list->holder)) {
         if (entry & GA_ENTRY_TINY || !ga_free_quickly_by_other(heap, cache, page, entry, p))
             free_any(heap, p);
+        else
+            ga_busy_end();
         return;
     }
     ga_known_add(&cache->known, (uintptr_t)p, list);
     if (!free_known(heap, cache, list, p, false))
-        free_wide(heap, p, cache, list);
+        free_wide(heap, p, list);
 }
 
 /* Free what the list gave out last, or anything else. That the list knows of it says that it is in
  * a span that this mcache holds: it forgets all before one is given back. line: of its page, which
- * need not be its span's first. */
-static __attribute__((noinline)) void free_last(struct goalloc_heap *heap, void *p,
-                                                struct ga_thread_cache *cache,
-                                                struct ga_free_list *list)
+ * need not be its span's first. Ends the operation. */
+static inline __attribute__((always_inline)) void free_last(struct goalloc_heap *heap, void *p,
+                                                            struct ga_thread_cache *cache,
+                                                            struct ga_free_list *list)
 {
     const struct ga_span_line *line =
         (struct ga_span_line *)(cache->lines +
@@ -176,13 +205,17 @@ static __attribute__((noinline)) void free_last(struct goalloc_heap *heap, void 
     bool kept = used != slot->bit || slot->a == list->current;
     if (__builtin_expect(kept, 1))
         list->top = slot;
-    if (__builtin_expect(!kept || !ga_spans_is_listed(line), 0))
-        look_at_span(cache, line, slot->a);
+    if (__builtin_expect(!kept || !ga_spans_is_listed(line), 0)) {
+        look_at_span(heap, line, slot->a);
+        return;
+    }
+    ga_busy_end();
 }
 
 void goalloc_free(struct goalloc_heap *heap, void *p)
 {
-    struct ga_thread_cache *cache = ga_thread_cache_peek(heap);
+    ga_busy_begin();
+    struct ga_thread_cache *cache = ga_thread_cache_at_hand(heap);
     if (__builtin_expect(!cache, 0)) {
         free_any(heap, p);
         return;
@@ -202,6 +235,6 @@ void goalloc_free(struct goalloc_heap *heap, void *p)
         if (__builtin_expect(!ga_tiny_free(cache, p), 0))
             free_any(heap, p);
     } else if (__builtin_expect(!free_known(heap, cache, list, p, false), 0)) {
-        free_wide(heap, p, cache, list);
+        free_wide(heap, p, list);
     }
 }

@@ -6,6 +6,7 @@
 #include <stdbool.h>
 
 #include "client/batch.h"
+#include "client/busy.h"
 #include "client/change.h"
 #include "client/channel.h"
 #include "client/free_list.h"
@@ -16,9 +17,6 @@
 #include "shm/size_class.h"
 #include "shm/slot.h"
 #include "shm/tiny.h"
-
-#define GA_HEAPS_MAX  8u                 /* heaps attached at once in one process */
-#define GA_TLS_PLACES (GA_HEAPS_MAX + 1) /* of a thread's caches; place 0 is always empty */
 
 /* The spans leased for one class, by first page; a bit of each says that nothing of it was ever
  * allocated from (spans.h). Most classes of most programs have few, and need no OS page for them.
@@ -174,20 +172,27 @@ static inline uintptr_t ga_heap_address(const struct goalloc_heap *heap, ga_page
     return heap->base + ((uintptr_t)page << GA_PAGE_SHIFT);
 }
 
-/* Each thread's caches, by the heap's tls_index. initial-exec: one load from the thread pointer. */
-extern _Thread_local struct ga_thread_cache *ga_tls_caches[GA_TLS_PLACES]
-    __attribute__((tls_model("initial-exec")));
-
 /* ---- thread_cache.c ---- */
 
-/* This thread's cache for heap, made or taken over now if it has none: slow. NULL with errno. */
+/* This thread's cache for heap, made or taken over now if it has none: slow. In an operation. NULL
+ * with errno. */
 struct ga_thread_cache *ga_thread_cache_get(struct goalloc_heap *heap);
 
-/* This thread's cache if it has one, for the fast path of malloc: of a detached heap it has nothing
- * to give, so the slow path finds out. */
-static inline struct ga_thread_cache *ga_thread_cache_peek(const struct goalloc_heap *heap)
+/* This thread's cache where it is at hand, for the fast paths of malloc and free, in an operation
+ * (busy.h): of a detached heap it has nothing to give, so the slow path finds out. */
+static inline struct ga_thread_cache *ga_thread_cache_at_hand(const struct goalloc_heap *heap)
 {
-    return ga_tls_caches[ga_load_relaxed(&heap->tls_index)];
+    return ga_busy_cache_at_hand(ga_load_relaxed(&heap->tls_index));
+}
+
+/* This thread's cache, which is not at hand, if it has one: waits until it is. */
+struct ga_thread_cache *ga_thread_cache_await(struct goalloc_heap *heap);
+
+/* This thread's cache if it has one, in an operation. */
+static inline struct ga_thread_cache *ga_thread_cache_peek(struct goalloc_heap *heap)
+{
+    struct ga_thread_cache *cache = ga_thread_cache_at_hand(heap);
+    return __builtin_expect(cache != NULL, 1) ? cache : ga_thread_cache_await(heap);
 }
 
 /* Call when done with what ga_thread_cache_get gave: a thread that has all but exited does not keep
@@ -286,7 +291,7 @@ void ga_grants_on_reply(const Goalloc__V1__Envelope *reply, bool wanted, void *d
 
 /* Allocate a slot of a small span class when its list is used up, or NULL with errno; of the tiny
  * class, when an object of this shape, which the other classes do not look at, does not fit into
- * the run. */
+ * the run. Ends the operation. */
 void *ga_alloc_slowly(struct goalloc_heap *heap, ga_span_class span_class,
                       struct ga_tiny_shape shape);
 /* What the fast path finds used up: fill the class's list. 0, or a negative errno when there
@@ -299,7 +304,8 @@ bool ga_alloc_relieve(struct ga_thread_cache *cache, int err, unsigned attempt);
 /* ---- large_alloc.c ---- */
 
 /* Allocate a large object, or one of any size with an alignment of more than a page; whether its
- * memory is known to be zero. alignment: a power of two, or 0. NULL with errno. */
+ * memory is known to be zero. alignment: a power of two, or 0. Ends the operation. NULL with errno.
+ */
 void *ga_alloc_large(struct goalloc_heap *heap, size_t size, size_t alignment, bool noscan,
                      bool *ret_zeroed);
 

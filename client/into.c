@@ -102,6 +102,7 @@ void *goalloc_malloc_into(struct goalloc_heap *heap, size_t size, void **slot)
         return refuse(heap, slot, "the slot is not empty");
 
     int saved_errno = errno;
+    ga_busy_begin();
     struct ga_thread_cache *cache = ga_thread_cache_get(heap);
     uint64_t offset = 0;
     int r = cache ? take(cache, size, handle, &offset) : -ENOMEM;
@@ -111,6 +112,7 @@ void *goalloc_malloc_into(struct goalloc_heap *heap, size_t size, void **slot)
         ga_into_end(cache->shared);
         ga_thread_cache_put(cache);
     }
+    ga_busy_end();
     errno = r == 0 ? saved_errno : ENOMEM;
     return r == 0 ? (char *)heap->base + offset : NULL;
 }

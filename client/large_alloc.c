@@ -87,6 +87,7 @@ void *ga_alloc_large(struct goalloc_heap *heap, size_t size, size_t alignment, b
         r = ga_alloc_large_span(cache, size, alignment, noscan, &page, ret_zeroed);
     if (cache)
         ga_thread_cache_put(cache);
+    ga_busy_end();
     errno = r == 0 ? saved_errno : ENOMEM;
     return r < 0 ? NULL : (char *)heap->base + ((uint64_t)page << GA_PAGE_SHIFT);
 }
@@ -94,10 +95,12 @@ void *ga_alloc_large(struct goalloc_heap *heap, size_t size, size_t alignment, b
 void *ga_alloc_large_longest(struct goalloc_heap *heap, size_t size, bool noscan)
 {
     uint64_t npages = (size + GA_PAGE_SIZE - 1) / GA_PAGE_SIZE;
+    ga_busy_begin();
     struct ga_thread_cache *cache = ga_thread_cache_peek(heap);
     /* Another heap's cache: as in ga_free_quickly_by_other. */
-    if (!cache || cache->heap != heap || npages > GA_LARGE_NPAGES_LEASED)
-        return NULL;
-    ga_page_id page = ga_large_take_longest(cache, noscan ? 1 : 0, npages);
+    ga_page_id page = 0;
+    if (cache && cache->heap == heap && npages <= GA_LARGE_NPAGES_LEASED)
+        page = ga_large_take_longest(cache, noscan ? 1 : 0, npages);
+    ga_busy_end();
     return page ? (char *)heap->base + ((uint64_t)page << GA_PAGE_SHIFT) : NULL;
 }

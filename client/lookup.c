@@ -65,9 +65,12 @@ size_t ga_lookup_bytes(const struct goalloc_heap *heap, const struct ga_slot *sl
 bool ga_lookup_in_use(struct goalloc_heap *heap, const struct ga_slot *slot)
 {
     uint64_t a;
+    uint8_t before = ga_busy_enter();
     const struct ga_thread_cache *cache = ga_thread_cache_peek(heap);
-    return ga_slot_in_use(&heap->view, slot, &a) &&
-           !(cache && ga_batch_has(&cache->batch, slot->page, slot->index));
+    bool in_use = ga_slot_in_use(&heap->view, slot, &a) &&
+                  !(cache && ga_batch_has(&cache->batch, slot->page, slot->index));
+    ga_busy_leave(before);
+    return in_use;
 }
 
 bool ga_lookup_is_object(struct goalloc_heap *heap, const void *p)

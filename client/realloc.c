@@ -41,12 +41,14 @@ static bool fits_in_place(const void *p, const struct ga_slot *slot, size_t old_
 
 static void count_resize(struct goalloc_heap *heap, const struct ga_slot *slot, size_t size)
 {
+    ga_busy_begin();
     struct ga_thread_cache *cache = ga_thread_cache_get(heap);
-    if (!cache)
-        return;
-    ga_large_count_resize(cache, ga_entry_npages(slot->entry), npages_of(size));
-    ga_roomy_forget(cache, slot->page);
-    ga_thread_cache_put(cache);
+    if (cache) {
+        ga_large_count_resize(cache, ga_entry_npages(slot->entry), npages_of(size));
+        ga_roomy_forget(cache, slot->page);
+        ga_thread_cache_put(cache);
+    }
+    ga_busy_end();
 }
 
 /* Ask the server to make a large object longer or shorter where it lies. */
@@ -83,14 +85,17 @@ static bool is_worth_shrinking(const struct ga_slot *slot, size_t size)
 }
 
 /* Whether the large object lies where this thread has left it room to grow to size. */
-static bool has_room(const struct goalloc_heap *heap, const struct ga_slot *slot, size_t size)
+static bool has_room(struct goalloc_heap *heap, const struct ga_slot *slot, size_t size)
 {
+    if (!(slot->entry & GA_ENTRY_LARGE) || npages_of(size) > ga_entry_npages(slot->entry))
+        return false;
+    ga_busy_begin();
     struct ga_thread_cache *cache = ga_thread_cache_peek(heap);
     /* Another heap's cache: as in ga_free_quickly_by_other. */
-    return cache && cache->heap == heap && (slot->entry & GA_ENTRY_LARGE) &&
-           npages_of(size) <= ga_entry_npages(slot->entry) &&
-           ga_mcache_is_mine(cache, slot->page) &&
-           ga_roomy_grow(cache, slot->page, npages_of(size));
+    bool has = cache && cache->heap == heap && ga_mcache_is_mine(cache, slot->page) &&
+               ga_roomy_grow(cache, slot->page, npages_of(size));
+    ga_busy_end();
+    return has;
 }
 
 static bool is_noscan(const struct ga_slot *slot)

@@ -16,8 +16,7 @@
 #include "client/tiny.h"
 #include "client/uncancelled.h"
 
-_Thread_local struct ga_thread_cache *ga_tls_caches[GA_TLS_PLACES]
-    __attribute__((tls_model("initial-exec")));
+_Thread_local struct ga_tls ga_tls __attribute__((tls_model("initial-exec")));
 
 static pthread_once_t key_once = PTHREAD_ONCE_INIT;
 static pthread_key_t key; /* its destructor runs when a thread exits */
@@ -33,6 +32,13 @@ static pthread_cond_t all_left = PTHREAD_COND_INITIALIZER; /* no exiting thread 
 
 /* What a cache of a detached heap allocates from: no slots, never written. */
 static struct ga_mcache nothing;
+
+/* What this thread has in a place from now on; NULL = nothing. */
+static void set_own(uint32_t place, struct ga_thread_cache *cache)
+{
+    ga_tls.own[place] = cache;
+    ga_store_relaxed(&ga_tls.cache[place], cache);
+}
 
 static void free_cache(struct ga_thread_cache *cache)
 {
@@ -120,8 +126,8 @@ static void leave_caches(void *unused)
     (void)unused;
     exit_rounds++;
     for (unsigned i = 1; i < GA_TLS_PLACES; i++) {
-        struct ga_thread_cache *cache = ga_tls_caches[i];
-        ga_tls_caches[i] = NULL;
+        struct ga_thread_cache *cache = ga_tls.own[i];
+        set_own(i, NULL);
         if (cache)
             leave(cache);
     }
@@ -294,6 +300,17 @@ static int find_cache(struct goalloc_heap *heap, struct ga_thread_cache **ret)
     }
 }
 
+struct ga_thread_cache *ga_thread_cache_await(struct goalloc_heap *heap)
+{
+    struct ga_thread_cache *cache = ga_tls.own[ga_load_relaxed(&heap->tls_index)];
+    if (cache) {
+        /* Whoever has it away puts it back before he unlocks. */
+        pthread_mutex_lock(&heap->lock);
+        pthread_mutex_unlock(&heap->lock);
+    }
+    return cache;
+}
+
 struct ga_thread_cache *ga_thread_cache_get(struct goalloc_heap *heap)
 {
     struct ga_thread_cache *cache = ga_thread_cache_peek(heap);
@@ -301,7 +318,7 @@ struct ga_thread_cache *ga_thread_cache_get(struct goalloc_heap *heap)
         return cache;
     ga_registry_meet_copy(heap);
     if (cache) { /* of a heap that was detached and had the same place */
-        ga_tls_caches[heap->place] = NULL;
+        set_own(heap->place, NULL);
         free_cache(cache);
     }
 
@@ -318,13 +335,13 @@ struct ga_thread_cache *ga_thread_cache_get(struct goalloc_heap *heap)
     if (is_last_round())
         return cache;                /* lent for this call */
     pthread_setspecific(key, cache); /* any value but NULL: it makes the destructor run */
-    ga_tls_caches[heap->place] = cache;
+    set_own(heap->place, cache);
     return cache;
 }
 
 void ga_thread_cache_put(struct ga_thread_cache *cache)
 {
-    if (is_last_round() && ga_tls_caches[cache->heap->place] != cache)
+    if (is_last_round() && ga_tls.own[cache->heap->place] != cache)
         leave(cache);
 }
 
@@ -355,7 +372,7 @@ void ga_thread_cache_reset_links(void)
 
 void ga_thread_cache_abandon_all(struct goalloc_heap *heap)
 {
-    ga_tls_caches[heap->place] = NULL;
+    set_own(heap->place, NULL);
     heap->caches = NULL;
     heap->idle = NULL;
     heap->nleaving = 0; /* those threads are the parent's */
@@ -363,7 +380,7 @@ void ga_thread_cache_abandon_all(struct goalloc_heap *heap)
 
 void ga_thread_cache_drop_all(struct goalloc_heap *heap)
 {
-    ga_tls_caches[heap->place] = NULL;
+    set_own(heap->place, NULL);
     struct ga_thread_cache *next;
     for (struct ga_thread_cache *c = heap->caches; c; c = next) {
         next = c->next_of_heap;
@@ -384,7 +401,7 @@ static void forget_lists(struct ga_thread_cache *cache)
 void ga_thread_cache_forget_heap(struct goalloc_heap *heap)
 {
     pthread_mutex_lock(&link_lock);
-    struct ga_thread_cache *mine = ga_thread_cache_peek(heap);
+    struct ga_thread_cache *mine = ga_tls.own[heap->place];
     for (struct ga_thread_cache *c = heap->caches; c; c = c->next_of_heap) {
         c->heap = NULL;
         c->id = GA_NOBODY;
@@ -402,7 +419,7 @@ void ga_thread_cache_forget_heap(struct goalloc_heap *heap)
     }
     if (mine)
         free_cache(mine);
-    ga_tls_caches[heap->place] = NULL;
+    set_own(heap->place, NULL);
     heap->caches = NULL;
     pthread_mutex_unlock(&heap->lock);
     pthread_mutex_unlock(&link_lock);

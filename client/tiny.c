@@ -66,8 +66,10 @@ __attribute__((noinline)) void *ga_tiny_alloc_slowly(struct goalloc_heap *heap,
     void *p;
     /* The word at hand once more: what was freed there is in the caches of the processor. */
     if (page && carve_from(cache, page, ga_tiny_word_of(&cache->tiny.carver)) &&
-        ga_tiny_take(cache, &shape, &p))
+        ga_tiny_take(cache, &shape, &p)) {
+        ga_busy_end();
         return p;
+    }
     if (page)
         turn_away(cache, page);
     return ga_alloc_slowly(heap, GA_SPAN_CLASS_TINY, shape);
@@ -78,6 +80,7 @@ __attribute__((noinline)) void ga_tiny_word_emptied(struct ga_thread_cache *cach
     ga_page_id page = (ga_page_id)((at - cache->heap->base) >> GA_PAGE_SHIFT);
     if (ga_tiny_is_empty(&cache->heap->view, page))
         ga_mcache_freed(cache, GA_SPAN_CLASS_TINY, page, true);
+    ga_busy_end();
 }
 
 bool ga_tiny_free_by_holder(struct ga_thread_cache *cache, const struct ga_slot *slot)

@@ -31,15 +31,18 @@ static inline bool ga_tiny_take(struct ga_thread_cache *cache, const struct ga_t
     return true;
 }
 
-/* Allocate a tiny object that does not fit into the run. NULL with errno. */
+/* Allocate a tiny object that does not fit into the run. Ends the operation. NULL with errno. */
 void *ga_tiny_alloc_slowly(struct goalloc_heap *heap, struct ga_tiny_shape shape);
 
-/* Allocate a tiny object. NULL with errno. */
+/* Allocate a tiny object. Ends the operation. NULL with errno. */
 static inline void *ga_tiny_alloc(struct goalloc_heap *heap, const struct ga_tiny_shape *shape)
 {
-    struct ga_thread_cache *cache = ga_thread_cache_peek(heap);
+    struct ga_thread_cache *cache = ga_thread_cache_at_hand(heap);
     void *p;
-    return cache && ga_tiny_take(cache, shape, &p) ? p : ga_tiny_alloc_slowly(heap, *shape);
+    if (!cache || !ga_tiny_take(cache, shape, &p))
+        return ga_tiny_alloc_slowly(heap, *shape);
+    ga_busy_end();
+    return p;
 }
 
 /* Carve from the span at page from now on. False if it has no run; then from nothing. */
@@ -52,12 +55,13 @@ void ga_tiny_let_go(struct ga_thread_cache *cache);
  * in use. */
 bool ga_tiny_free_by_holder(struct ga_thread_cache *cache, const struct ga_slot *slot);
 
-/* The last object of a word was freed, in a span that is known; it was at this address. */
+/* The last object of a word was freed, in a span that is known; it was at this address. Ends the
+ * operation. */
 void ga_tiny_word_emptied(struct ga_thread_cache *cache, uintptr_t at);
 
 /* Free the object at p, which is in a tiny span that this mcache is known to hold (known.h), if it
- * is in use. Returns whether that was so; else nothing has happened. Whether something is held in
- * the span need not be looked at: tiny objects cannot be held. */
+ * is in use. True: so it was, and the operation is ended; else nothing has happened. Whether
+ * something is held in the span need not be looked at: tiny objects cannot be held. */
 static inline bool ga_tiny_free(struct ga_thread_cache *cache, const void *p)
 {
     uintptr_t at = (uintptr_t)p;
@@ -66,8 +70,11 @@ static inline bool ga_tiny_free(struct ga_thread_cache *cache, const void *p)
         !ga_tiny_free_own(ga_tiny_pair_at(&cache->tiny, at), at / GA_TINY_UNIT_BYTES, &used))
         return false;
     ga_count_one(&cache->shared->classes[GA_SPAN_CLASS_TINY].nfree);
-    if (__builtin_expect(used == 0, 0))
+    if (__builtin_expect(used == 0, 0)) {
         ga_tiny_word_emptied(cache, at);
+        return true;
+    }
+    ga_busy_end();
     return true;
 }
 
