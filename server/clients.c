@@ -26,6 +26,20 @@ bool ga_clients_is_private(const struct ga_heap *heap, ga_client_id client)
     return heap->clients[client].policy == GA_POLICY_PRIVATE;
 }
 
+bool ga_clients_is_apart(const struct ga_heap *heap, ga_client_id client)
+{
+    return heap->clients[client].policy != GA_POLICY_KEEP || ga_clients_is_managed(heap, client);
+}
+
+bool ga_clients_leaves_orphans(const struct ga_heap *heap, ga_client_id client)
+{
+    /* Every collection asks the managed for their roots. The others' are not known while they live.
+     */
+    return ga_clients_is_managed(heap, client) ||
+           (heap->clients[client].policy == GA_POLICY_UNREACHABLE &&
+            ga_clients_is_leaving(heap, client));
+}
+
 bool ga_clients_is_served(const struct ga_heap *heap, ga_client_id client)
 {
     return ga_clients_is_attached(heap, client) && !heap->client_records[client].quarantined;
@@ -169,6 +183,21 @@ static void unuse_mcache(struct ga_heap *heap, ga_mcache_id id)
     *record =
         (struct ga_mcache_record){.next = heap->unused_mcache, .ring_head = record->ring_head};
     heap->unused_mcache = id;
+}
+
+/* On an mcache that nobody has, which nobody else counts on either. */
+void ga_clients_count_frees(struct ga_heap *heap, ga_span_class span_class, uint64_t n,
+                            uint64_t bytes)
+{
+    ga_mcache_id id = heap->unused_mcache;
+    if (n == 0 || (id == 0 && find_mcache(heap, &id) < 0))
+        return;
+    struct ga_mcache *shared = &heap->view.mcaches[id];
+    ga_fetch_add_relaxed(&shared->classes[span_class].nfree, n);
+    if (span_class < 2)
+        ga_fetch_add_relaxed(&shared->large_free_bytes, bytes);
+    if (id != heap->unused_mcache)
+        unuse_mcache(heap, id);
 }
 
 static int new_mcache(struct ga_heap *heap, ga_client_id client, ga_mcache_id *ret_mcache)

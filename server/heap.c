@@ -159,6 +159,7 @@ void ga_heap_free(struct ga_heap *heap)
 {
     if (!heap)
         return;
+    ga_collect_free_books(heap);
     ga_backing_fini(&heap->bits_backing);
     ga_backing_fini(&heap->meta_backing);
     ga_page_alloc_free_all(heap->pages);

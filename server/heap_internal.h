@@ -65,6 +65,7 @@ struct ga_heap {
     uint64_t nspans_tiny;
     uint64_t spans_by_class[68];
     struct ga_mcentral central[GA_SPAN_CLASS_COUNT];
+    struct ga_span_list orphans;
 
     /* clients, mcaches, roots */
     struct ga_client_record *client_records;
@@ -83,6 +84,9 @@ struct ga_heap {
     struct ga_request request;
 
     uint64_t started_ms;
+
+    const void *memory; /* the heap object as it is mapped here, for marking; NULL = it is not */
+    struct ga_collect *collect; /* of the last cycle, or the one under way; NULL = none yet */
 };
 
 /* heap.c: what making a heap and taking one over have in common. */
@@ -111,10 +115,10 @@ int ga_mheap_new_span(struct ga_heap *heap, ga_span_class span_class, uint64_t n
 int ga_mheap_new_aligned_span(struct ga_heap *heap, bool noscan, uint64_t npages,
                               uint64_t align_npages, uint32_t client_plus_1, ga_page_id *ret_page,
                               bool *ret_needzero);
-/* A large span's client is gone: its object is nobody's. */
 /* Grow the heap so that npages from page on, which may be its end, are free, if nothing lies behind
  * page; and if there is no run of instead pages elsewhere. 0 or -ENOMEM. */
 int ga_mheap_grow_behind(struct ga_heap *heap, uint64_t page, uint64_t npages, uint64_t instead);
+/* A large span's client is gone: its object is nobody's. */
 void ga_mheap_disown_large(struct ga_heap *heap, ga_page_id page);
 /* Give back a span that nobody leases, that is on no list, and whose slots are all free. */
 void ga_mheap_free_span(struct ga_heap *heap, ga_page_id page);
@@ -127,8 +131,10 @@ void ga_mheap_mark_arenas(struct ga_heap *heap);
 /* How many slots a span has, blocks if it is tiny. */
 uint32_t ga_mheap_nslots(ga_span_class span_class);
 /* Store the span's owner in its entry (seq_cst: pairs with who frees and then looks whom to tell).
- */
-void ga_mheap_set_owner(struct ga_heap *heap, ga_page_id page, ga_mcache_id owner);
+ * flags: to be set with the same store. */
+void ga_mheap_set_owner(struct ga_heap *heap, ga_page_id page, ga_mcache_id owner, uint64_t flags);
+/* Its objects go when nothing reaches them. */
+bool ga_mheap_is_orphan(const struct ga_heap *heap, ga_page_id page);
 
 /* lease.c */
 
@@ -152,6 +158,8 @@ void ga_lease_note_length(struct ga_heap *heap, ga_page_id page, uint64_t npages
 void ga_lease_end_unbegun(struct ga_heap *heap, ga_mcache_id mcache);
 void ga_lease_end_returned(struct ga_heap *heap, ga_mcache_id mcache);
 void ga_lease_free_untaken(struct ga_heap *heap, ga_client_id client);
+/* Somebody may have freed slots of the span at page, which nobody leases: find its place again. */
+void ga_lease_look_again(struct ga_heap *heap, ga_page_id page);
 /* The client, plus 1, that leases the span at page or asked for it; 0 = none. */
 uint32_t ga_lease_client(const struct ga_heap *heap, ga_page_id page);
 
@@ -194,6 +202,14 @@ bool ga_clients_is_served(const struct ga_heap *heap, ga_client_id client);
 bool ga_clients_is_private(const struct ga_heap *heap, ga_client_id client);
 /* Whether client's objects are collected; it is attached or leaving. */
 bool ga_clients_is_managed(const struct ga_heap *heap, ga_client_id client);
+/* Whether spans with other clients' objects are none of client's, nor its own anybody else's. */
+bool ga_clients_is_apart(const struct ga_heap *heap, ga_client_id client);
+/* Whether what client leaves, when a lease of its ends now, goes when nothing reaches it. */
+bool ga_clients_leaves_orphans(const struct ga_heap *heap, ga_client_id client);
+/* The server has freed n objects of the class, of so many bytes: count it, where nobody else does.
+ */
+void ga_clients_count_frees(struct ga_heap *heap, ga_span_class span_class, uint64_t n,
+                            uint64_t bytes);
 /* Back the gc words of count clients from client on. 0 or -ENOMEM. */
 int ga_clients_back_gc_words(struct ga_heap *heap, ga_client_id client, uint32_t count);
 bool ga_clients_is_leaving(const struct ga_heap *heap, ga_client_id client);
@@ -252,6 +268,9 @@ void ga_roots_client_gone(struct ga_heap *heap, ga_client_id client);
 void ga_roots_unpublish_spans(struct ga_heap *heap, ga_client_id client);
 /* Whether the object that begins at offset is published. */
 bool ga_roots_has(const struct ga_heap *heap, uint64_t offset);
+
+/* collect.c: give back what the last cycle has left. */
+void ga_collect_free_books(struct ga_heap *heap);
 
 /* handles.c */
 

@@ -21,12 +21,13 @@ void ga_lease_grant(struct ga_heap *heap, ga_mcache_id mcache, ga_page_id page)
     struct ga_mcache_record *record = &heap->mcaches[mcache];
     struct ga_mspan *span = &heap->mspans[page];
     span->place = GA_SPAN_LEASED;
+    span->collected = false; /* another's now */
     ga_span_list_push(&record->leased, heap->mspans, page);
     record->leased_bytes += span->npages * GA_PAGE_SIZE;
     record->leased_by_class[span->span_class / 2]++;
     heap->nspans_leased++;
     ga_quota_charge_span(heap, record->client_plus_1 - 1, page);
-    ga_mheap_set_owner(heap, page, mcache);
+    ga_mheap_set_owner(heap, page, mcache, 0);
     show_leased(heap, mcache);
 }
 
@@ -55,6 +56,12 @@ static bool is_flushed(const struct ga_heap *heap, ga_page_id page)
     return id != 0 && id < heap->mcache_end && heap->mcaches[id].client_plus_1 != 0;
 }
 
+static void put_orphan(struct ga_heap *heap, ga_page_id page)
+{
+    heap->mspans[page].place = GA_SPAN_ORPHAN;
+    ga_span_list_push(&heap->orphans, heap->mspans, page);
+}
+
 /* Find the place of a span that nobody leases any more and that is on no list of mcentral. */
 static void settle(struct ga_heap *heap, ga_page_id page)
 {
@@ -67,9 +74,21 @@ static void settle(struct ga_heap *heap, ga_page_id page)
     uint32_t used = ga_slot_count_used(&heap->view, page, nslots);
     if (used == 0 && !is_flushed(heap, page))
         ga_mheap_free_span(heap, page);
+    else if (ga_mheap_is_orphan(heap, page))
+        put_orphan(heap, page);
     else
         ga_mcentral_put(&heap->central[span->span_class], heap->mspans, page, used ? used : 1,
                         nslots);
+}
+
+void ga_lease_look_again(struct ga_heap *heap, ga_page_id page)
+{
+    struct ga_mspan *span = &heap->mspans[page];
+    if (span->place == GA_SPAN_ORPHAN)
+        ga_span_list_remove(&heap->orphans, heap->mspans, page);
+    else if (span->place != GA_SPAN_LARGE)
+        ga_mcentral_remove(&heap->central[span->span_class], heap->mspans, page);
+    settle(heap, page);
 }
 
 static int find_span(struct ga_heap *heap, ga_client_id client, ga_span_class span_class,
@@ -78,7 +97,7 @@ static int find_span(struct ga_heap *heap, ga_client_id client, ga_span_class sp
     uint64_t npages = ga_size_classes[span_class / 2].npages;
     /* A span that another allocates from too cannot be freed whole. */
     ga_page_id page =
-        ga_clients_is_private(heap, client) ? 0 : ga_quota_take_partial(heap, client, span_class);
+        ga_clients_is_apart(heap, client) ? 0 : ga_quota_take_partial(heap, client, span_class);
     int r = ga_quota_check_span(heap, client, page, npages);
     if (r < 0 && page)
         settle(heap, page);
@@ -146,12 +165,14 @@ void ga_lease_end(struct ga_heap *heap, ga_page_id page)
     record->leased_bytes -= span->npages * GA_PAGE_SIZE;
     record->leased_by_class[span->span_class / 2]--;
     heap->nspans_leased--;
+    span->collected = false;
     ga_quota_leave_span(heap, record->client_plus_1 - 1, page);
     show_leased(heap, mcache);
 
     /* In this order: the owner (who frees from now on tells the server), the holder, and only then
      * F is read; seq_cst, so that no free between is missed by both sides. */
-    ga_mheap_set_owner(heap, page, 0);
+    bool is_orphan = ga_clients_leaves_orphans(heap, record->client_plus_1 - 1);
+    ga_mheap_set_owner(heap, page, 0, is_orphan ? GA_ENTRY_ORPHAN : 0);
     clear_holder(heap, page);
     settle(heap, page);
 }
@@ -229,12 +250,8 @@ static void take_news(struct ga_heap *heap, ga_page_id page)
     case GA_SPAN_LEASED:
         ga_slot_tell(&heap->view, page); /* leased since: its owner must know */
         break;
-    case GA_SPAN_LARGE:
-        ga_large_settle(heap, page);
-        break;
     default:
-        ga_mcentral_remove(&heap->central[span->span_class], heap->mspans, page);
-        settle(heap, page);
+        ga_lease_look_again(heap, page);
     }
 }
 

@@ -336,9 +336,13 @@ void ga_mheap_disown_large(struct ga_heap *heap, ga_page_id page)
     struct ga_mspan *span = &heap->mspans[page];
     if (span->client_plus_1 == 0)
         return;
+    if (ga_entry_is_span(ga_load_relaxed(&heap->page_table[page])) &&
+        ga_clients_leaves_orphans(heap, span->client_plus_1 - 1))
+        ga_mheap_set_owner(heap, page, 0, GA_ENTRY_ORPHAN);
     ga_span_list_remove(&heap->client_records[span->client_plus_1 - 1].large, heap->mspans, page);
     ga_quota_leave_span(heap, span->client_plus_1 - 1, page);
     span->client_plus_1 = 0;
+    span->collected = false;
     uint64_t entry = ga_load_relaxed(&heap->page_table[page + 1]);
     ga_store_relaxed(&heap->page_table[page + 1], ga_entry_with_owner(entry, 0));
 }
@@ -360,9 +364,14 @@ void ga_mheap_free_span(struct ga_heap *heap, ga_page_id page)
     ga_page_alloc_free(heap->pages, page, npages);
 }
 
-void ga_mheap_set_owner(struct ga_heap *heap, ga_page_id page, ga_mcache_id owner)
+bool ga_mheap_is_orphan(const struct ga_heap *heap, ga_page_id page)
 {
-    uint64_t entry = ga_load_relaxed(&heap->page_table[page]);
+    return (ga_load_relaxed(&heap->page_table[page]) & GA_ENTRY_ORPHAN) != 0;
+}
+
+void ga_mheap_set_owner(struct ga_heap *heap, ga_page_id page, ga_mcache_id owner, uint64_t flags)
+{
+    uint64_t entry = ga_load_relaxed(&heap->page_table[page]) | flags;
     /* With the same store as the end of its first lease, so that no other holder, nor a server that
      * takes the heap over, can find the span without an owner and think that it is all zero. */
     if (owner == 0)

@@ -13,6 +13,8 @@ enum ga_span_place {
     GA_SPAN_LEASED,     /* an mcache allocates from it; on that mcache's list */
     GA_SPAN_PARTIAL,    /* nobody leases it, and it has free slots; in mcentral */
     GA_SPAN_FULL,       /* nobody leases it, and every slot is in use; in mcentral */
+    GA_SPAN_ORPHAN,     /* nobody leases it, nor will before it is empty: a collection frees what
+                           nothing reaches; on the list of orphans */
     GA_SPAN_LARGE,      /* one large object that nobody leases; on the list of the client that asked
                            for it, if it was never leased */
 };
@@ -26,7 +28,7 @@ struct ga_mspan {
     uint8_t place;
     ga_span_class span_class;
     uint8_t bucket; /* in mcentral: how full, 0..GA_BUCKET_COUNT-1 */
-    uint8_t reserved;
+    bool collected; /* by the cycle that is under way, for which this must stay the same span */
 };
 static_assert(sizeof(struct ga_mspan) == 24, "a record for each page of the reserve");
 

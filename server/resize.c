@@ -10,7 +10,8 @@
 static void store_length(struct ga_heap *heap, ga_page_id page, uint64_t npages, uint64_t flags)
 {
     uint64_t entry = ga_load_relaxed(&heap->page_table[page]);
-    flags |= entry & (GA_ENTRY_INUSE | GA_ENTRY_FIRST | GA_ENTRY_LARGE | GA_ENTRY_NEEDZERO);
+    flags |= entry & (GA_ENTRY_INUSE | GA_ENTRY_FIRST | GA_ENTRY_LARGE | GA_ENTRY_NEEDZERO |
+                      GA_ENTRY_ORPHAN);
     /* Pairs with the acquire load of a free: the inner entries are there before the length. */
     ga_store_release(&heap->page_table[page], ga_entry_make(ga_entry_span_class(entry), npages,
                                                             ga_entry_owner(entry), flags));
@@ -24,6 +25,7 @@ static void note_length(struct ga_heap *heap, ga_page_id page, uint64_t npages)
     if (span->owner)
         ga_lease_note_length(heap, page, npages);
     span->npages = (uint32_t)npages;
+    span->collected = false; /* it is not as the cycle found it */
 }
 
 static bool are_free(const struct ga_heap *heap, uint64_t page, uint64_t npages)

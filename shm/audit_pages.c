@@ -32,7 +32,7 @@ static bool entry_is_sound(const struct ga_audit_run *run, uint64_t page, uint64
     struct ga_audit_fault fault = fault_at(GA_FAULT_ENTRY, page, entry);
     if (!ga_entry_is_span(entry) || span_class >= GA_SPAN_CLASS_COUNT ||
         (span_class < 2) != ((entry & GA_ENTRY_LARGE) != 0) ||
-        (span_class == GA_SPAN_CLASS_TINY) != ((entry & GA_ENTRY_TINY) != 0) || entry >> 60 != 0) {
+        (span_class == GA_SPAN_CLASS_TINY) != ((entry & GA_ENTRY_TINY) != 0) || entry >> 61 != 0) {
         ga_audit_find(findings, &fault);
         return false;
     }

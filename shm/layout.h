@@ -158,9 +158,10 @@ enum {
 
 /* What becomes of a client's objects when it detaches or ends. */
 enum {
-    GA_POLICY_KEEP = 0,    /* they stay until somebody frees them */
-    GA_POLICY_PRIVATE = 1, /* they are freed */
-    GA_POLICY_COUNT = 2,
+    GA_POLICY_KEEP = 0,        /* they stay until somebody frees them */
+    GA_POLICY_PRIVATE = 1,     /* they are freed */
+    GA_POLICY_UNREACHABLE = 2, /* those are freed that nothing reaches (server/collect.c) */
+    GA_POLICY_COUNT = 3,
 };
 
 /* Of a client: its objects are collected, and for that it stands still and is scanned (gc_word.h).

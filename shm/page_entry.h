@@ -6,6 +6,7 @@
  *                on the second page of a large span, index + 1 of the client that asked for it
  *   bit 54       in use       bit 55  first page     bit 56  large
  *   bit 57       tiny         bit 58  needs zeroing  bit 59  scavenged
+ *   bit 60       orphan: its objects go when nothing reaches them
  *
  * Only the first page's entry counts: it is written last when a span is made and first when it is
  * freed, so each change commits with one store. Entries of other pages may be stale, and what they
@@ -13,7 +14,10 @@
  *
  * A span that does not need zeroing is of memory that was zero when it was made. Of a small span
  * that holds until its first lease ends: the store that takes the owner out of the entry says that
- * it needs zeroing from now on. */
+ * it needs zeroing from now on.
+ *
+ * An orphan is a span with objects that a client has left which is managed, or whose policy is
+ * unreachable: a collection frees what nothing reaches. Nobody leases it before it is empty. */
 #ifndef GA_SHM_PAGE_ENTRY_H
 #define GA_SHM_PAGE_ENTRY_H
 
@@ -31,6 +35,7 @@
 #define GA_ENTRY_TINY        (UINT64_C(1) << 57)
 #define GA_ENTRY_NEEDZERO    (UINT64_C(1) << 58)
 #define GA_ENTRY_SCAVENGED   (UINT64_C(1) << 59)
+#define GA_ENTRY_ORPHAN      (UINT64_C(1) << 60)
 
 static_assert(GA_RESERVE_MAX / GA_PAGE_SIZE <= GA_ENTRY_SPAN_MASK, "a length fits in its field");
 static_assert(GA_MCACHE_COUNT - 1 <= GA_ENTRY_OWNER_MASK, "a mcache id fits in its field");
@@ -70,11 +75,12 @@ static inline uint64_t ga_entry_with_owner(uint64_t entry, ga_mcache_id owner)
                                                                           << GA_ENTRY_OWNER_SHIFT;
 }
 
-/* Whether two readings of a first page's entry speak of one span; its owner may have changed. */
+/* Whether two readings of a first page's entry speak of one span; its owner may have changed, and
+ * what the end of a lease says besides. */
 static inline bool ga_entry_is_same_span(uint64_t before, uint64_t now)
 {
-    return ((ga_entry_with_owner(before, 0) ^ ga_entry_with_owner(now, 0)) & ~GA_ENTRY_NEEDZERO) ==
-           0;
+    return ((ga_entry_with_owner(before, 0) ^ ga_entry_with_owner(now, 0)) &
+            ~(GA_ENTRY_NEEDZERO | GA_ENTRY_ORPHAN)) == 0;
 }
 
 /* Whether entry is the first page's of a span in use. */

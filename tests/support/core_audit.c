@@ -46,6 +46,9 @@ static const char *audit_span(const struct ga_core *core, ga_page_id page)
     REQUIRE(((entry & GA_ENTRY_LARGE) != 0) == (span->span_class < 2));
     REQUIRE(((entry & GA_ENTRY_TINY) != 0) == (span->span_class == GA_SPAN_CLASS_TINY));
     REQUIRE(span->place != GA_SPAN_UNUSED);
+    REQUIRE(span->place != GA_SPAN_ORPHAN || (entry & GA_ENTRY_ORPHAN));
+    REQUIRE((entry & GA_ENTRY_ORPHAN) == 0 || span->place == GA_SPAN_ORPHAN ||
+            span->place == GA_SPAN_LARGE);
     REQUIRE(span->span_class < 2 || span->npages == ga_size_classes[span->span_class / 2].npages);
     for (uint32_t i = 0; i < span->npages; i++) {
         uint64_t inner = ga_load_relaxed(&heap->page_table[page + i]);
@@ -151,6 +154,9 @@ static const char *audit_lists(const struct ga_heap *heap, uint64_t *ret_nspans)
     }
     REQUIRE(wrong || nleased == heap->nspans_leased);
     *ret_nspans += nleased;
+    if (!wrong)
+        wrong = audit_list(heap, &heap->orphans, GA_SPAN_ORPHAN, 0, &bytes);
+    *ret_nspans += heap->orphans.count;
     for (uint32_t c = 2; c < GA_SPAN_CLASS_COUNT && !wrong; c++) {
         const struct ga_mcentral *central = &heap->central[c];
         wrong = audit_list(heap, &central->full, GA_SPAN_FULL, 0, &bytes);

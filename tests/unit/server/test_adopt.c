@@ -275,7 +275,7 @@ static void half_done(void)
     CU_ASSERT(ga_core_is_pending(&core, large));
     ga_store_relaxed(&core.view.pending[large / 64], 0);
     ga_core_end_lease(&core, mcache, page);
-    ga_mheap_set_owner(core.heap, page, 0);
+    ga_mheap_set_owner(core.heap, page, 0, 0);
     adopt();
     CU_ASSERT_EQUAL(ga_holder_id(ga_load_relaxed(&core.view.lines[page].holder)), 0);
     CU_ASSERT_EQUAL(core.heap->mspans[page].place, GA_SPAN_PARTIAL);

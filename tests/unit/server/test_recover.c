@@ -135,14 +135,14 @@ static void slices_of_other_things(void)
     }
 }
 
-/* Whoever takes over in the middle of it does the rest, under either policy. */
+/* Whoever takes over in the middle of it does the rest, under each policy. */
 static void killed_in_the_middle(void)
 {
     for (uint32_t policy = 0; policy < GA_POLICY_COUNT; policy++) {
         for (uint32_t nspans = 0; nspans <= 30; nspans += 10) {
             open_core(RESERVE, policy);
             use_spans(client, me, 25);
-            uint32_t kept = policy == GA_POLICY_KEEP ? 25 : 0;
+            uint32_t kept = policy == GA_POLICY_PRIVATE ? 0 : 25;
             ga_heap_client_leave(core.heap, client);
             CU_ASSERT_EQUAL(ga_heap_recover(core.heap, client, nspans), nspans >= 25);
             adopt();
@@ -150,6 +150,8 @@ static void killed_in_the_middle(void)
             CU_ASSERT_EQUAL(core.heap->nleaving, 0);
             CU_ASSERT_EQUAL(state_of(client), GA_CLIENT_FREE);
             CU_ASSERT_EQUAL(core.heap->nspans, kept);
+            CU_ASSERT_EQUAL(core.heap->orphans.count,
+                            policy == GA_POLICY_UNREACHABLE ? kept : 0);
             CU_ASSERT_EQUAL(core.heap->nspans_leased, 0);
             ga_core_check_sound(&core);
             ga_core_close(&core);
@@ -380,7 +382,7 @@ static void many_spans(void)
                policy, nslices, (unsigned long long)(now_us() - start),
                (unsigned long long)longest);
         CU_ASSERT(nslices > NSPANS_BIG / 256);
-        CU_ASSERT_EQUAL(core.heap->nspans, policy == GA_POLICY_KEEP ? NSPANS_BIG : 0);
+        CU_ASSERT_EQUAL(core.heap->nspans, policy == GA_POLICY_PRIVATE ? 0 : NSPANS_BIG);
         ga_core_close(&core);
     }
 }

@@ -1,0 +1,391 @@
+#include "server/collect.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#include "server/heap_internal.h"
+#include "server/mark.h"
+#include "shm/batch.h"
+#include "shm/tiny.h"
+
+/* A span that is collected, as it was when the cycle began. It is so still if its mspan says that
+ * it is collected: who frees it, leases it or ends its lease takes that back. */
+struct span {
+    ga_page_id page;
+    uint32_t npages;
+    uint16_t client_plus_1; /* who leases it, or asked for the large object in it */
+    ga_span_class span_class;
+};
+static_assert(GA_CLIENT_COUNT <= UINT16_MAX, "a client fits");
+
+struct ga_collect {
+    enum ga_collect_mode mode;
+    bool is_on;
+    bool is_settled;
+    struct ga_mark *mark;
+    struct span *spans;
+    uint64_t nspans;
+    uint64_t room;
+    uint64_t swept; /* spans */
+    struct ga_collect_result result;
+    struct ga_collect_count by_owner[GA_CLIENT_COUNT + 1];
+};
+
+void ga_heap_set_memory(struct ga_heap *heap, const void *memory)
+{
+    heap->memory = memory;
+}
+
+bool ga_collect_is_on(const struct ga_heap *heap)
+{
+    return heap->collect && heap->collect->is_on;
+}
+
+static void drop_marks(struct ga_collect *collect)
+{
+    ga_mark_free(collect->mark);
+    free(collect->spans);
+    collect->mark = NULL;
+    collect->spans = NULL;
+    collect->nspans = collect->room = 0;
+}
+
+void ga_collect_free_books(struct ga_heap *heap)
+{
+    if (heap->collect)
+        drop_marks(heap->collect);
+    free(heap->collect);
+    heap->collect = NULL;
+}
+
+/* ---- which spans ---- */
+
+static uint32_t words_of(const struct span *span)
+{
+    return span->span_class == GA_SPAN_CLASS_TINY
+               ? GA_TINY_WORDS
+               : ga_word_count(ga_mheap_nslots(span->span_class));
+}
+
+static uint64_t object_bytes(const struct span *span)
+{
+    return span->span_class < 2 ? span->npages * GA_PAGE_SIZE
+                                : ga_size_classes[span->span_class / 2].size;
+}
+
+/* Its objects that are not reached, or not yet. */
+static uint64_t count_unreached(const struct ga_collect *collect, const struct span *span)
+{
+    uint64_t n = 0;
+    for (uint32_t word = 0; word < words_of(span); word++)
+        n += (uint32_t)__builtin_popcountll(ga_mark_unreached(collect->mark, span->page, word));
+    return n;
+}
+
+static void add(struct ga_collect_count *count, const struct span *span, uint64_t n)
+{
+    count->objects += n;
+    count->bytes += n * object_bytes(span);
+}
+
+enum fate {
+    COLLECTED,
+    IS_ROOT, /* its objects are */
+};
+
+/* What becomes of a span's objects. */
+static enum fate fate_of(const struct ga_heap *heap, ga_page_id page, uint32_t client_plus_1)
+{
+    enum ga_collect_mode mode = heap->collect->mode;
+    if (client_plus_1 == 0)
+        return mode == GA_COLLECT_REPORT ||
+                       (ga_load_relaxed(&heap->page_table[page]) & GA_ENTRY_ORPHAN) != 0
+                   ? COLLECTED
+                   : IS_ROOT;
+    /* One that is leaving: what is to become of its spans is being settled. */
+    return mode != GA_COLLECT_ORPHANS && ga_clients_is_attached(heap, client_plus_1 - 1) &&
+                   ga_clients_is_managed(heap, client_plus_1 - 1)
+               ? COLLECTED
+               : IS_ROOT;
+}
+
+static int note_span(struct ga_heap *heap, ga_page_id page, uint32_t client_plus_1)
+{
+    struct ga_collect *collect = heap->collect;
+    struct ga_mspan *span = &heap->mspans[page];
+    if (collect->nspans == collect->room) {
+        uint64_t more = collect->room ? collect->room * 2 : 1024;
+        struct span *grown = realloc(collect->spans, more * sizeof(*grown));
+        if (!grown)
+            return -ENOMEM;
+        collect->spans = grown;
+        collect->room = more;
+    }
+    span->collected = true;
+    collect->spans[collect->nspans++] = (struct span){.page = page,
+                                                      .npages = span->npages,
+                                                      .client_plus_1 = (uint16_t)client_plus_1,
+                                                      .span_class = span->span_class};
+    return ga_mark_add_span(collect->mark, page, span->npages, span->span_class);
+}
+
+static int enter_spans(struct ga_heap *heap)
+{
+    int r = 0;
+    for (uint64_t page = 1; r == 0 && page < heap->npages_committed;) {
+        const struct ga_mspan *span = &heap->mspans[page];
+        uint64_t npages = span->npages ? span->npages : 1;
+        uint32_t client_plus_1 = span->npages ? ga_lease_client(heap, (ga_page_id)page) : 0;
+        if (span->npages == 0)
+            r = 0;
+        else if (fate_of(heap, (ga_page_id)page, client_plus_1) == COLLECTED)
+            r = note_span(heap, (ga_page_id)page, client_plus_1);
+        else
+            r = ga_mark_add_root_span(heap->collect->mark, (ga_page_id)page, npages,
+                                      span->span_class);
+        page += npages;
+    }
+    return r;
+}
+
+/* Slots that lie in somebody's batch are free for the program, and will be for everybody. */
+static void leave_out_batches(struct ga_heap *heap)
+{
+    for (ga_mcache_id id = 1; id < heap->mcache_end; id++) {
+        const struct ga_mcache *line = &heap->view.mcaches[id];
+        uint64_t mask = ga_load_acquire(&line->batch_mask);
+        uint64_t where = ga_load_acquire(&line->batch_where);
+        if (mask != 0 && ga_batch_can_be(&heap->view, where))
+            ga_mark_leave_out(heap->collect->mark, ga_batch_page(where), ga_batch_word(where),
+                              mask);
+    }
+}
+
+/* ---- roots ---- */
+
+static int add_root(struct ga_heap *heap, uint64_t offset)
+{
+    struct ga_collect *collect = heap->collect;
+    bool is_known = ga_mark_knows(collect->mark, offset);
+    collect->result.roots += is_known;
+    collect->result.roots_outside += !is_known;
+    return ga_mark_add_root(collect->mark, offset);
+}
+
+/* What a client has in its handles, and what it is allocating into one. */
+static int add_handles(struct ga_heap *heap, ga_client_id client)
+{
+    int r = 0;
+    for (uint32_t i = 0; r == 0 && i < GA_HANDLE_COUNT; i++) {
+        uint64_t address = ga_load_acquire(&heap->view.handles[client].object[i]);
+        if (address != 0)
+            r = add_root(heap, address - heap->meta->base);
+    }
+    for (ga_mcache_id id = heap->client_records[client].first_mcache; r == 0 && id;
+         id = heap->mcaches[id].next) {
+        const struct ga_mcache *shared = &heap->view.mcaches[id];
+        if (ga_load_acquire(&shared->into_handle) != 0)
+            r = add_root(heap, ga_load_acquire(&shared->into_object));
+    }
+    return r;
+}
+
+static int add_known_roots(struct ga_heap *heap)
+{
+    int r = 0;
+    for (uint32_t i = 0; r == 0 && i < heap->root_end; i++)
+        if (ga_load_relaxed(&heap->roots[i].used))
+            r = add_root(heap, ga_load_relaxed(&heap->roots[i].offset));
+    for (uint32_t i = 0; r == 0 && i < heap->hold_end; i++)
+        if (ga_hold_counts(ga_load_relaxed(&heap->holds[i].state)))
+            r = add_root(heap, ga_load_relaxed(&heap->holds[i].offset));
+    for (ga_client_id client = 0; r == 0 && client < heap->client_end; client++)
+        if (ga_clients_is_attached(heap, client))
+            r = add_handles(heap, client);
+    return r;
+}
+
+/* ---- the cycle ---- */
+
+int ga_collect_begin(struct ga_heap *heap, enum ga_collect_mode mode)
+{
+    if (mode >= GA_COLLECT_MODES || !heap->memory)
+        return -EINVAL;
+    if (!heap->collect)
+        heap->collect = calloc(1, sizeof(*heap->collect));
+    if (!heap->collect)
+        return -ENOMEM;
+    struct ga_collect *collect = heap->collect;
+    if (collect->is_on)
+        return -EBUSY;
+    *collect = (struct ga_collect){.mode = mode, .is_on = true};
+    int r = ga_mark_new(&heap->view, heap->memory, heap->meta->base, heap->npages_committed,
+                        &collect->mark);
+    if (r == 0)
+        r = enter_spans(heap);
+    if (r == 0)
+        r = add_known_roots(heap);
+    if (r == 0)
+        leave_out_batches(heap);
+    for (uint64_t i = 0; r == 0 && i < collect->nspans; i++)
+        add(&collect->result.found, &collect->spans[i],
+            count_unreached(collect, &collect->spans[i]));
+    if (r < 0)
+        ga_collect_abandon(heap);
+    return r;
+}
+
+int ga_collect_add_roots(struct ga_heap *heap, const uint64_t *offsets, size_t n)
+{
+    int r = 0;
+    for (size_t i = 0; r == 0 && i < n; i++)
+        r = add_root(heap, offsets[i]);
+    return r;
+}
+
+void ga_collect_work(struct ga_heap *heap, bool alone)
+{
+    ga_mark_work(heap->collect->mark, alone);
+}
+
+void ga_collect_cancel(struct ga_heap *heap)
+{
+    if (ga_collect_is_on(heap))
+        ga_mark_cancel(heap->collect->mark);
+}
+
+int ga_collect_settle(struct ga_heap *heap)
+{
+    struct ga_collect *collect = heap->collect;
+    /* Counted once. */
+    struct ga_collect_result result = collect->result;
+    int r = add_known_roots(heap);
+    collect->result = result;
+    if (r < 0)
+        return r;
+    ga_mark_work(collect->mark, true);
+    collect->is_settled = ga_mark_is_whole(collect->mark);
+    return collect->is_settled ? 0 : -ECANCELED;
+}
+
+static void finish(struct ga_heap *heap)
+{
+    struct ga_collect *collect = heap->collect;
+    if (!ga_collect_is_on(heap))
+        return;
+    for (uint64_t i = collect->swept; i < collect->nspans; i++)
+        heap->mspans[collect->spans[i].page].collected = false;
+    drop_marks(collect);
+    collect->is_on = false;
+}
+
+void ga_collect_end(struct ga_heap *heap)
+{
+    finish(heap);
+}
+
+void ga_collect_abandon(struct ga_heap *heap)
+{
+    finish(heap);
+}
+
+/* ---- garbage ---- */
+
+/* Of slots of a word, those that nobody holds: who has found a way to an object since the marking
+ * may hold it, and then it stays. */
+static uint64_t not_held(struct ga_heap *heap, const struct span *span, uint32_t word,
+                         uint64_t slots)
+{
+    if (ga_load_relaxed(&heap->view.lines[span->page].nholds) == 0)
+        return slots;
+    uint64_t start = (uint64_t)span->page << GA_PAGE_SHIFT;
+    for (uint64_t left = slots; left; left &= left - 1) {
+        uint64_t index = word * 64 + (uint64_t)__builtin_ctzll(left);
+        uint64_t offset = span->span_class < 2 ? start : start + index * object_bytes(span);
+        if (ga_holds_any(heap, offset))
+            slots &= ~(left & -left);
+    }
+    return slots;
+}
+
+/* Free slots of a word, as others do who free. Returns how many this freed, and nobody else. */
+static uint64_t free_word(struct ga_heap *heap, const struct span *span, uint32_t word,
+                          uint64_t slots)
+{
+    const struct ga_view *view = &heap->view;
+    if (span->span_class == GA_SPAN_CLASS_TINY) {
+        struct ga_tiny_pair *pair = &view->tiny[span->page].pair[word];
+        return (uint32_t)__builtin_popcountll(
+            ga_slot_free_bits(&pair->a, &pair->f, slots & ga_tiny_used(pair)));
+    }
+    uint32_t nslots = ga_mheap_nslots(span->span_class);
+    slots &= ~ga_free_bits(view, span->page, word, nslots);
+    slots = not_held(heap, span, word, slots);
+    return (uint32_t)__builtin_popcountll(ga_slot_free_word(view, span->page, word, slots));
+}
+
+static void count_freed(struct ga_heap *heap, const struct span *span, uint64_t n)
+{
+    add(&heap->collect->result.freed, span, n);
+    ga_clients_count_frees(heap, span->span_class, n, n * object_bytes(span));
+}
+
+/* Free the span's garbage, and see to it that somebody has the use of it. */
+static void free_garbage(struct ga_heap *heap, const struct span *span)
+{
+    uint64_t n = 0;
+    for (uint32_t word = 0; word < words_of(span); word++) {
+        uint64_t slots = ga_mark_unreached(heap->collect->mark, span->page, word);
+        if (slots)
+            n += free_word(heap, span, word, slots);
+    }
+    count_freed(heap, span, n);
+    if (heap->mspans[span->page].owner != 0)
+        ga_slot_tell(&heap->view, span->page);
+    else
+        ga_lease_look_again(heap, span->page);
+}
+
+static uint64_t count_garbage(struct ga_collect *collect, const struct span *span)
+{
+    uint64_t n = count_unreached(collect, span);
+    add(&collect->result.garbage, span, n);
+    add(&collect->result.by_class[span->span_class / 2], span, n);
+    add(&collect->by_owner[span->client_plus_1], span, n);
+    return n;
+}
+
+bool ga_collect_sweep_some(struct ga_heap *heap, uint32_t nspans)
+{
+    struct ga_collect *collect = heap->collect;
+    assert(collect->is_settled);
+    for (; nspans > 0 && collect->swept < collect->nspans; nspans--) {
+        const struct span *span = &collect->spans[collect->swept++];
+        struct ga_mspan *now = &heap->mspans[span->page];
+        uint64_t n = count_garbage(collect, span);
+        bool is_same = now->collected;
+        now->collected = false;
+        if (n > 0 && is_same && collect->mode != GA_COLLECT_REPORT)
+            free_garbage(heap, span);
+    }
+    return collect->swept == collect->nspans;
+}
+
+/* ---- what came of it ---- */
+
+const struct ga_collect_result *ga_collect_get_result(const struct ga_heap *heap)
+{
+    static const struct ga_collect_result none = {0};
+    return heap->collect ? &heap->collect->result : &none;
+}
+
+int ga_collect_next_owner(const struct ga_heap *heap, uint32_t index, struct ga_collect_owner *ret)
+{
+    for (; heap->collect && index <= GA_CLIENT_COUNT; index++) {
+        if (heap->collect->by_owner[index].objects == 0)
+            continue;
+        *ret = (struct ga_collect_owner){index, heap->collect->by_owner[index]};
+        return 0;
+    }
+    return -ENOENT;
+}
