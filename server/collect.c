@@ -36,6 +36,11 @@ void ga_heap_set_memory(struct ga_heap *heap, const void *memory)
     heap->memory = memory;
 }
 
+bool ga_collect_has_new_orphans(const struct ga_heap *heap)
+{
+    return heap->has_new_orphans;
+}
+
 bool ga_collect_is_on(const struct ga_heap *heap)
 {
     return heap->collect && heap->collect->is_on;
@@ -232,6 +237,8 @@ int ga_collect_begin(struct ga_heap *heap, enum ga_collect_mode mode)
             count_unreached(collect, &collect->spans[i]));
     if (r < 0)
         ga_collect_abandon(heap);
+    else if (mode != GA_COLLECT_REPORT)
+        heap->has_new_orphans = false;
     return r;
 }
 

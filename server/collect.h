@@ -52,6 +52,8 @@ void ga_heap_set_memory(struct ga_heap *heap, const void *memory);
 
 /* 0; -EBUSY (a cycle is under way), -EINVAL (mode; or the memory is not known), -ENOMEM. */
 int ga_collect_begin(struct ga_heap *heap, enum ga_collect_mode mode);
+/* Whether clients have left orphans since the last cycle that would free them began. */
+bool ga_collect_has_new_orphans(const struct ga_heap *heap);
 bool ga_collect_is_on(const struct ga_heap *heap);
 /* Between begin and work. Any values are allowed; those that are no offsets of what is collected
  * are counted and ignored. 0 or -ENOMEM. */

@@ -66,6 +66,7 @@ struct ga_heap {
     uint64_t spans_by_class[68];
     struct ga_mcentral central[GA_SPAN_CLASS_COUNT];
     struct ga_span_list orphans;
+    bool has_new_orphans; /* large ones too; since the last cycle */
 
     /* clients, mcaches, roots */
     struct ga_client_record *client_records;

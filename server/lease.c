@@ -172,6 +172,8 @@ void ga_lease_end(struct ga_heap *heap, ga_page_id page)
     /* In this order: the owner (who frees from now on tells the server), the holder, and only then
      * F is read; seq_cst, so that no free between is missed by both sides. */
     bool is_orphan = ga_clients_leaves_orphans(heap, record->client_plus_1 - 1);
+    /* What a managed client gives back waits for a cycle that has another reason. */
+    heap->has_new_orphans |= is_orphan && ga_clients_is_leaving(heap, record->client_plus_1 - 1);
     ga_mheap_set_owner(heap, page, 0, is_orphan ? GA_ENTRY_ORPHAN : 0);
     clear_holder(heap, page);
     settle(heap, page);
@@ -185,6 +187,7 @@ void ga_lease_take_over(struct ga_heap *heap, ga_page_id page)
         /* The old server may have died between the owner and the holder. */
         if (ga_holder_id(holder) != 0)
             clear_holder(heap, page);
+        heap->has_new_orphans |= ga_mheap_is_orphan(heap, page);
         settle(heap, page);
     } else if (ga_holder_is_returned_by(holder, owner)) {
         ga_lease_end(heap, page); /* the message has reached nobody */

@@ -331,6 +331,12 @@ int ga_mheap_new_aligned_span(struct ga_heap *heap, bool noscan, uint64_t npages
     return make_span(heap, noscan ? 1 : 0, run, npages, client_plus_1, ret_page, ret_needzero);
 }
 
+static void make_large_orphan(struct ga_heap *heap, ga_page_id page)
+{
+    ga_mheap_set_owner(heap, page, 0, GA_ENTRY_ORPHAN);
+    heap->has_new_orphans = true;
+}
+
 void ga_mheap_disown_large(struct ga_heap *heap, ga_page_id page)
 {
     struct ga_mspan *span = &heap->mspans[page];
@@ -338,7 +344,7 @@ void ga_mheap_disown_large(struct ga_heap *heap, ga_page_id page)
         return;
     if (ga_entry_is_span(ga_load_relaxed(&heap->page_table[page])) &&
         ga_clients_leaves_orphans(heap, span->client_plus_1 - 1))
-        ga_mheap_set_owner(heap, page, 0, GA_ENTRY_ORPHAN);
+        make_large_orphan(heap, page);
     ga_span_list_remove(&heap->client_records[span->client_plus_1 - 1].large, heap->mspans, page);
     ga_quota_leave_span(heap, span->client_plus_1 - 1, page);
     span->client_plus_1 = 0;

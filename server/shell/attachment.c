@@ -52,6 +52,7 @@ static void recover_slice(struct ga_attachment *attachment)
 {
     if (!ga_heap_recover(attachment->server->heap, attachment->client, SLICE_NSPANS))
         return;
+    ga_cycle_look(attachment->server);
     if (attachment->connection)
         ga_reply_done(attachment->connection, attachment->detach_id);
     ga_attachment_abandon(attachment);
@@ -290,4 +291,5 @@ void ga_attachment_adopt_all(struct ga_server *server)
     ga_log(GA_LOG_INFO,
            "took heap '%s' over: %" PRIu32 " of its clients live, %" PRIu32 " have ended",
            server->world->name, alive, gone);
+    ga_cycle_look(server);
 }

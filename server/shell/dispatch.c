@@ -77,6 +77,7 @@ static const struct route routes[] = {
     {GOALLOC__V1__ENVELOPE__BODY_GET_STATS, REQUEST, NEEDS_HELLO, ga_handle_get_stats},
     {GOALLOC__V1__ENVELOPE__BODY_GET_CLIENT_STATS, REQUEST, NEEDS_HELLO,
      ga_handle_get_client_stats},
+    {GOALLOC__V1__ENVELOPE__BODY_GC, REQUEST, NEEDS_HELLO, ga_handle_gc},
     {GOALLOC__V1__ENVELOPE__BODY_GET_STATUS, REQUEST, NEEDS_HELLO, ga_handle_get_status},
     {GOALLOC__V1__ENVELOPE__BODY_LIST_SPANS, REQUEST, NEEDS_HELLO, ga_handle_list_spans},
     {GOALLOC__V1__ENVELOPE__BODY_LIST_CLIENTS, REQUEST, NEEDS_HELLO, ga_handle_list_clients},

@@ -31,6 +31,9 @@ ga_handler ga_handle_get_status, ga_handle_list_spans, ga_handle_list_clients,
 /* dispatch_stats.c */
 ga_handler ga_handle_get_stats, ga_handle_get_client_stats;
 
+/* dispatch_gc.c */
+ga_handler ga_handle_gc;
+
 /* dispatch_quiet.c */
 ga_handler ga_handle_quiesce, ga_handle_pause, ga_handle_resume;
 /* Whether the connection's client may change the heap now: not while it is paused, and then it is

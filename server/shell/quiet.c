@@ -168,6 +168,8 @@ void ga_quiet_end(struct ga_server *server)
             ga_attachment_end(a, a->detach_id);
         }
     }
+    ga_cycle_go_on(server);
+    ga_cycle_look(server);
 }
 
 void ga_quiet_forget(struct ga_connection *connection)

@@ -38,6 +38,7 @@ static void end(struct ga_server *server)
     uv_close((uv_handle_t *)&server->private_timer, NULL);
     uv_close((uv_handle_t *)&server->quiet.limit, NULL);
     uv_close((uv_handle_t *)&server->after_reading, NULL);
+    ga_cycle_close(server);
     uv_close((uv_handle_t *)&server->catching_up, NULL);
     uv_close((uv_handle_t *)&server->recovering, NULL);
     for (struct ga_attachment *a = server->attachments; a; a = a->next)
@@ -241,6 +242,8 @@ static int init_handles(struct ga_server *server)
         r = uv_idle_init(&server->loop, &server->catching_up);
     if (r == 0)
         r = uv_idle_init(&server->loop, &server->recovering);
+    if (r == 0)
+        r = ga_cycle_init(server);
     for (int i = 0; r == 0 && i < GA_ENDING_SIGNALS; i++) {
         server->signals[i].data = server;
         r = uv_signal_init(&server->loop, &server->signals[i]);
@@ -263,6 +266,7 @@ int ga_server_new(struct ga_world *world, struct ga_heap *heap, const char *sock
     ga_strangers_init(&server->strangers, ga_descriptors_count());
     server->world = world;
     server->heap = heap;
+    ga_heap_set_memory(heap, world->mappings[GA_OBJECT_HEAP].address);
     server->socket_path = socket_path;
     server->access = access;
     int r = -ENOMEM;

@@ -9,6 +9,7 @@
 
 #include "proto/message.h"
 #include "server/heap.h"
+#include "server/shell/cycle.h"
 #include "server/shell/listener.h"
 #include "server/shell/log.h"
 #include "server/shell/quiet.h"
@@ -42,6 +43,7 @@ struct ga_server {
     struct ga_strangers strangers;     /* who has not said Hello */
     struct ga_waiters waiters;         /* for roots */
     struct ga_quiet quiet;             /* for who copies the heap */
+    struct ga_cycle cycle;             /* of collection */
     bool is_private;                   /* it ends when nobody is there */
     bool sweep_wanted;                 /* somebody freed a large object: once, after reading */
     bool ending;

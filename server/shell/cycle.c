@@ -1,0 +1,375 @@
+#include "server/shell/cycle.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "server/shell/connection.h"
+#include "server/shell/guard.h"
+#include "server/shell/log.h"
+#include "server/shell/reply.h"
+#include "server/shell/server.h"
+
+/* Those that have gone by then are looked for together; and no more than a tenth of a core goes
+ * into looking for orphans, however many go. */
+#define DELAY_MS    200u
+#define DELAY_SHARE 9u
+#define FAILURE_MS  10000u /* after a cycle that was abandoned */
+
+#define SLICE_NSPANS 256u /* swept in a turn of the loop */
+#define OWNERS_MAX   64u  /* that are told, those with the most garbage */
+
+struct ga_cycle_waiter {
+    struct ga_cycle_waiter *next;
+    struct ga_connection *connection;
+    uint64_t id;
+    enum ga_collect_mode mode;
+    uint32_t cycle; /* whose end it waits for; 0 = of one that has not begun */
+};
+
+static void begin_next(struct ga_server *server);
+
+/* ---- the answer ---- */
+
+struct answer {
+    Goalloc__V1__GcResult body;
+    Goalloc__V1__GcCount classes[GA_SIZE_CLASS_COUNT];
+    Goalloc__V1__GcCount *class_list[GA_SIZE_CLASS_COUNT];
+    Goalloc__V1__GcCount owners[OWNERS_MAX];
+    Goalloc__V1__GcCount *owner_list[OWNERS_MAX];
+    struct ga_client_info infos[OWNERS_MAX];
+};
+
+static void fill_classes(const struct ga_collect_result *result, struct answer *answer)
+{
+    for (uint32_t c = 0; c < GA_SIZE_CLASS_COUNT; c++) {
+        if (result->by_class[c].objects == 0)
+            continue;
+        Goalloc__V1__GcCount *count = &answer->classes[answer->body.n_by_class];
+        goalloc__v1__gc_count__init(count);
+        count->size_class = c;
+        count->objects = result->by_class[c].objects;
+        count->bytes = result->by_class[c].bytes;
+        answer->class_list[answer->body.n_by_class++] = count;
+    }
+    answer->body.by_class = answer->class_list;
+}
+
+static int by_bytes(const void *a, const void *b)
+{
+    uint64_t one = ((const struct ga_collect_owner *)a)->garbage.bytes;
+    uint64_t other = ((const struct ga_collect_owner *)b)->garbage.bytes;
+    return (one < other) - (one > other);
+}
+
+static void fill_owner(struct ga_server *server, const struct ga_collect_owner *owner,
+                       struct answer *answer)
+{
+    size_t i = answer->body.n_by_owner++;
+    Goalloc__V1__GcCount *count = &answer->owners[i];
+    struct ga_client_info *info = &answer->infos[i];
+    goalloc__v1__gc_count__init(count);
+    count->objects = owner->garbage.objects;
+    count->bytes = owner->garbage.bytes;
+    if (owner->client_plus_1 != 0 &&
+        ga_heap_next_client(server->heap, owner->client_plus_1 - 1, info) == 0 &&
+        info->client == owner->client_plus_1 - 1) {
+        count->client = info->client + 1;
+        count->pid = info->pid;
+        count->name = info->name;
+    }
+    answer->owner_list[i] = count;
+}
+
+static void fill_owners(struct ga_server *server, struct answer *answer)
+{
+    struct ga_collect_owner *owners = calloc(GA_CLIENT_COUNT + 1, sizeof(*owners));
+    size_t n = 0;
+    struct ga_collect_owner owner;
+    if (!owners)
+        return; /* the sums are told nevertheless */
+    for (uint32_t i = 0; ga_collect_next_owner(server->heap, i, &owner) == 0;
+         i = owner.client_plus_1 + 1)
+        owners[n++] = owner;
+    qsort(owners, n, sizeof(*owners), by_bytes);
+    for (size_t i = 0; i < n && i < OWNERS_MAX; i++)
+        fill_owner(server, &owners[i], answer);
+    free(owners);
+    answer->body.nowners = (uint32_t)n;
+    answer->body.by_owner = answer->owner_list;
+}
+
+static void fill(struct ga_server *server, struct answer *answer)
+{
+    const struct ga_cycle *cycle = &server->cycle;
+    const struct ga_collect_result *result = ga_collect_get_result(server->heap);
+    Goalloc__V1__GcResult *body = &answer->body;
+    goalloc__v1__gc_result__init(body);
+    body->cycle = cycle->number;
+    body->mode = cycle->mode;
+    body->failure = (char *)(uintptr_t)(cycle->failure ? cycle->failure : ""); /* only read */
+    body->nworkers = cycle->nworkers;
+    body->mark_ns = cycle->mark_ns;
+    body->sweep_ns = cycle->sweep_ns;
+    body->found_objects = result->found.objects;
+    body->found_bytes = result->found.bytes;
+    body->garbage_objects = result->garbage.objects;
+    body->garbage_bytes = result->garbage.bytes;
+    body->freed_objects = result->freed.objects;
+    body->freed_bytes = result->freed.bytes;
+    body->roots = result->roots;
+    body->roots_outside = result->roots_outside;
+    fill_classes(result, answer);
+    fill_owners(server, answer);
+}
+
+/* Answer those who waited for this cycle. */
+static void tell(struct ga_server *server)
+{
+    struct ga_cycle *cycle = &server->cycle;
+    struct answer answer = {0};
+    bool filled = false;
+    for (struct ga_cycle_waiter **link = &cycle->waiters; *link;) {
+        struct ga_cycle_waiter *waiter = *link;
+        if (waiter->cycle != cycle->number) {
+            link = &waiter->next;
+            continue;
+        }
+        if (!filled)
+            fill(server, &answer);
+        filled = true;
+        *link = waiter->next;
+        Goalloc__V1__Envelope reply = GOALLOC__V1__ENVELOPE__INIT;
+        reply.body_case = GOALLOC__V1__ENVELOPE__BODY_GC_RESULT;
+        reply.gc_result = &answer.body;
+        ga_reply(waiter->connection, waiter->id, &reply);
+        free(waiter);
+    }
+}
+
+/* ---- the end ---- */
+
+static void log_end(const struct ga_server *server)
+{
+    const struct ga_cycle *cycle = &server->cycle;
+    const struct ga_collect_result *result = ga_collect_get_result(server->heap);
+    if (cycle->failure)
+        ga_log(GA_LOG_WARNING, "collection %" PRIu32 " was abandoned: %s", cycle->number,
+               cycle->failure);
+    else
+        ga_log(GA_LOG_DEBUG,
+               "collection %" PRIu32 ": of %" PRIu64 " objects nothing reaches %" PRIu64
+               ", %" PRIu64 " are freed; marked in %" PRIu64 " us",
+               cycle->number, result->found.objects, result->garbage.objects, result->freed.objects,
+               cycle->mark_ns / 1000);
+}
+
+static void finish(struct ga_server *server, const char *failure)
+{
+    struct ga_cycle *cycle = &server->cycle;
+    cycle->failure = failure;
+    if (failure)
+        ga_collect_abandon(server->heap);
+    else
+        ga_collect_end(server->heap);
+    cycle->last_end_ms = ga_world_now_ms();
+    cycle->last_ms = cycle->last_end_ms - cycle->began_ns / 1000000;
+    cycle->on = cycle->sweeping = false;
+    if (server->ending)
+        return;
+    uv_idle_stop(&cycle->slices);
+    log_end(server);
+    tell(server);
+    begin_next(server);
+    ga_cycle_look(server);
+}
+
+/* ---- the sweep ---- */
+
+static void on_slice(uv_idle_t *slices)
+{
+    struct ga_server *server = slices->data;
+    struct ga_cycle *cycle = &server->cycle;
+    if (ga_quiet_is_on(server)) {
+        uv_idle_stop(slices); /* nothing may change now; ga_cycle_go_on */
+        return;
+    }
+    uint64_t from = uv_hrtime();
+    bool done = ga_collect_sweep_some(server->heap, SLICE_NSPANS);
+    cycle->sweep_ns += uv_hrtime() - from;
+    if (done)
+        finish(server, NULL);
+}
+
+void ga_cycle_go_on(struct ga_server *server)
+{
+    if (server->ending)
+        return;
+    if (server->cycle.sweeping)
+        uv_idle_start(&server->cycle.slices, on_slice);
+    else
+        begin_next(server);
+}
+
+/* ---- the marking ---- */
+
+static void mark(uv_work_t *work)
+{
+    const struct ga_server *server = work->data;
+    ga_collect_work(server->heap, server->cycle.nworkers == 1);
+}
+
+static void on_marked(uv_work_t *work, int status)
+{
+    struct ga_server *server = work->data;
+    struct ga_cycle *cycle = &server->cycle;
+    (void)status; /* nobody cancels it */
+    if (--cycle->nmarking > 0)
+        return;
+    int r = server->ending ? -ECANCELED : ga_collect_settle(server->heap);
+    cycle->mark_ns = uv_hrtime() - cycle->began_ns;
+    /* What was missing has been read as zeros, and the heap ends. */
+    if (r == 0 && ga_world_is_damaged(server->world))
+        finish(server, "the heap is damaged");
+    else if (r < 0)
+        finish(server, server->ending ? "the server ends" : "there is no memory to mark with");
+    else {
+        cycle->sweeping = true;
+        ga_cycle_go_on(server);
+    }
+}
+
+/* As many threads as there are cores, of the four that libuv has. */
+static uint32_t count_workers(void)
+{
+    unsigned ncores = uv_available_parallelism();
+    return ncores < GA_CYCLE_WORKERS_MAX ? ncores : GA_CYCLE_WORKERS_MAX;
+}
+
+static bool has_managed(struct ga_server *server)
+{
+    struct ga_client_info info;
+    bool found = false;
+    for (uint32_t i = 0; !found && ga_heap_next_client(server->heap, i, &info) == 0;
+         i = info.client + 1)
+        found = info.managed;
+    return found;
+}
+
+static void start_marking(struct ga_server *server)
+{
+    struct ga_cycle *cycle = &server->cycle;
+    cycle->nworkers = count_workers();
+    for (uint32_t i = 0; i < cycle->nworkers; i++) {
+        cycle->work[i].data = server;
+        if (uv_queue_work(&server->loop, &cycle->work[i], mark, on_marked) == 0)
+            cycle->nmarking++;
+    }
+    if (cycle->nmarking == 0)
+        finish(server, "no thread can be had to mark with");
+}
+
+static void begin(struct ga_server *server, enum ga_collect_mode mode)
+{
+    struct ga_cycle *cycle = &server->cycle;
+    cycle->on = true;
+    cycle->mode = mode;
+    cycle->number++;
+    cycle->nmarking = 0;
+    cycle->mark_ns = cycle->sweep_ns = 0;
+    cycle->began_ns = uv_hrtime();
+    for (struct ga_cycle_waiter *waiter = cycle->waiters; waiter; waiter = waiter->next)
+        if (waiter->cycle == 0 && waiter->mode == mode)
+            waiter->cycle = cycle->number;
+    if (has_managed(server)) {
+        finish(server, "a managed client is attached");
+        return;
+    }
+    int r = ga_collect_begin(server->heap, mode);
+    if (r < 0)
+        finish(server, "there is no memory to mark with");
+    else
+        start_marking(server);
+}
+
+/* ---- who wants one ---- */
+
+/* The first who waits for a cycle that has not begun has it his way. */
+static void begin_next(struct ga_server *server)
+{
+    const struct ga_cycle_waiter *waiter = server->cycle.waiters;
+    if (server->cycle.on || server->quiet.asked_by)
+        return;
+    while (waiter && waiter->cycle != 0)
+        waiter = waiter->next;
+    if (waiter)
+        begin(server, waiter->mode);
+}
+
+int ga_cycle_ask(struct ga_connection *connection, uint64_t id, enum ga_collect_mode mode)
+{
+    struct ga_server *server = connection->server;
+    if (server->quiet.asked_by)
+        return -EBUSY;
+    struct ga_cycle_waiter *waiter = malloc(sizeof(*waiter));
+    if (!waiter)
+        return -ENOMEM;
+    *waiter = (struct ga_cycle_waiter){.connection = connection, .id = id, .mode = mode};
+    struct ga_cycle_waiter **link = &server->cycle.waiters;
+    while (*link)
+        link = &(*link)->next;
+    *link = waiter;
+    begin_next(server);
+    return 0;
+}
+
+void ga_cycle_forget(struct ga_connection *connection)
+{
+    for (struct ga_cycle_waiter **link = &connection->server->cycle.waiters; *link;) {
+        struct ga_cycle_waiter *waiter = *link;
+        if (waiter->connection != connection) {
+            link = &waiter->next;
+            continue;
+        }
+        *link = waiter->next;
+        free(waiter);
+    }
+}
+
+static void on_delay(uv_timer_t *delay)
+{
+    struct ga_server *server = delay->data;
+    /* With the end of the one under way, or of the quiet, it is looked again. */
+    if (!server->cycle.on && !server->quiet.asked_by && ga_collect_has_new_orphans(server->heap))
+        begin(server, GA_COLLECT_ORPHANS);
+}
+
+void ga_cycle_look(struct ga_server *server)
+{
+    struct ga_cycle *cycle = &server->cycle;
+    if (server->ending || cycle->on || !ga_collect_has_new_orphans(server->heap) ||
+        uv_is_active((uv_handle_t *)&cycle->delay))
+        return;
+    uint64_t pause_ms = cycle->failure ? FAILURE_MS : DELAY_SHARE * cycle->last_ms;
+    uint64_t next_ms = cycle->number ? cycle->last_end_ms + pause_ms : 0;
+    uint64_t now_ms = ga_world_now_ms();
+    uint64_t wait_ms = next_ms > now_ms ? next_ms - now_ms : 0;
+    uv_timer_start(&cycle->delay, on_delay, wait_ms > DELAY_MS ? wait_ms : DELAY_MS, 0);
+}
+
+int ga_cycle_init(struct ga_server *server)
+{
+    struct ga_cycle *cycle = &server->cycle;
+    cycle->slices.data = cycle->delay.data = server;
+    int r = uv_idle_init(&server->loop, &cycle->slices);
+    return r < 0 ? r : uv_timer_init(&server->loop, &cycle->delay);
+}
+
+void ga_cycle_close(struct ga_server *server)
+{
+    uv_close((uv_handle_t *)&server->cycle.slices, NULL);
+    uv_close((uv_handle_t *)&server->cycle.delay, NULL);
+    if (server->cycle.on)
+        ga_collect_cancel(server->heap);
+}
