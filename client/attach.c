@@ -181,7 +181,7 @@ static int check_options(const struct goalloc_options *options)
     if (options->size != sizeof(*options))
         return fail(-EINVAL, "options.size is %zu, expected is %zu", options->size,
                     sizeof(*options));
-    if (options->policy > GOALLOC_POLICY_PRIVATE)
+    if (options->policy > GOALLOC_POLICY_UNREACHABLE)
         return fail(-EINVAL, "options.policy is %u, which is no policy", options->policy);
     return 0;
 }

@@ -19,7 +19,9 @@ static bool knows_age(const struct ga_ctl *ctl)
 
 static const char *policy_name(uint32_t policy)
 {
-    return policy == GA_POLICY_PRIVATE ? "private" : "keep";
+    return policy == GA_POLICY_PRIVATE       ? "private"
+           : policy == GA_POLICY_UNREACHABLE ? "unreachable"
+                                             : "keep";
 }
 
 static const char *state_name(const Goalloc__V1__ClientInfo *client)

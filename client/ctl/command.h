@@ -30,6 +30,7 @@ struct ga_ctl {
     const char *file; /* to write to */
     uint32_t wait_ms; /* for clients to pause */
     bool quiet;       /* no progress, no summary */
+    bool report;      /* count what would be freed, and free nothing */
     bool verbose;     /* say how it is done */
 };
 
@@ -46,6 +47,7 @@ int ga_ctl_spans(const struct ga_ctl *ctl);
 int ga_ctl_clients(const struct ga_ctl *ctl);
 int ga_ctl_users(const struct ga_ctl *ctl);
 int ga_ctl_roots(const struct ga_ctl *ctl);
+int ga_ctl_gc(const struct ga_ctl *ctl);
 /* Returns -EBUSY where clients, or a server, hold it up. */
 int ga_ctl_snapshot(const struct ga_ctl *ctl);
 /* Returns GA_CTL_FAULTS where the heap has faults. */

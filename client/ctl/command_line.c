@@ -27,6 +27,7 @@ static const struct ga_command commands[] = {
     {"roots", "the objects published under a name", ga_ctl_roots, NULL, false},
     {"check", "look for faults: every table and word against each other", ga_ctl_check, NULL,
      false},
+    {"gc", "free what nothing reaches, and say how much; not with --shm", ga_ctl_gc, NULL, false},
     {"snapshot", "FILE: write the heap to a file, while all its clients pause", ga_ctl_snapshot,
      NULL, true},
     {"destroy", "NAME: remove a heap whose server is dead", NULL, ga_ctl_destroy, false},
@@ -54,6 +55,7 @@ enum option_id {
     OPTION_LIMIT,
     OPTION_WAIT,
     OPTION_QUIET,
+    OPTION_REPORT,
     OPTION_VERBOSE,
     OPTION_HELP,
     OPTION_VERSION,
@@ -89,6 +91,7 @@ static const struct option {
     [OPTION_WAIT] = {"--wait", "SECONDS", "snapshot",
                      "how long clients may take to pause, 0 to 86400; default: 3"},
     [OPTION_QUIET] = {"--quiet", NULL, "snapshot", "say nothing where all goes well"},
+    [OPTION_REPORT] = {"--report", NULL, "gc", "count it only, also of who keeps what it leaves"},
     [OPTION_VERBOSE] = {"--verbose", NULL, "snapshot", "say how the file is written"},
     [OPTION_HELP] = {"--help", NULL, NULL, "show this text"},
     [OPTION_VERSION] = {"--version", NULL, NULL, "show the version"},
@@ -248,6 +251,9 @@ static int apply_option(const struct option *option, const char *value, struct g
         return read_number(option, value, 0, WAIT_MAX_S, &request->wait_s);
     case OPTION_QUIET:
         request->quiet = true;
+        return 0;
+    case OPTION_REPORT:
+        request->report = true;
         return 0;
     case OPTION_VERBOSE:
         request->verbose = true;

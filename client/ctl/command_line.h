@@ -26,6 +26,7 @@ struct ga_request {
     bool wait_given;
     uint64_t wait_s; /* for clients to pause */
     bool quiet;
+    bool report;
     bool verbose;
     struct ga_span_filter filter;
     bool help;

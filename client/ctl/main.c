@@ -52,6 +52,7 @@ static int run(const struct ga_request *request)
                          .file = request->file,
                          .wait_ms = (uint32_t)request->wait_s * 1000,
                          .quiet = request->quiet,
+                         .report = request->report,
                          .verbose = request->verbose};
     int err = request->shm ? open_shm(request->shm, request->json, &ctl.source)
                            : open_socket(request->socket, socket, &ctl.source);

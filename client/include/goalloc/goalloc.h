@@ -48,6 +48,12 @@ enum goalloc_policy {
      * of them is taken back. A child of fork has objects of its own under the same policy. Objects
      * of this process share no pages with those of others, which costs memory if they are few. */
     GOALLOC_POLICY_PRIVATE = 1,
+    /* A collection frees those that nothing reaches (goalloc_gc): that no root, no hold, no slot of
+     * a living process, and no object that is reached or that another living process allocated
+     * points to, by a word that is an address in it. One begins by itself soon after the process is
+     * gone; what is reached then is looked at again in the next. Otherwise as private: objects of
+     * its own pages, a child of fork under the same policy. */
+    GOALLOC_POLICY_UNREACHABLE = 2,
 };
 
 /* Options of goalloc_attach; zero means the default everywhere. size must be sizeof(struct
@@ -327,6 +333,35 @@ struct goalloc_memstats {
  * class, and all of them in alloc as no more than their spans. Thread-safe. Returns 0; -EINVAL
  * (size), -ETIMEDOUT, -ENOTCONN (server gone), -EPROTO, and then *stats is untouched. */
 GOALLOC_API int goalloc_memstats(struct goalloc_heap *heap, struct goalloc_memstats *stats);
+
+/* What came of a collection. Objects count with the size of their slot, large ones with that of
+ * their pages. */
+struct goalloc_gc_result {
+    size_t size;    /* sizeof(struct goalloc_gc_result), set by the caller */
+    uint64_t cycle; /* its number */
+    uint64_t found; /* objects that were looked at */
+    uint64_t found_bytes;
+    uint64_t garbage; /* of these, that nothing reaches */
+    uint64_t garbage_bytes;
+    uint64_t freed; /* of these, that are freed now */
+    uint64_t freed_bytes;
+    uint64_t roots;         /* that point to objects looked at */
+    uint64_t roots_outside; /* that point elsewhere, or at nothing, and are ignored */
+    uint64_t mark_ns;       /* from the beginning until all was marked */
+    uint64_t sweep_ns;      /* that it then took to free */
+    char failure[128];      /* a clause: why it was abandoned; "" if it was not */
+};
+
+/* Have the server free what nothing reaches, of the objects that processes of policy unreachable
+ * have left, and wait until that is done. What an object in use holds counts as a pointer if it is
+ * an address in the heap, also into the middle of an object; objects allocated with GOALLOC_NOSCAN
+ * are not looked into. What a process has in its own memory alone is not seen: it holds such an
+ * object (goalloc_hold), before it takes it out of the last place in the heap. Others allocate and
+ * free meanwhile. result: may be NULL. Thread-safe. Returns 0; -ECANCELED (it was abandoned, and
+ * has freed nothing: result->failure says why), -EBUSY (a snapshot of the heap is being written),
+ * -EINVAL (result->size), -ETIMEDOUT (it goes on, and nobody is told what came of it), -ENOTCONN,
+ * -EPROTO, -ENOMEM. */
+GOALLOC_API int goalloc_gc(struct goalloc_heap *heap, struct goalloc_gc_result *result);
 
 /* A sentence for a negative errno returned by a function above. */
 GOALLOC_API const char *goalloc_strerror(int err);
