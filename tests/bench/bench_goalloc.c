@@ -78,7 +78,8 @@ static void allocate_once(void)
 
 int main(int argc, char **argv)
 {
-    static const struct ga_bench_work works[] = {GA_BENCH_ROWS(GA_BENCH_WORK)};
+    static const struct ga_bench_work works[] = {GA_BENCH_TIMED_ROWS(
+        GA_BENCH_WORK) GA_BENCH_GROWTH_ROWS(GA_BENCH_WORK) GA_BENCH_OWN_ROWS(GA_BENCH_WORK)};
     static const struct ga_bench_work helps[] = {
         {"handoff", help_handoff}, {"storm", help_storm}, {"crowd", help_crowd}};
     static const struct ga_bench_family family = {works,        sizeof works / sizeof works[0],

@@ -93,9 +93,11 @@ static int report(const struct ga_bench_runner *runner)
 
 static void print_conditions(const struct ga_bench_plan *plan)
 {
-    printf("medians of %u runs (%u where memory grows, %u of goalloc alone), on cores %d and %d\n",
-           plan->runs[GA_BENCH_TIMED], plan->runs[GA_BENCH_GROWTH], plan->runs[GA_BENCH_OWN],
-           plan->cores[0], plan->cores[1]);
+    printf(
+        "medians of %u runs (%u where memory grows, %u of markers, %u of goalloc alone), on cores "
+        "%d and %d\n",
+        plan->runs[GA_BENCH_TIMED], plan->runs[GA_BENCH_GROWTH], plan->runs[GA_BENCH_MARK],
+        plan->runs[GA_BENCH_OWN], plan->cores[0], plan->cores[1]);
     if (plan->cpu_time)
         puts("ns on the core: waiting for goallocd or the machine is not in them");
 }

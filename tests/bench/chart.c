@@ -22,7 +22,7 @@ static const char TARGET_INK[] = "#d1453b";
 static const char *const colours[GA_BENCH_COMPETITOR_COUNT] = {
     [GA_BENCH_GLIBC] = "#8e7cc3",    [GA_BENCH_MIMALLOC] = "#3d85c6",
     [GA_BENCH_JEMALLOC] = "#2f9e8f", [GA_BENCH_TCMALLOC] = "#d08a2e",
-    [GA_BENCH_BOOST] = "#9aa0a6",
+    [GA_BENCH_BOOST] = "#9aa0a6",    [GA_BENCH_LIBGC] = "#a64d79",
 };
 
 static bool is_drawn(int line)

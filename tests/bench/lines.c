@@ -6,9 +6,11 @@
 
 #define ABOUT_TIMED(id, name, text)  {name, text, GA_BENCH_TIMED},
 #define ABOUT_GROWTH(id, name, text) {name, text, GA_BENCH_GROWTH},
+#define ABOUT_MARK(id, name, text)   {name, text, GA_BENCH_MARK},
 #define ABOUT_OWN(id, name, text)    {name, text, GA_BENCH_OWN},
-const struct ga_bench_row_about ga_bench_rows[GA_BENCH_ROW_COUNT] = {GA_BENCH_TIMED_ROWS(
-    ABOUT_TIMED) GA_BENCH_GROWTH_ROWS(ABOUT_GROWTH) GA_BENCH_OWN_ROWS(ABOUT_OWN)};
+const struct ga_bench_row_about ga_bench_rows[GA_BENCH_ROW_COUNT] = {
+    GA_BENCH_TIMED_ROWS(ABOUT_TIMED) GA_BENCH_GROWTH_ROWS(ABOUT_GROWTH)
+        GA_BENCH_MARK_ROWS(ABOUT_MARK) GA_BENCH_OWN_ROWS(ABOUT_OWN)};
 
 #define TIMED(id, name, limit)                                                                     \
     {                                                                                              \
@@ -22,6 +24,8 @@ const struct ga_bench_row_about ga_bench_rows[GA_BENCH_ROW_COUNT] = {GA_BENCH_TI
     {                                                                                              \
         name, GA_BENCH_ROW_##id, "x", GA_BENCH_AGAINST_MIMALLOC, 1.1, 0                            \
     }
+/* 1.5 times libgc's rate. */
+#define MARK(id, name, text) {name, GA_BENCH_ROW_##id, "ns", GA_BENCH_AGAINST_LIBGC, 1 / 1.5, 0},
 #define BIG(name)                                                                                  \
     {                                                                                              \
         name, GA_BENCH_ROW_big, "ns", GA_BENCH_AGAINST_BASE, 1.2, name "-1"                        \
@@ -60,7 +64,8 @@ const struct ga_bench_line ga_bench_lines[] = {
     MEMORY(memory_churn, "memory-churn-1M-after"),
     MEMORY(memory_mix, "memory-mix-peak"),
     MEMORY(memory_mix, "memory-mix-after"),
-    {"start", GA_BENCH_ROW_start, "ns", GA_BENCH_AGAINST_DIFFERENCE, 1e6, "start-without"},
+    GA_BENCH_MARK_ROWS(MARK){"start", GA_BENCH_ROW_start, "ns", GA_BENCH_AGAINST_DIFFERENCE, 1e6,
+                             "start-without"},
     PLAIN(start, "start-without", "ns"),
     PLAIN(crowd, "crowd-1", "ns"),
     {"crowd-1-server", GA_BENCH_ROW_crowd, "%", GA_BENCH_AGAINST_NOTHING, 1.0, 0},

@@ -13,7 +13,13 @@ enum ga_bench_row {
         GA_BENCH_ROW_COUNT
 };
 
-enum ga_bench_row_kind { GA_BENCH_TIMED, GA_BENCH_GROWTH, GA_BENCH_OWN };
+enum ga_bench_row_kind {
+    GA_BENCH_TIMED,
+    GA_BENCH_GROWTH,
+    GA_BENCH_MARK,
+    GA_BENCH_OWN,
+    GA_BENCH_KINDS
+};
 
 struct ga_bench_row_about {
     const char *name;
@@ -27,6 +33,7 @@ extern const struct ga_bench_row_about ga_bench_rows[GA_BENCH_ROW_COUNT];
 enum ga_bench_against {
     GA_BENCH_AGAINST_BEST,     /* the ratio to the best private peer; the peers have the line too */
     GA_BENCH_AGAINST_MIMALLOC, /* the ratio to mimalloc; the peers have the line too */
+    GA_BENCH_AGAINST_LIBGC,    /* the ratio to libgc; it has the line too */
     GA_BENCH_AGAINST_BASE,     /* the ratio to the line base, also goalloc's */
     GA_BENCH_AGAINST_DIFFERENCE, /* what it is more than the line base, also goalloc's */
     GA_BENCH_AGAINST_NOTHING     /* the number itself */

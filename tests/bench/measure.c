@@ -21,11 +21,16 @@
 /* More than any row needs but big: a limit only keeps a runaway from filling the memory. */
 #define HEAP_LIMIT_GIB 4u
 
-static void worker_path(const struct ga_bench_runner *runner, int competitor, size_t size,
+static void worker_path(const struct ga_bench_runner *runner, const char *worker, size_t size,
                         char *ret_path)
 {
-    snprintf(ret_path, size, "%s/%s", runner->plan.bin_dir,
-             ga_bench_competitors[competitor].worker);
+    snprintf(ret_path, size, "%s/%s", runner->plan.bin_dir, worker);
+}
+
+/* The marker is measured without one. */
+static bool has_server(int row, int competitor)
+{
+    return competitor == GA_BENCH_GOALLOC && ga_bench_rows[row].kind != GA_BENCH_MARK;
 }
 
 /* Run a worker to its end and give back what it printed. Returns 0, -EINTR, -ETIMEDOUT or -EIO. */
@@ -62,7 +67,7 @@ static void say_failure(const struct ga_bench_runner *runner, int competitor, in
                                        : strerror(-err);
     fprintf(stderr, "bench_run: %s failed in row %s: %s\n", ga_bench_competitors[competitor].name,
             ga_bench_rows[row].name, why);
-    if (competitor == GA_BENCH_GOALLOC)
+    if (has_server(row, competitor))
         ga_bench_server_show_log(&runner->server);
 }
 
@@ -111,9 +116,10 @@ static void prepare(const struct ga_bench_runner *runner, int row, int competito
 {
     const struct ga_bench_plan *plan = &runner->plan;
     const struct ga_bench_competitor *who = &ga_bench_competitors[competitor];
-    bool own = competitor == GA_BENCH_GOALLOC;
+    bool own = has_server(row, competitor);
     int n = 0;
-    worker_path(runner, competitor, sizeof ret->path, ret->path);
+    worker_path(runner, ga_bench_worker_of(competitor, ga_bench_rows[row].kind), sizeof ret->path,
+                ret->path);
     snprintf(ret->texts[0], sizeof ret->texts[0], "--warmup-ms=%u", plan->warmup_ms);
     snprintf(ret->texts[1], sizeof ret->texts[1], "--measure-ms=%u", plan->measure_ms);
     snprintf(ret->texts[2], sizeof ret->texts[2], "--cores=%d,%d", plan->cores[0], plan->cores[1]);
@@ -199,7 +205,7 @@ static int measure_instructions(struct ga_bench_runner *runner, int row, int com
 int ga_bench_measure_once(struct ga_bench_runner *runner, int row, int competitor, unsigned run)
 {
     int err = 0;
-    if (competitor == GA_BENCH_GOALLOC) {
+    if (has_server(row, competitor)) {
         unsigned limit = HEAP_LIMIT_GIB + (row == GA_BENCH_ROW_big ? 2 * runner->plan.gib : 0);
         err = ga_bench_server_start(runner->plan.goallocd, limit, &runner->server);
         if (err < 0)
@@ -209,7 +215,7 @@ int ga_bench_measure_once(struct ga_bench_runner *runner, int row, int competito
                                     : measure_time(runner, row, competitor, run);
     if (err < 0)
         say_failure(runner, competitor, row, err);
-    if (competitor == GA_BENCH_GOALLOC)
+    if (has_server(row, competitor))
         ga_bench_server_stop(&runner->server);
     return err;
 }
@@ -218,7 +224,7 @@ bool ga_bench_measure_can(const struct ga_bench_runner *runner, int competitor)
 {
     const struct ga_bench_competitor *who = &ga_bench_competitors[competitor];
     char path[PATH_MAX], text[128];
-    worker_path(runner, competitor, sizeof path, path);
+    worker_path(runner, who->worker, sizeof path, path);
     if (access(path, X_OK) != 0) {
         fprintf(stderr, "bench_run: %s is skipped: %s was not built\n", who->name, path);
         return false;

@@ -16,28 +16,47 @@ const struct ga_bench_competitor ga_bench_competitors[GA_BENCH_COMPETITOR_COUNT]
     [GA_BENCH_JEMALLOC] = {"jemalloc", "bench_private", "libjemalloc.so.2", "libjemalloc"},
     [GA_BENCH_TCMALLOC] = {"tcmalloc", "bench_private", "libtcmalloc_minimal.so.4", "libtcmalloc"},
     [GA_BENCH_BOOST] = {"boost", "bench_boost", NULL, NULL},
+    [GA_BENCH_LIBGC] = {"libgc", "bench_libgc", NULL, NULL},
 };
 
 bool ga_bench_can_run(int competitor, enum ga_bench_row_kind kind)
 {
-    return competitor == GA_BENCH_GOALLOC || kind == GA_BENCH_TIMED ||
-           (kind == GA_BENCH_GROWTH && ga_bench_is_private(competitor));
+    switch (kind) {
+    case GA_BENCH_TIMED:
+        return competitor != GA_BENCH_LIBGC;
+    case GA_BENCH_GROWTH:
+        return competitor == GA_BENCH_GOALLOC || ga_bench_is_private(competitor);
+    case GA_BENCH_MARK:
+        return competitor == GA_BENCH_GOALLOC || competitor == GA_BENCH_LIBGC;
+    default:
+        return competitor == GA_BENCH_GOALLOC;
+    }
+}
+
+const char *ga_bench_worker_of(int competitor, enum ga_bench_row_kind kind)
+{
+    if (competitor == GA_BENCH_GOALLOC && kind == GA_BENCH_MARK)
+        return "bench_mark";
+    return ga_bench_competitors[competitor].worker;
 }
 
 bool ga_bench_is_private(int competitor)
 {
-    return competitor != GA_BENCH_GOALLOC && competitor != GA_BENCH_BOOST;
+    return competitor != GA_BENCH_GOALLOC && competitor != GA_BENCH_BOOST &&
+           competitor != GA_BENCH_LIBGC;
 }
 
 bool ga_bench_has_one_thread(int row)
 {
+    if (ga_bench_rows[row].kind == GA_BENCH_MARK)
+        return true;
     return ga_bench_rows[row].kind == GA_BENCH_TIMED && row != GA_BENCH_ROW_larson &&
            row != GA_BENCH_ROW_handoff && row != GA_BENCH_ROW_storm;
 }
 
 bool ga_bench_can_count(int competitor, int row)
 {
-    return ga_bench_has_one_thread(row) &&
+    return ga_bench_has_one_thread(row) && ga_bench_rows[row].kind == GA_BENCH_TIMED &&
            !(row == GA_BENCH_ROW_churn_1m && competitor == GA_BENCH_BOOST);
 }
 
@@ -45,7 +64,8 @@ static void print_help(void)
 {
     puts("usage: bench_run [OPTION]...\n"
          "Measure goalloc beside other allocators, in one run.\n\n"
-         "  --quick          fewer and shorter runs\n"
+         "  --quick          fewer and shorter runs, and of the rows named -20M\n"
+         "                   none that --row does not name in full\n"
          "  --smoke          one tiny run of each row, to see that all work\n"
          "  --row NAME       this row only, or those whose names begin with NAME-;\n"
          "                   may be repeated\n"
@@ -80,6 +100,7 @@ static int choose_row(const char *name, struct ga_bench_plan *plan)
         if (strncmp(row, name, length) != 0 || (row[length] != '\0' && row[length] != '-'))
             continue;
         plan->rows[i] = true;
+        plan->named[i] = row[length] == '\0';
         found = true;
     }
     if (found)
@@ -176,8 +197,10 @@ static int parse_count(const char *text, unsigned least, unsigned greatest, unsi
 
 static void be_quick(struct ga_bench_plan *plan)
 {
+    plan->quick = true;
     plan->runs[GA_BENCH_TIMED] = 7;
     plan->runs[GA_BENCH_GROWTH] = 1;
+    plan->runs[GA_BENCH_MARK] = 3;
     plan->runs[GA_BENCH_OWN] = 1;
     plan->warmup_ms = 20;
     plan->measure_ms = 60;
@@ -189,6 +212,7 @@ static void only_smoke(struct ga_bench_plan *plan)
     be_quick(plan);
     plan->smoke = true;
     plan->runs[GA_BENCH_TIMED] = 1;
+    plan->runs[GA_BENCH_MARK] = 1;
     plan->warmup_ms = 0;
     plan->measure_ms = 1;
     plan->crowd = 2;
@@ -245,6 +269,14 @@ static void complete(bool *chosen, int first, int count)
         chosen[i] = true;
 }
 
+/* In a hurry, what takes long is only measured where it was named. */
+static void drop_long_rows(struct ga_bench_plan *plan)
+{
+    for (int row = 0; row < GA_BENCH_ROW_COUNT; row++)
+        if (strstr(ga_bench_rows[row].name, "-20M") && !plan->named[row])
+            plan->rows[row] = false;
+}
+
 int ga_bench_plan_parse(int argc, char **argv, struct ga_bench_plan *ret_plan)
 {
     static const struct option options[] = {
@@ -265,7 +297,8 @@ int ga_bench_plan_parse(int argc, char **argv, struct ga_bench_plan *ret_plan)
         {NULL, 0, NULL, 0},
     };
     struct ga_bench_plan plan = {
-        .runs = {[GA_BENCH_TIMED] = 9, [GA_BENCH_GROWTH] = 7, [GA_BENCH_OWN] = 3},
+        .runs =
+            {[GA_BENCH_TIMED] = 9, [GA_BENCH_GROWTH] = 7, [GA_BENCH_MARK] = 3, [GA_BENCH_OWN] = 3},
         .warmup_ms = 100,
         .measure_ms = 500,
         .gib = 2,
@@ -293,6 +326,8 @@ int ga_bench_plan_parse(int argc, char **argv, struct ga_bench_plan *ret_plan)
     plan.competitors[GA_BENCH_GOALLOC] = true;
     complete(plan.competitors, GA_BENCH_GOALLOC + 1, GA_BENCH_COMPETITOR_COUNT);
     complete(plan.rows, 0, GA_BENCH_ROW_COUNT);
+    if (plan.quick && !plan.smoke)
+        drop_long_rows(&plan);
     for (int row = 0; row < GA_BENCH_ROW_COUNT && plan.cpu_time; row++)
         plan.rows[row] = plan.rows[row] && ga_bench_has_one_thread(row);
     if (plan.instructions)

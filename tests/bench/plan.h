@@ -19,6 +19,7 @@ enum ga_bench_competitor_id {
     GA_BENCH_JEMALLOC,
     GA_BENCH_TCMALLOC,
     GA_BENCH_BOOST,
+    GA_BENCH_LIBGC,
     GA_BENCH_COMPETITOR_COUNT
 };
 
@@ -30,12 +31,15 @@ struct ga_bench_competitor {
 };
 
 struct ga_bench_plan {
+    bool quick;        /* few and short runs */
     bool smoke;        /* only see that everything runs */
     bool instructions; /* count instructions instead of measuring time */
     bool cpu_time;     /* measure the time that the working thread is on its core */
     bool rows[GA_BENCH_ROW_COUNT];
+    bool named[GA_BENCH_ROW_COUNT]; /* of the rows, by its full name */
     bool competitors[GA_BENCH_COMPETITOR_COUNT];
-    unsigned runs[3]; /* of each competitor, by the kind of row; 1..GA_BENCH_RUNS_MAX */
+    unsigned
+        runs[GA_BENCH_KINDS]; /* of each competitor, by the kind of row; 1..GA_BENCH_RUNS_MAX */
     unsigned warmup_ms;
     unsigned measure_ms;
     unsigned gib;   /* how big the heap gets in the row big */
@@ -52,6 +56,9 @@ extern const struct ga_bench_competitor ga_bench_competitors[GA_BENCH_COMPETITOR
 /* Whether this competitor is one that can run rows of this kind. */
 bool ga_bench_can_run(int competitor, enum ga_bench_row_kind kind);
 
+/* The file name of the program that runs rows of this kind for the competitor. */
+const char *ga_bench_worker_of(int competitor, enum ga_bench_row_kind kind);
+
 /* Whether it is an allocator of one process's own memory. */
 bool ga_bench_is_private(int competitor);
 
@@ -59,7 +66,7 @@ bool ga_bench_is_private(int competitor);
  * Boost.Interprocess would need minutes to fill a heap with a million objects under callgrind. */
 bool ga_bench_can_count(int competitor, int row);
 
-/* Whether a row has one thread, and a time for each operation. */
+/* Whether a row has one thread, and a time for each operation or object. */
 bool ga_bench_has_one_thread(int row);
 
 /* Parse the command line. Returns 0 and fills *ret_plan; 1: help was printed, nothing is to be

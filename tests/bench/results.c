@@ -122,6 +122,10 @@ bool ga_bench_results_judge(const struct ga_bench_results *results, int line,
         measured = verdict.peer >= 0 &&
                    ga_bench_results_ratio(results, line, verdict.peer, &verdict.value);
         break;
+    case GA_BENCH_AGAINST_LIBGC:
+        verdict.peer = GA_BENCH_LIBGC;
+        measured = ga_bench_results_ratio(results, line, GA_BENCH_LIBGC, &verdict.value);
+        break;
     case GA_BENCH_AGAINST_BASE:
     case GA_BENCH_AGAINST_DIFFERENCE:
         measured = judge_base(results, line, &verdict);

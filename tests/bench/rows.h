@@ -28,6 +28,17 @@
     X(memory_churn, "memory-churn-1M", "the same, in the work of churn-1M")                        \
     X(memory_mix, "memory-mix", "the same, where ever larger objects follow on smaller ones")
 
+/* Nanoseconds that a marker takes for each object of a graph: goalloc's and libgc's (graphs.h). */
+#define GA_BENCH_MARK_ROWS(X)                                                                      \
+    X(collect_random_1m, "collect-random-1M", "mark one of 1,000,000, 2..4 pointers, at random")   \
+    X(collect_random_20m, "collect-random-20M", "the same of 20,000,000")                          \
+    X(collect_noscan_1m, "collect-noscan-1M", "the same of 1,000,000, half without pointers")      \
+    X(collect_noscan_20m, "collect-noscan-20M", "the same of 20,000,000")                          \
+    X(collect_list_1m, "collect-list-1M", "mark one of a list of 1,000,000, as it was built")      \
+    X(collect_list_20m, "collect-list-20M", "the same of 20,000,000")                              \
+    X(collect_chain_1m, "collect-chain-1M", "mark one of a list of 1,000,000, in random order")    \
+    X(collect_chain_20m, "collect-chain-20M", "the same of 20,000,000")
+
 /* Of goalloc alone, which is compared with itself. */
 #define GA_BENCH_OWN_ROWS(X)                                                                       \
     X(start, "start", "a process that attaches, allocates once and exits")                         \
@@ -37,6 +48,7 @@
 #define GA_BENCH_ROWS(X)                                                                           \
     GA_BENCH_TIMED_ROWS(X)                                                                         \
     GA_BENCH_GROWTH_ROWS(X)                                                                        \
+    GA_BENCH_MARK_ROWS(X)                                                                          \
     GA_BENCH_OWN_ROWS(X)
 
 #endif
