@@ -1,8 +1,9 @@
-/* What a heap at rest has in use, object by object, by its bits; against what the ledger says. */
+/* What a heap at rest has in use, against what the ledger says. */
 #ifndef GA_TESTS_STORM_INVENTORY_H
 #define GA_TESTS_STORM_INVENTORY_H
 
 #include "ledger.h"
+#include "support/inventory.h"
 
 /* Objects that may exist, because who allocated or freed them was killed on the way. */
 struct storm_doubts {
@@ -14,16 +15,6 @@ struct storm_doubts {
 
 void storm_doubt(struct storm_doubts *doubts, uint8_t *object);
 
-struct storm_inventory {
-    uint8_t **objects; /* in use, in the order of their addresses */
-    size_t count;
-};
-
-/* Wait until nclients clients are attached and the audit of the heap finds no fault, and list what
- * is in use. Returns the number of faults, which are printed; -1 if the heap cannot be read, or
- * stays restless. */
-int64_t storm_take_inventory(const char *heap_name, uint32_t nclients, struct storm_inventory *ret);
-
 struct storm_outcome {
     uint64_t live;    /* of the ledger, and in use */
     uint64_t lost;    /* of the ledger, and not in use, or in two entries */
@@ -34,7 +25,7 @@ struct storm_outcome {
 /* Says on stderr of what is lost, and of what is unknown if that is too much, where it lies and
  * what the heap has noted there. */
 struct storm_outcome storm_compare(const char *heap_name, const struct storm_ledger *ledger,
-                                   const struct storm_inventory *inventory,
+                                   const struct ga_inventory *inventory,
                                    const struct storm_doubts *doubts);
 
 #endif

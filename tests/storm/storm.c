@@ -274,7 +274,7 @@ static void calm_down(void)
 }
 
 /* Check each object of the ledger, and free all there are. */
-static uint64_t free_all(struct goalloc_heap *heap, const struct storm_inventory *inventory)
+static uint64_t free_all(struct goalloc_heap *heap, const struct ga_inventory *inventory)
 {
     uint64_t damaged = 0;
     for (uint32_t i = 0; i < storm.ledger->nclients; i++)
@@ -290,7 +290,7 @@ static uint64_t free_all(struct goalloc_heap *heap, const struct storm_inventory
                 damaged++;
             }
     for (size_t i = 0; i < inventory->count; i++)
-        goalloc_free(heap, inventory->objects[i]);
+        goalloc_free(heap, inventory->objects[i].object);
     return damaged;
 }
 
@@ -300,14 +300,14 @@ static int judge(void)
     struct goalloc_options options = {.size = sizeof(options)};
     if (goalloc_attach(storm.ledger->socket, &options, &heap) < 0)
         fail("%s", goalloc_attach_error());
-    struct storm_inventory inventory;
-    int64_t nfaults = storm_take_inventory(storm.heap_name, 1, &inventory);
+    struct ga_inventory inventory;
+    int64_t nfaults = ga_inventory_take(storm.heap_name, 1, &inventory);
     struct storm_outcome o =
         storm_compare(storm.heap_name, storm.ledger, &inventory, &storm.doubts);
     uint64_t damaged = atomic_load(&storm.ledger->damaged) + free_all(heap, &inventory);
     goalloc_detach(heap);
-    struct storm_inventory rest;
-    int64_t nfaults_empty = storm_take_inventory(storm.heap_name, 0, &rest);
+    struct ga_inventory rest;
+    int64_t nfaults_empty = ga_inventory_take(storm.heap_name, 0, &rest);
     uint64_t reports = atomic_load(&storm.ledger->reports);
     printf("%llu operations, %llu without memory or server; killed: %llu clients, %llu servers; "
            "%llu stops\n"
