@@ -33,7 +33,9 @@ static bool relieve(struct ga_thread_cache *cache, unsigned attempt)
         return false;
     GA_UNCANCELLED;
     struct timespec wait = {.tv_nsec = reclaim_wait_ms[attempt - 1] * 1000000};
+    uint8_t before = ga_busy_begin_wait();
     nanosleep(&wait, NULL);
+    ga_busy_end_wait(before);
     return true;
 }
 

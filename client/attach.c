@@ -13,6 +13,7 @@
 #include "client/address.h"
 #include "client/deadline.h"
 #include "client/heap.h"
+#include "client/managed.h"
 #include "client/mcache.h"
 #include "client/private_server.h"
 #include "client/uncancelled.h"
@@ -48,6 +49,8 @@ static __attribute__((format(printf, 2, 3))) int fail(int err, const char *forma
 static void on_note(const Goalloc__V1__Envelope *note, void *data)
 {
     struct goalloc_heap *heap = data;
+    if (note->body_case == GOALLOC__V1__ENVELOPE__BODY_GC_STOP)
+        ga_managed_stop(heap, note->gc_stop->cycle);
     if (note->body_case == GOALLOC__V1__ENVELOPE__BODY_PAUSE_WANTED)
         ga_pause_set_wanted(heap,
                             note->pause_wanted->wanted ? GA_PAUSE_WANTED : GA_PAUSE_NOT_WANTED);
@@ -78,6 +81,7 @@ static int request_attach(struct goalloc_heap *heap, struct ga_reply **ret)
     Goalloc__V1__Attach body = GOALLOC__V1__ATTACH__INIT;
     body.layout_version = GA_LAYOUT_VERSION;
     body.policy = heap->policy;
+    body.managed = heap->managed;
     Goalloc__V1__Envelope request = GOALLOC__V1__ENVELOPE__INIT;
     request.body_case = GOALLOC__V1__ENVELOPE__BODY_ATTACH;
     request.attach = &body;
@@ -183,6 +187,10 @@ static int check_options(const struct goalloc_options *options)
                     sizeof(*options));
     if (options->policy > GOALLOC_POLICY_UNREACHABLE)
         return fail(-EINVAL, "options.policy is %u, which is no policy", options->policy);
+    if (options->flags & ~GOALLOC_MANAGED)
+        return fail(-EINVAL, "options.flags is %#x, which has unknown flags", options->flags);
+    if (options->stop_signal && !(options->flags & GOALLOC_MANAGED))
+        return fail(-EINVAL, "options.stop_signal is for managed processes");
     return 0;
 }
 
@@ -205,9 +213,19 @@ static void free_heap(struct goalloc_heap *heap)
     pthread_cond_destroy(&heap->asked);
     pthread_mutex_destroy(&heap->lock);
     pthread_mutex_destroy(&heap->pausing);
+    ga_managed_end(heap);
     free(heap->client_name);
     free(heap->address);
     ga_registry_free_heap(heap);
+}
+
+/* What a managed process needs before anybody may ask it to stand still. */
+static int begin_managed(struct goalloc_heap *heap, const struct goalloc_options *options)
+{
+    char why[GA_STOP_WHY_BYTES];
+    int r =
+        options->flags & GOALLOC_MANAGED ? ga_managed_begin(heap, options->stop_signal, why) : 0;
+    return r < 0 ? fail(r, "the process cannot be managed: %s", why) : 0;
 }
 
 static int make_heap(const char *address, const struct goalloc_options *options,
@@ -328,7 +346,9 @@ int goalloc_attach(const char *address, const struct goalloc_options *options,
 
     assert(heap);
     struct ga_reply *reply = NULL;
-    r = prepare_private(address, &heap->may_start);
+    r = begin_managed(heap, options);
+    if (r == 0)
+        r = prepare_private(address, &heap->may_start);
     if (r == 0)
         r = connect_and_attach(heap, &reply);
     bool attached = r == 0;
@@ -362,9 +382,11 @@ int ga_attach_begin_asking(struct goalloc_heap *heap, const struct timespec *dea
 {
     int r = 0;
     pthread_mutex_lock(&heap->lock);
+    uint8_t before = ga_busy_begin_wait();
     while (heap->asking && r == 0)
         r = deadline ? pthread_cond_clockwait(&heap->asked, &heap->lock, CLOCK_MONOTONIC, deadline)
                      : pthread_cond_wait(&heap->asked, &heap->lock);
+    ga_busy_end_wait(before);
     if (r == 0)
         heap->asking = true;
     pthread_mutex_unlock(&heap->lock);
@@ -431,7 +453,9 @@ int ga_attach_channel_until(struct goalloc_heap *heap, const struct timespec *de
             return r;
         if (ga_deadline_left_ms(deadline) == 0)
             return -ETIMEDOUT;
+        uint8_t before = ga_busy_begin_wait();
         nanosleep(&(struct timespec){.tv_nsec = NOBODY_WAIT_NS}, NULL);
+        ga_busy_end_wait(before);
     }
 }
 

@@ -24,9 +24,12 @@ int ga_places_take(struct ga_places *places, const struct timespec *deadline)
             continue;
         }
         /* FUTEX_WAIT_BITSET is the variant whose timeout is a moment of CLOCK_MONOTONIC. */
-        if (syscall(SYS_futex, &places->taken, FUTEX_WAIT_BITSET | FUTEX_PRIVATE_FLAG, ALL_TAKEN,
-                    deadline, NULL, FUTEX_BITSET_MATCH_ANY) < 0 &&
-            errno == ETIMEDOUT)
+        uint8_t before = ga_busy_begin_wait();
+        bool is_over = syscall(SYS_futex, &places->taken, FUTEX_WAIT_BITSET | FUTEX_PRIVATE_FLAG,
+                               ALL_TAKEN, deadline, NULL, FUTEX_BITSET_MATCH_ANY) < 0 &&
+                       errno == ETIMEDOUT;
+        ga_busy_end_wait(before);
+        if (is_over)
             return -ETIMEDOUT;
         taken = ga_load_relaxed(&places->taken);
     }

@@ -5,6 +5,7 @@
 #include "client/channel.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -353,4 +354,18 @@ int ga_channel_note(struct ga_channel *ch, Goalloc__V1__Envelope *note)
     GA_UNCANCELLED;
     note->id = 0;
     return send_message(ch, note);
+}
+
+int ga_channel_note_sent(struct ga_channel *ch, Goalloc__V1__Envelope *note,
+                         const struct timespec *deadline)
+{
+    int r = ga_channel_note(ch, note);
+    while (r == 0 && (r = ga_send_queue_flush(&ch->queue)) > 0) {
+        struct pollfd socket = {.fd = ch->fd, .events = POLLOUT};
+        int left_ms = ga_deadline_left_ms(deadline);
+        r = left_ms == 0 ? -ETIMEDOUT : 0;
+        if (r == 0)
+            (void)poll(&socket, 1, left_ms);
+    }
+    return r;
 }

@@ -125,6 +125,12 @@ void ga_reply_release(struct ga_reply *reply); /* NULL is allowed */
  * as ga_channel_call; -ENOMEM when the queue is full (send_queue.h). Thread-safe. */
 int ga_channel_note(struct ga_channel *ch, Goalloc__V1__Envelope *note);
 
+/* The same, and wait until all that is queued has been sent, this note last; until deadline
+ * (CLOCK_MONOTONIC), and then -ETIMEDOUT. For the library's thread while it does not serve the
+ * socket. */
+int ga_channel_note_sent(struct ga_channel *ch, Goalloc__V1__Envelope *note,
+                         const struct timespec *deadline);
+
 /* In a child of fork: close the descriptors that the channel had in the parent, and nothing else;
  * its thread does not exist here, and its locks may be held for ever. ch must not be used again;
  * its memory is not taken back. NULL is allowed. */

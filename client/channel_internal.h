@@ -53,6 +53,7 @@ struct ga_channel {
 
     /* The library's thread alone. */
     pthread_t thread;
+    int stop_place; /* of the thread (managed_stop.h) */
     uv_loop_t loop;
     struct ga_own_fd own_socket; /* fd; read in children of fork, as the next is */
     struct ga_own_fd own_pipe[2];

@@ -22,6 +22,7 @@
 
 #include "client/deadline.h"
 #include "client/leak_root.h"
+#include "client/managed_stop.h"
 
 #define RETRY_FIRST_MS 10u
 #define RETRY_MOST_MS  500u
@@ -280,6 +281,7 @@ static void on_wake(uv_async_t *wake)
 static void *run(void *arg)
 {
     struct ga_channel *ch = arg;
+    ga_stop_set_thread(ch->stop_place, gettid());
     pthread_setname_np(pthread_self(), "goalloc");
     mark_loop(ch);
     /* What came together with the Welcome is here already, and no event will tell of it. */
@@ -296,9 +298,14 @@ static int start_thread(struct ga_channel *ch)
 {
     sigset_t all, before;
     sigfillset(&all);
+    ch->stop_place = ga_stop_reserve_place();
     pthread_sigmask(SIG_SETMASK, &all, &before);
     int r = pthread_create(&ch->thread, NULL, run, ch);
     pthread_sigmask(SIG_SETMASK, &before, NULL);
+    if (r == 0)
+        ga_stop_set_stack(ch->stop_place, ch->thread);
+    else
+        ga_stop_free_place(ch->stop_place);
     return -r;
 }
 
@@ -359,6 +366,7 @@ bool ga_channel_end_loop(struct ga_channel *ch)
     }
     uv_async_send(&ch->wake);
     pthread_join(ch->thread, NULL);
+    ga_stop_free_place(ch->stop_place);
     ga_leak_root_remove(&ch->loop, sizeof(ch->loop));
     close_loop(ch);
     return true;

@@ -134,6 +134,8 @@ struct goalloc_heap {
     uint32_t policy;
     char *address;
     char *client_name;
+    bool managed;                   /* its objects are collected (managed.h) */
+    struct ga_scan *scan;           /* room for that */
     bool may_start;                 /* a private server, where nobody serves */
     _Atomic bool mapped;            /* view and objects are there, once and for all */
     _Atomic uint32_t client;        /* our number, as Attached said; 0 = not attached as yet */

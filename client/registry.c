@@ -13,6 +13,7 @@
 
 #include "client/heap.h"
 #include "client/leak_root.h"
+#include "client/managed_stop.h"
 #include "client/private_server.h"
 #include "client/uncancelled.h"
 
@@ -22,6 +23,7 @@ static _Atomic uint32_t fork_count;
 
 static void before_fork(void)
 {
+    ga_uncancelled_begin(); /* nor stopped, with all these locks */
     pthread_mutex_lock(&registry_lock);
     ga_thread_cache_lock_links();
     for (unsigned i = 1; i < GA_TLS_PLACES; i++)
@@ -36,6 +38,7 @@ static void unlock_all(void)
             pthread_mutex_unlock(&heaps[i]->lock);
     ga_thread_cache_unlock_links();
     pthread_mutex_unlock(&registry_lock);
+    ga_uncancelled_end();
 }
 
 /* In a child: heap's connection is the parent's; and threads may have caches of their own. */
@@ -69,6 +72,7 @@ static void in_child(void)
         pthread_mutex_unlock(&heap->lock); /* of before_fork */
         ga_attach_drop_in_child(heap);
     }
+    ga_stop_in_child();
     unlock_all();
     ga_private_server_in_child();
 }
@@ -82,6 +86,7 @@ void ga_registry_meet_copy(struct goalloc_heap *heap)
      * and its lists are not walked. */
     pthread_mutex_init(&registry_lock, NULL);
     ga_thread_cache_reset_links();
+    ga_stop_in_child();
     ga_private_server_in_child();
     for (unsigned i = 1; i < GA_TLS_PLACES; i++) {
         if (!heaps[i])

@@ -11,6 +11,7 @@
 
 #include "client/deadline.h"
 #include "client/heap.h"
+#include "client/managed_stop.h"
 #include "client/mcache.h"
 #include "client/spans.h"
 #include "client/tiny.h"
@@ -88,8 +89,10 @@ void ga_thread_cache_begin_detach(struct goalloc_heap *heap)
     heap->detaching = true;
     pthread_mutex_unlock(&heap->lock);
     ga_attach_end_asking(heap);
+    uint8_t before = ga_busy_begin_wait();
     while (heap->nleaving > 0)
         pthread_cond_wait(&all_left, &link_lock);
+    ga_busy_end_wait(before);
     pthread_mutex_unlock(&link_lock);
 }
 
@@ -327,6 +330,8 @@ struct ga_thread_cache *ga_thread_cache_get(struct goalloc_heap *heap)
         errno = key_error;
         return NULL;
     }
+    if (heap->managed)
+        ga_stop_note_stack();
     int r = find_cache(heap, &cache);
     if (r < 0) {
         errno = -r;

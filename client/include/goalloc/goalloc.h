@@ -56,6 +56,29 @@ enum goalloc_policy {
     GOALLOC_POLICY_UNREACHABLE = 2,
 };
 
+/* Flags of goalloc_options.
+ *
+ * GOALLOC_MANAGED: this process's objects are collected. An object that nothing reaches any more is
+ * freed by a collection (goallocctl gc; when the heap has grown; before an allocation fails), so
+ * none need be freed, though goalloc_free stays allowed. Reached is what is published or held, what
+ * a slot names, what this or another managed process has a pointer to, anywhere in it, in
+ * registers, stacks, static data or any other private memory that it can write, and what any of
+ * that points to, and so on; and what the objects of processes that are not managed point to.
+ * Any word that looks like a pointer into an object counts. Not seen are pointers in memory that
+ * is shared with other processes, in files, in the kernel (epoll, timers, pipes), or that are
+ * packed, or not aligned to 8 bytes; goalloc_hold keeps such objects. The same goes for a process
+ * that is not managed and has a pointer only in private memory, and for a child of fork before its
+ * first call of goalloc.
+ *
+ * For a collection all threads of the process stand still, by a signal that the library takes: the
+ * highest real-time signal below SIGRTMAX that is free, or stop_signal, or $GOALLOC_STOP_SIGNAL.
+ * System calls that signals interrupt although their handlers say SA_RESTART (see signal(7)) return
+ * EINTR. A thread must not block the signal for long, nor may the program handle it: then nothing
+ * can be collected, and the server says so. Not with vfork, but to exec at once. In a process that
+ * is managed a thread's first allocation calls the process's malloc. A child of fork is managed,
+ * too. When it ends its objects stay as long as something reaches them, also under policy keep. */
+#define GOALLOC_MANAGED (1u << 0)
+
 /* Options of goalloc_attach; zero means the default everywhere. size must be sizeof(struct
  * goalloc_options), so that later versions can add fields at the end. */
 struct goalloc_options {
@@ -66,6 +89,8 @@ struct goalloc_options {
     const char *client_name; /* shown by goallocctl clients; default: the program's short name */
     goalloc_report_fn *report; /* default: one line on stderr */
     void *report_data;         /* handed to report */
+    uint32_t flags;            /* GOALLOC_MANAGED */
+    uint32_t stop_signal; /* with GOALLOC_MANAGED: the signal that stops threads; 0 = see there */
 };
 
 /* Attach this process to the heap served at address, the path of a Unix socket.

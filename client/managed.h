@@ -1,0 +1,20 @@
+/* A managed process: its objects are collected (GOALLOC_MANAGED), and for that its threads stand
+ * still and its memory is scanned when the server says so. */
+#ifndef GA_CLIENT_MANAGED_H
+#define GA_CLIENT_MANAGED_H
+
+#include "client/managed_stop.h"
+
+struct goalloc_heap;
+
+/* Before heap is attached: take the signal, and room to scan in. stop_signal: as in
+ * goalloc_options. 0 or as ga_stop_take_signal. */
+int ga_managed_begin(struct goalloc_heap *heap, uint32_t stop_signal,
+                     char ret_why[static GA_STOP_WHY_BYTES]);
+void ga_managed_end(struct goalloc_heap *heap);
+
+/* The server begins cycle: stand still, tell what there is of roots, and go on when it is over. On
+ * the library's thread, which does nothing else meanwhile. */
+void ga_managed_stop(struct goalloc_heap *heap, uint32_t cycle);
+
+#endif

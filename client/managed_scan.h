@@ -1,0 +1,30 @@
+/* Scanning this process for what may be pointers into a heap, while its threads stand still
+ * (managed_stop.h): every private writable mapping, of those that are a stack only what is in use.
+ * Read are pages that are there, or swapped out; the huge mappings of which little is used cost
+ * little. The library's own memory is left out, since it remembers slots that are free. */
+#ifndef GA_CLIENT_MANAGED_SCAN_H
+#define GA_CLIENT_MANAGED_SCAN_H
+
+#include <stdint.h>
+
+#include "client/managed_stop.h"
+
+struct goalloc_heap;
+struct ga_scan;
+
+#define GA_SCAN_BATCH 4096u /* offsets handed on at once, at most */
+
+/* Room to scan in. NULL if there is no memory. */
+struct ga_scan *ga_scan_new(void);
+void ga_scan_free(struct ga_scan *scan); /* NULL is allowed */
+
+/* Take n offsets, in bytes from the heap's base, of what seems to be pointed to; they may come
+ * again. 0 or a negative errno, which ends the scan. */
+typedef int ga_scan_emit(const uint64_t *offsets, uint32_t n, void *data);
+
+/* Scan. 0 and how many bytes were read; or a negative errno, and then something may have been left
+ * out, and ret_why is a clause. Calls no malloc and takes no lock. On the library's thread. */
+int ga_scan_run(struct ga_scan *scan, struct goalloc_heap *heap, ga_scan_emit *emit, void *data,
+                char ret_why[static GA_STOP_WHY_BYTES], uint64_t *ret_bytes);
+
+#endif
