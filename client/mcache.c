@@ -226,6 +226,7 @@ static void ask_ahead(struct ga_thread_cache *cache, ga_span_class span_class)
 static void await_ahead(struct ga_thread_cache *cache)
 {
     Goalloc__V1__Sync body = GOALLOC__V1__SYNC__INIT;
+    body.unswept = true;
     Goalloc__V1__Envelope request = GOALLOC__V1__ENVELOPE__INIT;
     request.body_case = GOALLOC__V1__ENVELOPE__BODY_SYNC;
     request.sync = &body;

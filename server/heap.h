@@ -160,8 +160,15 @@ bool ga_heap_suspect_client(struct ga_heap *heap, ga_client_id client, uint32_t 
 /* What the last -EDQUOT was about. */
 struct ga_quota_refusal ga_heap_last_refusal(const struct ga_heap *heap);
 
-/* Somebody has freed slots of spans that nobody leases: look at all pending bits. */
+/* Look for slots that were freed in spans which nobody leases: in all spans, however long it takes;
+ * or in the one at page, and its neighbours. Requests for spans look for what they need by
+ * themselves, within bounds (sweep.c). */
 void ga_heap_sweep_pending(struct ga_heap *heap);
+void ga_heap_sweep_page(struct ga_heap *heap, uint64_t page);
+/* The same in slices: begin a pass, or begin it anew, and call the other until it says that nothing
+ * is left of it: false. In between anything else may be called, and helps. */
+void ga_heap_begin_sweep(struct ga_heap *heap);
+bool ga_heap_sweep_some(struct ga_heap *heap);
 
 /* A request of client that changes roots or holds is about to be carried out: id, which it had when
  * it was first sent, and place, 0..GA_OUTCOME_COUNT - 1, in which the client has no other under

@@ -34,6 +34,18 @@ struct ga_request {
     uint32_t place;
 };
 
+/* The sweep of pending bits; sweep.c. */
+struct ga_sweep {
+    uint64_t next;          /* the word of them that is looked at next */
+    uint64_t credit_npages; /* came back beyond what was taken since */
+    uint64_t pass_nwords;   /* left of the loop's pass */
+    uint64_t unseen_nwords; /* by the request that is carried out */
+    uint64_t nwords;        /* ever looked at; and spans */
+    uint64_t nspans;
+    uint64_t nwords_end; /* what those may be before the request looks at no more */
+    uint64_t nspans_end;
+};
+
 struct ga_heap {
     struct ga_heap_effects effects;
     struct ga_meta_header *meta;
@@ -84,6 +96,7 @@ struct ga_heap {
     struct ga_quota quota;
     struct ga_request request;
 
+    struct ga_sweep sweep;
     uint64_t started_ms;
 
     const void *memory; /* the heap object as it is mapped here, for marking; NULL = it is not */
@@ -161,8 +174,23 @@ void ga_lease_end_returned(struct ga_heap *heap, ga_mcache_id mcache);
 void ga_lease_free_untaken(struct ga_heap *heap, ga_client_id client);
 /* Somebody may have freed slots of the span at page, which nobody leases: find its place again. */
 void ga_lease_look_again(struct ga_heap *heap, ga_page_id page);
+/* Somebody freed slots of the span at page and found nobody leasing it. */
+void ga_lease_take_news(struct ga_heap *heap, ga_page_id page);
 /* The client, plus 1, that leases the span at page or asked for it; 0 = none. */
 uint32_t ga_lease_client(const struct ga_heap *heap, ga_page_id page);
+
+/* sweep.c */
+
+/* A request begins that may take spans: from here on it looks at so much, and no more. */
+void ga_sweep_begin_request(struct ga_heap *heap);
+/* The request takes npages: have as many come back first, if they are there, by credit or by what
+ * it may still look at. */
+void ga_sweep_reclaim(struct ga_heap *heap, uint64_t npages);
+/* The same until the class has a span with free slots, if it has full ones. */
+void ga_sweep_for_class(struct ga_heap *heap, ga_span_class span_class);
+/* The request is about to be refused something: look at a part of what it has not seen. False if it
+ * has seen everything, and asking again is no use. */
+bool ga_sweep_rest(struct ga_heap *heap);
 
 /* recover.c: somebody is about to be refused something. Recover a slice of a client that is
  * leaving; false if there is none, and asking again is no use. */

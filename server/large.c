@@ -43,12 +43,13 @@ int ga_heap_large_alloc(struct ga_heap *heap, ga_client_id client, ga_mcache_id 
     bool leased = npages <= GA_LARGE_NPAGES_LEASED && align_npages == 1;
     bool needzero = true;
     int r;
+    ga_sweep_begin_request(heap);
     do {
         r = ga_quota_check_span(heap, client, 0, npages);
         if (r == 0)
             r = ga_mheap_new_aligned_span(heap, noscan, npages, align_npages,
                                           leased ? 0 : client + 1, ret_page, &needzero);
-    } while (r < 0 && ga_recover_some(heap));
+    } while (r < 0 && (ga_sweep_rest(heap) || ga_recover_some(heap)));
     if (r == -ENOMEM)
         heap->effects.reclaim(heap->effects.data);
     if (r < 0)

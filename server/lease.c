@@ -114,8 +114,10 @@ static int find_span(struct ga_heap *heap, ga_client_id client, ga_span_class sp
 int ga_lease_find_span(struct ga_heap *heap, ga_client_id client, ga_span_class span_class,
                        ga_page_id *ret_page)
 {
+    /* Full spans that others have freed slots of come before new ones. */
+    ga_sweep_for_class(heap, span_class);
     int r = find_span(heap, client, span_class, ret_page);
-    while (r < 0 && ga_recover_some(heap))
+    while (r < 0 && (ga_sweep_rest(heap) || ga_recover_some(heap)))
         r = find_span(heap, client, span_class, ret_page);
     return r;
 }
@@ -129,9 +131,7 @@ int ga_heap_lease(struct ga_heap *heap, ga_client_id client, ga_mcache_id mcache
     if (!ga_clients_mcache(heap, client, mcache))
         return -EPERM;
 
-    /* Full spans that others have freed slots of come before new ones. */
-    if (heap->central[span_class].full.count > 0)
-        ga_heap_sweep_pending(heap);
+    ga_sweep_begin_request(heap);
     uint32_t n = 0;
     int r = 0;
     for (; n < count; n++) {
@@ -243,8 +243,7 @@ void ga_lease_free_untaken(struct ga_heap *heap, ga_client_id client)
     }
 }
 
-/* Somebody freed slots of the span at page and found nobody leasing it. */
-static void take_news(struct ga_heap *heap, ga_page_id page)
+void ga_lease_take_news(struct ga_heap *heap, ga_page_id page)
 {
     struct ga_mspan *span = &heap->mspans[page];
     switch (span->place) {
@@ -255,23 +254,5 @@ static void take_news(struct ga_heap *heap, ga_page_id page)
         break;
     default:
         ga_lease_look_again(heap, page);
-    }
-}
-
-void ga_heap_sweep_pending(struct ga_heap *heap)
-{
-    uint64_t nwords = (heap->npages_committed + 63) / 64;
-    for (uint64_t i = 0; i < nwords; i++) {
-        _Atomic uint64_t *word = &heap->view.pending[i];
-        if (ga_load_relaxed(word) == 0)
-            continue;
-        /* Cleared before F is read: a free after the clearing sets it again. */
-        uint64_t bits = ga_xchg_seq_cst(word, 0);
-        while (bits) {
-            uint64_t page = i * 64 + (uint64_t)__builtin_ctzll(bits);
-            bits &= bits - 1;
-            if (page < heap->npages_committed)
-                take_news(heap, (ga_page_id)page);
-        }
     }
 }

@@ -15,6 +15,14 @@ void ga_mcentral_put(struct ga_mcentral *central, struct ga_mspan *mspans, ga_pa
     }
 }
 
+bool ga_mcentral_has_partial(const struct ga_mcentral *central)
+{
+    for (int bucket = 0; bucket < GA_BUCKET_COUNT; bucket++)
+        if (central->partial[bucket].first)
+            return true;
+    return false;
+}
+
 ga_page_id ga_mcentral_take(struct ga_mcentral *central, struct ga_mspan *mspans)
 {
     for (int bucket = GA_BUCKET_COUNT - 1; bucket >= 0; bucket--) {

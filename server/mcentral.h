@@ -16,6 +16,9 @@ struct ga_mcentral {
 void ga_mcentral_put(struct ga_mcentral *central, struct ga_mspan *mspans, ga_page_id page,
                      uint32_t used, uint32_t nslots);
 
+/* Whether there is a span that has free slots. */
+bool ga_mcentral_has_partial(const struct ga_mcentral *central);
+
 /* Take the fullest span that has free slots, or 0 when there is none. */
 ga_page_id ga_mcentral_take(struct ga_mcentral *central, struct ga_mspan *mspans);
 

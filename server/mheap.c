@@ -190,11 +190,14 @@ int ga_mheap_grow_behind(struct ga_heap *heap, uint64_t page, uint64_t npages, u
 static int take_run(struct ga_heap *heap, uint64_t npages, uint64_t *ret_page)
 {
     uint64_t scavenged;
+    /* As much as is taken, others may have freed. */
+    ga_sweep_reclaim(heap, npages);
     int r = ga_page_alloc_alloc(heap->pages, npages, ret_page, &scavenged);
     if (r == 0)
         return 0;
-    /* Before the heap grows, what others have freed is looked for. */
-    ga_heap_sweep_pending(heap);
+    /* Before the heap grows: what came back before was of no use. */
+    heap->sweep.credit_npages = 0;
+    ga_sweep_reclaim(heap, npages);
     r = ga_page_alloc_alloc(heap->pages, npages, ret_page, &scavenged);
     if (r == 0)
         return 0;

@@ -43,6 +43,7 @@ int ga_heap_lease_ahead(struct ga_heap *heap, ga_client_id client, ga_mcache_id 
     int most = room(heap, mcache);
     if (most < 0)
         return most;
+    ga_sweep_begin_request(heap);
     for (uint32_t n = 0; n < count && n < (uint32_t)most; n++) {
         ga_page_id page;
         int r = ga_lease_find_span(heap, client, span_class, &page);

@@ -315,15 +315,6 @@ static bool lease_is_sound(struct ga_connection *connection, uint64_t id,
     return false;
 }
 
-/* What was freed but not looked at yet might be what is missing. */
-static void sweep_first(struct ga_server *server)
-{
-    if (server->sweep_wanted)
-        ga_heap_sweep_pending(server->heap);
-    server->sweep_wanted = false;
-    server->world->refused_memory = false;
-}
-
 void ga_handle_lease(struct ga_connection *connection, const Goalloc__V1__Envelope *message)
 {
     struct ga_server *server = connection->server;
@@ -332,7 +323,7 @@ void ga_handle_lease(struct ga_connection *connection, const Goalloc__V1__Envelo
         return;
     ga_page_id pages[GA_LEASE_MAX];
     uint32_t count = 0;
-    sweep_first(server);
+    server->world->refused_memory = false;
     int r = ga_heap_lease(server->heap, connection->attachment->client, lease->mcache,
                           (ga_span_class)lease->span_class, lease->count, pages, &count);
     if (r == -ENOMEM) {
@@ -361,7 +352,7 @@ void ga_handle_lease_ahead(struct ga_connection *connection, const Goalloc__V1__
 {
     struct ga_server *server = connection->server;
     const Goalloc__V1__LeaseAhead *note = message->lease_ahead;
-    sweep_first(server);
+    server->world->refused_memory = false;
     int r = note->span_class < GA_SPAN_CLASS_COUNT
                 ? ga_heap_lease_ahead(server->heap, connection->attachment->client, note->mcache,
                                       (ga_span_class)note->span_class, note->count)
@@ -460,7 +451,7 @@ void ga_handle_large_alloc(struct ga_connection *connection, const Goalloc__V1__
     const Goalloc__V1__LargeAlloc *wanted = message->large_alloc;
     ga_page_id page;
     bool zeroed;
-    sweep_first(server);
+    server->world->refused_memory = false;
     int r =
         ga_heap_large_alloc(server->heap, connection->attachment->client, wanted->mcache,
                             wanted->size_bytes, wanted->alignment, wanted->noscan, &page, &zeroed);
@@ -482,7 +473,7 @@ void ga_handle_large_resize(struct ga_connection *connection, const Goalloc__V1_
 {
     struct ga_server *server = connection->server;
     const Goalloc__V1__LargeResize *wanted = message->large_resize;
-    sweep_first(server);
+    server->world->refused_memory = false;
     int r = ga_heap_large_resize(server->heap, connection->attachment->client, wanted->page,
                                  wanted->size_bytes);
     if (r == 0)
@@ -503,16 +494,21 @@ void ga_handle_large_resize(struct ga_connection *connection, const Goalloc__V1_
                          wanted->page, wanted->size_bytes);
 }
 
-/* The pages are not looked at: the free itself has set the pending bits, and those decide. */
+/* The pages say only where to look: the free itself has set the pending bits, and those decide. Not
+ * while the heap is copied: then a pass of the timer finds them. */
 void ga_handle_large_free(struct ga_connection *connection, const Goalloc__V1__Envelope *message)
 {
-    if (note_is_sound(connection, message->large_free->n_pages))
-        connection->server->sweep_wanted = true;
+    struct ga_server *server = connection->server;
+    const Goalloc__V1__LargeFree *note = message->large_free;
+    if (!note_is_sound(connection, note->n_pages) || ga_quiet_is_on(server))
+        return;
+    for (size_t i = 0; i < note->n_pages; i++)
+        ga_heap_sweep_page(server->heap, note->pages[i]);
 }
 
 void ga_handle_sync(struct ga_connection *connection, const Goalloc__V1__Envelope *message)
 {
-    connection->server->sweep_wanted = false;
-    ga_heap_sweep_pending(connection->server->heap);
+    if (!message->sync->unswept)
+        ga_heap_sweep_pending(connection->server->heap);
     ga_reply_done(connection, message->id);
 }

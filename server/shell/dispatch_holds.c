@@ -63,7 +63,7 @@ void ga_handle_release(struct ga_connection *connection, const Goalloc__V1__Enve
                          "the client holds no object at offset 0x%" PRIx64, offset);
         return;
     }
-    server->sweep_wanted = true; /* it may have freed an object */
+    ga_heap_sweep_page(server->heap, offset / GA_PAGE_SIZE); /* it may have freed the object */
     ga_reply_done(connection, message->id);
 }
 

@@ -1,7 +1,7 @@
 /* The loop reads what clients sent and dispatches it at once. What several messages may ask for,
- * but need be done only once (a sweep, a call for memory), waits for the check that follows
- * reading. A timer sweeps besides: clients that free small objects in spans of nobody leave only a
- * bit.
+ * but need be done only once (a call for memory), waits for the check that follows reading. A timer
+ * has the pending bits swept, a slice in each turn: clients that free small objects in spans of
+ * nobody leave only a bit.
  *
  * The end, by signal or because the heap is damaged: the socket's file is removed, every handle is
  * closed, and the loop runs out by itself. */
@@ -41,6 +41,7 @@ static void end(struct ga_server *server)
     ga_cycle_close(server);
     uv_close((uv_handle_t *)&server->catching_up, NULL);
     uv_close((uv_handle_t *)&server->recovering, NULL);
+    uv_close((uv_handle_t *)&server->sweeping, NULL);
     for (struct ga_attachment *a = server->attachments; a; a = a->next)
         ga_attachment_abandon(a);
     for (struct ga_connection *c = server->connections; c; c = c->next)
@@ -67,10 +68,11 @@ static void end_damaged(struct ga_server *server, const char *object)
 }
 
 /* Not while the heap is copied: what is there to be swept then was freed by who is not attached. */
-static void sweep(struct ga_server *server)
+static void on_sweeping(uv_idle_t *idle)
 {
-    if (!ga_quiet_is_on(server))
-        ga_heap_sweep_pending(server->heap);
+    struct ga_server *server = idle->data;
+    if (ga_quiet_is_on(server) || !ga_heap_sweep_some(server->heap))
+        uv_idle_stop(idle);
 }
 
 /* Three calls of fstat; so not at each turn of the loop. */
@@ -90,7 +92,8 @@ static void end_if_damaged(struct ga_server *server)
 static void on_sweep_timer(uv_timer_t *timer)
 {
     struct ga_server *server = timer->data;
-    sweep(server);
+    ga_heap_begin_sweep(server->heap);
+    uv_idle_start(&server->sweeping, on_sweeping);
     ga_spoilt_look(server);
     look_for_damage(server);
     ga_strangers_expire(server, ga_world_now_ms());
@@ -112,10 +115,6 @@ static void on_after_reading(uv_check_t *check)
     struct ga_server *server = check->data;
     ga_strangers_thin(server);
     server->turn++;
-    if (server->sweep_wanted) {
-        server->sweep_wanted = false;
-        sweep(server);
-    }
     if (server->world->reclaim_wanted) {
         server->world->reclaim_wanted = false;
         call_for_memory(server);
@@ -229,6 +228,7 @@ static int init_handles(struct ga_server *server)
     server->after_reading.data = server;
     server->catching_up.data = server;
     server->recovering.data = server;
+    server->sweeping.data = server;
     int r = uv_pipe_init(&server->loop, &server->listening, 0);
     if (r == 0)
         r = uv_timer_init(&server->loop, &server->sweep_timer);
@@ -242,6 +242,8 @@ static int init_handles(struct ga_server *server)
         r = uv_idle_init(&server->loop, &server->catching_up);
     if (r == 0)
         r = uv_idle_init(&server->loop, &server->recovering);
+    if (r == 0)
+        r = uv_idle_init(&server->loop, &server->sweeping);
     if (r == 0)
         r = ga_cycle_init(server);
     for (int i = 0; r == 0 && i < GA_ENDING_SIGNALS; i++) {

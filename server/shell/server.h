@@ -36,6 +36,7 @@ struct ga_server {
     uv_check_t after_reading;
     uv_idle_t catching_up; /* runs while a connection has more than a turn's messages */
     uv_idle_t recovering;  /* runs while a client is leaving */
+    uv_idle_t sweeping;    /* runs during a pass over the pending bits */
     uint64_t turn;         /* of the loop */
     struct ga_refusal refusal;
     struct ga_connection *connections; /* a list, those that are closing included */
@@ -45,7 +46,6 @@ struct ga_server {
     struct ga_quiet quiet;             /* for who copies the heap */
     struct ga_cycle cycle;             /* of collection */
     bool is_private;                   /* it ends when nobody is there */
-    bool sweep_wanted;                 /* somebody freed a large object: once, after reading */
     bool ending;
     bool damaged; /* an object was truncated: that is why it ends */
     uint64_t reclaim_sent_ms;

@@ -179,7 +179,7 @@ static int carry_out(struct ga_sim_message *m)
         gone(m->client, m->pid);
         return 0;
     case GA_SIM_LARGE_FREED:
-        ga_heap_sweep_pending(heap);
+        ga_heap_sweep_page(heap, m->pages[0]);
         return 0;
     default:
         return publish(m);
@@ -228,7 +228,9 @@ void ga_sim_server_serve(const struct ga_sim_message *message)
 static void sweep(void *unused)
 {
     (void)unused;
-    ga_heap_sweep_pending(ga_sim.core.heap);
+    ga_heap_begin_sweep(ga_sim.core.heap);
+    while (ga_heap_sweep_some(ga_sim.core.heap))
+        continue;
 }
 
 void ga_sim_server_sweep(void)

@@ -235,7 +235,8 @@ static void free_object(const struct ga_sim_thread_at *at, struct ga_sim_object 
         ga_sim_model_remove(object);
     count_free(at->thread, slot.entry);
     if ((slot.entry & GA_ENTRY_LARGE) && ga_entry_owner(slot.entry) == 0)
-        ga_sim_thread_notes(at, &(struct ga_sim_message){.kind = GA_SIM_LARGE_FREED});
+        ga_sim_thread_notes(
+            at, &(struct ga_sim_message){.kind = GA_SIM_LARGE_FREED, .pages = {slot.page}});
     if (ga_sim_pick(8) == 0)
         free_again(at, &slot);
 }
