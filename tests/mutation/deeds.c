@@ -12,6 +12,7 @@ enum {
     STEPS_MOST = 12,
     LOOKS_MOST = 32,
     SPARED = 1000,
+    COLLECTED = 100,
     CHAIN_MOST = 48,
     REGISTER_LOOPS_MOST = 20000
 };
@@ -356,8 +357,16 @@ static void check_chain(struct worker *w, const struct chain *chain, uint64_t nu
         hand_damage(w, "a list is cut off", 0);
 }
 
+/* What the others leave behind when they are killed stays for good. */
+static bool is_collected_when_dead(const struct worker *w)
+{
+    return !w->shadow->collected || w->shadow->kind[w->client] != SHADOW_ORDINARY;
+}
+
 static void chain_one(struct worker *w)
 {
+    if (!is_collected_when_dead(w))
+        return;
     struct chain *chain = NULL;
     uint64_t number = 0;
     for (uint64_t count = below(w, CHAIN_MOST); number < count; number++) {
@@ -404,6 +413,8 @@ static void keep_in_register(void *volatile *slot, uint64_t loops)
 
 static void register_one(struct worker *w)
 {
+    if (!is_collected_when_dead(w))
+        return;
     void *volatile slot = goalloc_malloc(w->heap, sizeof(struct chain));
     if (!slot)
         return;
@@ -415,6 +426,32 @@ static void register_one(struct worker *w)
         goalloc_free(w->heap, slot);
 }
 
+/* ---- collections ---- */
+
+static void collect(struct worker *w)
+{
+    struct goalloc_gc_result result = {.size = sizeof(result)};
+    int r = goalloc_gc(w->heap, &result);
+    if (r == 0)
+        atomic_fetch_add(&w->shadow->cycles, 1);
+    else if (r == -ECANCELED && result.failure[0] != '\0')
+        atomic_fetch_add(&w->shadow->abandoned, 1);
+    else if (r == -ETIMEDOUT || r == -ENOTCONN)
+        atomic_fetch_add(&w->shadow->not_done, 1);
+    else
+        hand_damage(w,
+                    r == -ECANCELED ? "a collection does not say why it was abandoned"
+                                    : goalloc_strerror(r),
+                    0);
+}
+
+/* Most of the time goes without. */
+static void collect_now_and_then(struct worker *w)
+{
+    if (w->shadow->collected && below(w, COLLECTED) == 0)
+        collect(w);
+}
+
 /* ---- */
 
 static void one(struct worker *w)
@@ -424,9 +461,11 @@ static void one(struct worker *w)
         enum deed deed;
         void (*run)(struct worker *w);
     } deeds[] = {
-        {30, DEED_MAKE, make_one},    {20, DEED_KEEP, keep_one},  {16, DEED_LINK, link_two},
-        {4, DEED_UNLINK, unlink_one}, {4, DEED_NAME, name_one},   {2, DEED_UNNAME, unname_one},
-        {1, DEED_FREE, free_one},     {4, DEED_CHAIN, chain_one}, {1, DEED_REGISTER, register_one},
+        {30, DEED_MAKE, make_one},        {20, DEED_KEEP, keep_one},
+        {16, DEED_LINK, link_two},        {4, DEED_UNLINK, unlink_one},
+        {4, DEED_NAME, name_one},         {2, DEED_UNNAME, unname_one},
+        {1, DEED_FREE, free_one},         {4, DEED_CHAIN, chain_one},
+        {1, DEED_REGISTER, register_one}, {1, DEED_COLLECT, collect_now_and_then},
     };
     uint32_t all = 0;
     for (size_t i = 0; i < sizeof(deeds) / sizeof(*deeds); i++)

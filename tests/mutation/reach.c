@@ -104,14 +104,16 @@ static uint64_t go_on(struct reach *reach, struct walk *walk)
     return nfaults;
 }
 
-/* Whether it stays for who has made it. */
-static bool is_never_collected(const struct shadow *shadow, const struct shadow_record *record)
+/* Everything that a client has made: living or dead, or living only. */
+static void see_all_of(struct reach *reach, struct walk *walk, uint32_t client, bool living)
 {
-    enum shadow_kind kind = shadow_kind(record->owner);
-    return atomic_load(&record->state) == SHADOW_LIVE &&
-           (!shadow->collected || kind == SHADOW_ORDINARY ||
-            (kind == SHADOW_UNREACHABLE &&
-             record->round == atomic_load(&shadow->round[record->owner])));
+    struct shadow *shadow = reach->shadow;
+    for (shadow_id id = 1; id <= SHADOW_RECORDS; id++) {
+        const struct shadow_record *record = shadow_record(shadow, id);
+        if (record->owner == client && atomic_load(&record->state) == SHADOW_LIVE &&
+            (!living || record->round == atomic_load(&shadow->round[client])))
+            see(walk, id);
+    }
 }
 
 uint64_t reach_find(struct reach *reach)
@@ -127,13 +129,16 @@ uint64_t reach_find(struct reach *reach)
         for (uint32_t t = 0; t < shadow->nthreads; t++)
             for (uint32_t i = 0; i < SHADOW_POCKETS; i++)
                 see(&walk, atomic_load(&shadow->thread[c][t].pocket[i]));
+    for (uint32_t c = 0; c < SHADOW_CLIENTS; c++)
+        if (shadow->kind[c] == SHADOW_UNREACHABLE)
+            see_all_of(reach, &walk, c, true);
     nfaults += go_on(reach, &walk);
 
     memcpy(reach->kept, reach->known, sizeof(reach->kept));
     walk.seen = reach->kept;
-    for (shadow_id id = 1; id <= SHADOW_RECORDS && shadow->collected; id++)
-        if (is_never_collected(shadow, shadow_record(shadow, id)))
-            see(&walk, id);
+    for (uint32_t c = 0; c < SHADOW_CLIENTS; c++)
+        if (shadow->collected && shadow->kind[c] == SHADOW_ORDINARY)
+            see_all_of(reach, &walk, c, false);
     nfaults += go_on(reach, &walk);
     reach->nkept = 0;
     for (uint32_t i = 0; i < SHADOW_RECORDS; i++)
@@ -171,6 +176,27 @@ static const char *check_one(const struct reach *reach, const struct ga_inventor
     return check_edges(reach, record);
 }
 
+/* Where the shadow says that the object is known. */
+static void tell_who_knows(const struct reach *reach, shadow_id id)
+{
+    struct shadow *shadow = reach->shadow;
+    for (uint32_t i = 0; i < SHADOW_NAMES; i++)
+        if (atomic_load(&shadow->name[i].id) == id)
+            fprintf(stderr, "  it is root-%u\n", i);
+    for (uint32_t c = 0; c < SHADOW_CLIENTS; c++)
+        for (uint32_t t = 0; t < shadow->nthreads; t++)
+            for (uint32_t i = 0; i < SHADOW_POCKETS; i++)
+                if (atomic_load(&shadow->thread[c][t].pocket[i]) == id)
+                    fprintf(stderr, "  thread %u of client %u has it in pocket %u\n", t, c, i);
+    for (uint32_t i = 0; i < SHADOW_RECORDS; i++)
+        for (uint32_t e = 0; reach->kept[i] && e < shadow->record[i].nedges; e++) {
+            char text[SHADOW_TEXT_BYTES];
+            if (atomic_load(&shadow->record[i].edge[e]) == id)
+                fprintf(stderr, "  edge %u points to it, of %s\n", e,
+                        shadow_text(shadow, i + 1, text));
+        }
+}
+
 uint64_t reach_check(const struct reach *reach, const struct ga_inventory *inventory)
 {
     uint64_t nfaults = 0;
@@ -180,9 +206,11 @@ uint64_t reach_check(const struct reach *reach, const struct ga_inventory *inven
         const struct shadow_record *record = shadow_record(reach->shadow, id);
         const char *what = check_one(reach, inventory, record);
         char text[SHADOW_TEXT_BYTES];
-        if (what && nfaults++ < TEXTS_MOST)
-            ga_inventory_tell(reach->heap_name, shadow_address(record), what,
-                              shadow_text(reach->shadow, id, text));
+        if (!what || nfaults++ >= TEXTS_MOST)
+            continue;
+        ga_inventory_tell(reach->heap_name, shadow_address(record), what,
+                          shadow_text(reach->shadow, id, text));
+        tell_who_knows(reach, id);
     }
     return nfaults;
 }
@@ -320,7 +348,30 @@ uint64_t reach_lucky(const struct ga_inventory *rest)
     return lucky;
 }
 
+void reach_tell_rest(const struct reach *reach, const struct ga_inventory *rest)
+{
+    for (size_t i = 0; i < rest->count && i < TEXTS_MOST; i++) {
+        char text[SHADOW_TEXT_BYTES];
+        uint8_t *object = rest->objects[i].object;
+        ga_inventory_tell(reach->heap_name, object, "is not reachable and in use",
+                          shadow_text(reach->shadow, record_at(reach->shadow, object), text));
+    }
+}
+
 /* ---- afterwards ---- */
+
+void reach_take_uncollected(struct reach *reach, struct ga_inventory *ret)
+{
+    *ret = (struct ga_inventory){.objects = zeroed(SHADOW_RECORDS, sizeof(*ret->objects))};
+    for (uint32_t i = 0; i < SHADOW_RECORDS; i++) {
+        struct shadow_record *record = &reach->shadow->record[i];
+        if (!reach->kept[i] || reach->known[i] ||
+            reach->shadow->kind[record->owner] != SHADOW_ORDINARY)
+            continue;
+        ret->objects[ret->count++].object = shadow_address(record);
+        atomic_store(&record->state, SHADOW_FREED);
+    }
+}
 
 /* Its object is gone, or another's by now. */
 static bool is_gone(const struct ga_inventory *rest, const struct shadow_record *record)

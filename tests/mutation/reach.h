@@ -11,8 +11,8 @@ struct reach {
     struct shadow *shadow;
     struct goalloc_heap *heap;
     const char *heap_name;
-    /* By index of the record. Known: from names and pockets. Kept: also from objects that are never
-     * collected, because of who made them. */
+    /* By index of the record. Known: from names and pockets, and what living clients of policy
+     * unreachable have made. Kept: also from what ordinary clients ever made. */
     bool known[SHADOW_RECORDS];
     bool kept[SHADOW_RECORDS];
     uint64_t nkept;
@@ -30,8 +30,15 @@ uint64_t reach_check(const struct reach *reach, const struct ga_inventory *inven
  * inventory, which has nothing else then. */
 void reach_rest(const struct reach *reach, struct ga_inventory *inventory);
 
+/* Objects of ordinary clients that nobody knows, and that nobody will collect: listed, and noted as
+ * freed. The caller frees them, and the list; what is reachable must be found anew. */
+void reach_take_uncollected(struct reach *reach, struct ga_inventory *ret);
+
 /* From how many of these objects all of them can be reached: so many lucky words explain them. */
 uint64_t reach_lucky(const struct ga_inventory *rest);
+
+/* Say what some of these are. */
+void reach_tell_rest(const struct reach *reach, const struct ga_inventory *rest);
 
 /* What is not kept has no record any more if it is not in rest either; who knows whom is counted
  * anew. */

@@ -29,9 +29,11 @@ struct shadow *shadow_make(int *ret_fd)
 uint32_t shadow_bury(struct shadow *shadow, uint32_t client)
 {
     uint32_t unknown = 0;
-    for (uint32_t t = 0; t < SHADOW_THREADS_MAX; t++)
+    for (uint32_t t = 0; t < SHADOW_THREADS_MAX; t++) {
+        atomic_store(&shadow->thread[client][t].parked, 0);
         for (uint32_t i = 0; i < SHADOW_POCKETS; i++)
             atomic_store(&shadow->thread[client][t].pocket[i], 0);
+    }
     for (uint32_t i = 0; i < SHADOW_NAMES; i++)
         if (atomic_load(&shadow->name[i].lock) == client + 1)
             atomic_store(&shadow->name[i].lock, SHADOW_DOUBT);
@@ -39,10 +41,10 @@ uint32_t shadow_bury(struct shadow *shadow, uint32_t client)
         struct shadow_record *record = &shadow->record[i];
         if (atomic_load(&record->lock) == client + 1)
             atomic_store(&record->lock, SHADOW_DOUBT);
-        if (record->owner == client && atomic_load(&record->state) == SHADOW_MAKING) {
-            unknown++;
-            atomic_store(&record->state, SHADOW_EMPTY);
-        }
+        if (record->owner != client || atomic_load(&record->state) != SHADOW_MAKING)
+            continue;
+        atomic_store(&record->state, SHADOW_EMPTY);
+        unknown++;
     }
     return unknown;
 }

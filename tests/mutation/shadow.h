@@ -28,11 +28,11 @@ enum {
     SHADOW_NAMES = 24,
 };
 
-/* Whose objects become of what. */
+/* What becomes of a client's objects. */
 enum shadow_kind {
-    SHADOW_MANAGED,     /* what nothing reaches goes */
     SHADOW_ORDINARY,    /* they stay until somebody frees them, also when their process is dead */
-    SHADOW_UNREACHABLE, /* as managed, once their process is dead */
+    SHADOW_UNREACHABLE, /* what nothing reaches goes, once their process is dead */
+    SHADOW_MANAGED,     /* what nothing reaches goes; and the process is scanned */
 };
 
 enum shadow_state {
@@ -76,8 +76,9 @@ struct shadow_thread {
 
 struct shadow {
     char socket[108];
-    uint32_t nthreads; /* of each client */
-    bool collected;    /* the server collects; or else nobody does, and all clients are ordinary */
+    uint32_t nthreads;             /* of each client */
+    bool collected;                /* the server collects; or else nobody does */
+    uint32_t kind[SHADOW_CLIENTS]; /* enum shadow_kind */
     _Atomic uint32_t stop;
     _Atomic uint64_t pause;   /* the number of the pause that is wanted, 0 = none */
     _Atomic uint64_t numbers; /* given to objects so far */
@@ -107,13 +108,6 @@ static inline uint8_t *shadow_address(const struct shadow_record *record)
 static inline struct shadow_record *shadow_record(struct shadow *shadow, shadow_id id)
 {
     return &shadow->record[id - 1];
-}
-
-static inline enum shadow_kind shadow_kind(uint32_t client)
-{
-    return client == SHADOW_CLIENTS - 1   ? SHADOW_UNREACHABLE
-           : client == SHADOW_CLIENTS - 2 ? SHADOW_ORDINARY
-                                          : SHADOW_MANAGED;
 }
 
 static inline bool shadow_try_lock(_Atomic uint32_t *lock, uint32_t client)

@@ -123,11 +123,13 @@ static void *follow(void *argument)
 static struct goalloc_heap *attach(struct shadow *shadow, uint32_t client)
 {
     struct goalloc_options options = {.size = sizeof(options),
+                                      .policy = shadow->kind[client] == SHADOW_UNREACHABLE
+                                                    ? GOALLOC_POLICY_UNREACHABLE
+                                                    : GOALLOC_POLICY_KEEP,
                                       .timeout_ms = CALL_MS,
                                       .client_name = "mutation",
                                       .report = deeds_report,
                                       .report_data = shadow};
-    (void)client;
     struct goalloc_heap *heap;
     for (int i = 0; i < ATTACH_TRIES; i++) {
         if (goalloc_attach(shadow->socket, &options, &heap) == 0)
@@ -152,13 +154,14 @@ int worker_main(char **argv)
     uint32_t round = atomic_fetch_add(&shadow->round[client], 1) + 1;
     pthread_t threads[SHADOW_THREADS_MAX];
     for (uint32_t i = 0; i < shadow->nthreads; i++) {
-        workers[i] = (struct worker){.heap = heap,
-                                     .shadow = shadow,
-                                     .client = client,
-                                     .thread = i,
-                                     .round = round,
-                                     .holds = shadow_kind(client) != SHADOW_MANAGED,
-                                     .random = seed * 31 + i};
+        workers[i] =
+            (struct worker){.heap = heap,
+                            .shadow = shadow,
+                            .client = client,
+                            .thread = i,
+                            .round = round,
+                            .holds = shadow->collected && shadow->kind[client] != SHADOW_MANAGED,
+                            .random = seed * 31 + i};
         if (pthread_create(&threads[i], NULL, follow, &workers[i]) != 0)
             return 3;
     }
