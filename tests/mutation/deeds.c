@@ -12,7 +12,7 @@ enum {
     STEPS_MOST = 12,
     LOOKS_MOST = 32,
     SPARED = 1000,
-    COLLECTED = 100,
+    COLLECTED = 5,
     CHAIN_MOST = 48,
     REGISTER_LOOPS_MOST = 20000
 };
@@ -115,6 +115,41 @@ static void link_two(struct worker *w)
         set_edge(w, &from, &to, false);
     hand_drop(w, &from);
     hand_drop(w, &to);
+}
+
+/* Take what an edge of from points to out of it. False if it points nowhere, or somebody is at it.
+ */
+static bool take_out(struct worker *w, const struct hand *from, struct hand *ret)
+{
+    struct shadow_record *record = shadow_record(w->shadow, from->id);
+    if (record->nedges == 0 || !shadow_try_lock(&record->lock, w->client))
+        return false;
+    uint32_t edge = below(w, record->nedges);
+    shadow_id id = atomic_load(&record->edge[edge]);
+    bool taken = id != 0 && hand_take(w, id, shadow_address(shadow_record(w->shadow, id)), ret);
+    if (taken) {
+        *object_edge(from->object, record->bytes, edge) = NULL;
+        atomic_store(&record->edge[edge], 0);
+    }
+    shadow_unlock(&record->lock);
+    if (taken)
+        atomic_fetch_sub(&shadow_record(w->shadow, id)->refs, 1);
+    return taken;
+}
+
+/* For a moment the object is in nobody's edge. */
+static void move_one(struct worker *w)
+{
+    struct hand from = {0};
+    struct hand to = {0};
+    struct hand moved = {0};
+    if (walk(w, &to) && walk(w, &from) && take_out(w, &from, &moved)) {
+        hand_examine(w, &moved);
+        set_edge(w, &to, &moved, true);
+    }
+    hand_drop(w, &moved);
+    hand_drop(w, &to);
+    hand_drop(w, &from);
 }
 
 static void unlink_one(struct worker *w)
@@ -461,11 +496,17 @@ static void one(struct worker *w)
         enum deed deed;
         void (*run)(struct worker *w);
     } deeds[] = {
-        {30, DEED_MAKE, make_one},        {20, DEED_KEEP, keep_one},
-        {16, DEED_LINK, link_two},        {4, DEED_UNLINK, unlink_one},
-        {4, DEED_NAME, name_one},         {2, DEED_UNNAME, unname_one},
-        {1, DEED_FREE, free_one},         {4, DEED_CHAIN, chain_one},
-        {1, DEED_REGISTER, register_one}, {1, DEED_COLLECT, collect_now_and_then},
+        {30, DEED_MAKE, make_one},
+        {20, DEED_KEEP, keep_one},
+        {16, DEED_LINK, link_two},
+        {4, DEED_UNLINK, unlink_one},
+        {16, DEED_MOVE, move_one},
+        {4, DEED_NAME, name_one},
+        {2, DEED_UNNAME, unname_one},
+        {1, DEED_FREE, free_one},
+        {4, DEED_CHAIN, chain_one},
+        {1, DEED_REGISTER, register_one},
+        {1, DEED_COLLECT, collect_now_and_then},
     };
     uint32_t all = 0;
     for (size_t i = 0; i < sizeof(deeds) / sizeof(*deeds); i++)

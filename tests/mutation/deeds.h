@@ -16,6 +16,7 @@
     X(KEEP, "puts an object into a pocket")                                                        \
     X(LINK, "links two objects")                                                                   \
     X(UNLINK, "unlinks an object")                                                                 \
+    X(MOVE, "moves an object")                                                                     \
     X(NAME, "publishes or replaces a root")                                                        \
     X(UNNAME, "takes a root back")                                                                 \
     X(FREE, "frees an object")                                                                     \
