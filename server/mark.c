@@ -38,7 +38,7 @@ struct page {
     uint32_t first;          /* the span's first page */
     uint8_t size_class;
     bool noscan;
-    bool tiny;
+    bool is_special; /* tiny, or large */
     uint8_t reserved;
     _Atomic uint64_t own[GA_LINE_WORDS]; /* of a first page: words, where these are enough. Of a
                                             large span the second is its length in pages */
@@ -190,7 +190,7 @@ static uint64_t used_slots(const struct ga_view *view, ga_page_id page, uint32_t
 static void note_used(struct ga_mark *mark, struct page *record)
 {
     ga_page_id page = record->first;
-    if (record->tiny) {
+    if (record->is_special && record->size_class != 0) {
         for (uint32_t word = 0; word < GA_TINY_WORDS; word++) {
             uint64_t used = ga_tiny_used(&mark->view->tiny[page].pair[word]);
             ga_store_relaxed(&record->words[word], used);
@@ -212,8 +212,10 @@ int ga_mark_add_span(struct ga_mark *mark, ga_page_id page, uint64_t npages,
     uint32_t nwords = tiny              ? TINY_NWORDS
                       : size_class == 0 ? 1
                                         : ga_size_class_nwords(&ga_size_classes[size_class]);
-    *first = (struct page){
-        .first = page, .size_class = (uint8_t)size_class, .noscan = span_class & 1, .tiny = tiny};
+    *first = (struct page){.first = page,
+                           .size_class = (uint8_t)size_class,
+                           .noscan = span_class & 1,
+                           .is_special = tiny || size_class == 0};
     first->words = nwords <= GA_LINE_WORDS ? first->own : take_words(mark, nwords);
     if (!first->words)
         return -ENOMEM;
@@ -224,7 +226,8 @@ int ga_mark_add_span(struct ga_mark *mark, ga_page_id page, uint64_t npages,
         mark->pages[page + i] = (struct page){.words = first->words,
                                               .first = page,
                                               .size_class = (uint8_t)size_class,
-                                              .noscan = span_class & 1};
+                                              .noscan = span_class & 1,
+                                              .is_special = size_class == 0};
     return 0;
 }
 
@@ -455,6 +458,16 @@ static void mark_tiny(const struct page *record, uint32_t unit, bool alone)
         (void)reach(&record->words[word], UINT64_C(1) << start, alone);
 }
 
+/* In a span of tiny objects, or of a large one. */
+static __attribute__((noinline)) void mark_special(struct worker *worker, const struct page *record,
+                                                   uint64_t in_span, bool alone)
+{
+    if (record->size_class != 0)
+        mark_tiny(record, (uint32_t)in_span / GA_TINY_UNIT_BYTES, alone);
+    else if (reach(record->words, 1, alone) && !record->noscan)
+        push(worker, entry_of((uint64_t)record->first << GA_PAGE_SHIFT, 0));
+}
+
 /* Mark what lies at offset, inside the pages known. */
 static inline void mark_offset(struct worker *worker, uint64_t offset, bool alone)
 {
@@ -463,35 +476,38 @@ static inline void mark_offset(struct worker *worker, uint64_t offset, bool alon
     if (!words)
         return;
     uint64_t start = (uint64_t)record->first << GA_PAGE_SHIFT;
-    if (__builtin_expect(record->tiny, 0)) {
-        mark_tiny(record, (uint32_t)(offset - start) / GA_TINY_UNIT_BYTES, alone);
+    if (__builtin_expect(record->is_special, 0)) {
+        mark_special(worker, record, offset - start, alone);
         return;
     }
-    uint32_t size_class = record->size_class;
-    const struct ga_size_class *class = &ga_size_classes[size_class];
-    /* Of a large span, which has no class, the one slot. */
-    uint32_t index = size_class ? ga_slot_index(class, (uint32_t)(offset - start)) : 0;
+    const struct ga_size_class *class = &ga_size_classes[record->size_class];
+    uint32_t index = ga_slot_index(class, (uint32_t)(offset - start));
     if (!reach(&words[index / 64], UINT64_C(1) << index % 64, alone) || record->noscan)
         return;
-    push(worker, entry_of(start + (uint64_t)index * class->size, size_class));
+    push(worker, entry_of(start + (uint64_t)index * class->size, record->size_class));
 }
 
-/* A word of an object, which may be a pointer: mark what the one says that came some words before.
- */
-static inline void see_word(struct worker *worker, uint64_t word, bool alone)
+/* A word of an object on this page, which may be a pointer: mark what the one says that came some
+ * words before; or, where it points to the same page, whose record is here, what this one says. */
+static inline void see_word(struct worker *worker, uint64_t word, uint64_t page, bool alone)
 {
     uint64_t offset = word - worker->mark->base;
     if (offset >= worker->mark->bytes)
         return;
-    __builtin_prefetch(&worker->mark->pages[offset >> GA_PAGE_SHIFT], 1);
-    if (worker->nwords == WORD_QUEUE) {
+    if (offset >> GA_PAGE_SHIFT != page) {
+        __builtin_prefetch(&worker->mark->pages[offset >> GA_PAGE_SHIFT], 1);
+        if (worker->nobjects == 0) /* as in a list: it will be next, if it is one */
+            __builtin_prefetch(worker->mark->memory + offset);
+        if (worker->nwords < WORD_QUEUE) {
+            worker->words[(worker->word_head + worker->nwords++) % WORD_QUEUE] = offset;
+            return;
+        }
         uint64_t oldest = worker->words[worker->word_head];
         worker->words[worker->word_head] = offset;
         worker->word_head = (worker->word_head + 1) % WORD_QUEUE;
-        mark_offset(worker, oldest, alone);
-    } else {
-        worker->words[(worker->word_head + worker->nwords++) % WORD_QUEUE] = offset;
+        offset = oldest;
     }
+    mark_offset(worker, offset, alone);
 }
 
 /* Clients write the heap while it is read. */
@@ -499,8 +515,9 @@ static inline void read_words(struct worker *worker, uint64_t offset, uint64_t b
 {
     const _Atomic uint64_t *word = (const void *)(worker->mark->memory + offset);
     const _Atomic uint64_t *end = word + bytes / sizeof(*word);
+    uint64_t page = offset >> GA_PAGE_SHIFT;
     for (; word < end; word++)
-        see_word(worker, ga_load_relaxed(word), alone);
+        see_word(worker, ga_load_relaxed(word), page, alone);
 }
 
 static void read_large(struct worker *worker, uint64_t offset, bool alone)
@@ -545,41 +562,44 @@ static void read_root_span(struct worker *worker, const struct root_span *span, 
     }
 }
 
-/* Have an object fetched, and read the one that was asked for some objects before. */
-static inline void pass_object(struct worker *worker, uint64_t entry, bool alone)
+/* The object to be read next: one that was asked for some objects before, or, where there is but
+ * one, as in a list, that. 0 if the thread has none. */
+static inline uint64_t next_object(struct worker *worker)
 {
-    const char *object = worker->mark->memory + (entry >> ENTRY_CLASS_BITS);
-    __builtin_prefetch(object);
-    __builtin_prefetch(object + LINE_BYTES);
-    if (worker->nobjects == OBJECT_QUEUE) {
-        uint64_t oldest = worker->objects[worker->object_head];
-        worker->objects[worker->object_head] = entry;
-        worker->object_head = (worker->object_head + 1) % OBJECT_QUEUE;
-        read_object(worker, oldest, alone);
-    } else {
+    uint64_t entry;
+    while ((entry = pop(worker)) != 0) {
+        if (worker->nobjects == 0 && worker->top->count == 0)
+            return entry;
+        const char *object = worker->mark->memory + (entry >> ENTRY_CLASS_BITS);
+        __builtin_prefetch(object);
+        __builtin_prefetch(object + LINE_BYTES);
+        if (worker->nobjects == OBJECT_QUEUE) {
+            uint64_t oldest = worker->objects[worker->object_head];
+            worker->objects[worker->object_head] = entry;
+            worker->object_head = (worker->object_head + 1) % OBJECT_QUEUE;
+            return oldest;
+        }
         worker->objects[(worker->object_head + worker->nobjects++) % OBJECT_QUEUE] = entry;
     }
+    if (worker->nobjects == 0)
+        return 0;
+    entry = worker->objects[worker->object_head];
+    worker->object_head = (worker->object_head + 1) % OBJECT_QUEUE;
+    worker->nobjects--;
+    return entry;
 }
 
-/* What is on its way need not be waited for any longer: there is nothing else to do. False if
- * nothing is. */
-static inline bool end_waiting(struct worker *worker, bool alone)
+/* Mark what a word says that waits, though its page's record may be on its way still. False if none
+ * does. */
+static inline bool mark_waiting(struct worker *worker, bool alone)
 {
-    if (worker->nobjects > 0) {
-        uint64_t oldest = worker->objects[worker->object_head];
-        worker->object_head = (worker->object_head + 1) % OBJECT_QUEUE;
-        worker->nobjects--;
-        read_object(worker, oldest, alone);
-        return true;
-    }
-    if (worker->nwords > 0) {
-        uint64_t oldest = worker->words[worker->word_head];
-        worker->word_head = (worker->word_head + 1) % WORD_QUEUE;
-        worker->nwords--;
-        mark_offset(worker, oldest, alone);
-        return true;
-    }
-    return false;
+    if (worker->nwords == 0)
+        return false;
+    uint64_t oldest = worker->words[worker->word_head];
+    worker->word_head = (worker->word_head + 1) % WORD_QUEUE;
+    worker->nwords--;
+    mark_offset(worker, oldest, alone);
+    return true;
 }
 
 /* Something that nobody has begun with: roots, spans of roots, others' objects. False if there is
@@ -590,7 +610,7 @@ static bool begin_something(struct worker *worker, bool alone)
     if (ga_load_relaxed(&mark->next_root) < mark->nroots) {
         uint64_t root = ga_fetch_add_relaxed(&mark->next_root, 1);
         if (root < mark->nroots)
-            see_word(worker, mark->base + mark->roots[root], alone);
+            mark_offset(worker, mark->roots[root], alone);
         return true;
     }
     if (ga_load_relaxed(&mark->next_root_span) < mark->nroot_spans) {
@@ -612,9 +632,9 @@ static inline void work(struct worker *worker, bool alone)
 {
     struct ga_mark *mark = worker->mark;
     for (;;) {
-        uint64_t entry = pop(worker);
+        uint64_t entry = next_object(worker);
         if (entry != 0) {
-            pass_object(worker, entry, alone);
+            read_object(worker, entry, alone);
             if (--worker->until_look == 0) {
                 worker->until_look = LOOK_EVERY;
                 if (is_cancelled(mark))
@@ -622,7 +642,7 @@ static inline void work(struct worker *worker, bool alone)
                 if (!alone)
                     give_some(worker);
             }
-        } else if (!end_waiting(worker, alone) &&
+        } else if (!mark_waiting(worker, alone) &&
                    (is_cancelled(mark) || !begin_something(worker, alone))) {
             return;
         }
