@@ -146,6 +146,30 @@ int ga_heap_set_managed(struct ga_heap *heap, ga_client_id client)
     return 0;
 }
 
+bool ga_heap_has_managed(const struct ga_heap *heap)
+{
+    bool found = false;
+    for (ga_client_id client = 0; !found && client < heap->client_end; client++)
+        found = ga_clients_is_attached(heap, client) && ga_clients_is_managed(heap, client);
+    return found;
+}
+
+_Atomic uint64_t *ga_heap_gc_word(struct ga_heap *heap, ga_client_id client)
+{
+    return &heap->view.gc_words[client];
+}
+
+uint64_t ga_heap_managed_bytes(const struct ga_heap *heap)
+{
+    return heap->managed_bytes;
+}
+
+void ga_clients_count_grant(struct ga_heap *heap, uint32_t client_plus_1, uint64_t npages)
+{
+    if (client_plus_1 != 0 && ga_clients_is_managed(heap, client_plus_1 - 1))
+        heap->managed_bytes += npages * GA_PAGE_SIZE;
+}
+
 bool ga_clients_is_managed(const struct ga_heap *heap, ga_client_id client)
 {
     return heap->clients[client].flags & GA_CLIENT_MANAGED;

@@ -83,6 +83,12 @@ int ga_heap_set_policy(struct ga_heap *heap, ga_client_id client, uint32_t polic
 /* The client's objects are collected, and it stands still for that; before it has an mcache.
  * -EPERM. */
 int ga_heap_set_managed(struct ga_heap *heap, ga_client_id client);
+/* Whether any managed client is attached. */
+bool ga_heap_has_managed(const struct ga_heap *heap);
+/* The client's gc word (shm/gc_word.h), which it writes too. */
+_Atomic uint64_t *ga_heap_gc_word(struct ga_heap *heap, ga_client_id client);
+/* Bytes of spans that managed clients were ever granted: how much they may have allocated. */
+uint64_t ga_heap_managed_bytes(const struct ga_heap *heap);
 /* The client's connection has ended, and it has a new one: what was granted to it and has not
  * reached it, by the words that it would have written, is nobody's again. 0 or -EPERM. */
 int ga_heap_client_back(struct ga_heap *heap, ga_client_id client);

@@ -98,6 +98,7 @@ struct ga_heap {
 
     struct ga_sweep sweep;
     uint64_t started_ms;
+    uint64_t managed_bytes; /* ga_heap_managed_bytes */
 
     const void *memory; /* the heap object as it is mapped here, for marking; NULL = it is not */
     struct ga_collect *collect; /* of the last cycle, or the one under way; NULL = none yet */
@@ -239,6 +240,8 @@ bool ga_clients_leaves_orphans(const struct ga_heap *heap, ga_client_id client);
  */
 void ga_clients_count_frees(struct ga_heap *heap, ga_span_class span_class, uint64_t n,
                             uint64_t bytes);
+/* A span of npages was granted to the client, plus 1. */
+void ga_clients_count_grant(struct ga_heap *heap, uint32_t client_plus_1, uint64_t npages);
 /* Back the gc words of count clients from client on. 0 or -ENOMEM. */
 int ga_clients_back_gc_words(struct ga_heap *heap, ga_client_id client, uint32_t count);
 bool ga_clients_is_leaving(const struct ga_heap *heap, ga_client_id client);

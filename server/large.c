@@ -56,6 +56,8 @@ int ga_heap_large_alloc(struct ga_heap *heap, ga_client_id client, ga_mcache_id 
         return r;
     if (leased)
         ga_lease_grant(heap, mcache, *ret_page);
+    else
+        ga_clients_count_grant(heap, client + 1, npages);
     *ret_zeroed = !needzero;
     return 0;
 }

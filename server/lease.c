@@ -27,6 +27,7 @@ void ga_lease_grant(struct ga_heap *heap, ga_mcache_id mcache, ga_page_id page)
     record->leased_by_class[span->span_class / 2]++;
     heap->nspans_leased++;
     ga_quota_charge_span(heap, record->client_plus_1 - 1, page);
+    ga_clients_count_grant(heap, record->client_plus_1, span->npages);
     ga_mheap_set_owner(heap, page, mcache, 0);
     show_leased(heap, mcache);
 }

@@ -72,3 +72,10 @@ bool ga_process_is_alive(uint32_t pid, uint64_t start_time)
         return true;
     return r == 0 && ticks == start_time && state != 'Z' && state != 'X';
 }
+
+bool ga_process_is_stopped(uint32_t pid)
+{
+    char state;
+    uint64_t ticks;
+    return pid != 0 && read_stat(pid, &state, &ticks) == 0 && (state == 'T' || state == 't');
+}

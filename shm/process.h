@@ -13,4 +13,8 @@ int ga_process_start_time(uint32_t pid, uint64_t *ret_ticks);
 /* Whether the process that had this pid and start time is there still, and not a zombie. */
 bool ga_process_is_alive(uint32_t pid, uint64_t start_time);
 
+/* Whether process pid is stopped just now, by a signal or a debugger, as /proc says; false where it
+ * does not say. */
+bool ga_process_is_stopped(uint32_t pid);
+
 #endif

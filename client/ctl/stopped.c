@@ -1,24 +1,6 @@
 #include "client/ctl/stopped.h"
 
-#include <inttypes.h>
-#include <stdio.h>
-#include <string.h>
-
-bool ga_process_is_stopped(uint32_t pid)
-{
-    char text[512];
-    snprintf(text, sizeof(text), "/proc/%" PRIu32 "/stat", pid);
-    FILE *file = pid != 0 ? fopen(text, "re") : NULL;
-    if (!file)
-        return false;
-    size_t n = fread(text, 1, sizeof(text) - 1, file);
-    fclose(file);
-    text[n] = '\0';
-    /* The state follows the name, which may hold anything, parentheses too. */
-    const char *end = strrchr(text, ')');
-    return end && end[1] == ' ' && (end[2] == 'T' || end[2] == 't');
-}
-
+#include "shm/process.h"
 /* The client whose thread writes the words, + 1; 0 where that is the server, or nobody. */
 static uint32_t writer(const struct ga_view *view, const struct ga_audit_fault *fault)
 {

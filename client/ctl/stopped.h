@@ -9,9 +9,6 @@
 #include "shm/audit.h"
 #include "shm/view.h"
 
-/* Whether the process is stopped just now, as /proc says; false where it does not say. */
-bool ga_process_is_stopped(uint32_t pid);
-
 /* The pid of the client whose step may have left the words that the fault is about, if it is
  * stopped; else 0. */
 uint32_t ga_stopped_client(const struct ga_view *view, const struct ga_audit_fault *fault);

@@ -70,6 +70,8 @@ void ga_attachment_end(struct ga_attachment *attachment, uint64_t detach_id)
         uv_poll_stop(&attachment->watch);
         return;
     }
+    ga_standstill_lost(attachment, "it has ended");
+    attachment->standing = GA_STANDING_NOT;
     ga_spoilt_look_at(attachment);
     ga_heap_client_leave(server->heap, attachment->client);
     attachment->leaving = true;

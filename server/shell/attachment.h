@@ -24,6 +24,13 @@
 struct ga_server;
 struct ga_connection;
 
+/* In a collection (standstill.h). */
+enum ga_standing {
+    GA_STANDING_NOT = 0,
+    GA_STANDING_ASKED = 1,
+    GA_STANDING_STILL = 2,
+};
+
 struct ga_attachment {
     uv_poll_t watch;
     int pidfd;
@@ -39,6 +46,7 @@ struct ga_attachment {
     bool paused;        /* it uses the heap no more until it resumes (quiet.h) */
     bool broke_pause;   /* and that it asked for something nevertheless has been logged */
     bool ends_later;    /* it has ended, or detached, while the heap was copied */
+    enum ga_standing standing;
     uint64_t resume_id; /* the request that is answered when no pause is wanted, 0 = none */
     struct ga_server *server;
     struct ga_connection *connection; /* NULL = it has hung up */

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "server/shell/connection.h"
+#include "server/shell/dispatch.h"
 #include "server/shell/guard.h"
 #include "server/shell/log.h"
 #include "server/shell/reply.h"
@@ -17,6 +18,12 @@
 #define DELAY_SHARE 9u
 #define FAILURE_MS  10000u /* after a cycle that was abandoned */
 
+#define GROWTH_MIN_BYTES                                                                           \
+    (UINT64_C(4) << 20) /* what managed clients have before the first cycle                        \
+                         */
+
+#define GROWTH_RETRY_MS 1000u /* after a cycle that was abandoned */
+
 #define SLICE_NSPANS 256u /* swept in a turn of the loop */
 #define OWNERS_MAX   64u  /* that are told, those with the most garbage */
 
@@ -26,6 +33,13 @@ struct ga_cycle_waiter {
     uint64_t id;
     enum ga_collect_mode mode;
     uint32_t cycle; /* whose end it waits for; 0 = of one that has not begun */
+    /* A request of memory that is handled again then; its id is id. */
+    bool is_request;
+    Goalloc__V1__Envelope message;
+    union {
+        Goalloc__V1__Lease lease;
+        Goalloc__V1__LargeAlloc large_alloc;
+    } body;
 };
 
 static void begin_next(struct ga_server *server);
@@ -124,31 +138,65 @@ static void fill(struct ga_server *server, struct answer *answer)
     fill_owners(server, answer);
 }
 
+/* The first who waited for this cycle, off the list; NULL: none. */
+static struct ga_cycle_waiter *take_waiter(struct ga_cycle *cycle)
+{
+    struct ga_cycle_waiter **link = &cycle->waiters;
+    while (*link && (*link)->cycle != cycle->number)
+        link = &(*link)->next;
+    struct ga_cycle_waiter *waiter = *link;
+    if (waiter)
+        *link = waiter->next;
+    return waiter;
+}
+
+/* Handle a request of memory again, which does not wait a second time. */
+static void retry(const struct ga_cycle_waiter *waiter)
+{
+    struct ga_connection *connection = waiter->connection;
+    connection->after_collection = true;
+    ga_dispatch(connection, &waiter->message);
+    connection->after_collection = false;
+}
+
 /* Answer those who waited for this cycle. */
 static void tell(struct ga_server *server)
 {
-    struct ga_cycle *cycle = &server->cycle;
-    struct answer answer = {0};
-    bool filled = false;
-    for (struct ga_cycle_waiter **link = &cycle->waiters; *link;) {
-        struct ga_cycle_waiter *waiter = *link;
-        if (waiter->cycle != cycle->number) {
-            link = &waiter->next;
+    struct answer *answer = NULL;
+    struct ga_cycle_waiter *waiter;
+    while ((waiter = take_waiter(&server->cycle)) != NULL) {
+        if (waiter->is_request) {
+            retry(waiter);
+            free(waiter);
             continue;
         }
-        if (!filled)
-            fill(server, &answer);
-        filled = true;
-        *link = waiter->next;
+        if (!answer && (answer = calloc(1, sizeof(*answer))) != NULL)
+            fill(server, answer);
         Goalloc__V1__Envelope reply = GOALLOC__V1__ENVELOPE__INIT;
         reply.body_case = GOALLOC__V1__ENVELOPE__BODY_GC_RESULT;
-        reply.gc_result = &answer.body;
-        ga_reply(waiter->connection, waiter->id, &reply);
+        reply.gc_result = answer ? &answer->body : NULL;
+        if (answer)
+            ga_reply(waiter->connection, waiter->id, &reply);
+        else
+            ga_reply_failure(waiter->connection, waiter->id, -ENOMEM, "the server has no memory");
         free(waiter);
     }
+    free(answer);
 }
 
 /* ---- the end ---- */
+
+/* The next cycle is due when managed clients have had percent more than what is reached now. */
+static void set_goal(struct ga_cycle *cycle, uint64_t reached_bytes)
+{
+    uint64_t least_bytes = GROWTH_MIN_BYTES / 100 * cycle->percent;
+    uint64_t more_bytes = reached_bytes / 100 * cycle->percent;
+    cycle->next_bytes = reached_bytes + more_bytes;
+    if (cycle->next_bytes < least_bytes)
+        cycle->next_bytes = least_bytes;
+    cycle->trigger_bytes =
+        cycle->next_bytes > reached_bytes ? cycle->next_bytes - reached_bytes : 0;
+}
 
 static void log_end(const struct ga_server *server)
 {
@@ -165,6 +213,30 @@ static void log_end(const struct ga_server *server)
                cycle->mark_ns / 1000);
 }
 
+/* Managed clients go on. */
+static void end_standstill(struct ga_server *server)
+{
+    struct ga_cycle *cycle = &server->cycle;
+    if (server->standstill.on && server->standstill.nasked > 0) {
+        cycle->pause_ns = uv_hrtime() - server->standstill.began_ns;
+        cycle->pause_total_ns += cycle->pause_ns;
+    }
+    ga_standstill_end(server);
+}
+
+/* When they are to stand still again for having grown. */
+static void note_growth(struct ga_server *server)
+{
+    struct ga_cycle *cycle = &server->cycle;
+    const struct ga_collect_result *result = ga_collect_get_result(server->heap);
+    if (!cycle->failure && cycle->mode == GA_COLLECT_FULL) {
+        set_goal(cycle, result->found.bytes - result->garbage.bytes);
+        cycle->granted_bytes = ga_heap_managed_bytes(server->heap);
+        cycle->nfull++;
+        cycle->full_end_wall_ms = ga_world_wall_ms();
+    }
+}
+
 static void finish(struct ga_server *server, const char *failure)
 {
     struct ga_cycle *cycle = &server->cycle;
@@ -175,9 +247,11 @@ static void finish(struct ga_server *server, const char *failure)
         ga_collect_end(server->heap);
     cycle->last_end_ms = ga_world_now_ms();
     cycle->last_ms = cycle->last_end_ms - cycle->began_ns / 1000000;
-    cycle->on = cycle->sweeping = false;
+    cycle->on = cycle->begun = cycle->sweeping = false;
+    end_standstill(server);
     if (server->ending)
         return;
+    note_growth(server);
     uv_idle_stop(&cycle->slices);
     log_end(server);
     tell(server);
@@ -227,11 +301,15 @@ static void on_marked(uv_work_t *work, int status)
     (void)status; /* nobody cancels it */
     if (--cycle->nmarking > 0)
         return;
-    int r = server->ending ? -ECANCELED : ga_collect_settle(server->heap);
+    int r = server->ending || cycle->failure ? -ECANCELED : ga_collect_settle(server->heap);
     cycle->mark_ns = uv_hrtime() - cycle->began_ns;
     /* What was missing has been read as zeros, and the heap ends. */
-    if (r == 0 && ga_world_is_damaged(server->world))
+    if (cycle->failure)
+        finish(server, cycle->failure);
+    else if (r == 0 && ga_world_is_damaged(server->world))
         finish(server, "the heap is damaged");
+    else if (r == 0 && !ga_standstill_commit(server))
+        finish(server, server->standstill.why);
     else if (r < 0)
         finish(server, server->ending ? "the server ends" : "there is no memory to mark with");
     else {
@@ -245,16 +323,6 @@ static uint32_t count_workers(void)
 {
     unsigned ncores = uv_available_parallelism();
     return ncores < GA_CYCLE_WORKERS_MAX ? ncores : GA_CYCLE_WORKERS_MAX;
-}
-
-static bool has_managed(struct ga_server *server)
-{
-    struct ga_client_info info;
-    bool found = false;
-    for (uint32_t i = 0; !found && ga_heap_next_client(server->heap, i, &info) == 0;
-         i = info.client + 1)
-        found = info.managed;
-    return found;
 }
 
 static void start_marking(struct ga_server *server)
@@ -282,15 +350,35 @@ static void begin(struct ga_server *server, enum ga_collect_mode mode)
     for (struct ga_cycle_waiter *waiter = cycle->waiters; waiter; waiter = waiter->next)
         if (waiter->cycle == 0 && waiter->mode == mode)
             waiter->cycle = cycle->number;
-    if (has_managed(server)) {
-        finish(server, "a managed client is attached");
-        return;
-    }
-    int r = ga_collect_begin(server->heap, mode);
+    cycle->failure = NULL;
+    if (ga_standstill_begin(server))
+        ga_cycle_all_stopped(server);
+}
+
+void ga_cycle_all_stopped(struct ga_server *server)
+{
+    struct ga_cycle *cycle = &server->cycle;
+    cycle->begun = true;
+    int r = ga_collect_begin(server->heap, cycle->mode);
+    if (r == 0)
+        r = ga_standstill_add_roots(server);
     if (r < 0)
         finish(server, "there is no memory to mark with");
     else
         start_marking(server);
+}
+
+void ga_cycle_give_up(struct ga_server *server, const char *failure)
+{
+    struct ga_cycle *cycle = &server->cycle;
+    if (!cycle->begun) {
+        finish(server, failure);
+        return;
+    }
+    /* Who marks ends it; the others need not wait for that. */
+    cycle->failure = failure;
+    ga_collect_cancel(server->heap);
+    end_standstill(server);
 }
 
 /* ---- who wants one ---- */
@@ -307,21 +395,79 @@ static void begin_next(struct ga_server *server)
         begin(server, waiter->mode);
 }
 
-int ga_cycle_ask(struct ga_connection *connection, uint64_t id, enum ga_collect_mode mode)
+static struct ga_cycle_waiter *new_waiter(struct ga_connection *connection, uint64_t id,
+                                          enum ga_collect_mode mode)
 {
-    struct ga_server *server = connection->server;
-    if (server->quiet.asked_by)
-        return -EBUSY;
     struct ga_cycle_waiter *waiter = malloc(sizeof(*waiter));
-    if (!waiter)
-        return -ENOMEM;
-    *waiter = (struct ga_cycle_waiter){.connection = connection, .id = id, .mode = mode};
+    if (waiter)
+        *waiter = (struct ga_cycle_waiter){.connection = connection, .id = id, .mode = mode};
+    return waiter;
+}
+
+/* At the end of the list; begin its cycle if none is under way. */
+static void wait(struct ga_server *server, struct ga_cycle_waiter *waiter)
+{
     struct ga_cycle_waiter **link = &server->cycle.waiters;
     while (*link)
         link = &(*link)->next;
     *link = waiter;
     begin_next(server);
+}
+
+int ga_cycle_ask(struct ga_connection *connection, uint64_t id, enum ga_collect_mode mode)
+{
+    struct ga_server *server = connection->server;
+    if (server->quiet.asked_by)
+        return -EBUSY;
+    struct ga_cycle_waiter *waiter = new_waiter(connection, id, mode);
+    if (!waiter)
+        return -ENOMEM;
+    wait(server, waiter);
     return 0;
+}
+
+/* Of a heap that is full of what is reached, no more than half of the time goes into finding that
+ * out again. */
+static bool is_worth_it(const struct ga_server *server)
+{
+    const struct ga_cycle *cycle = &server->cycle;
+    return cycle->on || cycle->number == 0 ||
+           ga_world_now_ms() - cycle->last_end_ms >= cycle->last_ms;
+}
+
+bool ga_cycle_put_off(struct ga_connection *connection, const Goalloc__V1__Envelope *message, int r)
+{
+    struct ga_server *server = connection->server;
+    if ((r != -ENOMEM && r != -EDQUOT) || connection->after_collection || server->quiet.asked_by ||
+        !ga_heap_has_managed(server->heap) || !is_worth_it(server))
+        return false;
+    struct ga_cycle_waiter *waiter = new_waiter(connection, message->id, GA_COLLECT_FULL);
+    if (!waiter)
+        return false;
+    waiter->is_request = true;
+    goalloc__v1__envelope__init(&waiter->message);
+    waiter->message.id = message->id;
+    waiter->message.body_case = message->body_case;
+    if (message->body_case == GOALLOC__V1__ENVELOPE__BODY_LEASE) {
+        waiter->body.lease = *message->lease;
+        waiter->message.lease = &waiter->body.lease;
+    } else {
+        waiter->body.large_alloc = *message->large_alloc;
+        waiter->message.large_alloc = &waiter->body.large_alloc;
+    }
+    wait(server, waiter);
+    return true;
+}
+
+void ga_cycle_look_at_growth(struct ga_server *server)
+{
+    const struct ga_cycle *cycle = &server->cycle;
+    if (cycle->on || cycle->percent == 0 || server->ending || server->quiet.asked_by ||
+        ga_heap_managed_bytes(server->heap) - cycle->granted_bytes < cycle->trigger_bytes ||
+        (cycle->failure && ga_world_now_ms() - cycle->last_end_ms < GROWTH_RETRY_MS))
+        return;
+    if (ga_heap_has_managed(server->heap))
+        begin(server, GA_COLLECT_FULL);
 }
 
 void ga_cycle_forget(struct ga_connection *connection)
@@ -362,6 +508,8 @@ int ga_cycle_init(struct ga_server *server)
 {
     struct ga_cycle *cycle = &server->cycle;
     cycle->slices.data = cycle->delay.data = server;
+    cycle->percent = server->world->options->gc_percent;
+    set_goal(cycle, 0);
     int r = uv_idle_init(&server->loop, &cycle->slices);
     return r < 0 ? r : uv_timer_init(&server->loop, &cycle->delay);
 }

@@ -2,6 +2,11 @@
  * it. The core has the steps (server/collect.h); here they are done one after the other, while the
  * loop serves everybody else: the marking on threads of libuv's pool, the sweep a slice a turn.
  *
+ * Managed clients stand still from before it begins until it is over (standstill.h), and have
+ * cycles of their own: when they were granted as much again as was reached the last time (or
+ * another part of that, --gc-percent), and before a request of memory of anybody fails for want of
+ * it.
+ *
  * One cycle at a time. Who asks while one is under way waits for the next, for what that one began
  * with is older than the request. Orphans of clients that have gone begin one by themselves, after
  * a while in which others may go too. */
@@ -13,6 +18,7 @@
 
 #include <uv.h>
 
+#include "proto/message.h"
 #include "server/collect.h"
 
 struct ga_connection;
@@ -31,7 +37,16 @@ struct ga_cycle {
     uint32_t nmarking; /* of them, not done */
     bool sweeping;     /* in slices, by: */
     uv_idle_t slices;
-    uv_timer_t delay; /* before orphans are looked for */
+    uv_timer_t delay;       /* before orphans are looked for */
+    bool begun;             /* the core has begun: not while clients are waited for */
+    uint32_t percent;       /* --gc-percent; 0 = managed clients' growth begins no cycle */
+    uint64_t trigger_bytes; /* how much managed clients are granted before the next cycle */
+    uint64_t granted_bytes; /* what they had been when the last ended */
+    uint64_t next_bytes;    /* what they will then have: what was reached, and trigger_bytes */
+    uint64_t nfull;         /* cycles with managed clients that were not abandoned */
+    uint64_t pause_ns;      /* how long clients stood still for the last that they did for */
+    uint64_t pause_total_ns;
+    uint64_t full_end_wall_ms; /* when the last of nfull ended; since 1970 */
     uint64_t began_ns;
     uint64_t mark_ns;
     uint64_t sweep_ns; /* in the slices */
@@ -50,6 +65,19 @@ void ga_cycle_close(struct ga_server *server);
 int ga_cycle_ask(struct ga_connection *connection, uint64_t id, enum ga_collect_mode mode);
 /* connection is closing: it waits for nothing. */
 void ga_cycle_forget(struct ga_connection *connection);
+
+/* A request of memory has come to r. If that is for want of it and managed clients may have
+ * garbage, the request waits for a cycle and is then handled again: true. */
+bool ga_cycle_put_off(struct ga_connection *connection, const Goalloc__V1__Envelope *message,
+                      int r);
+
+/* All managed clients stand still (standstill.h): go on. Or: it cannot be, or one of them is gone;
+ * failure must stay until the next cycle begins. */
+void ga_cycle_all_stopped(struct ga_server *server);
+void ga_cycle_give_up(struct ga_server *server, const char *failure);
+
+/* Memory was granted: begin a cycle if managed clients have had enough. */
+void ga_cycle_look_at_growth(struct ga_server *server);
 
 /* A client has gone, or a heap was taken over: begin a cycle soon if there are orphans. */
 void ga_cycle_look(struct ga_server *server);

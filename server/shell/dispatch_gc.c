@@ -22,3 +22,13 @@ void ga_handle_gc(struct ga_connection *connection, const Goalloc__V1__Envelope 
     else if (r < 0)
         ga_reply_failure(connection, message->id, r, "the server has no memory");
 }
+
+void ga_handle_gc_roots(struct ga_connection *connection, const Goalloc__V1__Envelope *message)
+{
+    ga_standstill_roots(connection, message->gc_roots);
+}
+
+void ga_handle_gc_stopped(struct ga_connection *connection, const Goalloc__V1__Envelope *message)
+{
+    ga_standstill_stopped(connection, message->gc_stopped);
+}

@@ -31,8 +31,12 @@ ga_handler ga_handle_get_status, ga_handle_list_spans, ga_handle_list_clients,
 /* dispatch_stats.c */
 ga_handler ga_handle_get_stats, ga_handle_get_client_stats;
 
+/* dispatch_heap.c: answer the connection's Attach, if one has waited for the end of a collection.
+ */
+void ga_attach_now(struct ga_connection *connection);
+
 /* dispatch_gc.c */
-ga_handler ga_handle_gc;
+ga_handler ga_handle_gc, ga_handle_gc_roots, ga_handle_gc_stopped;
 
 /* dispatch_quiet.c */
 ga_handler ga_handle_quiesce, ga_handle_pause, ga_handle_resume;

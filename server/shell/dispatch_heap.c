@@ -128,6 +128,26 @@ static bool is_quiet(struct ga_connection *connection, uint64_t id)
     return true;
 }
 
+static void attach(struct ga_connection *connection, uint64_t id, uint32_t policy, bool managed)
+{
+    struct ga_heap *heap = connection->server->heap;
+    struct ga_attachment *attachment;
+    connection->server->world->refused_memory = false;
+    int r = ga_attachment_new(connection, &attachment);
+    if (r < 0) {
+        fail_attach(connection, id, r);
+        return;
+    }
+    (void)ga_heap_set_policy(heap, attachment->client, policy);
+    if (managed)
+        (void)ga_heap_set_managed(heap, attachment->client);
+    ga_log(GA_LOG_DEBUG, "process %" PRIu32 " (%s) is client %" PRIu32, attachment->pid,
+           connection->client_name, attachment->client + 1);
+
+    tell_attached(connection, id);
+    ga_quiet_tell(connection);
+}
+
 void ga_handle_attach(struct ga_connection *connection, const Goalloc__V1__Envelope *message)
 {
     if (!layout_is_known(connection, message->id, message->attach->layout_version))
@@ -138,7 +158,7 @@ void ga_handle_attach(struct ga_connection *connection, const Goalloc__V1__Envel
                          "policy %" PRIu32 " is none that the server knows", policy);
         return;
     }
-    if (connection->attachment || connection->leaving) {
+    if (connection->attachment || connection->leaving || connection->attach_id) {
         ga_reply_failure(connection, message->id, -EBUSY, "this connection is attached already");
         return;
     }
@@ -153,21 +173,21 @@ void ga_handle_attach(struct ga_connection *connection, const Goalloc__V1__Envel
     }
     if (is_in_quarantine(connection, message->id))
         return;
-    struct ga_attachment *attachment;
-    connection->server->world->refused_memory = false;
-    int r = ga_attachment_new(connection, &attachment);
-    if (r < 0) {
-        fail_attach(connection, message->id, r);
+    /* One that is to be collected does not come while all others of these stand still. */
+    if (message->attach->managed && connection->server->standstill.on) {
+        connection->attach_id = message->id;
+        connection->attach_policy = policy;
         return;
     }
-    (void)ga_heap_set_policy(connection->server->heap, attachment->client, policy);
-    if (message->attach->managed)
-        (void)ga_heap_set_managed(connection->server->heap, attachment->client);
-    ga_log(GA_LOG_DEBUG, "process %" PRIu32 " (%s) is client %" PRIu32, attachment->pid,
-           connection->client_name, attachment->client + 1);
+    attach(connection, message->id, policy, message->attach->managed);
+}
 
-    tell_attached(connection, message->id);
-    ga_quiet_tell(connection);
+void ga_attach_now(struct ga_connection *connection)
+{
+    uint64_t id = connection->attach_id;
+    connection->attach_id = 0;
+    if (id != 0 && !connection->closing && !connection->attachment && !is_quiet(connection, id))
+        attach(connection, id, connection->attach_policy, true);
 }
 
 /* A server gives an id to another only when the process that had it has ended or detached. So who
@@ -326,6 +346,8 @@ void ga_handle_lease(struct ga_connection *connection, const Goalloc__V1__Envelo
     server->world->refused_memory = false;
     int r = ga_heap_lease(server->heap, connection->attachment->client, lease->mcache,
                           (ga_span_class)lease->span_class, lease->count, pages, &count);
+    if (ga_cycle_put_off(connection, message, r))
+        return;
     if (r == -ENOMEM) {
         ga_fail_for_memory(connection, message->id);
         return;
@@ -455,6 +477,8 @@ void ga_handle_large_alloc(struct ga_connection *connection, const Goalloc__V1__
     int r =
         ga_heap_large_alloc(server->heap, connection->attachment->client, wanted->mcache,
                             wanted->size_bytes, wanted->alignment, wanted->noscan, &page, &zeroed);
+    if (ga_cycle_put_off(connection, message, r))
+        return;
     if (r < 0) {
         fail_large(connection, message->id, r, wanted);
         return;

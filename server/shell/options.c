@@ -50,6 +50,9 @@ static const char usage[] =
     "  --allow-user LIST  of those who can connect, serve only these users, names or\n"
     "                     numbers with commas between, and root and its own\n"
     "  --allow-group LIST and members of these groups\n"
+    "  --gc-percent N     collect what managed processes have when it has grown by N\n"
+    "                     percent (100); 0 or off: only when asked, or for want of\n"
+    "                     memory\n"
     "  --huge-pages       take the heap's memory in huge pages, where /dev/shm gives\n"
     "                     any\n"
     "  --ephemeral        remove the heap at the end; else it stays, and the next\n"
@@ -82,6 +85,7 @@ enum option_id {
     OPTION_MODE,
     OPTION_ALLOW_USER,
     OPTION_ALLOW_GROUP,
+    OPTION_GC_PERCENT,
     OPTION_HUGE_PAGES,
     OPTION_EPHEMERAL,
     OPTION_PRIVATE,
@@ -106,6 +110,7 @@ static const struct option long_options[] = {
     {"mode", required_argument, NULL, OPTION_MODE},
     {"allow-user", required_argument, NULL, OPTION_ALLOW_USER},
     {"allow-group", required_argument, NULL, OPTION_ALLOW_GROUP},
+    {"gc-percent", required_argument, NULL, OPTION_GC_PERCENT},
     {"huge-pages", no_argument, NULL, OPTION_HUGE_PAGES},
     {"ephemeral", no_argument, NULL, OPTION_EPHEMERAL},
     {"private", no_argument, NULL, OPTION_PRIVATE},
@@ -245,6 +250,19 @@ static int set_access(int id, const char *value, struct ga_access *access)
     }
 }
 
+static int set_gc_percent(const char *value, struct ga_options *options)
+{
+    char *end = NULL;
+    errno = 0;
+    bool off = strcmp(value, "off") == 0;
+    unsigned long percent = off ? 0 : strtoul(value, &end, 10);
+    if (!off && (errno != 0 || value[0] < '0' || value[0] > '9' || *end != '\0' ||
+                 percent > GA_GC_PERCENT_MAX))
+        return bad("gc-percent", value, "a number of percent up to 100000, or off");
+    options->gc_percent = (uint32_t)percent;
+    return 0;
+}
+
 static int set_ready_fd(const char *value, struct ga_options *options)
 {
     char *end;
@@ -292,6 +310,8 @@ static int set_option(int id, const char *value, struct ga_options *options)
     case OPTION_ALLOW_USER:
     case OPTION_ALLOW_GROUP:
         return set_access(id, value, &options->access);
+    case OPTION_GC_PERCENT:
+        return set_gc_percent(value, options);
     case OPTION_HUGE_PAGES:
         options->huge_pages = true;
         return 0;
@@ -385,6 +405,7 @@ static const struct config_key {
     {"mode", OPTION_MODE, true},
     {"allow-user", OPTION_ALLOW_USER, true},
     {"allow-group", OPTION_ALLOW_GROUP, true},
+    {"gc-percent", OPTION_GC_PERCENT, true},
     {"huge-pages", OPTION_HUGE_PAGES, false},
     {"ephemeral", OPTION_EPHEMERAL, false},
     {"private", OPTION_PRIVATE, false},
@@ -444,7 +465,8 @@ static int read_config_file(int argc, char *argv[], struct ga_options *options)
 
 int ga_options_parse(int argc, char *argv[], struct ga_options *ret)
 {
-    struct ga_options options = {.reserve_bytes = GA_WINDOW_SIZE, .ready_fd = -1};
+    struct ga_options options = {
+        .reserve_bytes = GA_WINDOW_SIZE, .gc_percent = GA_GC_PERCENT_DEFAULT, .ready_fd = -1};
     int r = read_config_file(argc, argv, &options);
     if (r < 0)
         return r;

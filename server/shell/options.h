@@ -15,6 +15,9 @@
 /* The least a heap may be limited to: what it grows by at a time. */
 #define GA_LIMIT_MIN (UINT64_C(1) << 20)
 
+#define GA_GC_PERCENT_DEFAULT 100u
+#define GA_GC_PERCENT_MAX     100000u
+
 struct ga_options {
     const char *name; /* NULL = that of the snapshot */
     char socket_path[GA_SOCKET_PATH_BYTES];
@@ -30,7 +33,8 @@ struct ga_options {
     struct ga_access access;
     struct ga_amounts user_quota;
     struct ga_amounts client_quota;
-    int ready_fd; /* told when the socket accepts; -1 = nobody */
+    uint32_t gc_percent; /* how much managed clients may grow before they are collected; 0 = off */
+    int ready_fd;        /* told when the socket accepts; -1 = nobody */
 };
 
 /* What the command line asks for, if not to serve a heap. */

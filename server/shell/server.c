@@ -39,6 +39,7 @@ static void end(struct ga_server *server)
     uv_close((uv_handle_t *)&server->quiet.limit, NULL);
     uv_close((uv_handle_t *)&server->after_reading, NULL);
     ga_cycle_close(server);
+    ga_standstill_close(server);
     uv_close((uv_handle_t *)&server->catching_up, NULL);
     uv_close((uv_handle_t *)&server->recovering, NULL);
     uv_close((uv_handle_t *)&server->sweeping, NULL);
@@ -120,6 +121,7 @@ static void on_after_reading(uv_check_t *check)
         call_for_memory(server);
     }
     end_if_damaged(server);
+    ga_cycle_look_at_growth(server);
 }
 
 static void accept_next(struct ga_server *server)
@@ -246,6 +248,8 @@ static int init_handles(struct ga_server *server)
         r = uv_idle_init(&server->loop, &server->sweeping);
     if (r == 0)
         r = ga_cycle_init(server);
+    if (r == 0)
+        r = ga_standstill_init(server);
     for (int i = 0; r == 0 && i < GA_ENDING_SIGNALS; i++) {
         server->signals[i].data = server;
         r = uv_signal_init(&server->loop, &server->signals[i]);

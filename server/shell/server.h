@@ -15,6 +15,7 @@
 #include "server/shell/quiet.h"
 #include "server/shell/refusal.h"
 #include "server/shell/signals.h"
+#include "server/shell/standstill.h"
 #include "server/shell/strangers.h"
 #include "server/shell/waiters.h"
 #include "server/shell/world.h"
@@ -44,6 +45,7 @@ struct ga_server {
     struct ga_strangers strangers;     /* who has not said Hello */
     struct ga_waiters waiters;         /* for roots */
     struct ga_quiet quiet;             /* for who copies the heap */
+    struct ga_standstill standstill;   /* for that */
     struct ga_cycle cycle;             /* of collection */
     bool is_private;                   /* it ends when nobody is there */
     bool ending;

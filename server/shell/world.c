@@ -46,6 +46,11 @@ uint64_t ga_world_now_ms(void)
     return clock_ms(CLOCK_MONOTONIC);
 }
 
+uint64_t ga_world_wall_ms(void)
+{
+    return clock_ms(CLOCK_REALTIME);
+}
+
 static uint64_t now_ms(void *data)
 {
     (void)data;

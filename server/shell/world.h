@@ -68,5 +68,7 @@ const struct ga_meta_header *ga_world_header(const struct ga_world *world);
 
 /* Milliseconds of a clock that never goes back. */
 uint64_t ga_world_now_ms(void);
+/* Wall clock milliseconds since 1970. */
+uint64_t ga_world_wall_ms(void);
 
 #endif

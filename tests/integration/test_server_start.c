@@ -50,6 +50,16 @@ static void refuse_option(const char *option, const char *value, const char *sen
 
 static void test_bad_options(void)
 {
+    refuse_option("--gc-percent", "-1",
+                  "--gc-percent: '-1' is not allowed: give a number of percent up to 100000, or "
+                  "off");
+    refuse_option("--gc-percent", "10x",
+                  "--gc-percent: '10x' is not allowed: give a number of percent up to 100000, or "
+                  "off");
+    refuse_option(
+        "--gc-percent", "100001",
+        "--gc-percent: '100001' is not allowed: give a number of percent up to 100000, or "
+        "off");
     refuse_option("--limit", "12Q",
                   "--limit: '12Q' is not allowed: give a multiple of 8K from 1M up to the reserve, "
                   "such as 512M");
@@ -132,16 +142,16 @@ static void test_config_file(void)
     refuse_config(
         "limit = 1M\nlimits = 2M\n",
         ":2: 'limits' is not known: give name, socket, limit, reserve, base, quota, "
-        "client-quota, group, mode, allow-user, allow-group, huge-pages, ephemeral, private or "
-        "log-level");
+        "client-quota, group, mode, allow-user, allow-group, gc-percent, huge-pages, ephemeral, "
+        "private or log-level");
     refuse_config("\n\nlimit = 12Q\n",
                   ":3: limit: '12Q' is not allowed: give a multiple of 8K from 1M up to the "
                   "reserve, such as 512M");
     refuse_config(
         "replace = yes\n",
         ":1: 'replace' is not known: give name, socket, limit, reserve, base, quota, "
-        "client-quota, group, mode, allow-user, allow-group, huge-pages, ephemeral, private or "
-        "log-level");
+        "client-quota, group, mode, allow-user, allow-group, gc-percent, huge-pages, ephemeral, "
+        "private or log-level");
     refuse_config("ephemeral = maybe\n", ":1: ephemeral: 'maybe' is not allowed: give yes or no");
     refuse_config("ephemeral\n",
                   ":1: 'ephemeral' is not allowed: give key = value, or # and a comment");

@@ -150,8 +150,7 @@ static void killed_in_the_middle(void)
             CU_ASSERT_EQUAL(core.heap->nleaving, 0);
             CU_ASSERT_EQUAL(state_of(client), GA_CLIENT_FREE);
             CU_ASSERT_EQUAL(core.heap->nspans, kept);
-            CU_ASSERT_EQUAL(core.heap->orphans.count,
-                            policy == GA_POLICY_UNREACHABLE ? kept : 0);
+            CU_ASSERT_EQUAL(core.heap->orphans.count, policy == GA_POLICY_UNREACHABLE ? kept : 0);
             CU_ASSERT_EQUAL(core.heap->nspans_leased, 0);
             ga_core_check_sound(&core);
             ga_core_close(&core);

@@ -1,0 +1,280 @@
+#include "server/shell/standstill.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <limits.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <linux/futex.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "proto/text.h"
+#include "server/shell/attachment.h"
+#include "server/shell/connection.h"
+#include "server/shell/cycle.h"
+#include "server/shell/dispatch_handlers.h"
+#include "server/shell/server.h"
+#include "shm/atomic.h"
+#include "shm/gc_word.h"
+#include "shm/process.h"
+
+/* For the answers: longer than a client tries to stop its threads (client/managed.c). */
+#define LIMIT_MS 4000u
+
+/* Roots are kept until all have answered. Clients tell each about once, so there are about as many
+ * as objects at most; more is nothing that a client of ours does. */
+#define ROOTS_MIN 65536u
+
+/* ---- giving up ---- */
+
+__attribute__((format(printf, 3, 4))) static void
+give_up(struct ga_server *server, const struct ga_client_info *info, const char *format, ...)
+{
+    struct ga_standstill *still = &server->standstill;
+    char what[200];
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(what, sizeof(what), format, arguments);
+    va_end(arguments);
+    snprintf(still->why, sizeof(still->why), "process %" PRIu32 " (%s) does not stand still: %s",
+             info->pid, info->name, what);
+    ga_text_clean(still->why); /* it may have been cut */
+    ga_cycle_give_up(server, still->why);
+}
+
+static bool find_info(const struct ga_server *server, ga_client_id client,
+                      struct ga_client_info *ret)
+{
+    return ga_heap_next_client(server->heap, client, ret) == 0 && ret->client == client;
+}
+
+static void give_up_on(const struct ga_attachment *attachment, const char *what)
+{
+    struct ga_client_info info = {.pid = attachment->pid};
+    (void)find_info(attachment->server, attachment->client, &info);
+    give_up(attachment->server, &info, "%s", what);
+}
+
+/* ---- asking ---- */
+
+static void ask(struct ga_attachment *attachment)
+{
+    struct ga_standstill *still = &attachment->server->standstill;
+    Goalloc__V1__GcStop body = GOALLOC__V1__GC_STOP__INIT;
+    body.cycle = still->number;
+    Goalloc__V1__Envelope note = GOALLOC__V1__ENVELOPE__INIT;
+    note.body_case = GOALLOC__V1__ENVELOPE__BODY_GC_STOP;
+    note.gc_stop = &body;
+    attachment->standing = GA_STANDING_ASKED;
+    still->nasked++;
+    still->nwaiting++;
+    ga_connection_send(attachment->connection, &note);
+}
+
+/* What keeps a client from being asked; NULL = nothing. */
+static const char *why_not(const struct ga_attachment *attachment)
+{
+    if (!attachment || !attachment->connection || attachment->connection->closing)
+        return "it has no connection to the server";
+    if (attachment->quarantined)
+        return "it is in quarantine";
+    return ga_process_is_stopped(attachment->pid) ? "it is stopped by a signal, or a debugger"
+                                                  : NULL;
+}
+
+/* Ask all, or nobody: who does not stand still in time must not hold up those who do. */
+static bool ask_all(struct ga_server *server)
+{
+    struct ga_client_info info;
+    for (uint32_t i = 0; ga_heap_next_client(server->heap, i, &info) == 0; i = info.client + 1) {
+        const char *why = info.managed ? why_not(ga_attachment_find(server, info.client)) : NULL;
+        if (why) {
+            give_up(server, &info, "%s", why);
+            return false;
+        }
+    }
+    for (uint32_t i = 0; ga_heap_next_client(server->heap, i, &info) == 0; i = info.client + 1)
+        if (info.managed && server->standstill.on) /* who cannot be sent a note is lost */
+            ask(ga_attachment_find(server, info.client));
+    return true;
+}
+
+static void on_limit(uv_timer_t *limit)
+{
+    struct ga_server *server = limit->data;
+    const struct ga_attachment *late = NULL;
+    for (const struct ga_attachment *a = server->attachments; a; a = a->next)
+        if (a->standing == GA_STANDING_ASKED)
+            late = a;
+    if (!late)
+        return;
+    give_up_on(late, ga_process_is_stopped(late->pid) ? "it is stopped by a signal, or a debugger"
+                                                      : "it does not answer");
+}
+
+bool ga_standstill_begin(struct ga_server *server)
+{
+    struct ga_standstill *still = &server->standstill;
+    still->on = true;
+    still->committed = false;
+    still->nasked = still->nwaiting = 0;
+    still->nroots = 0;
+    /* A number that the words of clients of an earlier server do not have. */
+    still->number =
+        (uint32_t)(ga_heap_generation(server->heap) << 16) | ((still->number + 1) & UINT16_MAX);
+    still->began_ns = uv_hrtime();
+    if (!ask_all(server) || !still->on)
+        return false;
+    if (still->nwaiting > 0)
+        uv_timer_start(&still->limit, on_limit, LIMIT_MS, 0);
+    return still->nwaiting == 0;
+}
+
+/* ---- answers ---- */
+
+/* Whether what the client says is of this standstill, and it has yet to answer. */
+static bool is_expected(const struct ga_connection *connection, uint32_t cycle)
+{
+    const struct ga_standstill *still = &connection->server->standstill;
+    return still->on && cycle == still->number &&
+           connection->attachment->standing == GA_STANDING_ASKED;
+}
+
+static uint64_t roots_max(const struct ga_server *server)
+{
+    struct ga_heap_status status;
+    ga_heap_get_status(server->heap, &status);
+    return ROOTS_MIN + status.committed_bytes / sizeof(uint64_t);
+}
+
+static bool make_room(struct ga_standstill *still, size_t n)
+{
+    size_t room = still->room ? still->room : GA_GC_ROOTS_MAX;
+    while (room < still->nroots + n)
+        room *= 2;
+    if (room == still->room)
+        return true;
+    uint64_t *roots = realloc(still->roots, room * sizeof(*roots));
+    if (!roots)
+        return false;
+    still->roots = roots;
+    still->room = room;
+    return true;
+}
+
+void ga_standstill_roots(struct ga_connection *connection, const Goalloc__V1__GcRoots *note)
+{
+    struct ga_standstill *still = &connection->server->standstill;
+    if (!is_expected(connection, note->cycle) || note->n_offsets == 0)
+        return;
+    if (still->nroots + note->n_offsets > roots_max(connection->server)) {
+        give_up_on(connection->attachment, "it points to more than there can be");
+    } else if (!make_room(still, note->n_offsets)) {
+        give_up_on(connection->attachment, "the server has no memory for what it points to");
+    } else {
+        memcpy(still->roots + still->nroots, note->offsets,
+               note->n_offsets * sizeof(*note->offsets));
+        still->nroots += note->n_offsets;
+    }
+}
+
+/* Have the client go on, if it stands still for cycle. */
+static void let_go(const struct ga_server *server, ga_client_id client, uint32_t cycle)
+{
+    _Atomic uint64_t *word = ga_heap_gc_word(server->heap, client);
+    uint64_t stopped = ga_gc_word(GA_GC_STOPPED, cycle);
+    uint64_t sweeping = ga_gc_word(GA_GC_SWEEPING, cycle);
+    /* Pairs with the client's acquire: what was freed is seen to be free. */
+    if (ga_cas_seq_cst(word, &stopped, ga_gc_word(GA_GC_RUNNING, 0)) ||
+        ga_cas_seq_cst(word, &sweeping, ga_gc_word(GA_GC_RUNNING, 0)))
+        syscall(SYS_futex, word, FUTEX_WAKE, INT_MAX, NULL, NULL, 0);
+}
+
+void ga_standstill_stopped(struct ga_connection *connection, const Goalloc__V1__GcStopped *note)
+{
+    struct ga_server *server = connection->server;
+    struct ga_standstill *still = &server->standstill;
+    struct ga_attachment *attachment = connection->attachment;
+    if (!is_expected(connection, note->cycle)) {
+        let_go(server, attachment->client, note->cycle); /* too late: that one is over */
+        return;
+    }
+    if (note->failure[0]) {
+        attachment->standing = GA_STANDING_NOT;
+        give_up_on(attachment, note->failure);
+        return;
+    }
+    attachment->standing = GA_STANDING_STILL;
+    if (--still->nwaiting > 0)
+        return;
+    uv_timer_stop(&still->limit);
+    ga_cycle_all_stopped(server);
+}
+
+void ga_standstill_lost(struct ga_attachment *attachment, const char *how)
+{
+    const struct ga_standstill *still = &attachment->server->standstill;
+    if (still->on && !still->committed && attachment->standing != GA_STANDING_NOT)
+        give_up_on(attachment, how);
+}
+
+/* ---- the collection ---- */
+
+int ga_standstill_add_roots(struct ga_server *server)
+{
+    return ga_collect_add_roots(server->heap, server->standstill.roots, server->standstill.nroots);
+}
+
+bool ga_standstill_commit(struct ga_server *server)
+{
+    struct ga_standstill *still = &server->standstill;
+    for (const struct ga_attachment *a = server->attachments; a; a = a->next) {
+        if (a->standing != GA_STANDING_STILL)
+            continue;
+        uint64_t stopped = ga_gc_word(GA_GC_STOPPED, still->number);
+        /* Pairs with the client's compare and swap, by which it goes on. */
+        if (!ga_cas_seq_cst(ga_heap_gc_word(server->heap, a->client), &stopped,
+                            ga_gc_word(GA_GC_SWEEPING, still->number))) {
+            snprintf(still->why, sizeof(still->why),
+                     "process %" PRIu32 " has gone on before the marking was done", a->pid);
+            return false;
+        }
+    }
+    still->committed = true;
+    return true;
+}
+
+void ga_standstill_end(struct ga_server *server)
+{
+    struct ga_standstill *still = &server->standstill;
+    if (!still->on)
+        return;
+    still->on = false;
+    if (!server->ending)
+        uv_timer_stop(&still->limit);
+    for (struct ga_attachment *a = server->attachments; a; a = a->next) {
+        if (a->standing != GA_STANDING_NOT)
+            let_go(server, a->client, still->number);
+        a->standing = GA_STANDING_NOT;
+    }
+    free(still->roots);
+    still->roots = NULL;
+    still->nroots = still->room = 0;
+    for (struct ga_connection *c = server->connections; c && !server->ending; c = c->next)
+        ga_attach_now(c);
+}
+
+int ga_standstill_init(struct ga_server *server)
+{
+    server->standstill.limit.data = server;
+    return uv_timer_init(&server->loop, &server->standstill.limit);
+}
+
+void ga_standstill_close(struct ga_server *server)
+{
+    uv_close((uv_handle_t *)&server->standstill.limit, NULL);
+    ga_standstill_end(server);
+}
