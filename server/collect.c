@@ -27,6 +27,11 @@ struct ga_collect {
     uint64_t nspans;
     uint64_t room;
     uint64_t swept; /* spans */
+    uint64_t
+        *let_go; /* offsets of what was held or published while it was marked, and is no more */
+    size_t nlet_go;
+    size_t let_go_room;
+    bool forgets; /* there was no memory to note one */
     struct ga_collect_result result;
     struct ga_collect_count by_owner[GA_CLIENT_COUNT + 1];
 };
@@ -50,9 +55,12 @@ static void drop_marks(struct ga_collect *collect)
 {
     ga_mark_free(collect->mark);
     free(collect->spans);
+    free(collect->let_go);
     collect->mark = NULL;
     collect->spans = NULL;
+    collect->let_go = NULL;
     collect->nspans = collect->room = 0;
+    collect->nlet_go = collect->let_go_room = 0;
 }
 
 void ga_collect_free_books(struct ga_heap *heap)
@@ -261,12 +269,34 @@ void ga_collect_cancel(struct ga_heap *heap)
         ga_mark_cancel(heap->collect->mark);
 }
 
+void ga_collect_note_let_go(struct ga_heap *heap, uint64_t offset)
+{
+    struct ga_collect *collect = heap->collect;
+    if (!ga_collect_is_on(heap) || collect->is_settled)
+        return;
+    if (collect->nlet_go == collect->let_go_room) {
+        size_t more = collect->let_go_room ? collect->let_go_room * 2 : 64;
+        uint64_t *grown = realloc(collect->let_go, more * sizeof(*grown));
+        if (!grown) {
+            collect->forgets = true;
+            return;
+        }
+        collect->let_go = grown;
+        collect->let_go_room = more;
+    }
+    collect->let_go[collect->nlet_go++] = offset;
+}
+
 int ga_collect_settle(struct ga_heap *heap)
 {
     struct ga_collect *collect = heap->collect;
+    if (collect->forgets)
+        return -ENOMEM;
     /* Counted once. */
     struct ga_collect_result result = collect->result;
     int r = add_known_roots(heap);
+    for (size_t i = 0; r == 0 && i < collect->nlet_go; i++)
+        r = add_root(heap, collect->let_go[i]);
     collect->result = result;
     if (r < 0)
         return r;

@@ -301,6 +301,10 @@ void ga_roots_unpublish_spans(struct ga_heap *heap, ga_client_id client);
 /* Whether the object that begins at offset is published. */
 bool ga_roots_has(const struct ga_heap *heap, uint64_t offset);
 
+/* collect.c: a hold or a root of what lies at offset is no more. If that is marked just now, it
+ * counts as held until then: whoever held it may have moved the only pointer to it from where the
+ * marking had not been to where it had. */
+void ga_collect_note_let_go(struct ga_heap *heap, uint64_t offset);
 /* collect.c: give back what the last cycle has left. */
 void ga_collect_free_books(struct ga_heap *heap);
 

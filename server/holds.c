@@ -155,6 +155,7 @@ int ga_heap_hold(struct ga_heap *heap, ga_client_id client, uint64_t offset)
 /* The record counts no more. */
 static void drop(struct ga_heap *heap, struct ga_hold *hold)
 {
+    ga_collect_note_let_go(heap, ga_load_relaxed(&hold->offset));
     set_state(hold, GA_HOLD_GONE);
     show_count(heap, hold->page);
     ga_quota_give(heap, hold->client - 1, GA_QUOTA_HOLDS);

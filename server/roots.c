@@ -101,6 +101,7 @@ static void begin_use(struct ga_heap *heap, struct ga_root_entry *root)
 static void end_use(struct ga_heap *heap, struct ga_root_entry *root)
 {
     give(heap, root);
+    ga_collect_note_let_go(heap, ga_load_relaxed(&root->offset));
     ga_store_release(&root->used, 0);
     heap->nroots--;
 }
@@ -111,6 +112,7 @@ static void point_to(struct ga_heap *heap, struct ga_root_entry *root, uint32_t 
 {
     root->client = publisher;
     root->uid = heap->clients[publisher - 1].uid;
+    ga_collect_note_let_go(heap, ga_load_relaxed(&root->offset));
     /* One store: who reads meta finds the old object or the new one. */
     ga_store_release(&root->offset, offset);
 }

@@ -381,11 +381,12 @@ struct goalloc_gc_result {
  * have left, and wait until that is done. What an object in use holds counts as a pointer if it is
  * an address in the heap, also into the middle of an object; objects allocated with GOALLOC_NOSCAN
  * are not looked into. What a process has in its own memory alone is not seen: it holds such an
- * object (goalloc_hold), before it takes it out of the last place in the heap. Others allocate and
- * free meanwhile. result: may be NULL. Thread-safe. Returns 0; -ECANCELED (it was abandoned, and
- * has freed nothing: result->failure says why), -EBUSY (a snapshot of the heap is being written),
- * -EINVAL (result->size), -ETIMEDOUT (it goes on, and nobody is told what came of it), -ENOTCONN,
- * -EPROTO, -ENOMEM. */
+ * object (goalloc_hold), before it takes it out of the last place in the heap or moves it to
+ * another, until a pointer in the heap keeps it again. Others allocate and free meanwhile. result:
+ * may be NULL. Thread-safe. Returns 0; -ECANCELED (it was abandoned, and has freed nothing:
+ * result->failure says why), -EBUSY (a snapshot of the heap is being written), -EINVAL
+ * (result->size), -ETIMEDOUT (it goes on, and nobody is told what came of it), -ENOTCONN, -EPROTO,
+ * -ENOMEM. */
 GOALLOC_API int goalloc_gc(struct goalloc_heap *heap, struct goalloc_gc_result *result);
 
 /* A sentence for a negative errno returned by a function above. */

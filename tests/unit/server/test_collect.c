@@ -417,6 +417,38 @@ static void found_meanwhile(void)
     close_core();
 }
 
+/* Held or published while the only pointers to them are moved, from where the marking has yet to
+ * look to where it has looked, and let go again before it is done. */
+static void moved_meanwhile(void)
+{
+    open_core(GA_POLICY_UNREACHABLE, false);
+    size_t held = alloc();
+    size_t published = alloc();
+    size_t behind = alloc();
+    size_t replaced = alloc();
+    size_t garbage = alloc();
+    size_t to = alloc_other();
+    ga_graph_point(&graph, held, 0, offset_of(behind));
+    ga_heap_client_gone(core.heap, client);
+    begin(GA_COLLECT_ORPHANS);
+    CU_ASSERT_EQUAL(ga_heap_hold(core.heap, other, offset_of(held)), 0);
+    CU_ASSERT_EQUAL(ga_heap_publish(core.heap, other, "one", offset_of(published)), 0);
+    CU_ASSERT_EQUAL(ga_heap_publish(core.heap, other, "two", offset_of(replaced)), 0);
+    ga_collect_work(core.heap, true);
+    ga_graph_point(&graph, to, 0, offset_of(held));
+    ga_graph_point(&graph, to, 1, offset_of(published));
+    ga_graph_point(&graph, to, 2, offset_of(replaced));
+    CU_ASSERT_EQUAL(ga_heap_release(core.heap, other, offset_of(held)), 0);
+    CU_ASSERT_EQUAL(ga_heap_unpublish(core.heap, "one"), 0);
+    uint64_t old;
+    CU_ASSERT_EQUAL(ga_heap_replace(core.heap, other, "two", offset_of(published), &old), 0);
+    CU_ASSERT_EQUAL(ga_collect_settle(core.heap), 0);
+    CU_ASSERT_EQUAL(sweep()->freed.objects, 1);
+    CU_ASSERT(is_there(held) && is_there(behind) && is_there(published) && is_there(replaced));
+    CU_ASSERT(!is_there(garbage));
+    close_core();
+}
+
 /* One at a time; abandoned anywhere it has freed nothing more, and the next goes through. */
 static void given_up(void)
 {
@@ -462,6 +494,7 @@ int main(void)
         {"batches", batches},
         {"another span", another_span},
         {"found meanwhile", found_meanwhile},
+        {"moved meanwhile", moved_meanwhile},
         {"given up", given_up},
     };
     state = ga_test_seed();
