@@ -2,11 +2,11 @@
  * their middles, rings, lists, what only looks like a pointer; one thread and several. */
 #include "server/mark.h"
 
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <threads.h>
 
 #include "shm/size_class.h"
 #include "support/core_graph.h"
@@ -73,19 +73,19 @@ static uint64_t count_wrong(const struct ga_mark *mark)
     return nwrong;
 }
 
-static int work(void *mark)
+static void *work(void *mark)
 {
     ga_mark_work(mark, false);
-    return 0;
+    return NULL;
 }
 
 static void run(struct ga_mark *mark, int nthreads)
 {
-    thrd_t threads[NTHREADS];
+    pthread_t threads[NTHREADS];
     for (int i = 0; i < nthreads; i++)
-        CU_ASSERT_EQUAL_FATAL(thrd_create(&threads[i], work, mark), thrd_success);
+        CU_ASSERT_EQUAL_FATAL(pthread_create(&threads[i], NULL, work, mark), 0);
     for (int i = 0; i < nthreads; i++)
-        thrd_join(threads[i], NULL);
+        pthread_join(threads[i], NULL);
     if (nthreads == 0)
         ga_mark_work(mark, true);
     CU_ASSERT(ga_mark_is_whole(mark));
