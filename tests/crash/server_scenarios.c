@@ -335,6 +335,45 @@ static void go_on_private(void)
     go_on();
 }
 
+/* What a client leaves that goes when nothing reaches it: two objects by names of their own, and of
+ * each kind some that a table leads to, which has a name as well. */
+static void leave_orphans(void)
+{
+    struct goalloc_options options = {
+        .size = sizeof(options), .timeout_ms = 120000, .policy = GOALLOC_POLICY_UNREACHABLE};
+    goalloc_detach(ga_heap);
+    if (goalloc_attach(ga_actor_socket(), &options, &ga_heap) < 0)
+        ga_account_complain(ga_account, "%s", goalloc_attach_error());
+    void **table = goalloc_malloc(ga_heap, 100 * sizeof(void *));
+    for (size_t i = 0; i < 100; i++)
+        table[i] = i < 90   ? goalloc_malloc(ga_heap, SMALL)
+                   : i < 94 ? goalloc_malloc(ga_heap, 16)
+                   : i < 98 ? goalloc_alloc(ga_heap, 8, 0, GOALLOC_NOSCAN)
+                            : goalloc_malloc(ga_heap, i == 98 ? LARGE : GROWN);
+    (void)goalloc_publish(ga_heap, NAME, table);
+    (void)goalloc_publish(ga_heap, "kept 1", ga_actor_get(SMALL));
+    (void)goalloc_publish(ga_heap, "kept 2", ga_actor_get(SMALL));
+}
+
+/* After a collection that found all of it reachable, none begins by itself. */
+static void lose_orphans(void)
+{
+    (void)goalloc_gc(ga_heap, NULL);
+    (void)goalloc_unpublish(ga_heap, NAME);
+}
+
+static void collect(void)
+{
+    (void)goalloc_gc(ga_heap, NULL);
+}
+
+static void collect_the_rest(void)
+{
+    int r = goalloc_gc(ga_heap, NULL);
+    if (r < 0)
+        ga_account_complain(ga_account, "no collection: %s", goalloc_strerror(r));
+}
+
 const struct ga_server_scenario ga_server_scenarios[] = {
     {.name = "server: grant",
      .before = get_one,
@@ -604,6 +643,12 @@ const struct ga_server_scenario ga_server_scenarios[] = {
      .after = release_freed,
      .adopts = true,
      .journals = true},
+    {.name = "server: a collection frees",
+     .ancestor = leave_orphans,
+     .before = lose_orphans,
+     .function = "ga_collect_sweep_some",
+     .operation = collect,
+     .after = collect_the_rest},
     {.name = "server: death of a client, second slice",
      .is_slow = true,
      .before = get_many_spans,

@@ -238,6 +238,34 @@ static void lists_and_stars(void)
     list_and_star(NTHREADS);
 }
 
+/* Several threads come to the same words at the same time, for other objects: each is in one table.
+ */
+static void contended(void)
+{
+    const size_t nobjects = 8 * LIST;
+    open_core();
+    size_t tables[8];
+    for (size_t i = 0; i < nobjects; i++)
+        ga_graph_alloc(&graph, client, me, 12);
+    for (size_t t = 0; t < COUNT(tables); t++) {
+        tables[t] = ga_graph_alloc_large(&graph, client, me, LIST * sizeof(uint64_t), false);
+        for (size_t i = 0; i < LIST; i++)
+            ga_graph_point(&graph, tables[t], i, graph.objects[i * COUNT(tables) + t].offset);
+    }
+    for (int round = 0; round < 30; round++) {
+        struct ga_mark *mark = begin(0);
+        for (size_t t = 0; t < COUNT(tables); t++)
+            CU_ASSERT_EQUAL(ga_mark_add_root(mark, graph.objects[tables[t]].offset), 0);
+        run(mark, NTHREADS);
+        size_t nreached = 0;
+        for (size_t i = 0; i < graph.count; i++)
+            nreached += is_reached(mark, &graph.objects[i]);
+        CU_ASSERT_EQUAL(nreached, graph.count);
+        ga_mark_free(mark);
+    }
+    close_core();
+}
+
 /* Pointers into every oblet of a large object, and from each; nothing behind its end is read. */
 static void oblets(void)
 {
@@ -417,6 +445,7 @@ int main(void)
         {"random graphs", random_graphs},
         {"several threads", several_threads},
         {"lists and stars", lists_and_stars},
+        {"contended", contended},
         {"oblets", oblets},
         {"noscan is not read", noscan_is_not_read},
         {"spans of roots", spans_of_roots},
