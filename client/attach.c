@@ -16,6 +16,7 @@
 #include "client/managed.h"
 #include "client/mcache.h"
 #include "client/private_server.h"
+#include "client/reclaim.h"
 #include "client/uncancelled.h"
 #include "proto/error.h"
 
@@ -46,6 +47,18 @@ static __attribute__((format(printf, 2, 3))) int fail(int err, const char *forma
 
 /* ---- what the server tells on its own; on the library's thread ---- */
 
+/* It was done as far as it could be; what came back is on its way before this. */
+static void tell_reclaimed(struct goalloc_heap *heap, uint32_t call, uint32_t nbusy)
+{
+    Goalloc__V1__Reclaimed body = GOALLOC__V1__RECLAIMED__INIT;
+    body.call = call;
+    body.busy_mcaches = nbusy;
+    Goalloc__V1__Envelope note = GOALLOC__V1__ENVELOPE__INIT;
+    note.body_case = GOALLOC__V1__ENVELOPE__BODY_RECLAIMED;
+    note.reclaimed = &body;
+    (void)ga_channel_note(heap->channel, &note);
+}
+
 static void on_note(const Goalloc__V1__Envelope *note, void *data)
 {
     struct goalloc_heap *heap = data;
@@ -56,8 +69,7 @@ static void on_note(const Goalloc__V1__Envelope *note, void *data)
                             note->pause_wanted->wanted ? GA_PAUSE_WANTED : GA_PAUSE_NOT_WANTED);
     if (note->body_case != GOALLOC__V1__ENVELOPE__BODY_RECLAIM)
         return; /* of a newer server: notes may be ignored */
-    ga_fetch_add_relaxed(&heap->reclaim_count, 1);
-    ga_thread_cache_trim_idle(heap); /* living threads do it when they next allocate */
+    tell_reclaimed(heap, note->reclaim->call, ga_reclaim(heap));
 }
 
 /* ---- attach ---- */

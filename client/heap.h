@@ -100,6 +100,8 @@ struct ga_thread_cache {
     struct ga_thread_cache *next; /* on the heap's list of idle caches */
     bool trimmed;                 /* on that list, and holds nothing that it could give back */
     struct ga_thread_cache *next_of_heap;
+    struct ga_tls *home; /* of the thread that has it for longer than a call; NULL = there is none.
+                            Under the heap's lock */
     struct ga_free_list *last; /* that was allocated from */
     uintptr_t lines;           /* where the span line of address 0 would lie */
     struct ga_class_cache *by_class[GA_SPAN_CLASS_COUNT]; /* where each is: a load, no arithmetic */

@@ -41,6 +41,16 @@ static void set_own(uint32_t place, struct ga_thread_cache *cache)
     ga_store_relaxed(&ga_tls.cache[place], cache);
 }
 
+/* The cache is this thread's, and may be taken away for a while (reclaim.h) from now on. */
+static void settle_in(struct ga_thread_cache *cache)
+{
+    struct goalloc_heap *heap = cache->heap;
+    pthread_mutex_lock(&heap->lock);
+    set_own(heap->place, cache);
+    cache->home = &ga_tls;
+    pthread_mutex_unlock(&heap->lock);
+}
+
 static void free_cache(struct ga_thread_cache *cache)
 {
     for (uint32_t c = 0; c < GA_SPAN_CLASS_COUNT; c++)
@@ -96,6 +106,25 @@ void ga_thread_cache_begin_detach(struct goalloc_heap *heap)
     pthread_mutex_unlock(&link_lock);
 }
 
+/* This thread, which exits, has no cache in the place any more, and nobody puts one there. Returns
+ * the one that it had; NULL = none. */
+static struct ga_thread_cache *move_out(uint32_t place)
+{
+    struct ga_thread_cache *cache = ga_tls.own[place];
+    if (!cache)
+        return NULL;
+    pthread_mutex_lock(&link_lock);
+    struct goalloc_heap *heap = cache->heap;
+    if (heap)
+        pthread_mutex_lock(&heap->lock);
+    cache->home = NULL;
+    set_own(place, NULL);
+    if (heap)
+        pthread_mutex_unlock(&heap->lock);
+    pthread_mutex_unlock(&link_lock);
+    return cache;
+}
+
 /* Leave cache to the next thread that needs one, or free it if its heap is gone. While the process
  * is paused nothing is written to the heap. */
 static void leave(struct ga_thread_cache *cache)
@@ -129,8 +158,7 @@ static void leave_caches(void *unused)
     (void)unused;
     exit_rounds++;
     for (unsigned i = 1; i < GA_TLS_PLACES; i++) {
-        struct ga_thread_cache *cache = ga_tls.own[i];
-        set_own(i, NULL);
+        struct ga_thread_cache *cache = move_out(i);
         if (cache)
             leave(cache);
     }
@@ -337,16 +365,16 @@ struct ga_thread_cache *ga_thread_cache_get(struct goalloc_heap *heap)
         errno = -r;
         return NULL;
     }
-    if (is_last_round())
-        return cache;                /* lent for this call */
-    pthread_setspecific(key, cache); /* any value but NULL: it makes the destructor run */
-    set_own(heap->place, cache);
+    /* Any value but NULL makes the destructor run. Where it would not, the cache is lent for this
+     * call. */
+    if (!is_last_round() && pthread_setspecific(key, cache) == 0)
+        settle_in(cache);
     return cache;
 }
 
 void ga_thread_cache_put(struct ga_thread_cache *cache)
 {
-    if (is_last_round() && ga_tls.own[cache->heap->place] != cache)
+    if (ga_tls.own[cache->heap->place] != cache)
         leave(cache);
 }
 

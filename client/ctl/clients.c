@@ -28,6 +28,8 @@ static const char *state_name(const Goalloc__V1__ClientInfo *client)
 {
     if (client->quarantined)
         return "quarantined";
+    if (client->stopped || client->silent)
+        return client->stopped ? "stopped" : "silent";
     return client->paused ? "paused" : "good";
 }
 
@@ -51,10 +53,14 @@ static void json_client(const struct ga_ctl *ctl, struct ga_json *json,
         ga_json_number(json, "attached_ms", client->attached_ms);
         ga_json_bool(json, "quarantined", client->quarantined);
         ga_json_bool(json, "paused", client->paused);
+        ga_json_bool(json, "stopped", client->stopped);
+        ga_json_bool(json, "silent", client->silent);
     } else {
         ga_json_null(json, "attached_ms");
         ga_json_null(json, "quarantined");
         ga_json_null(json, "paused");
+        ga_json_null(json, "stopped");
+        ga_json_null(json, "silent");
     }
     ga_json_end(json);
 }

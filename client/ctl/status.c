@@ -34,6 +34,8 @@ static void print_json(const struct ga_ctl *ctl, const Goalloc__V1__Status *stat
     ga_json_number(&json, "clients", status->clients);
     ga_json_number(&json, "mcaches", status->mcaches);
     ga_json_number(&json, "roots", status->roots);
+    ga_json_number(&json, "withholding_clients", status->withholding);
+    ga_json_number(&json, "withheld_bytes", status->withheld_bytes);
     ga_json_end(&json);
 }
 
@@ -100,6 +102,13 @@ static int print_card(const struct ga_ctl *ctl, const Goalloc__V1__Status *statu
                   ga_print_plural(status->mcaches));
     ga_table_cell(card, "roots");
     ga_table_cell(card, "%" PRIu32, status->roots);
+    if (status->withholding > 0) {
+        char size[GA_UNITS_BYTES];
+        ga_units_size(status->withheld_bytes, size);
+        ga_table_cell(card, "withheld");
+        ga_table_cell(card, "%s by %" PRIu32 " client%s, stopped or silent while memory was short",
+                      size, status->withholding, ga_print_plural(status->withholding));
+    }
     return ga_print_table(card);
 }
 

@@ -1,6 +1,7 @@
 #include "client/ctl/stopped.h"
 
 #include "shm/process.h"
+
 /* The client whose thread writes the words, + 1; 0 where that is the server, or nobody. */
 static uint32_t writer(const struct ga_view *view, const struct ga_audit_fault *fault)
 {

@@ -3,7 +3,6 @@
 #ifndef GA_CTL_STOPPED_H
 #define GA_CTL_STOPPED_H
 
-#include <stdbool.h>
 #include <stdint.h>
 
 #include "shm/audit.h"

@@ -264,6 +264,7 @@ int ga_attachment_resume(struct ga_connection *connection, ga_client_id client, 
         ga_connection_close(attachment->connection);
     }
     attachment->connection = connection;
+    ga_shortage_forget(attachment);
     connection->attachment = attachment;
     connection->was_attached = true;
     connection->came_back = true;

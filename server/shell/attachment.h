@@ -13,6 +13,7 @@
 #include <uv.h>
 
 #include "server/heap.h"
+#include "server/shell/shortage.h"
 
 /* What one process may have at most. Attaching costs little, and so one that attaches, hangs up and
  * goes on living could use up the client table (GA_CLIENT_COUNT), and one client all mcaches
@@ -48,6 +49,7 @@ struct ga_attachment {
     bool ends_later;    /* it has ended, or detached, while the heap was copied */
     enum ga_standing standing;
     uint64_t resume_id; /* the request that is answered when no pause is wanted, 0 = none */
+    struct ga_shortage shortage;
     struct ga_server *server;
     struct ga_connection *connection; /* NULL = it has hung up */
     struct ga_attachment *next;

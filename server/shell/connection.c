@@ -144,11 +144,10 @@ void ga_connection_send(struct ga_connection *connection, const Goalloc__V1__Env
         drop(connection, r);
 }
 
-void ga_connection_ask_reclaim(struct ga_connection *connection)
+void ga_connection_ask_reclaim(struct ga_connection *connection, uint32_t call)
 {
-    if (!connection->attachment || connection->attachment->paused || connection->queued_bytes > 0)
-        return;
     Goalloc__V1__Reclaim body = GOALLOC__V1__RECLAIM__INIT;
+    body.call = call;
     Goalloc__V1__Envelope note = GOALLOC__V1__ENVELOPE__INIT;
     note.body_case = GOALLOC__V1__ENVELOPE__BODY_RECLAIM;
     note.reclaim = &body;

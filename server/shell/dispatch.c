@@ -94,6 +94,7 @@ static const struct route routes[] = {
     {GOALLOC__V1__ENVELOPE__BODY_RETURN_SPANS, NOTE, NEEDS_USE, ga_handle_return},
     {GOALLOC__V1__ENVELOPE__BODY_LARGE_FREE, NOTE, NEEDS_USE, ga_handle_large_free},
     {GOALLOC__V1__ENVELOPE__BODY_LEASE_AHEAD, NOTE, NEEDS_USE, ga_handle_lease_ahead},
+    {GOALLOC__V1__ENVELOPE__BODY_RECLAIMED, NOTE, NEEDS_ATTACH, ga_handle_reclaimed},
 };
 
 static const struct route *find_route(Goalloc__V1__Envelope__BodyCase body_case)

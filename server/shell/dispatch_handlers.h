@@ -15,7 +15,7 @@ typedef void ga_handler(struct ga_connection *connection, const Goalloc__V1__Env
 ga_handler ga_handle_attach, ga_handle_reattach, ga_handle_reattached, ga_handle_mapped,
     ga_handle_detach, ga_handle_new_mcache, ga_handle_lease, ga_handle_lease_ahead,
     ga_handle_return, ga_handle_large_alloc, ga_handle_large_resize, ga_handle_large_free,
-    ga_handle_sync;
+    ga_handle_sync, ga_handle_reclaimed;
 
 /* dispatch_roots.c */
 ga_handler ga_handle_publish, ga_handle_replace, ga_handle_lookup, ga_handle_unpublish,

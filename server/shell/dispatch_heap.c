@@ -52,9 +52,7 @@ static void fail_for_spans(struct ga_connection *connection, uint64_t id)
     if (now_ms - connection->relief_asked_ms < RELIEF_INTERVAL_MS)
         return;
     connection->relief_asked_ms = now_ms;
-    for (struct ga_connection *c = connection->server->connections; c; c = c->next)
-        if (c->peer.uid == connection->peer.uid)
-            ga_connection_ask_reclaim(c);
+    ga_shortage_call_user(connection->server, connection->peer.uid);
 }
 
 /* ---- clients and mcaches ---- */
@@ -528,6 +526,11 @@ void ga_handle_large_free(struct ga_connection *connection, const Goalloc__V1__E
         return;
     for (size_t i = 0; i < note->n_pages; i++)
         ga_heap_sweep_page(server->heap, note->pages[i]);
+}
+
+void ga_handle_reclaimed(struct ga_connection *connection, const Goalloc__V1__Envelope *message)
+{
+    ga_shortage_answered(connection->attachment, message->reclaimed->call);
 }
 
 void ga_handle_sync(struct ga_connection *connection, const Goalloc__V1__Envelope *message)

@@ -50,6 +50,7 @@ void ga_handle_get_status(struct ga_connection *connection, const Goalloc__V1__E
     body.arenas_prepared = status.arenas_prepared;
     body.arenas_reserved = status.arenas_reserved;
     body.socket = socket_path;
+    ga_shortage_sum(server, &body.withholding, &body.withheld_bytes);
     Goalloc__V1__Envelope reply = GOALLOC__V1__ENVELOPE__INIT;
     reply.body_case = GOALLOC__V1__ENVELOPE__BODY_STATUS;
     reply.status = &body;
@@ -133,6 +134,9 @@ void ga_handle_list_clients(struct ga_connection *connection, const Goalloc__V1_
         const struct ga_attachment *attachment =
             ga_attachment_find(connection->server, info.client);
         clients[i].paused = attachment && attachment->paused;
+        enum ga_withholding what = attachment ? ga_shortage_of(attachment) : GA_WITHHOLDS_NOTHING;
+        clients[i].stopped = what == GA_WITHHOLDS_STOPPED;
+        clients[i].silent = what == GA_WITHHOLDS_SILENT;
         list[i] = &clients[i];
         cursor = (uint64_t)info.client + 1;
     }

@@ -16,11 +16,10 @@
 #include "server/shell/descriptors.h"
 #include "server/shell/spoilt.h"
 
-#define SWEEP_INTERVAL_MS   1000u
-#define RECLAIM_INTERVAL_MS 100u
-#define FIRST_CLIENT_MS     10000u
-#define LAST_CLIENT_MS      1000u
-#define BACKLOG             1024
+#define SWEEP_INTERVAL_MS 1000u
+#define FIRST_CLIENT_MS   10000u
+#define LAST_CLIENT_MS    1000u
+#define BACKLOG           1024
 
 static void end(struct ga_server *server)
 {
@@ -100,17 +99,6 @@ static void on_sweep_timer(uv_timer_t *timer)
     ga_strangers_expire(server, ga_world_now_ms());
 }
 
-/* Ask all clients for memory; not too often, since a heap that is full stays so for a while. */
-static void call_for_memory(struct ga_server *server)
-{
-    uint64_t now_ms = ga_world_now_ms();
-    if (now_ms - server->reclaim_sent_ms < RECLAIM_INTERVAL_MS)
-        return;
-    server->reclaim_sent_ms = now_ms;
-    for (struct ga_connection *c = server->connections; c; c = c->next)
-        ga_connection_ask_reclaim(c);
-}
-
 static void on_after_reading(uv_check_t *check)
 {
     struct ga_server *server = check->data;
@@ -118,7 +106,7 @@ static void on_after_reading(uv_check_t *check)
     server->turn++;
     if (server->world->reclaim_wanted) {
         server->world->reclaim_wanted = false;
-        call_for_memory(server);
+        ga_shortage_call(server);
     }
     end_if_damaged(server);
     ga_cycle_look_at_growth(server);

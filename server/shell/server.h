@@ -49,8 +49,8 @@ struct ga_server {
     struct ga_cycle cycle;             /* of collection */
     bool is_private;                   /* it ends when nobody is there */
     bool ending;
-    bool damaged; /* an object was truncated: that is why it ends */
-    uint64_t reclaim_sent_ms;
+    bool damaged;         /* an object was truncated: that is why it ends */
+    uint64_t shortage_ms; /* when clients were last asked for memory */
     struct ga_log_limit bad_notes;
     struct ga_log_limit broken_pauses;
     struct ga_log_limit bad_peers;
