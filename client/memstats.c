@@ -35,6 +35,7 @@ static void fill(const Goalloc__V1__Stats *s, struct goalloc_memstats *ret)
         .heap_alloc = s->alloc_bytes,
         .heap_sys = s->heap_sys_bytes,
         .heap_idle = s->heap_idle_bytes,
+        .heap_released = s->heap_released_bytes,
         .heap_inuse = s->heap_inuse_bytes,
         .heap_objects = s->heap_objects,
         .mspan_inuse = s->mspan_inuse_bytes,

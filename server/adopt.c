@@ -24,6 +24,7 @@ struct adoption {
     const struct ga_meta_header *meta;
     struct ga_view view;
     uint64_t npages_committed;
+    uint64_t npages_marked; /* as scavenged */
     char *why;
 };
 
@@ -58,9 +59,8 @@ static int check_header(struct adoption *adoption)
         return refuse(adoption, "it lies at 0x%" PRIx64 " and has a reserve of %" PRIu64 " bytes",
                       meta->base, meta->reserve_bytes);
     adoption->npages_committed = ga_load_relaxed(&meta->committed_npages);
-    uint64_t limit = config->limit_bytes ? config->limit_bytes : config->reserve_bytes;
-    if (adoption->npages_committed > limit / GA_PAGE_SIZE)
-        return refuse(adoption, "it has %" PRIu64 " bytes committed, more than the limit",
+    if (adoption->npages_committed > config->reserve_bytes / GA_PAGE_SIZE)
+        return refuse(adoption, "it has %" PRIu64 " bytes committed, more than its reserve",
                       adoption->npages_committed * GA_PAGE_SIZE);
     uint32_t mcache_end = ga_load_relaxed(&meta->mcache_end);
     if (ga_load_relaxed(&meta->client_end) > GA_CLIENT_COUNT || mcache_end == 0 ||
@@ -200,6 +200,8 @@ static int check_span(const struct adoption *adoption, uint64_t page, uint64_t e
     if (span_class >= GA_SPAN_CLASS_COUNT || large != ((entry & GA_ENTRY_LARGE) != 0) ||
         tiny != ((entry & GA_ENTRY_TINY) != 0))
         return bad_page(adoption, page, "has a class that does not exist");
+    if (entry & GA_ENTRY_SCAVENGED)
+        return bad_page(adoption, page, "begins a span and has no memory");
     if (!length_is_sound(span_class, npages) || npages > adoption->npages_committed - page)
         return bad_page(adoption, page, "begins a span of a length that cannot be");
     for (uint64_t i = 1; i < npages; i++) {
@@ -217,7 +219,7 @@ static int check_span(const struct adoption *adoption, uint64_t page, uint64_t e
     return 0;
 }
 
-static int check_page_table(const struct adoption *adoption)
+static int check_page_table(struct adoption *adoption)
 {
     uint64_t end = adoption->npages_committed;
     if (end > 0 && ga_view_entry(&adoption->view, 0) != 0)
@@ -225,6 +227,9 @@ static int check_page_table(const struct adoption *adoption)
     for (uint64_t page = 1; page < end;) {
         uint64_t entry = ga_view_entry(&adoption->view, page);
         if (!ga_entry_is_span(entry)) {
+            if (entry & GA_ENTRY_SCAVENGED && entry != GA_ENTRY_SCAVENGED)
+                return bad_page(adoption, page, "has no memory, and something else beside");
+            adoption->npages_marked += entry == GA_ENTRY_SCAVENGED;
             page++;
             continue;
         }
@@ -234,6 +239,17 @@ static int check_page_table(const struct adoption *adoption)
         page += ga_entry_npages(entry);
     }
     return 0;
+}
+
+static int check_limit(const struct adoption *adoption)
+{
+    const struct ga_heap_config *config = adoption->config;
+    uint64_t limit = config->limit_bytes ? config->limit_bytes : config->reserve_bytes;
+    uint64_t retained = (adoption->npages_committed - adoption->npages_marked) * GA_PAGE_SIZE;
+    return retained > limit
+               ? refuse(adoption, "it has %" PRIu64 " bytes committed, more than the limit",
+                        retained)
+               : 0;
 }
 
 static int check(struct adoption *adoption, void *bits)
@@ -252,6 +268,8 @@ static int check(struct adoption *adoption, void *bits)
         r = check_journal(adoption);
     if (r == 0)
         r = check_page_table(adoption);
+    if (r == 0)
+        r = check_limit(adoption);
     return r;
 }
 
@@ -343,6 +361,8 @@ static int enter_spans(struct ga_heap *heap)
     for (uint64_t page = 1; page < end;) {
         uint64_t entry = ga_load_relaxed(&heap->page_table[page]);
         if (!ga_entry_is_span(entry)) {
+            if (entry == GA_ENTRY_SCAVENGED)
+                ga_page_alloc_set_scavenged(heap->pages, page, 1);
             page++;
             continue;
         }
@@ -401,6 +421,8 @@ static void sign_headers(struct ga_heap *heap, const struct ga_heap_config *conf
 static void take_over(struct ga_heap *heap)
 {
     ga_mheap_mark_arenas(heap);
+    ga_scavenge_note_inuse(heap);
+    ga_scavenge_adopt(heap);
     for (ga_mcache_id id = 1; id < heap->mcache_end; id++) {
         ga_ring_adopt(heap, id);
         ga_store_relaxed(&heap->mcache_entries[id].nspans, heap->mcaches[id].leased.count);

@@ -37,6 +37,7 @@ static int make_books(struct ga_heap *heap, const struct ga_heap_config *config)
     heap->npages_reserved = config->reserve_bytes / GA_PAGE_SIZE;
     uint64_t limit = config->limit_bytes ? config->limit_bytes : config->reserve_bytes;
     heap->npages_limit = limit / GA_PAGE_SIZE;
+    ga_scavenge_init(&heap->scavenge, config);
     heap->mcache_end = 1;
     heap->mspans = calloc(heap->npages_reserved, sizeof(*heap->mspans));
     heap->client_records = calloc(GA_CLIENT_COUNT, sizeof(*heap->client_records));
@@ -193,6 +194,11 @@ uint64_t ga_heap_committed_bytes(const struct ga_heap *heap, enum ga_object obje
     case GA_OBJECT_BITS:
         return ga_backing_bytes(&heap->bits_backing);
     default:
-        return heap->npages_committed * GA_PAGE_SIZE;
+        return (ga_scavenge_retained(heap) - heap->scavenge.releasing_npages) * GA_PAGE_SIZE;
     }
+}
+
+uint64_t ga_heap_extent_bytes(const struct ga_heap *heap)
+{
+    return heap->npages_committed * GA_PAGE_SIZE;
 }

@@ -29,6 +29,14 @@ struct ga_heap_effects {
     int (*commit)(void *data, enum ga_object object, uint64_t offset, uint64_t bytes);
     /* Take the memory from behind [offset, offset + bytes) again; nobody uses it. */
     void (*decommit)(void *data, enum ga_object object, uint64_t offset, uint64_t bytes);
+    /* Take the memory from behind [offset, offset + bytes) of the heap object, which is committed
+     * and nobody's. 0; or negative errno, and then all of it may still be there. */
+    int (*punch)(void *data, uint64_t offset, uint64_t bytes);
+    /* As commit, of the heap object, some of whose memory was punched there. */
+    int (*recommit)(void *data, uint64_t offset, uint64_t bytes);
+    /* Wait until the release that is under way is done: ga_heap_end_release is called before this
+     * returns. */
+    void (*wait_for_release)(void *data);
     /* Ask every client to give back what it does not use. */
     void (*reclaim)(void *data);
     /* Milliseconds since some start, never going back; and wall clock milliseconds since 1970. */
@@ -42,6 +50,8 @@ struct ga_heap_config {
     uint64_t base;
     uint64_t reserve_bytes; /* multiple of the arena size */
     uint64_t limit_bytes; /* multiple of the page size, at most reserve_bytes; 0 = reserve_bytes */
+    uint64_t soft_limit_bytes; /* of memory in all three objects; 0 = none */
+    unsigned huge_npages;      /* of a huge page that the heap's memory comes in; 0 = it does not */
     uint64_t heap_id;
     uint32_t server_pid;
     uint64_t server_start_time;
@@ -176,6 +186,29 @@ void ga_heap_sweep_page(struct ga_heap *heap, uint64_t page);
 void ga_heap_begin_sweep(struct ga_heap *heap);
 bool ga_heap_sweep_some(struct ga_heap *heap);
 
+/* Giving memory back in the background. A release is of up to GA_RELEASE_RUNS runs of free pages,
+ * GA_RELEASE_NPAGES in all or a few more, and there is one at a time. begin takes them out, and the
+ * caller punches them (PUNCH_HOLE), without waiting for it; of each it then tells with end whether
+ * that was done. Meanwhile nobody is granted them. It is of what is more than the
+ * goals, and not from parts of the heap that are nearly full. Returns the number of
+ * runs; 0: there is nothing to do, or a release is under way. */
+#define GA_RELEASE_RUNS   64u
+#define GA_RELEASE_NPAGES 512u
+struct ga_page_run {
+    uint64_t page;
+    uint64_t npages;
+};
+uint32_t ga_heap_begin_release(struct ga_heap *heap,
+                               struct ga_page_run ret_runs[static GA_RELEASE_RUNS]);
+void ga_heap_end_release(struct ga_heap *heap, uint32_t run, bool released);
+/* Give back at once, goals or not: up to bytes of what is free, rounded up to pages. Returns how
+ * many bytes that were; 0 when nothing is left. */
+uint64_t ga_heap_release_now(struct ga_heap *heap, uint64_t bytes);
+/* How much more memory the heap retains than the goals allow, without what is being released. */
+uint64_t ga_heap_surplus_bytes(const struct ga_heap *heap);
+/* A second or so is over: what was freed before it, and not used since, may be given back. */
+void ga_heap_next_period(struct ga_heap *heap);
+
 /* A request of client that changes roots or holds is about to be carried out: id, which it had when
  * it was first sent, and place, 0..GA_OUTCOME_COUNT - 1, in which the client has no other under
  * way. Returns 0: the next publish, replace, unpublish, hold, release or put_off is noted as its
@@ -227,6 +260,7 @@ struct ga_heap_stats {
     uint64_t heap_sys_bytes;
     uint64_t heap_idle_bytes;
     uint64_t heap_inuse_bytes;
+    uint64_t heap_released_bytes; /* of heap_idle_bytes, without memory */
     uint64_t meta_bytes;
     uint64_t bits_bytes;
     uint64_t spans_inuse;
@@ -245,8 +279,9 @@ struct ga_heap_status {
     uint64_t base;
     uint64_t reserve_bytes;
     uint64_t limit_bytes;
-    uint64_t committed_bytes;
+    uint64_t committed_bytes; /* the heap's extent */
     uint64_t inuse_bytes;
+    uint64_t released_bytes; /* of the extent, without memory: the limit is on the rest */
     uint64_t uptime_ms;
     uint32_t clients;
     uint32_t mcaches;
@@ -295,8 +330,10 @@ struct ga_client_info {
 uint64_t ga_heap_id(const struct ga_heap *heap);
 uint64_t ga_heap_generation(const struct ga_heap *heap);
 
-/* Bytes of object that this server, or one before it, has committed, and nobody has given back:
- * there is so much memory behind it, unless somebody has cut it. */
+/* Bytes of object that this server, or one before it, has committed, and nobody has given back, or
+ * is giving back: there is so much memory behind it at least, unless somebody has cut it. And where
+ * the heap object's committed part ends. */
+uint64_t ga_heap_extent_bytes(const struct ga_heap *heap);
 uint64_t ga_heap_committed_bytes(const struct ga_heap *heap, enum ga_object object);
 
 /* The first attached client at or after number client; -ENOENT when there is none. */

@@ -6,6 +6,7 @@
 #include "server/heap.h"
 #include "server/mcentral.h"
 #include "server/page_alloc.h"
+#include "server/scavenge.h"
 #include "shm/slot.h"
 
 /* What the server knows of an mcache beside its public entry. */
@@ -66,8 +67,8 @@ struct ga_heap {
     /* mheap */
     struct ga_page_alloc *pages;
     uint64_t npages_reserved;
-    uint64_t npages_limit;
-    uint64_t npages_committed;
+    uint64_t npages_limit;     /* of those that have memory */
+    uint64_t npages_committed; /* the heap's extent */
     uint64_t npages_inuse;
     uint64_t narenas_prepared; /* inside the object, Ready ones included */
     uint64_t zeroed_from;      /* pages from here on have never been handed out */
@@ -79,6 +80,7 @@ struct ga_heap {
     struct ga_mcentral central[GA_SPAN_CLASS_COUNT];
     struct ga_span_list orphans;
     bool has_new_orphans; /* large ones too; since the last cycle */
+    struct ga_scavenge scavenge;
 
     /* clients, mcaches, roots */
     struct ga_client_record *client_records;
@@ -133,6 +135,11 @@ int ga_mheap_new_aligned_span(struct ga_heap *heap, bool noscan, uint64_t npages
 /* Grow the heap so that npages from page on, which may be its end, are free, if nothing lies behind
  * page; and if there is no run of instead pages elsewhere. 0 or -ENOMEM. */
 int ga_mheap_grow_behind(struct ga_heap *heap, uint64_t page, uint64_t npages, uint64_t instead);
+/* Take these pages, which are free, for a span: they have memory then. 0, and whether all of it is
+ * known to be zero; -ENOMEM, and they are free still. */
+int ga_mheap_take(struct ga_heap *heap, uint64_t page, uint64_t npages, bool *ret_zeroed);
+/* Whether a heap that has released all it can has room for npages more in use. */
+bool ga_mheap_may_use(const struct ga_heap *heap, uint64_t npages);
 /* A large span's client is gone: its object is nobody's. */
 void ga_mheap_disown_large(struct ga_heap *heap, ga_page_id page);
 /* Give back a span that nobody leases, that is on no list, and whose slots are all free. */

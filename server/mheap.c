@@ -3,8 +3,9 @@
  * The heap object grows at its end: by whole arenas when it is extended (Reserved -> Prepared, a
  * hole), by GROW_MIN pages at least when it is committed (Prepared -> Ready). A page is backed, and
  * so are its entry, its span line and its pending bit, before any span holds it; so a full /dev/shm
- * is an error here and never a SIGBUS in a client. A span is made by writing its first page's entry
- * last, and freed by clearing that first.
+ * is an error here and never a SIGBUS in a client. Free pages may lose their memory again
+ * (scavenge.c), and have it back before a span holds them. A span is made by writing its first
+ * page's entry last, and freed by clearing that first.
  *
  * Page 0 is never handed out: its number means "none". */
 #include "server/heap_internal.h"
@@ -137,6 +138,7 @@ static int commit(struct ga_heap *heap, uint64_t npages)
     if (r < 0)
         return r;
     heap->npages_committed += npages;
+    heap->scavenge.grown_npages += npages;
     mark_ready(heap, page, heap->npages_committed);
     /* Pairs with the clients' acquire: who sees the new end finds the tables behind it backed. */
     ga_store_release(&heap->meta->committed_npages, heap->npages_committed);
@@ -146,24 +148,35 @@ static int commit(struct ga_heap *heap, uint64_t npages)
     return 0;
 }
 
+bool ga_mheap_may_use(const struct ga_heap *heap, uint64_t npages)
+{
+    uint64_t inuse = heap->npages_inuse + 1; /* page 0 */
+    return npages <= heap->npages_limit && inuse <= heap->npages_limit - npages;
+}
+
 /* Commit more, so that a run of npages exists: a step that grows with the heap, so that growth
  * costs little per page; and when that is not to be had, just what is needed. */
 static int grow(struct ga_heap *heap, uint64_t npages)
 {
-    uint64_t left = heap->npages_limit - heap->npages_committed;
+    uint64_t left = heap->npages_reserved - heap->npages_committed;
     uint64_t need = npages - ga_page_alloc_free_tail(heap->pages, npages - 1);
     if (heap->npages_committed == 0)
         need++; /* page 0 */
-    if (need > left)
+    if (need > left || ga_scavenge_make_room(heap, need) < 0)
         return -ENOMEM;
 
     uint64_t step = heap->npages_committed / GROW_PART;
     step = step < GROW_MIN_NPAGES ? GROW_MIN_NPAGES : step;
     step = step > GROW_MAX_NPAGES ? GROW_MAX_NPAGES : step;
-    uint64_t want = need > step ? need : step;
-    want = want > left ? left : want;
+    uint64_t room = ga_scavenge_room(heap);
+    left = left < room ? left : room;
+    uint64_t want = step < left ? step : left;
+    want = want < need ? need : want;
     int r = commit(heap, want);
     if (r < 0 && want > need)
+        r = commit(heap, need);
+    /* Where the system has no memory, what the heap has and does not use may do. */
+    if (r < 0 && ga_scavenge_now(heap, need) > 0)
         r = commit(heap, need);
     return r;
 }
@@ -171,11 +184,7 @@ static int grow(struct ga_heap *heap, uint64_t npages)
 static bool has_run(struct ga_heap *heap, uint64_t npages)
 {
     uint64_t page;
-    uint64_t scavenged;
-    if (ga_page_alloc_alloc(heap->pages, npages, &page, &scavenged) < 0)
-        return false;
-    ga_page_alloc_free(heap->pages, page, npages);
-    return true;
+    return ga_page_alloc_find(heap->pages, npages, &page) == 0;
 }
 
 int ga_mheap_grow_behind(struct ga_heap *heap, uint64_t page, uint64_t npages, uint64_t instead)
@@ -187,59 +196,71 @@ int ga_mheap_grow_behind(struct ga_heap *heap, uint64_t page, uint64_t npages, u
     return grow(heap, npages);
 }
 
-static int take_run(struct ga_heap *heap, uint64_t npages, uint64_t *ret_page)
+/* Find a run of free pages, whatever that takes. */
+static int find_run(struct ga_heap *heap, uint64_t npages, uint64_t *ret_page)
 {
-    uint64_t scavenged;
     /* As much as is taken, others may have freed. */
     ga_sweep_reclaim(heap, npages);
-    int r = ga_page_alloc_alloc(heap->pages, npages, ret_page, &scavenged);
-    if (r == 0)
+    if (ga_mheap_may_use(heap, npages) && ga_page_alloc_find(heap->pages, npages, ret_page) == 0)
         return 0;
     /* Before the heap grows: what came back before was of no use. */
     heap->sweep.credit_npages = 0;
     ga_sweep_reclaim(heap, npages);
-    r = ga_page_alloc_alloc(heap->pages, npages, ret_page, &scavenged);
-    if (r == 0)
+    if (!ga_mheap_may_use(heap, npages))
+        return -ENOMEM;
+    if (ga_page_alloc_find(heap->pages, npages, ret_page) == 0)
         return 0;
-    r = grow(heap, npages);
-    if (r < 0)
+    int r = grow(heap, npages);
+    if (r < 0 && heap->scavenge.releasing_npages == 0)
         return r;
-    r = ga_page_alloc_alloc(heap->pages, npages, ret_page, &scavenged);
-    assert(r == 0);
-    return 0;
+    if (r < 0) /* what is being released may be what is missing */
+        heap->effects.wait_for_release(heap->effects.data);
+    return ga_page_alloc_find(heap->pages, npages, ret_page);
 }
 
-/* A run whose address is a multiple of align_npages pages: one that is longer by what may have to
- * be left out, and its ends given back. */
-static int take_aligned_run(struct ga_heap *heap, uint64_t npages, uint64_t align_npages,
-                            uint64_t *ret_page)
+/* Have memory behind the run, of which some has been given back. */
+static int recommit(struct ga_heap *heap, uint64_t page, uint64_t npages)
+{
+    int r = ga_scavenge_make_room(heap, 0); /* as taken, they count as retained */
+    if (r < 0)
+        return r;
+    uint64_t offset = page * GA_PAGE_SIZE;
+    uint64_t bytes = npages * GA_PAGE_SIZE;
+    r = heap->effects.recommit(heap->effects.data, offset, bytes);
+    if (r < 0 && ga_scavenge_now(heap, npages) > 0)
+        r = heap->effects.recommit(heap->effects.data, offset, bytes);
+    return r;
+}
+
+int ga_mheap_take(struct ga_heap *heap, uint64_t page, uint64_t npages, bool *ret_zeroed)
+{
+    uint64_t scavenged = ga_page_alloc_take(heap->pages, page, npages);
+    *ret_zeroed = page >= heap->zeroed_from || scavenged == npages;
+    if (scavenged == 0)
+        return 0;
+    int r = recommit(heap, page, npages);
+    if (r < 0)
+        ga_scavenge_taken(heap, page, npages);
+    else
+        ga_scavenge_unmark(heap, page, npages);
+    return r;
+}
+
+/* Take a run whose address is a multiple of align_npages pages: part of one that is longer by what
+ * may have to be left out. */
+static int take_run(struct ga_heap *heap, uint64_t npages, uint64_t align_npages,
+                    uint64_t *ret_page, bool *ret_zeroed)
 {
     uint64_t run;
-    uint64_t run_npages = npages + align_npages - 1;
-    int r = take_run(heap, run_npages, &run);
+    int r = find_run(heap, npages + align_npages - 1, &run);
     if (r < 0)
         return r;
     uint64_t base = heap->meta->base / GA_PAGE_SIZE;
-    uint64_t page = ((base + run + align_npages - 1) & ~(align_npages - 1)) - base;
-    uint64_t end = page + npages;
-    if (page > run)
-        ga_page_alloc_free(heap->pages, run, page - run);
-    if (run + run_npages > end)
-        ga_page_alloc_free(heap->pages, end, run + run_npages - end);
-    *ret_page = page;
-    return 0;
+    *ret_page = ((base + run + align_npages - 1) & ~(align_npages - 1)) - base;
+    return ga_mheap_take(heap, *ret_page, npages, ret_zeroed);
 }
 
 /* ---- spans ---- */
-
-/* Whether memory of the run may be other than zero: only pages never handed out are known to be. */
-static bool run_needs_zero(struct ga_heap *heap, uint64_t page, uint64_t npages)
-{
-    bool needzero = page < heap->zeroed_from;
-    if (page + npages > heap->zeroed_from)
-        heap->zeroed_from = page + npages;
-    return needzero;
-}
 
 /* Every slot free, nobody the holder. The server may do this: no entry leads to the span as yet.
  * Both bits of a slot that a client is to take unleased are 0, so that later they tell what has
@@ -280,9 +301,10 @@ static void write_entries(struct ga_heap *heap, ga_page_id page, uint64_t npages
                      ga_entry_make(span_class, npages, 0, flags | GA_ENTRY_FIRST));
 }
 
-/* Make a span of the pages from run on, which are taken; on failure they are given back. */
+/* Make a span of the pages from run on, which are taken, and zero or not; on failure they are given
+ * back. */
 static int make_span(struct ga_heap *heap, ga_span_class span_class, uint64_t run, uint64_t npages,
-                     uint32_t client_plus_1, ga_page_id *ret_page, bool *ret_needzero)
+                     bool zeroed, uint32_t client_plus_1, ga_page_id *ret_page, bool *ret_needzero)
 {
     bool large = span_class / 2 == 0;
     ga_page_id page = (ga_page_id)run;
@@ -293,7 +315,9 @@ static int make_span(struct ga_heap *heap, ga_span_class span_class, uint64_t ru
     }
 
     init_bits(heap, page, span_class, client_plus_1 != 0);
-    bool needzero = run_needs_zero(heap, run, npages);
+    bool needzero = !zeroed;
+    if (run + npages > heap->zeroed_from)
+        heap->zeroed_from = run + npages;
     heap->mspans[page] = (struct ga_mspan){.npages = (uint32_t)npages,
                                            .client_plus_1 = client_plus_1,
                                            .place = large ? GA_SPAN_LARGE : GA_SPAN_UNUSED,
@@ -304,6 +328,7 @@ static int make_span(struct ga_heap *heap, ga_span_class span_class, uint64_t ru
     heap->spans_by_class[span_class / 2]++;
     heap->nspans_tiny += span_class == GA_SPAN_CLASS_TINY;
     heap->npages_inuse += npages;
+    ga_scavenge_note_inuse(heap);
     if (client_plus_1) {
         ga_span_list_push(&heap->client_records[client_plus_1 - 1].large, heap->mspans, page);
         ga_quota_charge_span(heap, client_plus_1 - 1, page);
@@ -317,10 +342,11 @@ int ga_mheap_new_span(struct ga_heap *heap, ga_span_class span_class, uint64_t n
                       uint32_t client_plus_1, ga_page_id *ret_page, bool *ret_needzero)
 {
     uint64_t run;
-    int r = take_run(heap, npages, &run);
+    bool zeroed;
+    int r = take_run(heap, npages, 1, &run, &zeroed);
     if (r < 0)
         return r;
-    return make_span(heap, span_class, run, npages, client_plus_1, ret_page, ret_needzero);
+    return make_span(heap, span_class, run, npages, zeroed, client_plus_1, ret_page, ret_needzero);
 }
 
 int ga_mheap_new_aligned_span(struct ga_heap *heap, bool noscan, uint64_t npages,
@@ -328,10 +354,12 @@ int ga_mheap_new_aligned_span(struct ga_heap *heap, bool noscan, uint64_t npages
                               bool *ret_needzero)
 {
     uint64_t run;
-    int r = take_aligned_run(heap, npages, align_npages, &run);
+    bool zeroed;
+    int r = take_run(heap, npages, align_npages, &run, &zeroed);
     if (r < 0)
         return r;
-    return make_span(heap, noscan ? 1 : 0, run, npages, client_plus_1, ret_page, ret_needzero);
+    return make_span(heap, noscan ? 1 : 0, run, npages, zeroed, client_plus_1, ret_page,
+                     ret_needzero);
 }
 
 static void make_large_orphan(struct ga_heap *heap, ga_page_id page)

@@ -22,6 +22,7 @@ static void note_length(struct ga_heap *heap, ga_page_id page, uint64_t npages)
 {
     struct ga_mspan *span = &heap->mspans[page];
     heap->npages_inuse = heap->npages_inuse - span->npages + npages;
+    ga_scavenge_note_inuse(heap);
     if (span->owner)
         ga_lease_note_length(heap, page, npages);
     span->npages = (uint32_t)npages;
@@ -55,17 +56,20 @@ static int extend(struct ga_heap *heap, ga_page_id page, uint64_t npages)
     int r = ga_quota_check_growth(heap, page, more);
     /* Who has to move needs a run as long as the whole; where the heap would have to grow for that,
      * it had better grow by the rest of it here, if the span is its last. */
+    if (r == 0 && !ga_mheap_may_use(heap, more))
+        r = -ENOMEM;
     if (r == 0 && !are_free(heap, page + span->npages, more))
         r = ga_mheap_grow_behind(heap, page + span->npages, more, npages);
+    bool zeroed;
+    if (r == 0)
+        r = ga_mheap_take(heap, page + span->npages, more, &zeroed);
     if (r < 0)
         return r;
-    ga_page_alloc_take(heap->pages, page + span->npages, more);
-    bool needzero = page + span->npages < heap->zeroed_from;
     heap->zeroed_from = end > heap->zeroed_from ? end : heap->zeroed_from;
     for (uint64_t i = span->npages; i < npages; i++)
         ga_store_relaxed(&heap->page_table[page + i],
                          ga_entry_make(span->span_class, i, 0, GA_ENTRY_INUSE | GA_ENTRY_LARGE));
-    store_length(heap, page, npages, needzero ? GA_ENTRY_NEEDZERO : 0);
+    store_length(heap, page, npages, zeroed ? 0 : GA_ENTRY_NEEDZERO);
     note_length(heap, page, npages);
     ga_quota_resize_span(heap, page, npages - more);
     return 0;

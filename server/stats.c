@@ -81,6 +81,7 @@ void ga_heap_get_stats(struct ga_heap *heap, struct ga_heap_stats *ret)
     stats.heap_sys_bytes = heap->npages_committed * GA_PAGE_SIZE;
     stats.heap_inuse_bytes = heap->npages_inuse * GA_PAGE_SIZE;
     stats.heap_idle_bytes = stats.heap_sys_bytes - stats.heap_inuse_bytes;
+    stats.heap_released_bytes = ga_page_alloc_nscavenged(heap->pages) * GA_PAGE_SIZE;
     add_metadata(heap, &stats);
     stats.sys_bytes = stats.heap_sys_bytes + stats.meta_bytes + stats.bits_bytes;
     stats.spans_inuse = heap->nspans;
@@ -100,6 +101,7 @@ void ga_heap_get_status(struct ga_heap *heap, struct ga_heap_status *ret)
         .limit_bytes = heap->meta->limit_bytes,
         .committed_bytes = heap->npages_committed * GA_PAGE_SIZE,
         .inuse_bytes = heap->npages_inuse * GA_PAGE_SIZE,
+        .released_bytes = ga_page_alloc_nscavenged(heap->pages) * GA_PAGE_SIZE,
         .uptime_ms = heap->effects.now_ms(heap->effects.data) - heap->started_ms,
         .clients = heap->nclients,
         .mcaches = heap->nmcaches,

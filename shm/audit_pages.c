@@ -1,5 +1,6 @@
 /* The page table: every page is page 0, in one span, or in none; and a span's pages, class, owner
- * and client go together. What entries of pages in no span say is believed by nobody. */
+ * and client go together. What entries of pages in no span say is believed by nobody, but that
+ * their memory may be gone: that says an entry that says nothing else. */
 #include "shm/audit_internal.h"
 
 /* A span as one look has seen it. */
@@ -83,6 +84,17 @@ static void look_at_owner(const struct ga_audit_run *run, uint64_t page, uint64_
     }
 }
 
+static void look_at_span(struct ga_audit_run *run, uint64_t page, uint64_t entry, struct seen *seen,
+                         struct ga_audit_findings *findings)
+{
+    look_at_inner(run, page, entry, findings);
+    look_at_owner(run, page, entry, findings);
+    ga_audit_span(run, (ga_page_id)page, entry, &seen->count, findings);
+    if (run->options->flags & GA_AUDIT_LIVE && ga_view_entry(run->view, page) != entry)
+        findings->count = 0; /* another span, or another's: it was none of this one's */
+    seen->entry = entry;
+}
+
 static void look_at_page(struct ga_audit_run *run, uint64_t page, bool again, void *count,
                          struct ga_audit_findings *findings)
 {
@@ -90,14 +102,11 @@ static void look_at_page(struct ga_audit_run *run, uint64_t page, bool again, vo
     struct seen *seen = count;
     *seen = (struct seen){0};
     uint64_t entry = ga_view_entry(run->view, page);
-    if (!(entry & GA_ENTRY_FIRST) || !entry_is_sound(run, page, entry, findings))
-        return;
-    look_at_inner(run, page, entry, findings);
-    look_at_owner(run, page, entry, findings);
-    ga_audit_span(run, (ga_page_id)page, entry, &seen->count, findings);
-    if (run->options->flags & GA_AUDIT_LIVE && ga_view_entry(run->view, page) != entry)
-        findings->count = 0; /* another span, or another's: it was none of this one's */
-    seen->entry = entry;
+    struct ga_audit_fault fault = fault_at(GA_FAULT_ENTRY, page, entry);
+    if (entry & GA_ENTRY_SCAVENGED && entry != GA_ENTRY_SCAVENGED)
+        ga_audit_find(findings, &fault);
+    else if (entry & GA_ENTRY_FIRST && entry_is_sound(run, page, entry, findings))
+        look_at_span(run, page, entry, seen, findings);
 }
 
 static void add(struct ga_audit_account *to, const struct ga_audit_account *count)

@@ -67,7 +67,7 @@ static bool is_sound(const struct ga_snapshot_header *header)
     return reserve != 0 && reserve % GA_ARENA_SIZE == 0 && reserve <= GA_RESERVE_MAX &&
            header->base != 0 && header->base % GA_ARENA_SIZE == 0 &&
            header->base <= UINT64_MAX - reserve && header->limit_bytes <= reserve &&
-           header->committed_npages <= header->limit_bytes / GA_PAGE_SIZE &&
+           header->committed_npages <= reserve / GA_PAGE_SIZE &&
            memchr(header->name, '\0', sizeof(header->name)) &&
            ga_heap_name_is_valid(header->name) && header->nextents > 0 &&
            header->nextents <= file / sizeof(struct ga_snapshot_extent) && header->data_bytes > 0 &&

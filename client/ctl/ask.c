@@ -37,6 +37,15 @@ int ga_ask_client_stats(const struct ga_ctl *ctl, uint32_t client, struct ga_ans
                          ret_answer);
 }
 
+int ga_ask_scavenge(const struct ga_ctl *ctl, struct ga_answer *ret_answer)
+{
+    Goalloc__V1__Scavenge body = GOALLOC__V1__SCAVENGE__INIT;
+    Goalloc__V1__Envelope request = GOALLOC__V1__ENVELOPE__INIT;
+    request.body_case = GOALLOC__V1__ENVELOPE__BODY_SCAVENGE;
+    request.scavenge = &body;
+    return ga_source_ask(&ctl->source, &request, GOALLOC__V1__ENVELOPE__BODY_SCAVENGED, ret_answer);
+}
+
 /* One part of a list: from cursor on, its reply, and where the next part begins. */
 typedef int ask_part_fn(const struct ga_ctl *ctl, uint64_t cursor, struct ga_answer *ret_answer,
                         uint64_t *ret_next);

@@ -11,6 +11,7 @@
 int ga_ask_status(const struct ga_ctl *ctl, struct ga_answer *ret_answer);
 int ga_ask_stats(const struct ga_ctl *ctl, struct ga_answer *ret_answer);
 int ga_ask_client_stats(const struct ga_ctl *ctl, uint32_t client, struct ga_answer *ret_answer);
+int ga_ask_scavenge(const struct ga_ctl *ctl, struct ga_answer *ret_answer);
 
 /* The answers that make up one list, in their order. */
 struct ga_parts {

@@ -48,6 +48,7 @@ int ga_ctl_clients(const struct ga_ctl *ctl);
 int ga_ctl_users(const struct ga_ctl *ctl);
 int ga_ctl_roots(const struct ga_ctl *ctl);
 int ga_ctl_gc(const struct ga_ctl *ctl);
+int ga_ctl_scavenge(const struct ga_ctl *ctl);
 /* Returns -EBUSY where clients, or a server, hold it up. */
 int ga_ctl_snapshot(const struct ga_ctl *ctl);
 /* Returns GA_CTL_FAULTS where the heap has faults. */

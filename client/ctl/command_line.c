@@ -28,6 +28,8 @@ static const struct ga_command commands[] = {
     {"check", "look for faults: every table and word against each other", ga_ctl_check, NULL,
      false},
     {"gc", "free what nothing reaches, and say how much; not with --shm", ga_ctl_gc, NULL, false},
+    {"scavenge", "give all free memory back to the system now; not with --shm", ga_ctl_scavenge,
+     NULL, false},
     {"snapshot", "FILE: write the heap to a file, while all its clients pause", ga_ctl_snapshot,
      NULL, true},
     {"destroy", "NAME: remove a heap whose server is dead", NULL, ga_ctl_destroy, false},

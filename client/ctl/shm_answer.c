@@ -205,6 +205,16 @@ static void add_counters(const struct ga_shm_heap *heap, struct stats_list *list
     list->body.frees = ga_counters_frees(&counters);
 }
 
+/* What is marked as given back; the server may be about to punch some of it. */
+static uint64_t count_released(const struct ga_shm_heap *heap)
+{
+    uint64_t npages = ga_load_relaxed(&heap->view.meta->committed_npages);
+    uint64_t count = 0;
+    for (uint64_t page = 1; page < npages; page++)
+        count += ga_view_entry(&heap->view, page) == GA_ENTRY_SCAVENGED;
+    return count * GA_PAGE_SIZE;
+}
+
 static int get_stats(const struct ga_shm_heap *heap, struct ga_answer *ret)
 {
     struct ga_recount count;
@@ -231,6 +241,7 @@ static int get_stats(const struct ga_shm_heap *heap, struct ga_answer *ret)
     body->heap_sys_bytes = ga_load_relaxed(&heap->view.meta->committed_npages) * GA_PAGE_SIZE;
     body->heap_inuse_bytes = count.inuse_npages * GA_PAGE_SIZE;
     body->heap_idle_bytes = body->heap_sys_bytes - body->heap_inuse_bytes;
+    body->heap_released_bytes = count_released(heap);
     body->meta_bytes = heap->meta_sys_bytes;
     body->bits_bytes = heap->bits_sys_bytes;
     body->sys_bytes = body->heap_sys_bytes + body->meta_bytes + body->bits_bytes;
@@ -269,6 +280,7 @@ static int get_status(const struct ga_shm_heap *heap, struct ga_answer *ret)
     status->reserve_bytes = header->reserve_bytes;
     status->limit_bytes = header->limit_bytes;
     status->committed_bytes = ga_load_relaxed(&header->committed_npages) * GA_PAGE_SIZE;
+    status->released_bytes = count_released(heap);
     status->layout_version = header->layout_version;
     count_arenas(heap, status);
     for (uint32_t i = 0; i < heap->client_end; i++)

@@ -30,6 +30,7 @@ static void print_json(const struct ga_ctl *ctl, const Goalloc__V1__Stats *stats
     ga_json_number(&json, "heap_sys_bytes", stats->heap_sys_bytes);
     ga_json_number(&json, "heap_idle_bytes", stats->heap_idle_bytes);
     ga_json_number(&json, "heap_inuse_bytes", stats->heap_inuse_bytes);
+    ga_json_number(&json, "heap_released_bytes", stats->heap_released_bytes);
     ga_json_number(&json, "meta_bytes", stats->meta_bytes);
     ga_json_number(&json, "bits_bytes", stats->bits_bytes);
     if (ctl->source.socket) { /* only the server knows how meta and bits are divided */
@@ -119,7 +120,9 @@ static int print_totals(const Goalloc__V1__Stats *stats, const struct ga_class_r
     ga_units_size(stats->heap_inuse_bytes, size[0]);
     ga_units_size(stats->heap_idle_bytes, size[1]);
     ga_table_cell(card, "heap");
-    ga_table_cell(card, "%s in spans, %s idle", size[0], size[1]);
+    ga_units_size(stats->heap_released_bytes, size[2]);
+    ga_table_cell(card, "%s in spans, %s idle, of which %s are given back", size[0], size[1],
+                  size[2]);
     return ga_print_table(card);
 }
 

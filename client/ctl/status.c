@@ -21,12 +21,18 @@ static void print_json(const struct ga_ctl *ctl, const Goalloc__V1__Status *stat
         ga_json_number(&json, "uptime_ms", status->uptime_ms);
     else
         ga_json_null(&json, "uptime_ms");
+    if (ctl->source.socket)
+        ga_json_number(&json, "soft_limit_bytes", status->soft_limit_bytes);
+    else
+        ga_json_null(&json, "soft_limit_bytes");
+    ga_json_string(&json, "scavenger", ctl->source.socket ? status->scavenger : NULL);
     ga_json_number(&json, "layout_version", status->layout_version);
     ga_json_address(&json, "base", status->heap_base);
     ga_json_address(&json, "end", status->heap_base + status->reserve_bytes);
     ga_json_number(&json, "reserve_bytes", status->reserve_bytes);
     ga_json_number(&json, "limit_bytes", status->limit_bytes);
     ga_json_number(&json, "committed_bytes", status->committed_bytes);
+    ga_json_number(&json, "released_bytes", status->released_bytes);
     ga_json_number(&json, "inuse_bytes", status->inuse_bytes);
     ga_json_number(&json, "arenas_ready", status->arenas_ready);
     ga_json_number(&json, "arenas_prepared", status->arenas_prepared);
@@ -79,6 +85,17 @@ static void server_lines(struct ga_table *card, const struct ga_ctl *ctl,
     ga_table_cell(card, "%s", uptime);
 }
 
+/* The limit is on what has memory: the extent without what is given back. */
+static void memory_lines(struct ga_table *card, const Goalloc__V1__Status *status)
+{
+    share_line(card, "committed", status->committed_bytes - status->released_bytes,
+               status->limit_bytes, "the limit");
+    share_line(card, "in use", status->inuse_bytes,
+               status->committed_bytes - status->released_bytes, "what is committed");
+    if (status->released_bytes > 0)
+        size_line(card, "given back", status->released_bytes);
+}
+
 static int print_card(const struct ga_ctl *ctl, const Goalloc__V1__Status *status)
 {
     static const struct ga_table_column columns[] = {{.align = GA_TABLE_LEFT},
@@ -92,8 +109,9 @@ static int print_card(const struct ga_ctl *ctl, const Goalloc__V1__Status *statu
                   status->heap_base + status->reserve_bytes);
     size_line(card, "reserve", status->reserve_bytes);
     size_line(card, "limit", status->limit_bytes);
-    share_line(card, "committed", status->committed_bytes, status->limit_bytes, "the limit");
-    share_line(card, "in use", status->inuse_bytes, status->committed_bytes, "what is committed");
+    if (status->soft_limit_bytes > 0)
+        size_line(card, "soft limit", status->soft_limit_bytes);
+    memory_lines(card, status);
     ga_table_cell(card, "arenas");
     ga_table_cell(card, "%" PRIu32 " ready, %" PRIu32 " prepared, %" PRIu32 " reserved",
                   status->arenas_ready, status->arenas_prepared, status->arenas_reserved);
@@ -108,6 +126,10 @@ static int print_card(const struct ga_ctl *ctl, const Goalloc__V1__Status *statu
         ga_table_cell(card, "withheld");
         ga_table_cell(card, "%s by %" PRIu32 " client%s, stopped or silent while memory was short",
                       size, status->withholding, ga_print_plural(status->withholding));
+    }
+    if (ctl->source.socket) {
+        ga_table_cell(card, "scavenger");
+        ga_table_cell(card, "%s", status->scavenger);
     }
     return ga_print_table(card);
 }

@@ -86,6 +86,7 @@ static const struct route routes[] = {
     {GOALLOC__V1__ENVELOPE__BODY_LIST_USERS, REQUEST, NEEDS_HELLO, ga_handle_list_users},
     {GOALLOC__V1__ENVELOPE__BODY_LIST_ROOTS, REQUEST, NEEDS_HELLO, ga_handle_list_roots},
     {GOALLOC__V1__ENVELOPE__BODY_LIST_ARENAS, REQUEST, NEEDS_HELLO, ga_handle_list_arenas},
+    {GOALLOC__V1__ENVELOPE__BODY_SCAVENGE, REQUEST, NEEDS_HELLO, ga_handle_scavenge},
     {GOALLOC__V1__ENVELOPE__BODY_SYNC, REQUEST, NEEDS_HELLO, ga_handle_sync},
     {GOALLOC__V1__ENVELOPE__BODY_QUIESCE, REQUEST, NEEDS_HELLO, ga_handle_quiesce},
     {GOALLOC__V1__ENVELOPE__BODY_PAUSE, REQUEST, NEEDS_ATTACH, ga_handle_pause},

@@ -28,6 +28,9 @@ ga_handler ga_handle_hold, ga_handle_release, ga_handle_put_off;
 ga_handler ga_handle_get_status, ga_handle_list_spans, ga_handle_list_clients,
     ga_handle_list_arenas, ga_handle_list_users;
 
+/* dispatch_scavenge.c */
+ga_handler ga_handle_scavenge;
+
 /* dispatch_stats.c */
 ga_handler ga_handle_get_stats, ga_handle_get_client_stats;
 

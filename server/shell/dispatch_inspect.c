@@ -51,6 +51,11 @@ void ga_handle_get_status(struct ga_connection *connection, const Goalloc__V1__E
     body.arenas_reserved = status.arenas_reserved;
     body.socket = socket_path;
     ga_shortage_sum(server, &body.withholding, &body.withheld_bytes);
+    body.released_bytes = status.released_bytes;
+    body.soft_limit_bytes = server->world->options->soft_limit_bytes;
+    char scavenger[GA_SCAVENGER_TEXT_BYTES];
+    ga_puncher_describe(&server->scavenger.puncher, scavenger);
+    body.scavenger = scavenger;
     Goalloc__V1__Envelope reply = GOALLOC__V1__ENVELOPE__INIT;
     reply.body_case = GOALLOC__V1__ENVELOPE__BODY_STATUS;
     reply.status = &body;

@@ -86,6 +86,7 @@ static void fill_heap(const struct ga_heap_stats *stats, Goalloc__V1__Stats *bod
     body->heap_sys_bytes = stats->heap_sys_bytes;
     body->heap_idle_bytes = stats->heap_idle_bytes;
     body->heap_inuse_bytes = stats->heap_inuse_bytes;
+    body->heap_released_bytes = stats->heap_released_bytes;
     body->meta_bytes = stats->meta_bytes;
     body->bits_bytes = stats->bits_bytes;
     body->spans_inuse = stats->spans_inuse;

@@ -12,10 +12,10 @@
 
 #include "server/shell/log.h"
 
-#define HUGE_BYTES       (UINT64_C(2) << 20)
 #define STAT_BLOCK_BYTES 512u
 
-static_assert(GA_ARENA_SIZE % HUGE_BYTES == 0, "the heap begins and ends between huge pages");
+static_assert(GA_ARENA_SIZE % GA_HUGE_PAGE_BYTES == 0,
+              "the heap begins and ends between huge pages");
 
 #ifndef MADV_POPULATE_WRITE
 #define MADV_POPULATE_WRITE 23 /* Linux 5.14; before, it is EINVAL */
@@ -32,11 +32,11 @@ void ga_huge_touch(const struct ga_mapping *heap, uint64_t offset, uint64_t byte
 static bool gets_huge_page(int fd, void *address)
 {
     struct stat st;
-    struct ga_mapping mapping = {fd, address, HUGE_BYTES};
-    if (madvise(address, HUGE_BYTES, MADV_HUGEPAGE) < 0)
+    struct ga_mapping mapping = {fd, address, GA_HUGE_PAGE_BYTES};
+    if (madvise(address, GA_HUGE_PAGE_BYTES, MADV_HUGEPAGE) < 0)
         return false;
     ga_huge_touch(&mapping, 0, GA_OS_PAGE_SIZE);
-    return fstat(fd, &st) == 0 && (uint64_t)st.st_blocks * STAT_BLOCK_BYTES >= HUGE_BYTES;
+    return fstat(fd, &st) == 0 && (uint64_t)st.st_blocks * STAT_BLOCK_BYTES >= GA_HUGE_PAGE_BYTES;
 }
 
 /* The mount, the system's setting and the state of its memory decide; so it is tried. */
@@ -46,15 +46,16 @@ static bool are_to_be_had(void)
     if (fd < 0)
         return false;
     bool given = false;
-    void *room = mmap(NULL, 2 * HUGE_BYTES, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    if (room != MAP_FAILED && ftruncate(fd, (off_t)HUGE_BYTES) == 0) {
-        char *aligned = (char *)room + (HUGE_BYTES - (uintptr_t)room % HUGE_BYTES) % HUGE_BYTES;
-        void *page =
-            mmap(aligned, HUGE_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, fd, 0);
+    void *room = mmap(NULL, 2 * GA_HUGE_PAGE_BYTES, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (room != MAP_FAILED && ftruncate(fd, (off_t)GA_HUGE_PAGE_BYTES) == 0) {
+        char *aligned = (char *)room + (GA_HUGE_PAGE_BYTES - (uintptr_t)room % GA_HUGE_PAGE_BYTES) %
+                                           GA_HUGE_PAGE_BYTES;
+        void *page = mmap(aligned, GA_HUGE_PAGE_BYTES, PROT_READ | PROT_WRITE,
+                          MAP_SHARED | MAP_FIXED, fd, 0);
         given = page != MAP_FAILED && gets_huge_page(fd, page);
     }
     if (room != MAP_FAILED)
-        munmap(room, 2 * HUGE_BYTES);
+        munmap(room, 2 * GA_HUGE_PAGE_BYTES);
     close(fd);
     return given;
 }

@@ -9,6 +9,8 @@
 
 #include "shm/mapping.h"
 
+#define GA_HUGE_PAGE_BYTES (UINT64_C(2) << 20)
+
 /* Ask for huge pages in the mapping of the heap object from now on. Whether any are to be had,
  * which is tried out with a file of its own; if not, that is logged, and all is as without. */
 bool ga_huge_begin(const struct ga_mapping *heap);

@@ -35,6 +35,8 @@ static const char usage[] =
     "                     $XDG_RUNTIME_DIR/goalloc.sock, else\n"
     "                     /tmp/goalloc-UID/goalloc.sock)\n"
     "  --limit SIZE       memory the heap may take (as much as the reserve)\n"
+    "  --soft-limit SIZE  memory that heap and tables are to stay below if they can:\n"
+    "                     near it free memory goes back to the system at once (none)\n"
     "  --reserve SIZE     address space to set aside, a multiple of 64M up to 320G\n"
     "                     (64G)\n"
     "  --base ADDRESS     where the heap lies in every process, a multiple of 64 MiB\n"
@@ -55,6 +57,7 @@ static const char usage[] =
     "                     memory\n"
     "  --huge-pages       take the heap's memory in huge pages, where /dev/shm gives\n"
     "                     any\n"
+    "  --no-io-uring      give memory back with plain calls on a thread\n"
     "  --ephemeral        remove the heap at the end; else it stays, and the next\n"
     "                     server of this name takes it over\n"
     "  --private          end, and remove the heap, a second after the last client\n"
@@ -77,6 +80,7 @@ enum option_id {
     OPTION_NAME = 1,
     OPTION_SOCKET,
     OPTION_LIMIT,
+    OPTION_SOFT_LIMIT,
     OPTION_RESERVE,
     OPTION_BASE,
     OPTION_QUOTA,
@@ -87,6 +91,7 @@ enum option_id {
     OPTION_ALLOW_GROUP,
     OPTION_GC_PERCENT,
     OPTION_HUGE_PAGES,
+    OPTION_NO_IO_URING,
     OPTION_EPHEMERAL,
     OPTION_PRIVATE,
     OPTION_REPLACE,
@@ -102,6 +107,7 @@ static const struct option long_options[] = {
     {"name", required_argument, NULL, OPTION_NAME},
     {"socket", required_argument, NULL, OPTION_SOCKET},
     {"limit", required_argument, NULL, OPTION_LIMIT},
+    {"soft-limit", required_argument, NULL, OPTION_SOFT_LIMIT},
     {"reserve", required_argument, NULL, OPTION_RESERVE},
     {"base", required_argument, NULL, OPTION_BASE},
     {"quota", required_argument, NULL, OPTION_QUOTA},
@@ -112,6 +118,7 @@ static const struct option long_options[] = {
     {"allow-group", required_argument, NULL, OPTION_ALLOW_GROUP},
     {"gc-percent", required_argument, NULL, OPTION_GC_PERCENT},
     {"huge-pages", no_argument, NULL, OPTION_HUGE_PAGES},
+    {"no-io-uring", no_argument, NULL, OPTION_NO_IO_URING},
     {"ephemeral", no_argument, NULL, OPTION_EPHEMERAL},
     {"private", no_argument, NULL, OPTION_PRIVATE},
     {"replace", no_argument, NULL, OPTION_REPLACE},
@@ -190,6 +197,15 @@ static int set_limit(const char *value, struct ga_options *options)
     if (ga_size_parse(value, &bytes) < 0 || bytes < GA_LIMIT_MIN || bytes % GA_PAGE_SIZE != 0)
         return bad("limit", value, "a multiple of 8K from 1M up to the reserve, such as 512M");
     options->limit_bytes = bytes;
+    return 0;
+}
+
+static int set_soft_limit(const char *value, struct ga_options *options)
+{
+    uint64_t bytes;
+    if (ga_size_parse(value, &bytes) < 0 || bytes < GA_LIMIT_MIN)
+        return bad("soft-limit", value, "a size from 1M up, such as 512M");
+    options->soft_limit_bytes = bytes;
     return 0;
 }
 
@@ -297,6 +313,8 @@ static int set_option(int id, const char *value, struct ga_options *options)
         return set_socket("socket", value, options);
     case OPTION_LIMIT:
         return set_limit(value, options);
+    case OPTION_SOFT_LIMIT:
+        return set_soft_limit(value, options);
     case OPTION_RESERVE:
         return set_reserve(value, options);
     case OPTION_BASE:
@@ -314,6 +332,9 @@ static int set_option(int id, const char *value, struct ga_options *options)
         return set_gc_percent(value, options);
     case OPTION_HUGE_PAGES:
         options->huge_pages = true;
+        return 0;
+    case OPTION_NO_IO_URING:
+        options->io_uring = false;
         return 0;
     case OPTION_EPHEMERAL:
         options->ephemeral = true;
@@ -397,6 +418,7 @@ static const struct config_key {
     {"name", OPTION_NAME, true},
     {"socket", OPTION_SOCKET, true},
     {"limit", OPTION_LIMIT, true},
+    {"soft-limit", OPTION_SOFT_LIMIT, true},
     {"reserve", OPTION_RESERVE, true},
     {"base", OPTION_BASE, true},
     {"quota", OPTION_QUOTA, true},
@@ -407,6 +429,7 @@ static const struct config_key {
     {"allow-group", OPTION_ALLOW_GROUP, true},
     {"gc-percent", OPTION_GC_PERCENT, true},
     {"huge-pages", OPTION_HUGE_PAGES, false},
+    {"no-io-uring", OPTION_NO_IO_URING, false},
     {"ephemeral", OPTION_EPHEMERAL, false},
     {"private", OPTION_PRIVATE, false},
     {"log-level", OPTION_LOG_LEVEL, true},
@@ -465,8 +488,10 @@ static int read_config_file(int argc, char *argv[], struct ga_options *options)
 
 int ga_options_parse(int argc, char *argv[], struct ga_options *ret)
 {
-    struct ga_options options = {
-        .reserve_bytes = GA_WINDOW_SIZE, .gc_percent = GA_GC_PERCENT_DEFAULT, .ready_fd = -1};
+    struct ga_options options = {.reserve_bytes = GA_WINDOW_SIZE,
+                                 .gc_percent = GA_GC_PERCENT_DEFAULT,
+                                 .io_uring = true,
+                                 .ready_fd = -1};
     int r = read_config_file(argc, argv, &options);
     if (r < 0)
         return r;

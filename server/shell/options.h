@@ -21,7 +21,8 @@
 struct ga_options {
     const char *name; /* NULL = that of the snapshot */
     char socket_path[GA_SOCKET_PATH_BYTES];
-    uint64_t limit_bytes; /* 0 = as much as the reserve */
+    uint64_t limit_bytes;      /* 0 = as much as the reserve */
+    uint64_t soft_limit_bytes; /* 0 = none */
     uint64_t reserve_bytes;
     uint64_t base; /* 0 = the first window that is free */
     bool reserve_given;
@@ -29,6 +30,7 @@ struct ga_options {
     bool replace;             /* remove the heap of this name that a dead server left */
     bool ephemeral;           /* remove the heap at the end */
     bool huge_pages;          /* for the heap, where there are any */
+    bool io_uring;            /* may be used, where the system allows it */
     bool is_private;          /* end when the last client has gone */
     struct ga_access access;
     struct ga_amounts user_quota;

@@ -42,6 +42,8 @@ static void end(struct ga_server *server)
     uv_close((uv_handle_t *)&server->catching_up, NULL);
     uv_close((uv_handle_t *)&server->recovering, NULL);
     uv_close((uv_handle_t *)&server->sweeping, NULL);
+    ga_scavenger_close(&server->scavenger);
+    server->world->puncher = NULL;
     for (struct ga_attachment *a = server->attachments; a; a = a->next)
         ga_attachment_abandon(a);
     for (struct ga_connection *c = server->connections; c; c = c->next)
@@ -94,6 +96,7 @@ static void on_sweep_timer(uv_timer_t *timer)
     struct ga_server *server = timer->data;
     ga_heap_begin_sweep(server->heap);
     uv_idle_start(&server->sweeping, on_sweeping);
+    ga_scavenger_tick(&server->scavenger);
     ga_spoilt_look(server);
     look_for_damage(server);
     ga_strangers_expire(server, ga_world_now_ms());
@@ -242,13 +245,16 @@ static int init_handles(struct ga_server *server)
         server->signals[i].data = server;
         r = uv_signal_init(&server->loop, &server->signals[i]);
     }
+    if (r == 0)
+        r = ga_scavenger_start(&server->scavenger, server);
     return r;
 }
 
 static void close_handle(uv_handle_t *handle, void *data)
 {
     (void)data;
-    uv_close(handle, NULL);
+    if (!uv_is_closing(handle))
+        uv_close(handle, NULL);
 }
 
 int ga_server_new(struct ga_world *world, struct ga_heap *heap, const char *socket_path,
@@ -274,6 +280,7 @@ int ga_server_new(struct ga_world *world, struct ga_heap *heap, const char *sock
     r = init_handles(server);
     if (r < 0)
         goto close_loop;
+    world->puncher = &server->scavenger.puncher;
     *ret = server;
     return 0;
 

@@ -14,6 +14,7 @@
 #include "server/shell/log.h"
 #include "server/shell/quiet.h"
 #include "server/shell/refusal.h"
+#include "server/shell/scavenger.h"
 #include "server/shell/signals.h"
 #include "server/shell/standstill.h"
 #include "server/shell/strangers.h"
@@ -48,6 +49,7 @@ struct ga_server {
     struct ga_standstill standstill;   /* for that */
     struct ga_cycle cycle;             /* of collection */
     bool is_private;                   /* it ends when nobody is there */
+    struct ga_scavenger scavenger;
     bool ending;
     bool damaged;         /* an object was truncated: that is why it ends */
     uint64_t shortage_ms; /* when clients were last asked for memory */
@@ -57,6 +59,7 @@ struct ga_server {
     struct ga_log_limit refused_peers;
     struct ga_log_limit quarantines;
     struct ga_log_limit spoilt_words;
+    struct ga_log_limit refused_punches;
     uint32_t next_suspect;     /* spoilt.c: where it looks on */
     uint64_t accept_turn;      /* the last in which somebody was accepted, */
     unsigned accepted_in_turn; /* and how many then */

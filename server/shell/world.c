@@ -23,6 +23,8 @@
 #include "server/shell/log.h"
 #include "server/shell/neighbours.h"
 #include "server/shell/process.h"
+#include "server/shell/punch.h"
+#include "server/shell/puncher.h"
 #include "server/shell/restore.h"
 #include "server/shell/snapshot_file.h"
 #include "server/shell/takeover.h"
@@ -101,14 +103,10 @@ static bool has_room(int fd, uint64_t bytes)
 
 static void decommit(void *data, enum ga_object object, uint64_t offset, uint64_t bytes)
 {
-    struct ga_world *world = data;
-    int r;
-    do {
-        r = fallocate(world->mappings[object].fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
-                      (off_t)offset, (off_t)bytes);
-    } while (r < 0 && errno == EINTR);
+    const struct ga_world *world = data;
+    int r = ga_punch(world->mappings[object].fd, offset, bytes);
     if (r < 0)
-        ga_log(GA_LOG_WARNING, "cannot give memory back: %s", strerror(errno));
+        ga_log(GA_LOG_WARNING, "cannot give memory back: %s", strerror(-r));
 }
 
 /* 0 or an errno. */
@@ -129,6 +127,12 @@ static int try_to_allocate(struct ga_world *world, enum ga_object object, uint64
     if (err != 0 && huge)
         decommit(world, object, offset, bytes); /* what the touch has got */
     return err;
+}
+
+static int punch(void *data, uint64_t offset, uint64_t bytes)
+{
+    const struct ga_world *world = data;
+    return ga_punch(world->mappings[GA_OBJECT_HEAP].fd, offset, bytes);
 }
 
 /* What is ready ahead may be what is missing now. */
@@ -156,6 +160,23 @@ static int commit(void *data, enum ga_object object, uint64_t offset, uint64_t b
         ga_ahead_go_on(&world->ahead, offset + bytes,
                        length < world->limit_bytes ? length : world->limit_bytes);
     return r;
+}
+
+static int recommit(void *data, uint64_t offset, uint64_t bytes)
+{
+    struct ga_world *world = data;
+    if (length_of(world, GA_OBJECT_HEAP) < offset + bytes) {
+        world->cut[GA_OBJECT_HEAP] = true;
+        return -ENOMEM;
+    }
+    return allocate(world, GA_OBJECT_HEAP, offset, bytes);
+}
+
+static void wait_for_release(void *data)
+{
+    const struct ga_world *world = data;
+    if (world->puncher)
+        ga_puncher_wait(world->puncher);
 }
 
 /* The notes go out later, from the loop: the core is in the middle of something. */
@@ -251,6 +272,12 @@ int ga_world_make_objects(struct ga_world *world)
     return r;
 }
 
+uint64_t ga_world_give_ahead_back(struct ga_world *world)
+{
+    uint64_t bytes = ga_ahead_bytes(&world->ahead);
+    return ga_ahead_give_up(&world->ahead) ? bytes : 0;
+}
+
 void ga_world_ask_for_huge(struct ga_world *world)
 {
     world->huge = world->options->huge_pages && ga_huge_begin(&world->mappings[GA_OBJECT_HEAP]);
@@ -278,6 +305,8 @@ int ga_world_configure(const struct ga_world *world, struct ga_heap_config *ret)
         .base = world->base,
         .reserve_bytes = world->reserve_bytes,
         .limit_bytes = world->limit_bytes,
+        .soft_limit_bytes = world->options->soft_limit_bytes,
+        .huge_npages = world->huge ? GA_HUGE_PAGE_BYTES / GA_PAGE_SIZE : 0,
         .server_pid = pid,
         .server_start_time = start_time,
         .server_version = GOALLOC_VERSION,
@@ -292,6 +321,9 @@ struct ga_heap_effects ga_world_effects(struct ga_world *world)
     return (struct ga_heap_effects){.resize = resize,
                                     .commit = commit,
                                     .decommit = decommit,
+                                    .punch = punch,
+                                    .recommit = recommit,
+                                    .wait_for_release = wait_for_release,
                                     .reclaim = reclaim,
                                     .now_ms = now_ms,
                                     .wall_ms = wall_ms,
@@ -391,7 +423,8 @@ static bool is_whole(const struct ga_world *world, const struct ga_heap *heap,
     struct stat st;
     uint64_t committed = ga_heap_committed_bytes(heap, object);
     uint64_t backed = committed + (object == GA_OBJECT_HEAP ? ga_ahead_bytes(&world->ahead) : 0);
-    uint64_t least = object == GA_OBJECT_HEAP ? committed : world->mappings[object].bytes;
+    uint64_t least =
+        object == GA_OBJECT_HEAP ? ga_heap_extent_bytes(heap) : world->mappings[object].bytes;
     if (fstat(world->mappings[object].fd, &st) < 0)
         return true; /* that says nothing */
     return (uint64_t)st.st_size >= least && (uint64_t)st.st_blocks * STAT_BLOCK_BYTES >= backed;

@@ -11,12 +11,15 @@
 #include "server/shell/options.h"
 #include "shm/mapping.h"
 
+struct ga_puncher;
+
 struct ga_world {
     const char *name;
     const struct ga_options *options;
     char restored_name[GA_HEAP_NAME_MAX + 1]; /* name, where the snapshot says it */
     struct ga_mapping mappings[GA_OBJECT_COUNT];
     struct ga_ahead ahead;
+    struct ga_puncher *puncher; /* of the server; NULL = no release is ever under way */
     uint64_t base;
     uint64_t reserve_bytes;
     uint64_t limit_bytes;      /* never 0 */
@@ -34,6 +37,9 @@ struct ga_world {
  * from then on, and closes after the heap was freed; options must outlive it. */
 int ga_world_open(struct ga_world *world, const struct ga_options *options,
                   struct ga_heap **ret_heap);
+
+/* Give back what was made ready ahead of demand. Returns how many bytes that were. */
+uint64_t ga_world_give_ahead_back(struct ga_world *world);
 
 /* From now on memory is committed ahead of demand, too (ahead.h). */
 void ga_world_commit_ahead(struct ga_world *world);

@@ -31,6 +31,14 @@ void ga_sim_model_write(uint64_t offset, uint64_t bytes)
     uint64_t end = offset + bytes;
     for (uint64_t page = offset >> GA_PAGE_SHIFT; page << GA_PAGE_SHIFT < end; page++)
         model->dirty[page] = true;
+    for (uint64_t page = offset >> GA_PAGE_SHIFT; page << GA_PAGE_SHIFT < end; page++)
+        GA_SIM_REQUIRE(!ga_sim.core.punched[page], "what somebody has has memory");
+}
+
+void ga_sim_model_punch(uint64_t offset, uint64_t bytes)
+{
+    for (uint64_t page = offset >> GA_PAGE_SHIFT; page << GA_PAGE_SHIFT < offset + bytes; page++)
+        model->dirty[page] = false;
 }
 
 bool ga_sim_model_is_dirty(ga_page_id page)

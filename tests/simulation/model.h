@@ -75,6 +75,8 @@ struct ga_sim_object *ga_sim_model_asked(uint64_t offset);
 /* Whoever has these bytes has written them. And whether anybody has, to the span at page. */
 void ga_sim_model_write(uint64_t offset, uint64_t bytes);
 bool ga_sim_model_is_dirty(ga_page_id page);
+/* These bytes have no memory any more: what was in them is gone. */
+void ga_sim_model_punch(uint64_t offset, uint64_t bytes);
 
 /* The free of an object asked about is put off; nobody has counted it as yet. */
 void ga_sim_model_put_off(struct ga_sim_object *object);

@@ -37,6 +37,25 @@ static int sim_commit(void *data, enum ga_object object, uint64_t offset, uint64
     return r;
 }
 
+static int sim_punch(void *data, uint64_t offset, uint64_t bytes)
+{
+    GA_SIM_POINT();
+    int r = real.punch(data, offset, bytes);
+    ga_sim_model_punch(offset, bytes);
+    ga_sim.seen.punches++;
+    GA_SIM_POINT();
+    return r;
+}
+
+static int sim_recommit(void *data, uint64_t offset, uint64_t bytes)
+{
+    GA_SIM_POINT();
+    int r = real.recommit(data, offset, bytes);
+    ga_sim.seen.recommits++;
+    GA_SIM_POINT();
+    return r;
+}
+
 void ga_sim_server_start(uint64_t seed, uint64_t limit_bytes)
 {
     struct ga_core *core = &ga_sim.core;
@@ -45,6 +64,10 @@ void ga_sim_server_start(uint64_t seed, uint64_t limit_bytes)
     real = core->effects;
     core->effects.resize = sim_resize;
     core->effects.commit = sim_commit;
+    core->effects.punch = sim_punch;
+    core->effects.recommit = sim_recommit;
+    /* Near it nearly everything that is free is given back. */
+    core->config.soft_limit_bytes = ga_sim_pick(2) * (GA_CORE_MIB / 4 + ga_sim_pick(GA_CORE_MIB));
     CU_ASSERT_EQUAL_FATAL(ga_core_make(core), 0);
     ga_sim.server_is_up = true;
 }
@@ -237,6 +260,56 @@ void ga_sim_server_sweep(void)
 {
     ga_sim_model.releasing = 0;
     if (!ga_sim_run(NULL, RARE_DEATHS, REACH, sweep, NULL))
+        ga_sim.seen.server_deaths_in_a_step++;
+}
+
+/* ---- giving memory back ---- */
+
+/* Of the release under way: runs that are punched, though nobody has told of it. */
+static bool punched[GA_RELEASE_RUNS];
+
+static void begin_release(void)
+{
+    struct ga_page_run runs[GA_RELEASE_RUNS];
+    ga_heap_next_period(ga_sim.core.heap);
+    if (ga_heap_begin_release(ga_sim.core.heap, runs) > 0)
+        ga_sim.seen.releases++;
+    memset(punched, 0, sizeof(punched));
+}
+
+/* One run of the release is punched, or told of: any time after it has begun, in any order. */
+static void go_on_with_release(struct ga_scavenge *scavenge)
+{
+    struct ga_core *core = &ga_sim.core;
+    uint32_t i = ga_sim_pick(scavenge->nruns);
+    struct ga_page_run run = scavenge->runs[i];
+    if (run.npages == 0)
+        return;
+    if (punched[i]) {
+        ga_heap_end_release(core->heap, i, true);
+        return;
+    }
+    punched[i] = true;
+    core->effects.punch(core, run.page * GA_PAGE_SIZE, run.npages * GA_PAGE_SIZE);
+}
+
+static void scavenge(void *unused)
+{
+    (void)unused;
+    struct ga_heap *heap = ga_sim.core.heap;
+    if (heap->scavenge.releasing_npages > 0)
+        go_on_with_release(&heap->scavenge);
+    else if (ga_sim_pick(4) == 0)
+        ga_heap_release_now(heap, (1 + ga_sim_pick(40)) * GA_PAGE_SIZE);
+    else
+        begin_release();
+    ga_sim_settled();
+}
+
+void ga_sim_server_scavenge(void)
+{
+    ga_sim_model.releasing = 0;
+    if (!ga_sim_run(NULL, RARE_DEATHS, REACH, scavenge, NULL))
         ga_sim.seen.server_deaths_in_a_step++;
 }
 

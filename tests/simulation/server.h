@@ -9,6 +9,8 @@
 void ga_sim_server_start(uint64_t seed, uint64_t limit_bytes);
 void ga_sim_server_serve(const struct ga_sim_message *message);
 void ga_sim_server_sweep(void);
+/* It does a step of giving memory back: part of a release, or some of it at once. */
+void ga_sim_server_scavenge(void);
 /* It is killed: connections, and what was on the way, are gone. */
 void ga_sim_server_dies(void);
 /* Another takes the heap over, unless it is killed meanwhile or finds no memory. */

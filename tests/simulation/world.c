@@ -60,8 +60,10 @@ void ga_sim_step(void)
         deliver(false);
     else if (dice < 940)
         ga_sim_process_step();
-    else if (dice < 980 && ga_sim.server_is_up)
+    else if (dice < 960 && ga_sim.server_is_up)
         ga_sim_server_sweep();
+    else if (dice < 980 && ga_sim.server_is_up)
+        ga_sim_server_scavenge();
     else if (dice < 996)
         ga_sim_process_ends();
     else if (ga_sim.server_is_up)

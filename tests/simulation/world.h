@@ -85,6 +85,9 @@ struct ga_sim_process {
     X(given_up)                                                                                    \
     X(deaths)                                                                                      \
     X(deaths_in_a_step)                                                                            \
+    X(releases)                                                                                    \
+    X(punches)                                                                                     \
+    X(recommits)                                                                                   \
     X(server_deaths) X(server_deaths_in_a_step) X(adoptions) X(adoptions_cut_off) X(reaped)
 #define GA_SIM_FIELD(name) uint64_t name;
 

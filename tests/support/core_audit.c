@@ -53,12 +53,38 @@ static const char *audit_span(const struct ga_core *core, ga_page_id page)
     for (uint32_t i = 0; i < span->npages; i++) {
         uint64_t inner = ga_load_relaxed(&heap->page_table[page + i]);
         REQUIRE(!ga_page_alloc_is_free(heap->pages, page + i));
+        REQUIRE(!core->punched[page + i]);
         REQUIRE(i == 0 || heap->mspans[page + i].npages == 0);
         REQUIRE(i == 0 || ga_entry_distance(inner) == i);
     }
     if (span->span_class < 2)
         REQUIRE(ga_entry_owner(ga_load_relaxed(&heap->page_table[page + 1])) ==
                 span->client_plus_1);
+    return NULL;
+}
+
+static bool is_being_released(const struct ga_heap *heap, uint64_t page)
+{
+    const struct ga_scavenge *scavenge = &heap->scavenge;
+    for (uint32_t i = 0; i < scavenge->nruns; i++)
+        if (page >= scavenge->runs[i].page &&
+            page - scavenge->runs[i].page < scavenge->runs[i].npages)
+            return true;
+    return false;
+}
+
+/* A page of no span: marked as one without memory exactly when it is, or may be soon. */
+static const char *audit_free_page(const struct ga_core *core, uint64_t page)
+{
+    const struct ga_heap *heap = core->heap;
+    uint64_t entry = ga_load_relaxed(&heap->page_table[page]);
+    bool released = is_being_released(heap, page);
+    REQUIRE(ga_page_alloc_is_free(heap->pages, page) == !released);
+    REQUIRE(!ga_entry_is_span(entry));
+    bool scavenged = !released && ga_page_alloc_is_scavenged(heap->pages, page);
+    REQUIRE(released || scavenged == (core->punched[page] != 0));
+    REQUIRE((scavenged || released) == (entry == GA_ENTRY_SCAVENGED));
+    REQUIRE(scavenged || released || !(entry & GA_ENTRY_SCAVENGED));
     return NULL;
 }
 
@@ -74,8 +100,9 @@ static const char *audit_pages(const struct ga_core *core, uint64_t *ret_nspans,
         (void)ga_load_relaxed(&core->view.lines[page].holder);
         (void)ga_load_relaxed(&core->view.pending[page / 64]);
         if (heap->mspans[page].npages == 0) {
-            REQUIRE(ga_page_alloc_is_free(heap->pages, page));
-            REQUIRE(!ga_entry_is_span(ga_load_relaxed(&heap->page_table[page])));
+            const char *wrong = audit_free_page(core, page);
+            if (wrong)
+                return wrong;
             page++;
             continue;
         }
@@ -287,10 +314,11 @@ const char *ga_core_audit_books(struct ga_core *core)
     REQUIRE(nspans == heap->nspans);
     REQUIRE(inuse == heap->npages_inuse);
     REQUIRE(ga_load_relaxed(&heap->meta->committed_npages) == heap->npages_committed);
-    REQUIRE(heap->npages_committed <= heap->npages_limit);
+    REQUIRE(ga_scavenge_retained(heap) <= heap->npages_limit);
     REQUIRE(heap->npages_committed * GA_PAGE_SIZE == core->heap_backed);
     REQUIRE(heap->npages_committed == 0 ||
-            ga_page_alloc_nfree(heap->pages) == heap->npages_committed - 1 - inuse);
+            ga_page_alloc_nfree(heap->pages) + heap->scavenge.releasing_npages ==
+                heap->npages_committed - 1 - inuse);
 
     uint64_t listed = count_unleased_large(heap);
     wrong = audit_lists(heap, &listed);

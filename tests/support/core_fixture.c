@@ -30,7 +30,7 @@ static int resize(void *data, enum ga_object object, uint64_t bytes)
 static int commit_heap(struct ga_core *core, uint64_t offset, uint64_t bytes)
 {
     core->nbad += offset != core->heap_backed || offset + bytes > core->heap_end ||
-                  offset + bytes > core->heap->npages_limit * GA_PAGE_SIZE;
+                  offset + bytes > core->config.reserve_bytes;
     if (core->fail_above && bytes > core->fail_above)
         return -ENOMEM;
     core->heap_backed = offset + bytes;
@@ -56,6 +56,78 @@ static void decommit(void *data, enum ga_object object, uint64_t offset, uint64_
     struct ga_core *core = data;
     core->nbad += object != GA_OBJECT_HEAP || offset + bytes != core->heap_backed;
     core->heap_backed = offset;
+}
+
+/* The pages of [offset, offset + bytes) have memory, or not. Returns how many of them changed. */
+static uint64_t set_punched(struct ga_core *core, uint64_t offset, uint64_t bytes, uint8_t punched)
+{
+    uint64_t changed = 0;
+    core->nbad += bytes == 0 || offset % GA_PAGE_SIZE != 0 || bytes % GA_PAGE_SIZE != 0 ||
+                  offset + bytes > core->heap_backed;
+    for (uint64_t page = offset / GA_PAGE_SIZE; page < (offset + bytes) / GA_PAGE_SIZE; page++) {
+        changed += core->punched[page] != punched;
+        core->punched[page] = punched;
+    }
+    return changed;
+}
+
+/* Whoever is granted a page that is punched meets what is not there. */
+static int punch(void *data, uint64_t offset, uint64_t bytes)
+{
+    struct ga_core *core = data;
+    core->npunches++;
+    if (core->fail_punch)
+        return -EPERM;
+    core->npunched += set_punched(core, offset, bytes, 1);
+    return 0;
+}
+
+static int recommit(void *data, uint64_t offset, uint64_t bytes)
+{
+    struct ga_core *core = data;
+    core->nrecommits++;
+    if (core->fail_recommit || (core->fail_commit && --core->fail_commit == 0)) {
+        set_punched(core, offset, GA_PAGE_SIZE, 0); /* it had come that far */
+        return -ENOMEM;
+    }
+    set_punched(core, offset, bytes, 0);
+    return 0;
+}
+
+void ga_core_end_release(struct ga_core *core)
+{
+    const struct ga_scavenge *scavenge = &core->heap->scavenge;
+    for (uint32_t i = 0; i < scavenge->nruns; i++) {
+        struct ga_page_run run = scavenge->runs[i];
+        if (run.npages > 0)
+            ga_heap_end_release(
+                core->heap, i,
+                core->effects.punch(core, run.page * GA_PAGE_SIZE, run.npages * GA_PAGE_SIZE) == 0);
+    }
+}
+
+static void wait_for_release(void *data)
+{
+    struct ga_core *core = data;
+    core->nwaits++;
+    ga_core_end_release(core);
+}
+
+uint64_t ga_core_release(struct ga_core *core)
+{
+    struct ga_page_run runs[GA_RELEASE_RUNS];
+    uint64_t before = core->npunched;
+    ga_heap_begin_release(core->heap, runs);
+    ga_core_end_release(core);
+    return core->npunched - before;
+}
+
+uint64_t ga_core_nholes(const struct ga_core *core)
+{
+    uint64_t n = 0;
+    for (uint64_t page = 0; page < core->heap->npages_committed; page++)
+        n += core->punched[page];
+    return n;
 }
 
 static void reclaim(void *data)
@@ -92,6 +164,9 @@ void ga_core_init(struct ga_core *core, uint64_t reserve_bytes, uint64_t limit_b
         .effects = {.resize = resize,
                     .commit = commit,
                     .decommit = decommit,
+                    .punch = punch,
+                    .recommit = recommit,
+                    .wait_for_release = wait_for_release,
                     .reclaim = reclaim,
                     .now_ms = now_ms,
                     .wall_ms = wall_ms,
@@ -99,6 +174,9 @@ void ga_core_init(struct ga_core *core, uint64_t reserve_bytes, uint64_t limit_b
         .now_ms = 1000,
         .wall_ms = 5000000,
     };
+    core->punched = calloc(reserve_bytes / GA_PAGE_SIZE, 1);
+    if (!core->punched)
+        abort();
     core->object_bytes[GA_OBJECT_META] = ga_heap_meta_bytes(reserve_bytes);
     core->object_bytes[GA_OBJECT_BITS] = ga_heap_bits_bytes(reserve_bytes);
     for (int object = GA_OBJECT_META; object <= GA_OBJECT_BITS; object++) {
@@ -144,6 +222,8 @@ void ga_core_close(struct ga_core *core)
     CU_ASSERT_EQUAL(core->nbad, 0);
     ga_heap_free(core->heap);
     core->heap = NULL;
+    free(core->punched);
+    core->punched = NULL;
     for (int object = GA_OBJECT_META; object <= GA_OBJECT_BITS; object++)
         munmap(core->objects[object], core->object_bytes[object]);
 }

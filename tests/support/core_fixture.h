@@ -27,6 +27,13 @@ struct ga_core {
     uint64_t object_bytes[GA_OBJECT_COUNT];
     uint64_t heap_end;     /* the heap object's length */
     uint64_t heap_backed;  /* committed from its beginning on */
+    uint8_t *punched;      /* of its pages, that have no memory since */
+    uint64_t npunches;     /* calls */
+    uint64_t npunched;     /* pages that had memory until then */
+    uint64_t nrecommits;   /* calls, the failed ones included */
+    uint64_t nwaits;       /* for a release */
+    bool fail_punch;       /* all of them */
+    bool fail_recommit;    /* all of them */
     uint64_t ncommits;     /* calls, the failed ones included */
     uint64_t fail_commit;  /* this many calls from now one fails; 0 = none */
     uint64_t fail_above;   /* commits of more heap bytes than this fail; 0 = none */
@@ -67,6 +74,13 @@ void ga_core_take_large(struct ga_core *core, ga_mcache_id mcache, ga_page_id pa
 /* Free a large object; its own span goes back to the server at once. */
 void ga_core_free_large(struct ga_core *core, ga_client_id client, ga_mcache_id mcache,
                         ga_page_id page);
+
+/* Have the release that is under way done, as the shell does; and begin one and do it at once.
+ * Returns its pages. */
+void ga_core_end_release(struct ga_core *core);
+uint64_t ga_core_release(struct ga_core *core);
+/* Of the heap's extent, pages without memory. */
+uint64_t ga_core_nholes(const struct ga_core *core);
 
 /* Lease one span and begin the lease. 0 if none is to be had. */
 ga_page_id ga_core_lease(struct ga_core *core, ga_client_id client, ga_mcache_id mcache,

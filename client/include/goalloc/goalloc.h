@@ -321,8 +321,7 @@ struct goalloc_memstats {
     uint64_t heap_sys;      /* memory obtained for objects */
     uint64_t heap_idle;     /* of it, in no span: free pages, never used ones included */
     uint64_t heap_inuse;    /* of it, in spans, which may have free slots */
-    uint64_t heap_released; /* of heap_idle, given back to the system: this version gives none back,
-                               so it is 0 */
+    uint64_t heap_released; /* of heap_idle, given back to the system */
     uint64_t heap_objects;  /* objects in use */
 
     uint64_t mspan_inuse;  /* what describes the spans in use: page table, bitmaps */

@@ -259,7 +259,9 @@ static void pages(void)
     spoil(&table[leased], entry | GA_ENTRY_TINY, GA_FAULT_ENTRY, leased, 0);
     spoil(&table[leased], entry | 0xff, GA_FAULT_ENTRY, leased, 0);
     spoil(&table[leased], entry | BIT(63), GA_FAULT_ENTRY, leased, 0);
+    spoil(&table[leased], entry | GA_ENTRY_SCAVENGED, GA_FAULT_ENTRY, leased, 0);
     spoil(&table[unused], ~UINT64_C(0), GA_FAULT_ENTRY, unused, 0);
+    spoil(&table[unused], GA_ENTRY_SCAVENGED | GA_ENTRY_INUSE, GA_FAULT_ENTRY, unused, 0);
     spoil(&table[large], of_large | GA_ENTRY_SPAN_MASK << GA_ENTRY_SPAN_SHIFT, GA_FAULT_LENGTH,
           large, 0);
     spoil(&table[leased], entry + (1 << GA_ENTRY_SPAN_SHIFT), GA_FAULT_LENGTH, leased, 0);
