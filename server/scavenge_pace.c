@@ -66,5 +66,8 @@ uint64_t ga_scavenge_pace_next(struct ga_scavenge_pace *pace, uint64_t worked_ns
                                                     pace->target, period, &pace->ratio)) {
         pace->cooldown_ns = COOLDOWN_NS;
     }
-    return (uint64_t)(worked / pace->ratio);
+    /* Where a sleep was far too long, the next one is too short, and so on; so none is. */
+    double sleep = worked / pace->ratio;
+    double most = worked / pace->target * 2;
+    return (uint64_t)(sleep < most ? sleep : most);
 }

@@ -141,17 +141,17 @@ static void test_config_file(void)
 
     refuse_config(
         "limit = 1M\nlimits = 2M\n",
-        ":2: 'limits' is not known: give name, socket, limit, reserve, base, quota, "
-        "client-quota, group, mode, allow-user, allow-group, gc-percent, huge-pages, ephemeral, "
-        "private or log-level");
+        ":2: 'limits' is not known: give name, socket, limit, soft-limit, reserve, base, quota, "
+        "client-quota, group, mode, allow-user, allow-group, gc-percent, huge-pages, no-io-uring, "
+        "ephemeral, private or log-level");
     refuse_config("\n\nlimit = 12Q\n",
                   ":3: limit: '12Q' is not allowed: give a multiple of 8K from 1M up to the "
                   "reserve, such as 512M");
     refuse_config(
         "replace = yes\n",
-        ":1: 'replace' is not known: give name, socket, limit, reserve, base, quota, "
-        "client-quota, group, mode, allow-user, allow-group, gc-percent, huge-pages, ephemeral, "
-        "private or log-level");
+        ":1: 'replace' is not known: give name, socket, limit, soft-limit, reserve, base, quota, "
+        "client-quota, group, mode, allow-user, allow-group, gc-percent, huge-pages, no-io-uring, "
+        "ephemeral, private or log-level");
     refuse_config("ephemeral = maybe\n", ":1: ephemeral: 'maybe' is not allowed: give yes or no");
     refuse_config("ephemeral\n",
                   ":1: 'ephemeral' is not allowed: give key = value, or # and a comment");

@@ -112,12 +112,15 @@ static void cools_down(void)
     struct ga_scavenge_pace pace;
     ga_scavenge_pace_init(&pace);
     pace.controller.error_integral = INFINITY;
-    CU_ASSERT_EQUAL(ga_scavenge_pace_next(&pace, 1000000, 1000, BATCH, 0), 1000000000);
-    CU_ASSERT_EQUAL(ga_scavenge_pace_next(&pace, 1000000, 1000000000, BATCH, 0), 1000000000);
-    uint64_t sleep = 1000000000;
-    for (unsigned i = 0; i < 50; i++)
+    CU_ASSERT_EQUAL(ga_scavenge_pace_next(&pace, 1000000, 1000, BATCH, 0), 200000000);
+    CU_ASSERT_EQUAL(ga_scavenge_pace_next(&pace, 1000000, 200000000, BATCH, 0), 200000000);
+    uint64_t all = 0;
+    uint64_t sleep = 200000000;
+    for (unsigned i = 0; i < 200; i++) {
         sleep = ga_scavenge_pace_next(&pace, 1000000, sleep, BATCH, 0);
-    CU_ASSERT(sleep < 500000000);
+        all += i < 100 ? 0 : sleep;
+    }
+    CU_ASSERT(all > 100 * UINT64_C(60000000) && all < 100 * UINT64_C(160000000));
 }
 
 int main(void)

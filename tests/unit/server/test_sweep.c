@@ -211,7 +211,7 @@ static void refused_only_after_all(void)
     struct ga_slot slot = ga_core_slot(&core, first, 0);
     CU_ASSERT(ga_core_free_other(&core, other, &slot));
     core.heap->sweep.next = 8; /* just behind it */
-    CU_ASSERT_EQUAL(ga_heap_large_alloc(core.heap, client, me, 80 << 20, 0, false, &page, &zeroed),
+    CU_ASSERT_EQUAL(ga_heap_large_alloc(core.heap, client, me, 110 << 20, 0, false, &page, &zeroed),
                     -ENOMEM);
     CU_ASSERT_EQUAL(core.heap->mspans[first].npages, 0); /* all was looked at before */
     CU_ASSERT_EQUAL(ga_core_large_alloc(&core, client, me, 50 << 20, true, &page, &zeroed), 0);
