@@ -35,7 +35,8 @@
     X(ENFILE, 23, "The system has too many files open.")                                           \
     X(EOVERFLOW, 24, "A number is too large for its place.")                                       \
     X(ESTALE, 25, "The heap that this process has attached is no more.")                           \
-    X(ELOOP, 26, "There is a symbolic link, which goalloc does not follow.")
+    X(ELOOP, 26, "There is a symbolic link, which goalloc does not follow.")                       \
+    X(ECANCELED, 27, "It was abandoned, and has changed nothing.")
 
 struct error_entry {
     int number;

@@ -20,7 +20,7 @@ static const struct {
     {-ENOSPC, 11},  {-ETIMEDOUT, 12},  {-ENOTCONN, 13}, {-ECONNREFUSED, 14}, {-EADDRINUSE, 15},
     {-EMFILE, 16},  {-EMSGSIZE, 17},   {-EBADMSG, 18},  {-EBUSY, 19},        {-EDQUOT, 20},
     {-ENOTSUP, 21}, {-ECONNRESET, 22}, {-ENFILE, 23},   {-EOVERFLOW, 24},    {-ESTALE, 25},
-    {-ELOOP, 26},
+    {-ELOOP, 26},   {-ECANCELED, 27},
 };
 #define COUNT (sizeof wire_values / sizeof wire_values[0])
 
