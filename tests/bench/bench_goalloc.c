@@ -15,6 +15,7 @@ static struct goalloc_heap *heap;
 #include "growth.h"
 #include "loops.h"
 #include "own.h"
+#include "pauses.h"
 #include "together.h"
 
 static const char SHARED_NAME[] = "bench.shared";
@@ -32,6 +33,8 @@ static void attach(const struct ga_bench_args *args)
     /* A thousand processes that start at once keep each other from the cores for a while. */
     struct goalloc_options options = {
         .size = sizeof options, .timeout_ms = 60000, .report = on_report};
+    if (args->row && strcmp(args->row, "collect-pause") == 0)
+        options.flags = GOALLOC_MANAGED;
     int err = goalloc_attach(args->heap, &options, &heap);
     if (err < 0)
         ga_bench_die("cannot attach to %s: %s", args->heap, goalloc_attach_error());

@@ -9,7 +9,7 @@
 
 #define BENCH_ALLOC(size)        GC_malloc(size)
 #define BENCH_ALLOC_NOSCAN(size) GC_malloc_atomic(size)
-#include "graphs.h"
+#include "marks.h"
 
 static uint64_t mark_start_ns, mark_ns;
 static const struct ga_bench_args *timed_by;

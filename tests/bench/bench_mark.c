@@ -13,7 +13,7 @@ static void *allocate(bool noscan);
 
 #define BENCH_ALLOC(size)        allocate(false)
 #define BENCH_ALLOC_NOSCAN(size) allocate(true)
-#include "graphs.h"
+#include "marks.h"
 
 #define RESERVE    (64 * GA_ARENA_SIZE)
 #define SIZE_CLASS 6u /* 64 bytes */

@@ -34,6 +34,11 @@ const struct ga_bench_row_about ga_bench_rows[GA_BENCH_ROW_COUNT] = {
     {                                                                                              \
         name, GA_BENCH_ROW_##id, unit, GA_BENCH_AGAINST_NOTHING, 0, 0                              \
     }
+/* With so much live: the median, the longest, and what an object of it takes. */
+#define PAUSES(size)                                                                               \
+    PLAIN(collect_pause, "collect-pause-" size, "ns"),                                             \
+        PLAIN(collect_pause, "collect-pause-" size "-max", "ns"),                                  \
+        PLAIN(collect_pause, "collect-pause-" size "-object", "ns")
 /* Of a crowd of n: time as with one process, the server's share of a core, KiB a process. */
 #define CROWD(n)                                                                                   \
     {"crowd-" #n, GA_BENCH_ROW_crowd, "ns", GA_BENCH_AGAINST_BASE, 1.1, "crowd-1"},                \
@@ -78,6 +83,9 @@ const struct ga_bench_line ga_bench_lines[] = {
     PLAIN(big, "big-growth-1", "ns"),
     PLAIN(big, "big-batch-1", "ns"),
     PLAIN(big, "big-stats-1", "ns"),
+    PAUSES("64M"),
+    PAUSES("256M"),
+    PAUSES("1G"),
     BIG("big-growth"),
     BIG("big-batch"),
     BIG("big-stats"),

@@ -48,7 +48,7 @@ struct ga_bench_line {
     const char *base; /* NULL: none */
 };
 
-#define GA_BENCH_LINES_MAX 64
+#define GA_BENCH_LINES_MAX 96
 
 extern const struct ga_bench_line ga_bench_lines[];
 extern const int ga_bench_line_count;

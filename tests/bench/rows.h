@@ -43,7 +43,8 @@
 #define GA_BENCH_OWN_ROWS(X)                                                                       \
     X(start, "start", "a process that attaches, allocates once and exits")                         \
     X(crowd, "crowd", "replace a random one of 100 objects, in up to 1,000 processes")             \
-    X(big, "big", "growth, malloc and free, and statistics in a heap of --gib GiB")
+    X(big, "big", "growth, malloc and free, and statistics in a heap of --gib GiB")                \
+    X(collect_pause, "collect-pause", "how long a managed process stands still")
 
 #define GA_BENCH_ROWS(X)                                                                           \
     GA_BENCH_TIMED_ROWS(X)                                                                         \
