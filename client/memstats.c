@@ -56,6 +56,13 @@ static void fill(const Goalloc__V1__Stats *s, struct goalloc_memstats *ret)
         ret->by_size[class->size_class].mallocs = class->mallocs;
         ret->by_size[class->size_class].frees = class->frees;
     }
+    if (s->cycles) {
+        ret->num_gc = s->cycles->count;
+        ret->next_gc = s->cycles->next_bytes;
+        ret->last_gc = s->cycles->last_end_ms;
+        ret->pause_ns = s->cycles->pause_ns;
+        ret->pause_total_ns = s->cycles->pause_total_ns;
+    }
     if (s->own)
         fill_own(s->own, ret);
 }

@@ -43,6 +43,13 @@ static void print_json(const struct ga_ctl *ctl, const Goalloc__V1__Stats *stats
     ga_json_number(&json, "spans_inuse", stats->spans_inuse);
     ga_json_number(&json, "spans_leased", stats->spans_leased);
     ga_json_number(&json, "leased_bytes", stats->leased_bytes);
+    if (stats->cycles) { /* as the last */
+        ga_json_number(&json, "num_gc", stats->cycles->count);
+        ga_json_number(&json, "next_gc_bytes", stats->cycles->next_bytes);
+        ga_json_number(&json, "last_gc_ms", stats->cycles->last_end_ms);
+        ga_json_number(&json, "pause_ns", stats->cycles->pause_ns);
+        ga_json_number(&json, "pause_total_ns", stats->cycles->pause_total_ns);
+    }
     if (count) {
         ga_json_number(&json, "counted_objects", count->objects);
         ga_json_number(&json, "counted_bytes", count->alloc_bytes);
@@ -86,6 +93,20 @@ static void counted_line(struct ga_table *card, const struct ga_recount *count,
             size, count->objects, ga_print_plural(count->objects), nwrong, nwrong == 1 ? "" : "es");
 }
 
+/* Of managed clients, where there were any to stand still. */
+static void cycles_line(struct ga_table *card, const Goalloc__V1__CycleStats *cycles)
+{
+    if (!cycles || cycles->count == 0)
+        return;
+    char next[GA_UNITS_BYTES];
+    ga_units_size(cycles->next_bytes, next);
+    ga_table_cell(card, "collected");
+    ga_table_cell(card, "%" PRIu64 " time%s, pauses %.1f ms in all, %.1f ms the last; next at %s",
+                  cycles->count, ga_print_plural(cycles->count),
+                  (double)cycles->pause_total_ns / 1e6, (double)cycles->pause_ns / 1e6,
+                  cycles->next_bytes ? next : "no growth");
+}
+
 static int print_totals(const Goalloc__V1__Stats *stats, const struct ga_class_rows *rows,
                         const struct ga_recount *count)
 {
@@ -123,6 +144,7 @@ static int print_totals(const Goalloc__V1__Stats *stats, const struct ga_class_r
     ga_units_size(stats->heap_released_bytes, size[2]);
     ga_table_cell(card, "%s in spans, %s idle, of which %s are given back", size[0], size[1],
                   size[2]);
+    cycles_line(card, stats->cycles);
     return ga_print_table(card);
 }
 

@@ -189,8 +189,8 @@ static void tell(struct ga_server *server)
 /* The next cycle is due when managed clients have had percent more than what is reached now. */
 static void set_goal(struct ga_cycle *cycle, uint64_t reached_bytes)
 {
-    uint64_t least_bytes = GROWTH_MIN_BYTES / 100 * cycle->percent;
-    uint64_t more_bytes = reached_bytes / 100 * cycle->percent;
+    uint64_t least_bytes = GROWTH_MIN_BYTES * cycle->percent / 100;
+    uint64_t more_bytes = reached_bytes * cycle->percent / 100; /* of a reserve it fits */
     cycle->next_bytes = reached_bytes + more_bytes;
     if (cycle->next_bytes < least_bytes)
         cycle->next_bytes = least_bytes;

@@ -99,6 +99,16 @@ static void fill_heap(const struct ga_heap_stats *stats, Goalloc__V1__Stats *bod
     body->other_sys_bytes = stats->other_sys_bytes;
 }
 
+static void fill_cycles(const struct ga_cycle *cycle, Goalloc__V1__CycleStats *stats)
+{
+    goalloc__v1__cycle_stats__init(stats);
+    stats->count = cycle->nfull;
+    stats->next_bytes = cycle->percent ? cycle->next_bytes : 0;
+    stats->last_end_ms = cycle->full_end_wall_ms;
+    stats->pause_ns = cycle->pause_ns;
+    stats->pause_total_ns = cycle->pause_total_ns;
+}
+
 void ga_handle_get_stats(struct ga_connection *connection, const Goalloc__V1__Envelope *message)
 {
     struct ga_heap_stats stats;
@@ -119,6 +129,9 @@ void ga_handle_get_stats(struct ga_connection *connection, const Goalloc__V1__En
     fill_heap(&stats, &body);
     body.n_by_class = GA_SIZE_CLASS_COUNT;
     body.by_class = list;
+    Goalloc__V1__CycleStats cycles;
+    fill_cycles(&connection->server->cycle, &cycles);
+    body.cycles = &cycles;
     struct client_message own;
     if (connection->attachment &&
         fill_client(connection->server, connection->attachment->client, &own) == 0)

@@ -449,7 +449,23 @@ static void within_the_limit(void)
 static void shown_as_managed(void)
 {
     open_heap("256M");
+    struct goalloc_memstats stats = {.size = sizeof(stats)};
+    CU_ASSERT_EQUAL(goalloc_memstats(heap, &stats), 0);
+    CU_ASSERT(stats.num_gc == 0 && stats.last_gc == 0 && stats.pause_total_ns == 0);
+    CU_ASSERT_EQUAL(stats.next_gc, UINT64_C(4) << 20);
+    in_static_data = goalloc_malloc(heap, 16 << 20);
+    (void)collect();
+    (void)collect();
+    CU_ASSERT_EQUAL(goalloc_memstats(heap, &stats), 0);
+    CU_ASSERT(stats.num_gc >= 2 && stats.last_gc > 0);
+    CU_ASSERT(stats.pause_ns > 0 && stats.pause_total_ns > stats.pause_ns);
+    CU_ASSERT(stats.next_gc >= UINT64_C(32) << 20 && stats.next_gc < UINT64_C(34) << 20);
+    in_static_data = NULL;
+
     struct ga_run run = {0};
+    const char *const stats_arguments[] = {"--socket", server.socket, "stats", NULL};
+    CU_ASSERT(ga_run(&run, GOALLOCCTL_PATH, stats_arguments));
+    CU_ASSERT_PTR_NOT_NULL(strstr(run.out, "collected"));
     const char *const arguments[] = {"--socket", server.socket, "clients", NULL};
     CU_ASSERT(ga_run(&run, GOALLOCCTL_PATH, arguments));
     CU_ASSERT_EQUAL(run.code, 0);

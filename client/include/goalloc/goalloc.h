@@ -346,6 +346,14 @@ struct goalloc_memstats {
 
     struct goalloc_size_stats by_size[GOALLOC_SIZE_CLASS_COUNT];
     struct goalloc_size_stats own_by_size[GOALLOC_SIZE_CLASS_COUNT];
+
+    /* Of collections of what managed processes have, by this server. */
+    uint64_t num_gc;   /* that were carried out */
+    uint64_t next_gc;  /* the next begins when managed processes may have so much: what was
+                          reached, and what they were granted since; 0 = by no growth */
+    uint64_t last_gc;  /* when the last ended, in milliseconds since 1970; 0 = there was none */
+    uint64_t pause_ns; /* for how long threads stood still the last time, and in all, those */
+    uint64_t pause_total_ns; /* included for which the collection was abandoned */
 };
 
 /* Fill *stats, whose size must be set: one round trip to the server. The counters are read while
