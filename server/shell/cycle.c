@@ -313,6 +313,9 @@ static void on_marked(uv_work_t *work, int status)
     else if (r < 0)
         finish(server, server->ending ? "the server ends" : "there is no memory to mark with");
     else {
+        /* What is garbage now nobody finds any more, and it is freed as any process frees others'
+         * objects: so nobody need stand still for that. */
+        end_standstill(server);
         cycle->sweeping = true;
         ga_cycle_go_on(server);
     }

@@ -346,6 +346,41 @@ static void managed(void)
     close_core();
 }
 
+/* Once the marking counts they go on: what they allocate and free during the sweep, in the same
+ * spans, is as they leave it. */
+static void managed_goes_on(void)
+{
+    open_core(GA_POLICY_KEEP, true);
+    uint64_t roots[200];
+    size_t kept[COUNT(roots)];
+    size_t garbage[COUNT(roots)];
+    for (size_t i = 0; i < COUNT(roots); i++) {
+        kept[i] = alloc();
+        garbage[i] = alloc();
+        roots[i] = offset_of(kept[i]);
+    }
+    begin(GA_COLLECT_FULL);
+    CU_ASSERT_EQUAL(ga_collect_add_roots(core.heap, roots, COUNT(roots)), 0);
+    mark();
+    size_t added[50];
+    for (size_t i = 0; i < COUNT(added); i++) {
+        added[i] = alloc();
+        CU_ASSERT(ga_core_free_own(&core, me, &graph.objects[kept[2 * i]].slot));
+        CU_ASSERT(ga_core_free_other(&core, others, &graph.objects[kept[2 * i + 1]].slot));
+        if (i % 10 == 0)
+            (void)ga_collect_sweep_some(core.heap, 1);
+    }
+    CU_ASSERT_EQUAL(sweep()->freed.objects, COUNT(garbage));
+    for (size_t i = 0; i < COUNT(added); i++)
+        CU_ASSERT(is_there(added[i]));
+    for (size_t i = 0; i < COUNT(kept); i++) {
+        CU_ASSERT_EQUAL(is_there(kept[i]), i >= 2 * COUNT(added));
+        CU_ASSERT(!is_there(garbage[i]));
+    }
+    check_counts();
+    close_core();
+}
+
 /* What a thread has freed into its batch is no garbage: it is free. */
 static void batches(void)
 {
@@ -491,6 +526,7 @@ int main(void)
         {"those who keep", those_who_keep},
         {"random heaps", random_heaps},
         {"managed", managed},
+        {"managed goes on", managed_goes_on},
         {"batches", batches},
         {"another span", another_span},
         {"found meanwhile", found_meanwhile},
