@@ -223,8 +223,10 @@ bool ga_exploration_end_survivor(struct ga_exploration *e)
 
 bool ga_exploration_start_world(struct ga_exploration *e)
 {
-    return ga_crash_world_init(&e->world, e->options->goallocd) &&
-           ga_crash_world_start(&e->world, false) && ga_crash_world_await(&e->world);
+    if (!ga_crash_world_init(&e->world, e->options->goallocd))
+        return false;
+    e->world.soft_limit = e->soft_limit;
+    return ga_crash_world_start(&e->world, false) && ga_crash_world_await(&e->world);
 }
 
 bool ga_exploration_open(struct ga_exploration *e, const struct ga_explore_options *options,

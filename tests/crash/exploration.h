@@ -8,6 +8,7 @@
 struct ga_exploration {
     const struct ga_explore_options *options;
     struct ga_explored *result;
+    const char *soft_limit; /* for the next world */
     struct ga_crash_world world;
     struct ga_account *account;
     struct ga_actor survivor;

@@ -186,6 +186,7 @@ void ga_explore_server(const struct ga_server_scenario *scenario,
     struct ga_trace trace = {0};
     if (!ga_exploration_open(&e, options, ret))
         goto close;
+    e.soft_limit = scenario->soft_limit;
     ga_exploration_set_class(&e, scenario->bytes, scenario->noscan, false, scenario->is_private);
     /* The second run is the one to go by, as for clients. */
     if (!run_server(&e, scenario, &trace, WARM_UP, 0) ||

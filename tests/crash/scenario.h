@@ -41,6 +41,7 @@ struct ga_server_scenario {
     ga_actor_fn *operation; /* of the driver, which leads there */
     ga_actor_fn *after;     /* of the driver, if it lives, when the next server serves */
     bool fresh;             /* on a new heap each time */
+    const char *soft_limit; /* of goallocd, if fresh; NULL = none */
     bool is_slow;           /* takes seconds to record */
     bool adopts;            /* a server dies over the operation, and the next one is the victim */
     bool journals; /* the same; it dies when the change is decided, and nothing else is done */

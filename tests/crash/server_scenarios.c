@@ -8,6 +8,7 @@
 #define SMALL 64u
 #define LARGE 100000u
 #define GROWN (3u << 20) /* more than a new heap has committed */
+#define LONG  (5u << 20) /* longer than that */
 #define NAME  "root"
 
 static void *x;
@@ -54,6 +55,28 @@ static void try_large(void)
 static void try_grown(void)
 {
     keep_if_any(goalloc_malloc(ga_heap, GROWN), GROWN);
+}
+
+static void try_long(void)
+{
+    keep_if_any(goalloc_malloc(ga_heap, LONG), LONG);
+}
+
+/* Free pages with memory, at the end of the heap. */
+static void leave_free(void)
+{
+    get_one();
+    goalloc_free(ga_heap, goalloc_malloc(ga_heap, GROWN));
+}
+
+/* Free pages without, in the middle: over the soft limit they are given back when the heap grows.
+ */
+static void leave_hole(void)
+{
+    void *p = goalloc_malloc(ga_heap, GROWN);
+    (void)ga_actor_get(LARGE);
+    goalloc_free(ga_heap, p);
+    try_long();
 }
 
 static void try_ahead(void)
@@ -428,6 +451,34 @@ const struct ga_server_scenario ga_server_scenarios[] = {
      .after = go_on,
      .fresh = true,
      .bytes = GROWN},
+    {.name = "server: growth over the soft limit",
+     .is_slow = true,
+     .before = leave_free,
+     .function = "ga_heap_large_alloc",
+     .operation = try_long,
+     .after = go_on,
+     .fresh = true,
+     .soft_limit = "1M",
+     .bytes = LONG},
+    {.name = "server: a span of pages without memory",
+     .is_slow = true,
+     .before = leave_hole,
+     .function = "ga_heap_large_alloc",
+     .operation = try_grown,
+     .after = go_on,
+     .fresh = true,
+     .soft_limit = "1M",
+     .bytes = GROWN},
+    {.name = "server: adoption of pages without memory",
+     .is_slow = true,
+     .before = leave_hole,
+     .function = "ga_scavenge_adopt",
+     .operation = try_large,
+     .after = go_on,
+     .fresh = true,
+     .soft_limit = "1M",
+     .adopts = true,
+     .bytes = LARGE},
     {.name = "server: the heap's first span",
      .function = "ga_heap_lease",
      .operation = get_late,

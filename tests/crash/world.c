@@ -61,7 +61,8 @@ bool ga_crash_world_start(struct ga_crash_world *world, bool traced)
         if (traced)
             ga_trace_me();
         execl(world->goallocd, "goallocd", "--name", world->heap_name, "--socket", world->socket,
-              "--reserve", "64M", "--ready-fd", fd, "--log-level", "error", (char *)NULL);
+              "--reserve", "64M", "--ready-fd", fd, "--log-level", "error",
+              world->soft_limit ? "--soft-limit" : NULL, world->soft_limit, (char *)NULL);
         _exit(127);
     }
     close(ready[1]);

@@ -12,7 +12,8 @@
 #include "shm/view.h"
 
 struct ga_crash_world {
-    const char *goallocd; /* the program */
+    const char *goallocd;   /* the program */
+    const char *soft_limit; /* its --soft-limit; NULL = none */
     char folder[64];
     char socket[108];
     char heap_name[64];
