@@ -33,7 +33,7 @@ static bool relieve(struct ga_thread_cache *cache, unsigned attempt)
         return false;
     GA_UNCANCELLED;
     struct timespec wait = {.tv_nsec = reclaim_wait_ms[attempt - 1] * 1000000};
-    uint8_t before = ga_busy_begin_wait();
+    uint8_t before = ga_busy_begin_wait(NULL);
     nanosleep(&wait, NULL);
     ga_busy_end_wait(before);
     return true;
@@ -71,7 +71,7 @@ __attribute__((noinline)) void *ga_alloc_slowly(struct goalloc_heap *heap, ga_sp
             p = NULL;
     while (!p && ga_alloc_refill(cache, span_class) == 0);
     ga_thread_cache_put(cache);
-    ga_busy_end();
+    p = ga_busy_end_with(p);
     errno = p ? saved_errno : ENOMEM;
     return p;
 }
@@ -88,8 +88,7 @@ static __attribute__((noinline)) void *alloc_next(struct goalloc_heap *heap, uin
         p = ga_free_list_malloc(list);
     if (!p)
         return ga_alloc_slowly(heap, (ga_span_class)span_class, (struct ga_tiny_shape){0});
-    ga_busy_end();
-    return p;
+    return ga_busy_end_with(p);
 }
 
 /* Ends the operation. */
@@ -106,8 +105,7 @@ static inline __attribute__((always_inline)) void *alloc_small(struct goalloc_he
     if (__builtin_expect(!ga_free_list_serves(top, &a), 0))
         return alloc_next(heap, span_class);
     void *p = ga_free_list_take(list, top, a);
-    ga_busy_end();
-    return p;
+    return ga_busy_end_with(p);
 }
 
 /* Of more than about 1 KiB. Ends the operation. */

@@ -394,7 +394,7 @@ int ga_attach_begin_asking(struct goalloc_heap *heap, const struct timespec *dea
 {
     int r = 0;
     pthread_mutex_lock(&heap->lock);
-    uint8_t before = ga_busy_begin_wait();
+    uint8_t before = ga_busy_begin_wait(NULL);
     while (heap->asking && r == 0)
         r = deadline ? pthread_cond_clockwait(&heap->asked, &heap->lock, CLOCK_MONOTONIC, deadline)
                      : pthread_cond_wait(&heap->asked, &heap->lock);
@@ -465,7 +465,7 @@ int ga_attach_channel_until(struct goalloc_heap *heap, const struct timespec *de
             return r;
         if (ga_deadline_left_ms(deadline) == 0)
             return -ETIMEDOUT;
-        uint8_t before = ga_busy_begin_wait();
+        uint8_t before = ga_busy_begin_wait(NULL);
         nanosleep(&(struct timespec){.tv_nsec = NOBODY_WAIT_NS}, NULL);
         ga_busy_end_wait(before);
     }

@@ -14,9 +14,13 @@
  * handler that interrupts an operation may not begin another, as ever.
  *
  * A thread that waits for the server within a call says so, since it may have to wait for long: it
- * changes nothing until it goes on (ga_busy_begin_wait). */
+ * changes nothing until it goes on (ga_busy_begin_wait). When what it waits for has come it is busy
+ * again, even if it has not noticed: the answer may name an object that nothing else does
+ * (ga_busy_is_in_operation). */
 #ifndef GA_CLIENT_BUSY_H
 #define GA_CLIENT_BUSY_H
+
+#include <stdbool.h>
 
 #include "shm/atomic.h"
 
@@ -41,6 +45,9 @@ struct ga_tls {
      * thread. */
     _Atomic uint8_t busy;
     struct ga_thread_cache *own[GA_TLS_PLACES]; /* also while it is away. Writer: the thread */
+    /* While it waits: not 0 once what it waits for has come; NULL = there is no such word. Writer:
+     * the thread. */
+    const _Atomic uint32_t *_Atomic awaited;
 };
 
 /* initial-exec: one load from the thread pointer. */
@@ -75,6 +82,16 @@ static inline __attribute__((always_inline)) void ga_busy_end(void)
     ga_store_release(&ga_tls.busy, GA_BUSY_NOT);
 }
 
+/* The same of an operation whose result is p, or NULL, which is returned. It is a pointer by then,
+ * and stays one: a collection that comes next knows the object by nothing else, and not by the page
+ * and the index that a compiler might still have to make it from. */
+static inline __attribute__((always_inline)) void *ga_busy_end_with(void *p)
+{
+    __asm__ volatile("" : "+r"(p) : : "memory");
+    ga_busy_end();
+    return p;
+}
+
 /* The same where another operation may be under way. Returns what ga_busy_leave is to be given. */
 static inline uint8_t ga_busy_enter(void)
 {
@@ -88,11 +105,12 @@ static inline void ga_busy_leave(uint8_t before)
     ga_store_release(&ga_tls.busy, before);
 }
 
-/* From here on the thread waits for the server, and touches nothing of the heap. Returns what
- * ga_busy_end_wait is to be given. */
-static inline uint8_t ga_busy_begin_wait(void)
+/* From here on the thread waits for the server, until *awaited is not 0 or for what no word says
+ * (NULL), and touches nothing of the heap. Returns what ga_busy_end_wait is to be given. */
+static inline uint8_t ga_busy_begin_wait(const _Atomic uint32_t *awaited)
 {
     uint8_t before = ga_load_relaxed(&ga_tls.busy);
+    ga_store_relaxed(&ga_tls.awaited, awaited);
     ga_store_release(&ga_tls.busy, GA_BUSY_WAITING);
     return before;
 }
@@ -101,6 +119,17 @@ static inline void ga_busy_end_wait(uint8_t before)
 {
     ga_store_relaxed(&ga_tls.busy, before);
     atomic_signal_fence(memory_order_seq_cst); /* as in ga_busy_begin */
+}
+
+/* Of the calling thread, in a signal handler: whether it is in an operation, or has what it waited
+ * for within a call. */
+static inline bool ga_busy_is_in_operation(void)
+{
+    uint8_t state = ga_load_relaxed(&ga_tls.busy);
+    if (state != GA_BUSY_WAITING)
+        return state == GA_BUSY_IN_OPERATION;
+    const _Atomic uint32_t *awaited = ga_load_relaxed(&ga_tls.awaited);
+    return awaited && ga_load_relaxed(awaited) != 0;
 }
 
 #endif

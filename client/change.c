@@ -24,7 +24,7 @@ int ga_places_take(struct ga_places *places, const struct timespec *deadline)
             continue;
         }
         /* FUTEX_WAIT_BITSET is the variant whose timeout is a moment of CLOCK_MONOTONIC. */
-        uint8_t before = ga_busy_begin_wait();
+        uint8_t before = ga_busy_begin_wait(NULL);
         bool is_over = syscall(SYS_futex, &places->taken, FUTEX_WAIT_BITSET | FUTEX_PRIVATE_FLAG,
                                ALL_TAKEN, deadline, NULL, FUTEX_BITSET_MATCH_ANY) < 0 &&
                        errno == ETIMEDOUT;

@@ -215,7 +215,7 @@ static int send_and_wait(struct ga_channel *ch, Goalloc__V1__Envelope *request,
     if (r < 0) {
         ga_calls_cancel(&ch->calls, &call);
     } else {
-        uint8_t before = ga_busy_begin_wait();
+        uint8_t before = ga_busy_begin_wait(&call.done);
         r = ga_calls_wait(&ch->calls, &call, deadline);
         ga_busy_end_wait(before);
     }
@@ -226,7 +226,7 @@ static int send_and_wait(struct ga_channel *ch, Goalloc__V1__Envelope *request,
 /* Wait until the link is no more as it was seen. */
 static int wait_for_change(struct ga_channel *ch, uint32_t seen, const struct timespec *deadline)
 {
-    uint8_t before = ga_busy_begin_wait();
+    uint8_t before = ga_busy_begin_wait(NULL);
     int r = ga_link_wait(&ch->link, seen, deadline);
     ga_busy_end_wait(before);
     return r;

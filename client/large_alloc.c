@@ -87,9 +87,10 @@ void *ga_alloc_large(struct goalloc_heap *heap, size_t size, size_t alignment, b
         r = ga_alloc_large_span(cache, size, alignment, noscan, &page, ret_zeroed);
     if (cache)
         ga_thread_cache_put(cache);
-    ga_busy_end();
+    void *p = r < 0 ? NULL : (char *)heap->base + ((uint64_t)page << GA_PAGE_SHIFT);
+    p = ga_busy_end_with(p);
     errno = r == 0 ? saved_errno : ENOMEM;
-    return r < 0 ? NULL : (char *)heap->base + ((uint64_t)page << GA_PAGE_SHIFT);
+    return p;
 }
 
 void *ga_alloc_large_longest(struct goalloc_heap *heap, size_t size, bool noscan)
@@ -101,6 +102,5 @@ void *ga_alloc_large_longest(struct goalloc_heap *heap, size_t size, bool noscan
     ga_page_id page = 0;
     if (cache && cache->heap == heap && npages <= GA_LARGE_NPAGES_LEASED)
         page = ga_large_take_longest(cache, noscan ? 1 : 0, npages);
-    ga_busy_end();
-    return page ? (char *)heap->base + ((uint64_t)page << GA_PAGE_SHIFT) : NULL;
+    return ga_busy_end_with(page ? (char *)heap->base + ((uint64_t)page << GA_PAGE_SHIFT) : NULL);
 }

@@ -100,9 +100,8 @@ static void futex_wake_all(_Atomic uint32_t *word)
  * library's. */
 static bool is_busy(void)
 {
-    uint8_t state = ga_load_relaxed(&ga_tls.busy);
-    return state == GA_BUSY_IN_OPERATION ||
-           (state == GA_BUSY_NOT && ga_load_relaxed(&ga_uncancelled_depth) > 0);
+    return ga_busy_is_in_operation() || (ga_load_relaxed(&ga_tls.busy) == GA_BUSY_NOT &&
+                                         ga_load_relaxed(&ga_uncancelled_depth) > 0);
 }
 
 static uint32_t answer_of(uint32_t stop, enum thread_state state)

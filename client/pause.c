@@ -82,7 +82,7 @@ static int change(struct goalloc_heap *heap, int (*how)(struct goalloc_heap *hea
 {
     GA_UNCANCELLED; /* or the thread would take the lock with it */
     ga_registry_meet_copy(heap);
-    uint8_t before = ga_busy_begin_wait(); /* perhaps for one who resumes */
+    uint8_t before = ga_busy_begin_wait(NULL); /* perhaps for one who resumes */
     pthread_mutex_lock(&heap->pausing);
     ga_busy_end_wait(before);
     int r = how(heap);

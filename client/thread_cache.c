@@ -99,7 +99,7 @@ void ga_thread_cache_begin_detach(struct goalloc_heap *heap)
     heap->detaching = true;
     pthread_mutex_unlock(&heap->lock);
     ga_attach_end_asking(heap);
-    uint8_t before = ga_busy_begin_wait();
+    uint8_t before = ga_busy_begin_wait(NULL);
     while (heap->nleaving > 0)
         pthread_cond_wait(&all_left, &link_lock);
     ga_busy_end_wait(before);

@@ -67,8 +67,7 @@ __attribute__((noinline)) void *ga_tiny_alloc_slowly(struct goalloc_heap *heap,
     /* The word at hand once more: what was freed there is in the caches of the processor. */
     if (page && carve_from(cache, page, ga_tiny_word_of(&cache->tiny.carver)) &&
         ga_tiny_take(cache, &shape, &p)) {
-        ga_busy_end();
-        return p;
+        return ga_busy_end_with(p);
     }
     if (page)
         turn_away(cache, page);

@@ -41,8 +41,7 @@ static inline void *ga_tiny_alloc(struct goalloc_heap *heap, const struct ga_tin
     void *p;
     if (!cache || !ga_tiny_take(cache, shape, &p))
         return ga_tiny_alloc_slowly(heap, *shape);
-    ga_busy_end();
-    return p;
+    return ga_busy_end_with(p);
 }
 
 /* Carve from the span at page from now on. False if it has no run; then from nothing. */

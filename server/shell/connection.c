@@ -136,6 +136,7 @@ void ga_connection_send(struct ga_connection *connection, const Goalloc__V1__Env
     struct ga_server *server = connection->server;
     if (connection->closing)
         return;
+    ga_standstill_tells(server, message);
     size_t nbytes = 0;
     int r = ga_message_encode(message, server->frame, sizeof(server->frame), &nbytes);
     if (r == 0)

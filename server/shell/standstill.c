@@ -119,7 +119,7 @@ bool ga_standstill_begin(struct ga_server *server)
 {
     struct ga_standstill *still = &server->standstill;
     still->on = true;
-    still->committed = false;
+    still->committed = still->forgets = false;
     still->nasked = still->nwaiting = 0;
     still->nroots = 0;
     /* A number that the words of clients of an earlier server do not have. */
@@ -181,6 +181,33 @@ void ga_standstill_roots(struct ga_connection *connection, const Goalloc__V1__Gc
     }
 }
 
+/* The object that the message names, by its offset; 0 = none. */
+static uint64_t object_in(const Goalloc__V1__Envelope *message)
+{
+    switch (message->body_case) {
+    case GOALLOC__V1__ENVELOPE__BODY_LARGE_SPAN:
+        return (uint64_t)message->large_span->page << GA_PAGE_SHIFT;
+    case GOALLOC__V1__ENVELOPE__BODY_ROOT:
+        return message->root->offset;
+    case GOALLOC__V1__ENVELOPE__BODY_REPLACED:
+        return message->replaced->old_offset;
+    default:
+        return 0;
+    }
+}
+
+void ga_standstill_tells(struct ga_server *server, const Goalloc__V1__Envelope *message)
+{
+    struct ga_standstill *still = &server->standstill;
+    uint64_t offset = still->on && !server->cycle.begun ? object_in(message) : 0;
+    if (offset == 0)
+        return;
+    if (make_room(still, 1))
+        still->roots[still->nroots++] = offset;
+    else
+        still->forgets = true;
+}
+
 /* Have the client go on, if it stands still for cycle. */
 static void let_go(const struct ga_server *server, ga_client_id client, uint32_t cycle)
 {
@@ -225,7 +252,9 @@ void ga_standstill_lost(struct ga_attachment *attachment, const char *how)
 
 int ga_standstill_add_roots(struct ga_server *server)
 {
-    return ga_collect_add_roots(server->heap, server->standstill.roots, server->standstill.nroots);
+    const struct ga_standstill *still = &server->standstill;
+    return still->forgets ? -ENOMEM
+                          : ga_collect_add_roots(server->heap, still->roots, still->nroots);
 }
 
 bool ga_standstill_commit(struct ga_server *server)

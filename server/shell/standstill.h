@@ -29,8 +29,9 @@ struct ga_standstill {
     uint32_t nwaiting; /* of them, that have not answered */
     bool committed;    /* whoever stands still does so until it is over */
     uv_timer_t limit;  /* for the answers */
-    uint64_t *roots;   /* that were told: offsets into the heap */
+    uint64_t *roots;   /* that were told, by clients or to them: offsets into the heap */
     size_t nroots;
+    bool forgets; /* there was no memory for one */
     size_t room;
     uint64_t began_ns;
     char why[GA_STANDSTILL_WHY_BYTES]; /* it was given up */
@@ -57,6 +58,10 @@ void ga_standstill_end(struct ga_server *server);
 /* What a client says: a part of what it points to; that this was all, or what is wrong. */
 void ga_standstill_roots(struct ga_connection *connection, const Goalloc__V1__GcRoots *note);
 void ga_standstill_stopped(struct ga_connection *connection, const Goalloc__V1__GcStopped *note);
+
+/* What is about to be sent: an object that it names is a root of the collection that is about to
+ * begin, since whoever is told of it may stand still before it has made a pointer of it. */
+void ga_standstill_tells(struct ga_server *server, const Goalloc__V1__Envelope *message);
 
 /* The client has ended, or detached, or lost its connection. */
 void ga_standstill_lost(struct ga_attachment *attachment, const char *how);

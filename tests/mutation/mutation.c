@@ -135,16 +135,18 @@ static void set_heap(const char *text, struct options *options)
         options->kind = SHADOW_ORDINARY;
     } else if (strcmp(text, "unreachable") == 0) {
         options->kind = SHADOW_UNREACHABLE;
+    } else if (strcmp(text, "managed") == 0) {
+        options->kind = SHADOW_MANAGED;
     } else {
-        fprintf(stderr, "mutation: '%s' is none of kept, unreachable\n", text);
+        fprintf(stderr, "mutation: '%s' is none of managed, unreachable, kept\n", text);
         exit(2);
     }
 }
 
 static void usage(FILE *stream)
 {
-    fputs("usage: mutation [--heap kept|unreachable] [--seconds N] [--threads N] [--run-ms N]\n"
-          "                [--kill-ms N, 0 = never] [--server-ms N, 0 = never]\n",
+    fputs("usage: mutation [--heap managed|unreachable|kept] [--seconds N] [--threads N]\n"
+          "                [--run-ms N] [--kill-ms N, 0 = never] [--server-ms N, 0 = never]\n",
           stream);
 }
 
@@ -200,7 +202,7 @@ int main(int argc, char **argv)
                               .run_ms = 300,
                               .kill_ms = 100,
                               .server_ms = 2000,
-                              .kind = SHADOW_UNREACHABLE,
+                              .kind = SHADOW_MANAGED,
                               .collected = true};
     struct pauses pauses = {0};
     read_options(argc, argv, &options);

@@ -122,14 +122,15 @@ static void *follow(void *argument)
 /* The server may be dead, or starting. */
 static struct goalloc_heap *attach(struct shadow *shadow, uint32_t client)
 {
-    struct goalloc_options options = {.size = sizeof(options),
-                                      .policy = shadow->kind[client] == SHADOW_UNREACHABLE
-                                                    ? GOALLOC_POLICY_UNREACHABLE
-                                                    : GOALLOC_POLICY_KEEP,
-                                      .timeout_ms = CALL_MS,
-                                      .client_name = "mutation",
-                                      .report = deeds_report,
-                                      .report_data = shadow};
+    struct goalloc_options options = {
+        .size = sizeof(options),
+        .policy = shadow->kind[client] == SHADOW_UNREACHABLE ? GOALLOC_POLICY_UNREACHABLE
+                                                             : GOALLOC_POLICY_KEEP,
+        .timeout_ms = CALL_MS,
+        .flags = shadow->kind[client] == SHADOW_MANAGED ? GOALLOC_MANAGED : 0,
+        .client_name = "mutation",
+        .report = deeds_report,
+        .report_data = shadow};
     struct goalloc_heap *heap;
     for (int i = 0; i < ATTACH_TRIES; i++) {
         if (goalloc_attach(shadow->socket, &options, &heap) == 0)

@@ -190,11 +190,13 @@ static void not_in_an_operation(void)
     finish(thread);
 }
 
+static atomic_uint has_come;
+
 static void *stay_busy(void *argument)
 {
     bool waits = *(bool *)argument;
     ga_busy_begin();
-    uint8_t before = waits ? ga_busy_begin_wait() : GA_BUSY_IN_OPERATION;
+    uint8_t before = waits ? ga_busy_begin_wait(&has_come) : GA_BUSY_IN_OPERATION;
     nready++;
     while (!over)
         poll(NULL, 0, 1);
@@ -219,6 +221,16 @@ static void waiting_is_standing_still(void)
     thread = start(stay_busy, &waits);
     CU_ASSERT_EQUAL(ga_stop_all(SHORT_MS, why), -ETIMEDOUT);
     CU_ASSERT_PTR_NOT_NULL(strstr(why, "in the middle of a call all the time"));
+    finish(thread);
+
+    /* The answer has come, which may be an object that nobody else knows. */
+    set_up();
+    waits = true;
+    has_come = 1;
+    thread = start(stay_busy, &waits);
+    CU_ASSERT_EQUAL(ga_stop_all(SHORT_MS, why), -ETIMEDOUT);
+    CU_ASSERT_PTR_NOT_NULL(strstr(why, "in the middle of a call all the time"));
+    has_come = 0;
     finish(thread);
 }
 
