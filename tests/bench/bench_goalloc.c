@@ -16,6 +16,7 @@ static struct goalloc_heap *heap;
 #include "loops.h"
 #include "own.h"
 #include "pauses.h"
+#include "scavenges.h"
 #include "together.h"
 
 static const char SHARED_NAME[] = "bench.shared";

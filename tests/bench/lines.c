@@ -39,6 +39,16 @@ const struct ga_bench_row_about ga_bench_rows[GA_BENCH_ROW_COUNT] = {
     PLAIN(collect_pause, "collect-pause-" size, "ns"),                                             \
         PLAIN(collect_pause, "collect-pause-" size "-max", "ns"),                                  \
         PLAIN(collect_pause, "collect-pause-" size "-object", "ns")
+/* MiB that there were; until most is gone; resident over live then, of the heap object, and of all
+ * three; and a churn meanwhile, before, and the slowest then. */
+#define SCAVENGED(id, name)                                                                        \
+    PLAIN(id, name "-filled", "MiB"),                                                              \
+        {name, GA_BENCH_ROW_##id, "ns", GA_BENCH_AGAINST_NOTHING, 10e9, 0},                        \
+        {name "-resident", GA_BENCH_ROW_##id, "x", GA_BENCH_AGAINST_NOTHING, 1.15, 0},             \
+        PLAIN(id, name "-resident-all", "x"), {name "-churn", GA_BENCH_ROW_##id,                   \
+                                               "ns",          GA_BENCH_AGAINST_BASE,               \
+                                               1.0,           name "-churn-slowest"},              \
+        PLAIN(id, name "-churn-without", "ns"), PLAIN(id, name "-churn-slowest", "ns")
 /* Of a crowd of n: time as with one process, the server's share of a core, KiB a process. */
 #define CROWD(n)                                                                                   \
     {"crowd-" #n, GA_BENCH_ROW_crowd, "ns", GA_BENCH_AGAINST_BASE, 1.1, "crowd-1"},                \
@@ -86,6 +96,8 @@ const struct ga_bench_line ga_bench_lines[] = {
     PAUSES("64M"),
     PAUSES("256M"),
     PAUSES("1G"),
+    SCAVENGED(scavenge, "scavenge"),
+    SCAVENGED(scavenge_small, "scavenge-small"),
     BIG("big-growth"),
     BIG("big-batch"),
     BIG("big-stats"),

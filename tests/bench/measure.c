@@ -18,7 +18,8 @@
 /* callgrind makes a worker slower by a factor of 50 to 100. */
 #define CALLGRIND_GRACE_MS 600000
 
-/* More than any row needs but big: a limit only keeps a runaway from filling the memory. */
+/* More than any row needs but big and those of scavenging: a limit only keeps a runaway from
+ * filling the memory. */
 #define HEAP_LIMIT_GIB 4u
 
 static void worker_path(const struct ga_bench_runner *runner, const char *worker, size_t size,
@@ -206,7 +207,9 @@ int ga_bench_measure_once(struct ga_bench_runner *runner, int row, int competito
 {
     int err = 0;
     if (has_server(row, competitor)) {
-        unsigned limit = HEAP_LIMIT_GIB + (row == GA_BENCH_ROW_big ? 2 * runner->plan.gib : 0);
+        bool more = row == GA_BENCH_ROW_big || row == GA_BENCH_ROW_scavenge ||
+                    row == GA_BENCH_ROW_scavenge_small;
+        unsigned limit = HEAP_LIMIT_GIB + (more ? 2 * runner->plan.gib : 0);
         err = ga_bench_server_start(runner->plan.goallocd, limit, &runner->server);
         if (err < 0)
             return err;

@@ -37,12 +37,12 @@ static void print_peers(const struct ga_bench_results *results, FILE *out)
             if (!has_peers(line) || !ga_bench_results_ratio(results, line, peer, &ratio))
                 continue;
             if (!titled)
-                fprintf(out, "\n%-22s %-9s %4s %10s %10s %8s  %s\n", "row", "peer", "unit",
+                fprintf(out, "\n%-28s %-9s %4s %10s %10s %8s  %s\n", "row", "peer", "unit",
                         "goalloc", "peer", "ratio", "least..greatest");
             titled = true;
             ga_bench_results_of(results, line, GA_BENCH_GOALLOC, &own);
             ga_bench_results_of(results, line, peer, &other);
-            fprintf(out, "%-22s %-9s %4s %10s %10s %8.3f  %.3f..%.3f%s\n",
+            fprintf(out, "%-28s %-9s %4s %10s %10s %8.3f  %.3f..%.3f%s\n",
                     ga_bench_lines[line].name, ga_bench_competitors[peer].name,
                     ga_bench_results_unit(results, line),
                     number(own.median, sizeof texts[0], texts[0]),
@@ -62,10 +62,10 @@ static void print_own(const struct ga_bench_results *results, FILE *out)
         if (has_peers(line) || !ga_bench_results_of(results, line, GA_BENCH_GOALLOC, &own))
             continue;
         if (!titled)
-            fprintf(out, "\n%-22s %4s %12s  %s\n", "goalloc alone", "unit", "median",
+            fprintf(out, "\n%-28s %4s %12s  %s\n", "goalloc alone", "unit", "median",
                     "least..greatest");
         titled = true;
-        fprintf(out, "%-22s %4s %12s  %.2f..%.2f\n", ga_bench_lines[line].name,
+        fprintf(out, "%-28s %4s %12s  %.2f..%.2f\n", ga_bench_lines[line].name,
                 ga_bench_results_unit(results, line), number(own.median, sizeof text, text),
                 own.least, own.greatest);
     }
@@ -164,7 +164,7 @@ static void print_overall(const struct ga_bench_results *results, struct tally *
 void ga_bench_report_targets(const struct ga_bench_results *results, FILE *out)
 {
     struct tally tally = {0};
-    fprintf(out, "\n%-22s %-15s %10s  %-20s %9s\n", "target", "against", "is", "least..greatest",
+    fprintf(out, "\n%-28s %-15s %10s  %-20s %9s\n", "target", "against", "is", "least..greatest",
             "at most");
     for (int line = 0; line < ga_bench_line_count; line++) {
         struct ga_bench_verdict verdict;
@@ -177,7 +177,7 @@ void ga_bench_report_targets(const struct ga_bench_results *results, FILE *out)
         snprintf(limit, sizeof limit, "%.2f%s", ga_bench_lines[line].limit / scale, suffix);
         snprintf(spread, sizeof spread, "%.3f..%.3f", verdict.value.least / scale,
                  verdict.value.greatest / scale);
-        fprintf(out, "%-22s %-15s %10s  %-20s %9s  %s\n", ga_bench_lines[line].name,
+        fprintf(out, "%-28s %-15s %10s  %-20s %9s  %s\n", ga_bench_lines[line].name,
                 against(line, verdict.peer), is, spread, limit,
                 count_target(&tally, ga_bench_lines[line].name, verdict.met));
     }

@@ -43,19 +43,20 @@ uint64_t ga_bench_resident_anonymous(pid_t pid)
     return field(text, "\nRssAnon:");
 }
 
+uint64_t ga_bench_resident_object(const char *heap, const char *part)
+{
+    char path[256];
+    struct stat state;
+    snprintf(path, sizeof path, "/dev/shm/goalloc.%s.%s", heap, part);
+    if (stat(path, &state) < 0)
+        ga_bench_die("cannot see %s", path);
+    return (uint64_t)state.st_blocks * 512;
+}
+
 uint64_t ga_bench_resident_objects(const char *heap)
 {
-    static const char *const parts[] = {"meta", "bits", "heap"};
-    uint64_t bytes = 0;
-    for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++) {
-        char path[256];
-        struct stat state;
-        snprintf(path, sizeof path, "/dev/shm/goalloc.%s.%s", heap, parts[i]);
-        if (stat(path, &state) < 0)
-            ga_bench_die("cannot see %s", path);
-        bytes += (uint64_t)state.st_blocks * 512;
-    }
-    return bytes;
+    return ga_bench_resident_object(heap, "meta") + ga_bench_resident_object(heap, "bits") +
+           ga_bench_resident_object(heap, "heap");
 }
 
 uint64_t ga_bench_resident(const struct ga_bench_args *args)

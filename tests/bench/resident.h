@@ -15,6 +15,9 @@ uint64_t ga_bench_resident(const struct ga_bench_args *args);
 /* The blocks of the three objects of goalloc's heap, in bytes. */
 uint64_t ga_bench_resident_objects(const char *heap);
 
+/* Of one of them: meta, bits or heap. */
+uint64_t ga_bench_resident_object(const char *heap, const char *part);
+
 /* A process's resident bytes that no file holds, such as heap and stacks: its own alone. */
 uint64_t ga_bench_resident_anonymous(pid_t pid);
 

@@ -44,7 +44,9 @@
     X(start, "start", "a process that attaches, allocates once and exits")                         \
     X(crowd, "crowd", "replace a random one of 100 objects, in up to 1,000 processes")             \
     X(big, "big", "growth, malloc and free, and statistics in a heap of --gib GiB")                \
-    X(collect_pause, "collect-pause", "how long a managed process stands still")
+    X(collect_pause, "collect-pause", "how long a managed process stands still")                   \
+    X(scavenge, "scavenge", "90 % of 4 GiB freed, 64 KiB each: until it is the system's")          \
+    X(scavenge_small, "scavenge-small", "the same, 4 KiB each")
 
 #define GA_BENCH_ROWS(X)                                                                           \
     GA_BENCH_TIMED_ROWS(X)                                                                         \
