@@ -139,6 +139,8 @@ static void dense_chunks(void)
 
     fill(GA_DENSE_NPAGES); /* dense still */
     check_find(GA_SCAVENGE_FORCED, 7, "dense, and somebody needs memory");
+    ga_scavenge_index_fini(&index_of_heap);
+
     fill(GA_DENSE_NPAGES);
     ga_scavenge_index_next_generation(&index_of_heap);
     CU_ASSERT_FALSE(find(GA_SCAVENGE_BACKGROUND, &page));
@@ -152,7 +154,7 @@ static void dense_chunks(void)
 
 static void passed_by(void)
 {
-    uint64_t page;
+    uint64_t page = 0;
     set_up();
     mark(3 * CHUNK_NPAGES, 5 * CHUNK_NPAGES);
     ga_scavenge_index_pass(&index_of_heap, GA_SCAVENGE_FORCED, 4);
