@@ -140,6 +140,17 @@ void ga_ahead_go_on(struct ga_ahead *ahead, uint64_t committed_bytes, uint64_t e
     pthread_mutex_unlock(&ahead->lock);
 }
 
+void ga_ahead_keep_off(struct ga_ahead *ahead, uint64_t end)
+{
+    if (!ahead->started)
+        return;
+    pthread_mutex_lock(&ahead->lock);
+    bool in_the_way = ahead->next < ahead->goal && ahead->next < end;
+    pthread_mutex_unlock(&ahead->lock);
+    if (in_the_way)
+        settle(ahead);
+}
+
 bool ga_ahead_give_up(struct ga_ahead *ahead)
 {
     if (!ahead->started)

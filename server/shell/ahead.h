@@ -44,6 +44,10 @@ bool ga_ahead_has(struct ga_ahead *ahead, uint64_t offset, uint64_t bytes);
  * if it is not. */
 void ga_ahead_go_on(struct ga_ahead *ahead, uint64_t committed_bytes, uint64_t end);
 
+/* Memory below end is about to be punched. The thread may still be at work there, on what has been
+ * committed without it meanwhile, and would fill the holes: wait for it then. */
+void ga_ahead_keep_off(struct ga_ahead *ahead, uint64_t end);
+
 /* Give back what is ready; waits for the thread. Whether there was any. */
 bool ga_ahead_give_up(struct ga_ahead *ahead);
 

@@ -59,8 +59,10 @@ static void go_on(struct ga_scavenger *scavenger)
     if (nruns == 0)
         return;
     scavenger->bytes = 0;
-    for (uint32_t i = 0; i < nruns; i++)
+    for (uint32_t i = 0; i < nruns; i++) {
         scavenger->bytes += runs[i].npages * GA_PAGE_SIZE;
+        ga_ahead_keep_off(&server->world->ahead, (runs[i].page + runs[i].npages) * GA_PAGE_SIZE);
+    }
     scavenger->began_ns = uv_hrtime();
     scavenger->worked_ns = work_of_others_ns();
     ga_puncher_begin(&scavenger->puncher, &server->loop, runs, nruns);

@@ -131,7 +131,8 @@ static int try_to_allocate(struct ga_world *world, enum ga_object object, uint64
 
 static int punch(void *data, uint64_t offset, uint64_t bytes)
 {
-    const struct ga_world *world = data;
+    struct ga_world *world = data;
+    ga_ahead_keep_off(&world->ahead, offset + bytes);
     return ga_punch(world->mappings[GA_OBJECT_HEAP].fd, offset, bytes);
 }
 
