@@ -46,6 +46,11 @@ bool ga_collect_has_new_orphans(const struct ga_heap *heap)
     return heap->has_new_orphans;
 }
 
+bool ga_collect_is_marking(const struct ga_heap *heap)
+{
+    return ga_collect_is_on(heap) && !heap->collect->is_settled;
+}
+
 bool ga_collect_is_on(const struct ga_heap *heap)
 {
     return heap->collect && heap->collect->is_on;

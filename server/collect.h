@@ -55,6 +55,9 @@ int ga_collect_begin(struct ga_heap *heap, enum ga_collect_mode mode);
 /* Whether clients have left orphans since the last cycle that would free them began. */
 bool ga_collect_has_new_orphans(const struct ga_heap *heap);
 bool ga_collect_is_on(const struct ga_heap *heap);
+/* Whether it is being marked, or is about to be: pages that were in use when it began may be read.
+ */
+bool ga_collect_is_marking(const struct ga_heap *heap);
 /* Between begin and work. Any values are allowed; those that are no offsets of what is collected
  * are counted and ignored. 0 or -ENOMEM. */
 int ga_collect_add_roots(struct ga_heap *heap, const uint64_t *offsets, size_t n);

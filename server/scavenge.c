@@ -14,6 +14,7 @@
 
 #include <errno.h>
 
+#include "server/collect.h"
 #include "server/heap_internal.h"
 
 #define GOAL_PART     10u  /* of what is in use, that is kept free */
@@ -147,7 +148,8 @@ uint32_t ga_heap_begin_release(struct ga_heap *heap,
                                struct ga_page_run ret_runs[static GA_RELEASE_RUNS])
 {
     struct ga_scavenge *scavenge = &heap->scavenge;
-    if (scavenge->releasing_npages > 0)
+    /* The marker may come to a page that has become free since: to read a hole takes memory. */
+    if (scavenge->releasing_npages > 0 || ga_collect_is_marking(heap))
         return 0;
     uint64_t want = ga_heap_surplus_bytes(heap) / GA_PAGE_SIZE;
     want = want < GA_RELEASE_NPAGES ? want : GA_RELEASE_NPAGES;

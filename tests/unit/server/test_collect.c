@@ -484,6 +484,31 @@ static void moved_meanwhile(void)
     close_core();
 }
 
+/* Pages that the marker may still read keep their memory, as long as it marks. */
+static void no_release_meanwhile(void)
+{
+    struct ga_page_run runs[GA_RELEASE_RUNS];
+    open_core(GA_POLICY_UNREACHABLE, false);
+    ga_page_id page = 0;
+    bool zeroed;
+    CU_ASSERT_EQUAL_FATAL(
+        ga_core_large_alloc(&core, other, others, 32 * GA_CORE_MIB, true, &page, &zeroed), 0);
+    ga_core_free_large(&core, other, others, page);
+    ga_heap_sweep_pending(core.heap);
+    ga_heap_next_period(core.heap);
+    ga_heap_next_period(core.heap);
+    begin(GA_COLLECT_ORPHANS);
+    CU_ASSERT(ga_heap_surplus_bytes(core.heap) > 0);
+    CU_ASSERT_EQUAL(ga_heap_begin_release(core.heap, runs), 0);
+    mark();
+    uint32_t nruns = ga_heap_begin_release(core.heap, runs);
+    CU_ASSERT(nruns > 0);
+    for (uint32_t i = 0; i < nruns; i++)
+        ga_heap_end_release(core.heap, i, false);
+    sweep();
+    close_core();
+}
+
 /* One at a time; abandoned anywhere it has freed nothing more, and the next goes through. */
 static void given_up(void)
 {
@@ -531,6 +556,7 @@ int main(void)
         {"another span", another_span},
         {"found meanwhile", found_meanwhile},
         {"moved meanwhile", moved_meanwhile},
+        {"no release meanwhile", no_release_meanwhile},
         {"given up", given_up},
     };
     state = ga_test_seed();
