@@ -247,11 +247,11 @@ static uint64_t random_bytes(struct worker *w)
     switch (below(w, 2000)) {
     case 0:
         return 32769 + r % (2 << 20);
-    case 1 ... 5:
+    case 1 ... 30:
         return 32769 + r % 200000;
-    case 6 ... 60:
+    case 31 ... 90:
         return 1 + r % 32768;
-    case 61 ... 400:
+    case 91 ... 400:
         return 1 + r % 15;
     default:
         return 1 + r % 400;

@@ -13,7 +13,7 @@
 enum {
     REST_US = 500,
     CYCLES = 2,        /* within which all garbage must be found */
-    LUCKY_EACH = 4,    /* words of a thread that may keep garbage */
+    LUCKY_EACH = 2,    /* words of a thread that may keep garbage */
     DISTURBED = 3,     /* one pause of so many has a collection that is disturbed */
     DISTURB_US = 4000, /* after its beginning, at most */
 };
