@@ -26,7 +26,7 @@ static bool relieve(struct ga_thread_cache *cache, unsigned attempt)
 {
     if (attempt == 0) {
         ga_mcache_trim(cache);
-        ga_thread_cache_trim_idle(cache->heap);
+        ga_thread_cache_reclaim_idle(cache->heap, GA_RECLAIM_UNUSED);
         return true;
     }
     if (attempt > sizeof(reclaim_wait_ms) / sizeof(reclaim_wait_ms[0]))

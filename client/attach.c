@@ -47,12 +47,13 @@ static __attribute__((format(printf, 2, 3))) int fail(int err, const char *forma
 
 /* ---- what the server tells on its own; on the library's thread ---- */
 
-/* It was done as far as it could be; what came back is on its way before this. */
-static void tell_reclaimed(struct goalloc_heap *heap, uint32_t call, uint32_t nbusy)
+/* Done as far as it can be; what comes back is on its way before the answer. */
+static void reclaim(struct goalloc_heap *heap, const Goalloc__V1__Reclaim *asked)
 {
     Goalloc__V1__Reclaimed body = GOALLOC__V1__RECLAIMED__INIT;
-    body.call = call;
-    body.busy_mcaches = nbusy;
+    body.call = asked->call;
+    body.unneeded = asked->unneeded;
+    body.busy_mcaches = ga_reclaim(heap, asked->unneeded ? GA_RECLAIM_UNNEEDED : GA_RECLAIM_UNUSED);
     Goalloc__V1__Envelope note = GOALLOC__V1__ENVELOPE__INIT;
     note.body_case = GOALLOC__V1__ENVELOPE__BODY_RECLAIMED;
     note.reclaimed = &body;
@@ -67,9 +68,9 @@ static void on_note(const Goalloc__V1__Envelope *note, void *data)
     if (note->body_case == GOALLOC__V1__ENVELOPE__BODY_PAUSE_WANTED)
         ga_pause_set_wanted(heap,
                             note->pause_wanted->wanted ? GA_PAUSE_WANTED : GA_PAUSE_NOT_WANTED);
-    if (note->body_case != GOALLOC__V1__ENVELOPE__BODY_RECLAIM)
-        return; /* of a newer server: notes may be ignored */
-    tell_reclaimed(heap, note->reclaim->call, ga_reclaim(heap));
+    if (note->body_case == GOALLOC__V1__ENVELOPE__BODY_RECLAIM)
+        reclaim(heap, note->reclaim);
+    /* Others are of a newer server: notes may be ignored. */
 }
 
 /* ---- attach ---- */

@@ -12,6 +12,7 @@
 #include "client/free_list.h"
 #include "client/known.h"
 #include "client/own_fd.h"
+#include "client/reclaim.h"
 #include "goalloc/goalloc.h"
 #include "shm/mapping.h"
 #include "shm/size_class.h"
@@ -96,6 +97,7 @@ struct ga_thread_cache {
     ga_mcache_id id;
     uint64_t ring_taken;          /* the sequence of the last entry taken from the ring */
     uint32_t reclaim_seen;        /* the heap's reclaim count that was last obeyed */
+    uint32_t unneeded_seen;       /* and its count of calls for what is not needed */
     uint64_t look_at_npages;      /* when the heap has so many, all classes are looked at again */
     struct ga_thread_cache *next; /* on the heap's list of idle caches */
     bool trimmed;                 /* on that list, and holds nothing that it could give back */
@@ -145,6 +147,7 @@ struct goalloc_heap {
     Goalloc__V1__Reattach reattach; /* the library's thread's */
     uint32_t generation_of_fork;    /* ga_fork_count when this process attached */
     _Atomic uint32_t reclaim_count;
+    _Atomic uint32_t unneeded_count;
     struct ga_places places; /* for the server's answers */
 
     /* This process has agreed to use the heap no more, perhaps; until it resumes. Written under
@@ -204,7 +207,7 @@ static inline struct ga_thread_cache *ga_thread_cache_peek(struct goalloc_heap *
 void ga_thread_cache_put(struct ga_thread_cache *cache);
 
 /* Give back what the caches of exited threads hold, unless somebody else is at it. */
-void ga_thread_cache_trim_idle(struct goalloc_heap *heap);
+void ga_thread_cache_reclaim_idle(struct goalloc_heap *heap, enum ga_reclaim_what what);
 
 /* The heap is about to be detached: from now on exiting threads leave it alone; waits for those
  * that are at it. */

@@ -102,7 +102,11 @@ uint32_t ga_mcache_trim(struct ga_thread_cache *cache);
  * needed since it grew before. */
 void ga_mcache_meet_growth(struct ga_thread_cache *cache);
 
-/* Trim if the server has asked for it since the last time. */
+/* Give back the empty spans that their classes have not needed since they were last looked at, the
+ * inbox read, and the frees that are collected. */
+void ga_mcache_give_back_unneeded(struct ga_thread_cache *cache);
+
+/* Do what the server has asked for since the last time: trim, or give back what is not needed. */
 void ga_mcache_obey_reclaim(struct ga_thread_cache *cache);
 
 #endif

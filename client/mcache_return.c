@@ -103,15 +103,6 @@ uint32_t ga_mcache_trim(struct ga_thread_cache *cache)
     return returned;
 }
 
-void ga_mcache_obey_reclaim(struct ga_thread_cache *cache)
-{
-    uint32_t wanted = ga_load_relaxed(&cache->heap->reclaim_count);
-    if (wanted == cache->reclaim_seen)
-        return;
-    cache->reclaim_seen = wanted;
-    ga_mcache_trim(cache);
-}
-
 /* Give back what the class did not need since it was last looked at. */
 static void look(struct ga_thread_cache *cache, ga_span_class span_class)
 {
@@ -120,6 +111,27 @@ static void look(struct ga_thread_cache *cache, ga_span_class span_class)
         return_empty(cache, span_class, class->nempty_low);
     class->nemptied = 0;
     class->nempty_low = class->nempty;
+}
+
+void ga_mcache_give_back_unneeded(struct ga_thread_cache *cache)
+{
+    cache->unneeded_seen = ga_load_relaxed(&cache->heap->unneeded_count);
+    ga_batch_flush_own(cache);
+    for (uint32_t c = 2; c < GA_SPAN_CLASS_COUNT; c++) {
+        if (cache->classes[c].spans.count == 0)
+            continue;
+        ga_mcache_take_news(cache, (ga_span_class)c);
+        look(cache, (ga_span_class)c);
+    }
+}
+
+void ga_mcache_obey_reclaim(struct ga_thread_cache *cache)
+{
+    uint32_t wanted = ga_load_relaxed(&cache->heap->reclaim_count);
+    if (wanted != cache->reclaim_seen)
+        ga_reclaim_cache(cache, GA_RECLAIM_UNUSED);
+    else if (ga_load_relaxed(&cache->heap->unneeded_count) != cache->unneeded_seen)
+        ga_reclaim_cache(cache, GA_RECLAIM_UNNEEDED);
 }
 
 void ga_mcache_meet_growth(struct ga_thread_cache *cache)

@@ -1,6 +1,6 @@
-/* A thread that sleeps makes no slow step, and so does not learn that memory is short. What it
+/* A thread that sleeps makes no slow step, and so does not learn what the server asks for. What it
  * keeps is given back for it: its cache is taken away, by the rule of busy.h, trimmed as it would
- * trim it by itself, and put back. A thread that wants it meanwhile waits for the heap's lock,
+ * do it by itself, and put back. A thread that wants it meanwhile waits for the heap's lock,
  * which is held as long as one cache is away; so does a fork, and nothing is away in the child. */
 #include "client/reclaim.h"
 
@@ -32,28 +32,38 @@ static bool take_away(struct ga_thread_cache *cache, struct ga_thread_cache *_At
     return false;
 }
 
+void ga_reclaim_cache(struct ga_thread_cache *cache, enum ga_reclaim_what what)
+{
+    if (what == GA_RECLAIM_UNNEEDED) {
+        ga_mcache_give_back_unneeded(cache);
+        return;
+    }
+    cache->reclaim_seen = ga_load_relaxed(&cache->heap->reclaim_count);
+    ga_mcache_trim(cache);
+}
+
 /* Whether that could be done. */
-static bool trim_idle_threads(struct ga_thread_cache *cache)
+static bool reclaim_idle_threads(struct ga_thread_cache *cache, enum ga_reclaim_what what)
 {
     struct ga_thread_cache *_Atomic *place = &cache->home->cache[cache->heap->place];
     if (!take_away(cache, place))
         return false;
-    cache->reclaim_seen = ga_load_relaxed(&cache->heap->reclaim_count);
-    ga_mcache_trim(cache);
+    ga_reclaim_cache(cache, what);
     /* Pairs with the acquire of the thread, which finds its cache as it is now. */
     ga_store_release(place, cache);
     return true;
 }
 
-uint32_t ga_reclaim(struct goalloc_heap *heap)
+uint32_t ga_reclaim(struct goalloc_heap *heap, enum ga_reclaim_what what)
 {
     uint32_t nbusy = 0;
-    ga_fetch_add_relaxed(&heap->reclaim_count, 1);
-    ga_thread_cache_trim_idle(heap);
+    ga_fetch_add_relaxed(what == GA_RECLAIM_UNUSED ? &heap->reclaim_count : &heap->unneeded_count,
+                         1);
+    ga_thread_cache_reclaim_idle(heap, what);
     pthread_mutex_lock(&heap->lock);
     struct ga_thread_cache *cache = heap->caches;
     while (!heap->detaching && !ga_load_relaxed(&heap->paused) && cache) {
-        if (cache->home && !trim_idle_threads(cache))
+        if (cache->home && !reclaim_idle_threads(cache, what))
             nbusy++;
         struct ga_thread_cache *next = cache->next_of_heap;
         /* Whoever waits goes first. Caches only go with the heap. */

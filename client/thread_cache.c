@@ -378,13 +378,13 @@ void ga_thread_cache_put(struct ga_thread_cache *cache)
         leave(cache);
 }
 
-void ga_thread_cache_trim_idle(struct goalloc_heap *heap)
+void ga_thread_cache_reclaim_idle(struct goalloc_heap *heap, enum ga_reclaim_what what)
 {
     /* Not waited for: who has the lock may wait for the thread that is here. */
     if (pthread_mutex_trylock(&heap->lock) != 0)
         return;
     for (struct ga_thread_cache *c = heap->detaching ? NULL : heap->idle; c; c = c->next)
-        ga_mcache_trim(c);
+        ga_reclaim_cache(c, what);
     pthread_mutex_unlock(&heap->lock);
 }
 

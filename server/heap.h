@@ -275,6 +275,11 @@ struct ga_heap_stats {
 };
 void ga_heap_get_stats(struct ga_heap *heap, struct ga_heap_stats *ret);
 
+/* Whether clients may well lease spans that are empty and that they do not need: what is allocated
+ * takes much less than the pages in use. Not if nothing has changed since this was true for some
+ * time: then what can be given back has been. To be called once in a while. */
+bool ga_heap_has_unneeded(struct ga_heap *heap);
+
 struct ga_heap_status {
     uint64_t base;
     uint64_t reserve_bytes;

@@ -35,6 +35,12 @@ struct ga_request {
     uint32_t place;
 };
 
+/* What ga_heap_has_unneeded has found; stats.c. */
+struct ga_unneeded {
+    uint64_t activity; /* mallocs, frees and leases, of all that was ever done */
+    uint32_t ncalls;   /* with the same activity */
+};
+
 /* The sweep of pending bits; sweep.c. */
 struct ga_sweep {
     uint64_t next;          /* the word of them that is looked at next */
@@ -99,6 +105,7 @@ struct ga_heap {
     struct ga_request request;
 
     struct ga_sweep sweep;
+    struct ga_unneeded unneeded;
     uint64_t started_ms;
     uint64_t managed_bytes; /* ga_heap_managed_bytes */
 

@@ -90,6 +90,33 @@ void ga_heap_get_stats(struct ga_heap *heap, struct ga_heap_stats *ret)
     *ret = stats;
 }
 
+/* What is not worth a call: less than this, and a part of what is allocated. */
+#define UNNEEDED_BYTES_MIN (UINT64_C(4) << 20)
+#define UNNEEDED_PART      10u
+/* A first call says what was not needed since then, and the next has it given back. */
+#define UNNEEDED_CALLS 3u
+
+bool ga_heap_has_unneeded(struct ga_heap *heap)
+{
+    uint64_t inuse_bytes = heap->npages_inuse * GA_PAGE_SIZE;
+    if (inuse_bytes < UNNEEDED_BYTES_MIN || heap->nspans_leased == 0)
+        return false;
+    struct ga_counters counters = {0};
+    uint64_t alloc_bytes = 0;
+    for (ga_mcache_id id = 1; id < heap->mcache_end; id++)
+        ga_counters_add(&heap->view.mcaches[id], &counters);
+    for (uint32_t c = 0; c < GA_SIZE_CLASS_COUNT; c++)
+        alloc_bytes +=
+            live(ga_counters_alloc_bytes(&counters, c), ga_counters_free_bytes(&counters, c));
+    uint64_t activity =
+        ga_counters_mallocs(&counters) + ga_counters_frees(&counters) + heap->nspans_leased;
+    struct ga_unneeded *before = &heap->unneeded;
+    before->ncalls = activity == before->activity ? before->ncalls + 1 : 0;
+    before->activity = activity;
+    return before->ncalls < UNNEEDED_CALLS &&
+           inuse_bytes > alloc_bytes + alloc_bytes / UNNEEDED_PART + UNNEEDED_BYTES_MIN;
+}
+
 void ga_heap_get_status(struct ga_heap *heap, struct ga_heap_status *ret)
 {
     ga_heap_sweep_pending(heap);

@@ -145,10 +145,11 @@ void ga_connection_send(struct ga_connection *connection, const Goalloc__V1__Env
         drop(connection, r);
 }
 
-void ga_connection_ask_reclaim(struct ga_connection *connection, uint32_t call)
+void ga_connection_ask_reclaim(struct ga_connection *connection, uint32_t call, bool unneeded)
 {
     Goalloc__V1__Reclaim body = GOALLOC__V1__RECLAIM__INIT;
     body.call = call;
+    body.unneeded = unneeded;
     Goalloc__V1__Envelope note = GOALLOC__V1__ENVELOPE__INIT;
     note.body_case = GOALLOC__V1__ENVELOPE__BODY_RECLAIM;
     note.reclaim = &body;

@@ -63,7 +63,7 @@ void ga_connection_send(struct ga_connection *connection, const Goalloc__V1__Env
 
 /* Ask the client, if it is attached and not paused, to give back what it does not use. Left out
  * while it has yet to read what was sent before. */
-void ga_connection_ask_reclaim(struct ga_connection *connection, uint32_t call);
+void ga_connection_ask_reclaim(struct ga_connection *connection, uint32_t call, bool unneeded);
 
 /* Close; what is queued is lost, but what the kernel has taken will be read. An attachment stays
  * until its process has ended. */

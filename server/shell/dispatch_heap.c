@@ -530,7 +530,10 @@ void ga_handle_large_free(struct ga_connection *connection, const Goalloc__V1__E
 
 void ga_handle_reclaimed(struct ga_connection *connection, const Goalloc__V1__Envelope *message)
 {
-    ga_shortage_answered(connection->attachment, message->reclaimed->call);
+    if (message->reclaimed->unneeded)
+        ga_shortage_looked(connection->attachment);
+    else
+        ga_shortage_answered(connection->attachment, message->reclaimed->call);
 }
 
 void ga_handle_sync(struct ga_connection *connection, const Goalloc__V1__Envelope *message)

@@ -96,6 +96,7 @@ static void on_sweep_timer(uv_timer_t *timer)
     struct ga_server *server = timer->data;
     ga_heap_begin_sweep(server->heap);
     uv_idle_start(&server->sweeping, on_sweeping);
+    ga_shortage_look(server);
     ga_scavenger_tick(&server->scavenger);
     ga_spoilt_look(server);
     look_for_damage(server);

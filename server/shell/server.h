@@ -53,6 +53,7 @@ struct ga_server {
     bool ending;
     bool damaged;         /* an object was truncated: that is why it ends */
     uint64_t shortage_ms; /* when clients were last asked for memory */
+    bool look_odd;        /* of two ticks, the one at which they are asked for what they need not */
     struct ga_log_limit bad_notes;
     struct ga_log_limit broken_pauses;
     struct ga_log_limit bad_peers;

@@ -58,7 +58,7 @@ static void ask(struct ga_connection *connection)
     if (s->answered == s->asked)
         s->asked_ms = ga_world_now_ms();
     s->asked++;
-    ga_connection_ask_reclaim(connection, s->asked);
+    ga_connection_ask_reclaim(connection, s->asked, false);
 }
 
 void ga_shortage_call(struct ga_server *server)
@@ -69,6 +69,25 @@ void ga_shortage_call(struct ga_server *server)
     server->shortage_ms = now_ms;
     for (struct ga_connection *c = server->connections; c; c = c->next)
         ask(c);
+}
+
+void ga_shortage_look(struct ga_server *server)
+{
+    server->look_odd = !server->look_odd;
+    if (server->look_odd || !ga_heap_has_unneeded(server->heap))
+        return;
+    for (struct ga_connection *c = server->connections; c; c = c->next) {
+        struct ga_attachment *attachment = c->attachment;
+        if (!attachment || attachment->paused || attachment->shortage.looking)
+            continue;
+        attachment->shortage.looking = true;
+        ga_connection_ask_reclaim(c, 0, true);
+    }
+}
+
+void ga_shortage_looked(struct ga_attachment *attachment)
+{
+    attachment->shortage.looking = false;
 }
 
 void ga_shortage_call_user(struct ga_server *server, uint32_t uid)

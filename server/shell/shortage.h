@@ -23,14 +23,20 @@ struct ga_shortage {
     uint32_t answered;
     uint64_t asked_ms;
     enum ga_withholding named; /* what the log says of it already */
+    bool looking;              /* it was asked for what it does not need, and has not answered */
 };
 
 /* Ask all clients; not too often, since a heap that is full stays so for a while. */
 void ga_shortage_call(struct ga_server *server);
+/* Memory is not short, but clients may lease what they do not need: ask all who have answered
+ * before for that. To be called once in a second. */
+void ga_shortage_look(struct ga_server *server);
 /* Ask those of a user. */
 void ga_shortage_call_user(struct ga_server *server, uint32_t uid);
-/* The client has done what it was asked in this call, and before. */
+/* The client has done what it was asked in this call, and before; or has looked for what it does
+ * not need. */
 void ga_shortage_answered(struct ga_attachment *attachment, uint32_t call);
+void ga_shortage_looked(struct ga_attachment *attachment);
 /* Its connection has ended, and what it was asked with it. */
 void ga_shortage_forget(struct ga_attachment *attachment);
 /* What the client withholds as far as is known now. */

@@ -1,6 +1,6 @@
-/* Memory is short, and others keep it without using it: threads that sleep, whose caches the
- * library's own thread gives back for them; and processes that are stopped, which are named and
- * passed over. */
+/* Some keep memory without using it, while it is short or while it is not: threads that sleep,
+ * whose caches the library's own thread gives back for them; and processes that are stopped, which
+ * are named and passed over. */
 #include <errno.h>
 #include <pthread.h>
 #include <signal.h>
@@ -177,7 +177,7 @@ static void of_collected_frees(void)
     CU_ASSERT_EQUAL_FATAL(pthread_create(&thread, NULL, free_some, NULL), 0);
     pthread_barrier_wait(&keeps);
     CU_ASSERT(goalloc_usable_size(heap, handed[4]) > 0); /* not yet */
-    CU_ASSERT_EQUAL(ga_reclaim(heap), 0);
+    CU_ASSERT_EQUAL(ga_reclaim(heap, GA_RECLAIM_UNUSED), 0);
     CU_ASSERT_EQUAL(goalloc_usable_size(heap, handed[4]), 0); /* it is free */
     CU_ASSERT_EQUAL(nreports, 1);
     nreports = 0;
@@ -245,7 +245,7 @@ static void of_threads_at_work(void)
         CU_ASSERT_EQUAL_FATAL(
             pthread_create(&threads[i], NULL, i < 3 ? churn : come_and_go, (void *)(i + 1)), 0);
     for (int i = 0; i < 3000; i++)
-        (void)ga_reclaim(heap);
+        (void)ga_reclaim(heap, GA_RECLAIM_UNUSED);
     enough = true;
     for (int i = 0; i < 4; i++) {
         void *good = NULL;
@@ -276,12 +276,12 @@ static void not_of_the_busy(void)
     CU_ASSERT_EQUAL_FATAL(pthread_create(&thread, NULL, free_badly, p), 0);
     pthread_barrier_wait(&keeps);
     uint64_t nspans = stats_now().leased_spans;
-    CU_ASSERT_EQUAL(ga_reclaim(heap), 1);
+    CU_ASSERT_EQUAL(ga_reclaim(heap, GA_RECLAIM_UNUSED), 1);
     CU_ASSERT(stats_now().leased_spans > 1 && stats_now().leased_spans <= nspans);
     pthread_barrier_wait(&may_end);
     pthread_join(thread, NULL);
     stay_in_report = false;
-    CU_ASSERT_EQUAL(ga_reclaim(heap), 0);
+    CU_ASSERT_EQUAL(ga_reclaim(heap, GA_RECLAIM_UNUSED), 0);
     goalloc_free(heap, p);
     CU_ASSERT_EQUAL(nreports, 1);
     nreports = 0;
@@ -328,7 +328,7 @@ static void of_one_who_goes_on(void)
     CU_ASSERT_EQUAL_FATAL(pthread_create(&thread, NULL, go_on_meanwhile, NULL), 0);
     for (int i = 0; i < 300; i++) {
         pthread_barrier_wait(&keeps);
-        (void)ga_reclaim(heap);
+        (void)ga_reclaim(heap, GA_RECLAIM_UNUSED);
         enough = i == 299;
         pthread_barrier_wait(&may_end);
     }
@@ -369,7 +369,7 @@ static void not_of_the_exited(void)
 static void *reclaim_on_and_on(void *unused)
 {
     while (!enough)
-        ga_reclaim(heap);
+        ga_reclaim(heap, GA_RECLAIM_UNUSED);
     return unused;
 }
 
@@ -396,6 +396,42 @@ static void of_those_who_fork(void)
     goalloc_free(heap, p);
     enough = true;
     pthread_join(thread, NULL);
+    close_heap();
+}
+
+/* ---- memory is not short ---- */
+
+/* What a thread does not need goes back, also while it is busy with other things. */
+static void unneeded_goes_back(void)
+{
+    open_heap("256M");
+    void *first = use_and_keep_empty(1000);
+    CU_ASSERT_PTR_NOT_NULL(first);
+    CU_ASSERT(stats_now().heap_inuse > 32 * MIB);
+    for (int i = 0; i < 2000 && stats_now().heap_inuse > 4 * MIB; i++) {
+        for (int n = 0; n < 100; n++)
+            goalloc_free(heap, goalloc_malloc(heap, 50));
+        usleep(10000);
+    }
+    CU_ASSERT(stats_now().heap_inuse <= 4 * MIB);
+    goalloc_free(heap, first);
+    close_heap();
+}
+
+/* What is used again each time does not. The server may ask at the same moment, and then it does:
+ * so one of three will do. */
+static void needed_stays(void)
+{
+    open_heap("256M");
+    goalloc_free(heap, use_and_keep_empty(1000));
+    (void)ga_reclaim(heap, GA_RECLAIM_UNNEEDED);
+    bool stayed = false;
+    for (int i = 0; i < 3 && !stayed; i++) {
+        goalloc_free(heap, use_and_keep_empty(1000));
+        (void)ga_reclaim(heap, GA_RECLAIM_UNNEEDED);
+        stayed = stats_now().heap_inuse > 32 * MIB;
+    }
+    CU_ASSERT(stayed);
     close_heap();
 }
 
@@ -467,6 +503,8 @@ int main(void)
         {"one who goes on meanwhile", of_one_who_goes_on},
         {"not of exited threads", not_of_the_exited},
         {"fork meanwhile", of_those_who_fork},
+        {"what is not needed goes back", unneeded_goes_back},
+        {"what is needed stays", needed_stays},
         {"a stopped process is named", stopped_is_named},
     };
     signal(SIGPIPE, SIG_IGN);
