@@ -425,16 +425,33 @@ void ga_handle_return(struct ga_connection *connection, const Goalloc__V1__Envel
 }
 
 /* Page 0 is never handed out, so that a heap has a page less than its limit. */
+/* There is memory enough, but no run of it, and no room to grow: the program learns ENOMEM, and who
+ * runs the server that it is no lack of memory. */
+static void tell_of_fragments(const struct ga_connection *connection, uint64_t wanted_bytes,
+                              uint64_t left_bytes)
+{
+    if (ga_log_limit_allows(&connection->server->fragments, ga_world_now_ms()))
+        ga_log(GA_LOG_WARNING,
+               "the heap is too fragmented for %" PRIu64 " bytes that client %" PRIu32
+               " ('%s', pid %" PRIu32 ") asks for: %" PRIu64
+               " are left, but not in one piece; a larger --reserve would let it grow",
+               wanted_bytes, connection->attachment->client + 1, connection->client_name,
+               connection->attachment->pid, left_bytes);
+}
+
 static void fail_for_room(struct ga_connection *connection, uint64_t id, uint64_t wanted_bytes)
 {
     struct ga_heap_status status;
     ga_heap_get_status(connection->server->heap, &status);
     uint64_t left_bytes = status.limit_bytes - GA_PAGE_SIZE - status.inuse_bytes;
+    bool in_pieces = left_bytes >= wanted_bytes;
     char limit[GA_SIZE_TEXT_BYTES];
     ga_reply_failure(connection, id, -ENOMEM,
                      "%" PRIu64 " bytes do not fit: %" PRIu64 " are left of the limit of %s%s",
                      wanted_bytes, left_bytes, ga_size_format(status.limit_bytes, limit),
-                     left_bytes >= wanted_bytes ? ", but not in one piece" : "");
+                     in_pieces ? ", but not in one piece" : "");
+    if (in_pieces)
+        tell_of_fragments(connection, wanted_bytes, left_bytes);
 }
 
 static void fail_large(struct ga_connection *connection, uint64_t id, int err,

@@ -61,6 +61,7 @@ struct ga_server {
     struct ga_log_limit quarantines;
     struct ga_log_limit spoilt_words;
     struct ga_log_limit refused_punches;
+    struct ga_log_limit fragments;
     uint32_t next_suspect;     /* spoilt.c: where it looks on */
     uint64_t accept_turn;      /* the last in which somebody was accepted, */
     unsigned accepted_in_turn; /* and how many then */

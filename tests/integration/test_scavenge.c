@@ -178,6 +178,31 @@ static void fragmented_under_a_limit(void)
     close_heap();
 }
 
+/* Memory enough, but no run of it, and no addresses to grow into: ENOMEM, and the log says why. */
+static void too_fragmented(void)
+{
+    static unsigned char *blocks[128];
+    unsigned n = 0;
+    open_heap("--reserve", "128M");
+    while (n < 128 && (blocks[n] = goalloc_malloc(heap, MIB)) != NULL)
+        n++;
+    CU_ASSERT(n > 100);
+    for (unsigned i = 0; i < n; i += 2)
+        goalloc_free(heap, blocks[i]);
+    errno = 0;
+    CU_ASSERT(goalloc_malloc(heap, 40 * MIB) == NULL && errno == ENOMEM);
+    CU_ASSERT(ga_daemon_said(&the_server, "the heap is too fragmented for 41943040 bytes"));
+    CU_ASSERT(ga_daemon_said(&the_server, "but not in one piece"));
+    void *fits = goalloc_malloc(heap, MIB);
+    CU_ASSERT_PTR_NOT_NULL(fits);
+    goalloc_free(heap, fits);
+    for (unsigned i = 1; i < n; i += 2)
+        goalloc_free(heap, blocks[i]);
+    CU_ASSERT_PTR_NOT_NULL(fits = goalloc_malloc(heap, 40 * MIB));
+    goalloc_free(heap, fits);
+    close_heap();
+}
+
 static void soft_limit(void)
 {
     open_heap("--soft-limit", "64M");
@@ -255,6 +280,7 @@ int main(void)
         {"by itself, without io_uring", without_io_uring},
         {"when asked", when_asked},
         {"fragmented under a limit", fragmented_under_a_limit},
+        {"too fragmented", too_fragmented},
         {"soft limit", soft_limit},
         {"after a kill", after_a_kill},
         {"idle", idle},
