@@ -92,6 +92,14 @@ static inline __attribute__((always_inline)) void *ga_busy_end_with(void *p)
     return p;
 }
 
+/* p stays a pointer until here, in a register or on the stack, though the caller only goes on with
+ * its offset: a collection that comes while the call waits for the server may know the object by
+ * nothing else. */
+static inline __attribute__((always_inline)) void ga_busy_keep(const void *p)
+{
+    __asm__ volatile("" : : "r"(p) : "memory");
+}
+
 /* The same where another operation may be under way. Returns what ga_busy_leave is to be given. */
 static inline uint8_t ga_busy_enter(void)
 {

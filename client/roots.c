@@ -33,7 +33,9 @@ int goalloc_publish(struct goalloc_heap *heap, const char *name, void *p)
     Goalloc__V1__Envelope request = GOALLOC__V1__ENVELOPE__INIT;
     request.body_case = GOALLOC__V1__ENVELOPE__BODY_PUBLISH;
     request.publish = &body;
-    return ga_change(heap, &request);
+    r = ga_change(heap, &request);
+    ga_busy_keep(p);
+    return r;
 }
 
 int goalloc_replace(struct goalloc_heap *heap, const char *name, void *p, void **ret_old)
@@ -51,6 +53,7 @@ int goalloc_replace(struct goalloc_heap *heap, const char *name, void *p, void *
     request.replace = &body;
     struct ga_reply *reply;
     r = ga_change_call(heap, &request, GOALLOC__V1__ENVELOPE__BODY_REPLACED, &reply);
+    ga_busy_keep(p);
     if (r < 0)
         return r;
     uint64_t old_offset = ga_reply_message(reply)->replaced->old_offset;

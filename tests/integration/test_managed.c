@@ -18,14 +18,16 @@
 #include "support/cunit_main.h"
 #include "support/server_fixture.h"
 
-#define COUNT(a) (sizeof(a) / sizeof(*(a)))
-#define GARBAGE  5000u
-#define LIST     500
-#define SHORT    5
-#define LUCK     64u /* objects of the garbage that a stale word may keep */
-#define LIMIT    "64M"
-#define CYCLES   20
-#define KILLS    10
+#define COUNT(a)   (sizeof(a) / sizeof(*(a)))
+#define GARBAGE    5000u
+#define LIST       500
+#define SHORT      5
+#define LUCK       64u /* objects of the garbage that a stale word may keep */
+#define LIMIT      "64M"
+#define CYCLES     20
+#define KILLS      10
+#define PUBLISHERS 12
+#define PUBLISHED  200u
 
 struct node {
     struct node *next;
@@ -263,6 +265,69 @@ static void another_process_keeps_it(void)
     close_heap();
 }
 
+/* ---- what is on its way to the server ---- */
+
+static atomic_uint nlost;
+
+static __attribute__((noinline)) bool publish_new(const char *name, uint64_t number)
+{
+    struct node *node = make_list(1);
+    node->number = number;
+    return goalloc_publish(heap, name, node) == 0;
+}
+
+/* What the thread's stack keeps of it is overwritten. */
+static __attribute__((noinline)) void forget(void)
+{
+    volatile uint64_t frame[512];
+    for (unsigned i = 0; i < COUNT(frame); i++)
+        frame[i] = 0;
+}
+
+static __attribute__((noinline)) bool finds(const char *name, uint64_t number)
+{
+    void *found = NULL;
+    return goalloc_lookup(heap, name, &found) == 0 && ((struct node *)found)->number == number;
+}
+
+/* More threads than may change names at once (change.c), so some wait with what they publish. */
+static void *publish_again_and_again(void *argument)
+{
+    const char *name = argument;
+    for (uint64_t i = 1; i <= PUBLISHED; i++) {
+        bool published = publish_new(name, i << 32);
+        forget();
+        for (unsigned more = 0; more < 100; more++)
+            (void)make_list(1);
+        if (!published || !finds(name, i << 32) || goalloc_unpublish(heap, name) < 0)
+            nlost++;
+    }
+    return NULL;
+}
+
+static void *collect_until_over(void *argument);
+
+static void published_while_it_is_collected(void)
+{
+    static char names[PUBLISHERS][2];
+    pthread_t publishers[PUBLISHERS];
+    pthread_t collector;
+    open_heap("256M");
+    nlost = 0;
+    CU_ASSERT_EQUAL_FATAL(pthread_create(&collector, NULL, collect_until_over, NULL), 0);
+    for (int i = 0; i < PUBLISHERS; i++) {
+        names[i][0] = (char)('a' + i);
+        CU_ASSERT_EQUAL_FATAL(
+            pthread_create(&publishers[i], NULL, publish_again_and_again, names[i]), 0);
+    }
+    for (int i = 0; i < PUBLISHERS; i++)
+        pthread_join(publishers[i], NULL);
+    over = true;
+    pthread_join(collector, NULL);
+    CU_ASSERT_EQUAL(nlost, 0);
+    close_heap();
+}
+
 /* Whether a collection is abandoned, and says this. */
 static void abandoned(const char *says)
 {
@@ -479,6 +544,7 @@ int main(void)
     const struct ga_test tests[] = {
         {"what is reached stays", what_is_reached_stays},
         {"another process keeps it", another_process_keeps_it},
+        {"published while it is collected", published_while_it_is_collected},
         {"a process is stopped", a_process_is_stopped},
         {"a thread is deaf", a_thread_is_deaf},
         {"the signal is taken", the_signal_is_taken},
