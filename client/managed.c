@@ -1,8 +1,8 @@
 /* One cycle of the collector, as a managed process sees it. The library's thread stops the others,
  * stores STOPPED in the client's gc word (shm/gc_word.h), tells the server what private memory
- * points to, and then sleeps at the word until the server says in it that the cycle is over. It
- * gives up by itself after GIVE_UP_MS, unless the server has begun to free by then: so garbage is
- * freed only of processes that have stood still from before they were scanned.
+ * points to, and then sleeps at the word until the server says in it that all is marked, or the
+ * cycle abandoned. It waits as long as the server shows that it is at it, by meta's gc_beat; when
+ * there was nothing of that for GA_PATIENCE_MS it goes on by itself, and the cycle is void.
  *
  * Until the others go on this thread takes no lock that they might have, and so does not serve the
  * socket: answers that come meanwhile wait there. */
@@ -17,13 +17,14 @@
 #include "client/deadline.h"
 #include "client/heap.h"
 #include "client/managed_scan.h"
+#include "client/patience.h"
 #include "shm/gc_word.h"
 #include "shm/process.h"
 #include "shm/server_lock.h"
 
-#define STOP_MS    2000u     /* for all threads to stand still */
-#define GIVE_UP_MS 5000u     /* from then on until the server begins to free */
-#define LOOK_NS    20000000L /* between two looks whether the server is still there */
+#define STOP_MS 2000u     /* for all threads to stand still */
+#define TELL_MS 5000u     /* for the server to take what it is told */
+#define LOOK_NS 20000000L /* between two looks whether the server is still there */
 
 static_assert(GA_SCAN_BATCH <= GA_GC_ROOTS_MAX, "a batch fits into a message");
 
@@ -113,31 +114,44 @@ static void sleep_at(_Atomic uint64_t *word, uint64_t seen)
     syscall(SYS_futex, word, FUTEX_WAIT, (uint32_t)seen, &moment, NULL, 0);
 }
 
-/* Until the word says that the cycle is over. */
+static uint64_t now_ms(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+}
+
+/* Without the server's leave: unless it was first, it finds out, and frees nothing. */
+static void go_on(_Atomic uint64_t *word, uint32_t cycle)
+{
+    uint64_t stopped = ga_gc_word(GA_GC_STOPPED, cycle);
+    /* seq_cst: before any thread runs. Pairs with the server's compare and swap. */
+    (void)ga_cas_seq_cst(word, &stopped, ga_gc_word(GA_GC_RUNNING, 0));
+}
+
+/* Until the word says that the threads may go on, or nobody will say so. */
 static void await_end(struct goalloc_heap *heap, _Atomic uint64_t *word, uint32_t cycle)
 {
     const uint64_t stopped = ga_gc_word(GA_GC_STOPPED, cycle);
-    const uint64_t sweeping = ga_gc_word(GA_GC_SWEEPING, cycle);
-    const uint64_t generation = heap->view.meta->generation;
-    struct timespec deadline = ga_deadline_in(GIVE_UP_MS);
-    for (;;) {
-        /* Pairs with the server's store when it is done. */
-        uint64_t seen = ga_load_acquire(word);
-        if (seen != stopped && seen != sweeping)
-            return;
-        bool gone = server_is_gone(heap, generation);
-        bool may_go = gone || (seen == stopped && ga_deadline_left_ms(&deadline) == 0);
-        if (may_go && ga_cas_seq_cst(word, &seen, ga_gc_word(GA_GC_RUNNING, 0)))
-            return;
-        if (!may_go)
-            sleep_at(word, seen);
+    const struct ga_meta_header *meta = heap->view.meta;
+    const uint64_t generation = meta->generation;
+    struct ga_patience patience = {0};
+    /* Pairs with the server's compare and swap. */
+    while (ga_load_acquire(word) == stopped) {
+        bool lasts = ga_patience_lasts(&patience, ga_load_relaxed(&meta->gc_beat), now_ms());
+        if (lasts && !server_is_gone(heap, generation)) {
+            sleep_at(word, stopped);
+            continue;
+        }
+        go_on(word, cycle);
+        return;
     }
 }
 
 void ga_managed_stop(struct goalloc_heap *heap, uint32_t cycle)
 {
     char why[GA_STOP_WHY_BYTES] = "";
-    struct told told = {heap, cycle, ga_deadline_in(STOP_MS + GIVE_UP_MS)};
+    struct told told = {heap, cycle, ga_deadline_in(STOP_MS + TELL_MS)};
     /* Pairs with the release when it was mapped. */
     if (!heap->managed || !ga_load_acquire(&heap->mapped)) {
         (void)tell_stopped(&told, (char[]){"it is just attaching"});
@@ -153,12 +167,10 @@ void ga_managed_stop(struct goalloc_heap *heap, uint32_t cycle)
     /* seq_cst: before anything is scanned. Pairs with the server's compare and swap. */
     ga_xchg_seq_cst(word, ga_gc_word(GA_GC_STOPPED, cycle));
     r = tell_all(&told, why);
-    if (r == 0) {
+    if (r == 0)
         await_end(heap, word, cycle);
-    } else {
-        uint64_t seen = ga_gc_word(GA_GC_STOPPED, cycle);
-        (void)ga_cas_seq_cst(word, &seen, ga_gc_word(GA_GC_RUNNING, 0));
-    }
+    else
+        go_on(word, cycle);
     ga_stop_release();
     if (r < 0)
         (void)tell_stopped(&told, why[0] ? why : (char[]){"the server does not listen"});

@@ -159,6 +159,12 @@ _Atomic uint64_t *ga_heap_gc_word(struct ga_heap *heap, ga_client_id client)
     return &heap->view.gc_words[client];
 }
 
+void ga_heap_beat(struct ga_heap *heap)
+{
+    _Atomic uint64_t *beat = &heap->meta->gc_beat;
+    ga_store_relaxed(beat, ga_load_relaxed(beat) + 1); /* has no other writer */
+}
+
 uint64_t ga_heap_managed_bytes(const struct ga_heap *heap)
 {
     return heap->managed_bytes;

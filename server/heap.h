@@ -97,6 +97,8 @@ int ga_heap_set_managed(struct ga_heap *heap, ga_client_id client);
 bool ga_heap_has_managed(const struct ga_heap *heap);
 /* The client's gc word (shm/gc_word.h), which it writes too. */
 _Atomic uint64_t *ga_heap_gc_word(struct ga_heap *heap, ga_client_id client);
+/* Tell clients that stand still that the server is at the collection (meta's gc_beat). */
+void ga_heap_beat(struct ga_heap *heap);
 /* Bytes of spans that managed clients were ever granted: how much they may have allocated. */
 uint64_t ga_heap_managed_bytes(const struct ga_heap *heap);
 /* The client's connection has ended, and it has a new one: what was granted to it and has not

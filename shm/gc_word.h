@@ -1,17 +1,17 @@
-/* The word by which a client of a managed heap and the server agree on a collection (one a client,
- * in bits): whether the client's threads stand still, and for which cycle. Each step is a compare
- * and swap, so that only one of the two decides:
+/* The word by which a client of a managed heap and the server agree on a collection; one a client,
+ * in bits. It says whether the client's threads stand still, and for which cycle: RUNNING, or
+ * STOPPED with the cycle's number.
  *
- *   RUNNING -> STOPPED(cycle)              the client: its threads stand still, and its roots
- * follow STOPPED(cycle) -> RUNNING              the client: it waits no longer, or the server is
- * gone STOPPED(cycle) -> SWEEPING(cycle)      the server: from now on garbage is freed, and the
- * client waits however long that takes either -> RUNNING                      the server: the cycle
- * is over, or abandoned SWEEPING(cycle) -> RUNNING             the client, once that server has
- * certainly ended
+ * The client stores STOPPED when its threads stand still, before it looks for its roots. From there
+ * the word goes back to RUNNING by a compare and swap of whoever is first. That is the server, when
+ * the marking is done or the cycle is abandoned: the client goes on. Or it is the client, when it
+ * waits no longer: then the server finds that the word is not as it was, and abandons the cycle.
+ * The server frees nothing before it has taken every word: so all have stood still from before they
+ * were scanned until all was marked. What is garbage then nobody finds any more, and so they go on
+ * before it is freed.
  *
- * So a client goes on before its garbage is freed only if none will be. A word that somebody has
- * spoilt stands for no cycle: the cycle is abandoned. The word is a futex, too: its low half, which
- * changes with each step of a cycle. */
+ * A word that somebody has spoilt stands for no cycle: the cycle is abandoned. The word is a futex,
+ * too: its low half, which changes with each step of a cycle. */
 #ifndef GA_SHM_GC_WORD_H
 #define GA_SHM_GC_WORD_H
 
@@ -20,7 +20,6 @@
 enum ga_gc_state {
     GA_GC_RUNNING = 0, /* of no cycle */
     GA_GC_STOPPED = 1,
-    GA_GC_SWEEPING = 2,
 };
 
 static inline uint64_t ga_gc_word(enum ga_gc_state state, uint32_t cycle)
@@ -31,8 +30,7 @@ static inline uint64_t ga_gc_word(enum ga_gc_state state, uint32_t cycle)
 /* Whether the word can be any of these. */
 static inline int ga_gc_word_is_sound(uint64_t word)
 {
-    uint64_t state = word & 3;
-    return state == GA_GC_RUNNING ? word == 0 : state != 3 && word >> 34 == 0;
+    return word == 0 || ((word & 3) == GA_GC_STOPPED && word >> 34 == 0);
 }
 
 #endif

@@ -8,7 +8,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define GA_LAYOUT_VERSION 7u
+#define GA_LAYOUT_VERSION 8u
 #define GA_META_MAGIC     UINT64_C(0x6174656d636c6167) /* "galcmeta" in memory */
 #define GA_META_MAKING                                                                             \
     UINT64_C(0x656b616d636c6167)                   /* "galcmake": it is being made, no heap yet    \
@@ -125,8 +125,11 @@ struct ga_meta_header {
     _Atomic uint32_t root_end;
     _Atomic uint32_t hold_end;
     struct ga_journal journal;
+    /* Changes a few times a second while managed clients stand still: who waits knows that there is
+     * a server that is at it. */
+    _Atomic uint64_t gc_beat;
 };
-static_assert(sizeof(struct ga_meta_header) == 376, "layout");
+static_assert(sizeof(struct ga_meta_header) == 384, "layout");
 static_assert(offsetof(struct ga_meta_header, state) == 16, "layout");
 static_assert(offsetof(struct ga_meta_header, base) == 56, "layout");
 static_assert(offsetof(struct ga_meta_header, committed_npages) == 80, "layout");
@@ -134,6 +137,7 @@ static_assert(offsetof(struct ga_meta_header, bits_bytes) == 208, "layout");
 static_assert(offsetof(struct ga_meta_header, name) == 216, "layout");
 static_assert(offsetof(struct ga_meta_header, client_end) == 312, "layout");
 static_assert(offsetof(struct ga_meta_header, journal) == 328, "layout");
+static_assert(offsetof(struct ga_meta_header, gc_beat) == 376, "layout");
 
 /* What is behind an arena's addresses, as Go has it: None (outside the reserve), Reserved (mapped,
  * past the object's end), Prepared (inside the object, a hole), Ready (committed). */

@@ -308,7 +308,7 @@ static void on_marked(uv_work_t *work, int status)
         finish(server, cycle->failure);
     else if (r == 0 && ga_world_is_damaged(server->world))
         finish(server, "the heap is damaged");
-    else if (r == 0 && !ga_standstill_commit(server))
+    else if (r == 0 && !ga_standstill_release(server))
         finish(server, server->standstill.why);
     else if (r < 0)
         finish(server, server->ending ? "the server ends" : "there is no memory to mark with");

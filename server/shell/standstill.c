@@ -24,6 +24,9 @@
 /* For the answers: longer than a client tries to stop its threads (client/managed.c). */
 #define LIMIT_MS 4000u
 
+/* Between two beats; clients wait for the next ten times as long (client/managed.c). */
+#define BEAT_MS 500u
+
 /* Roots are kept until all have answered. Clients tell each about once, so there are about as many
  * as objects at most; more is nothing that a client of ours does. */
 #define ROOTS_MIN 65536u
@@ -102,6 +105,12 @@ static bool ask_all(struct ga_server *server)
     return true;
 }
 
+static void on_beat(uv_timer_t *beat)
+{
+    const struct ga_server *server = beat->data;
+    ga_heap_beat(server->heap);
+}
+
 static void on_limit(uv_timer_t *limit)
 {
     struct ga_server *server = limit->data;
@@ -119,7 +128,7 @@ bool ga_standstill_begin(struct ga_server *server)
 {
     struct ga_standstill *still = &server->standstill;
     still->on = true;
-    still->committed = still->forgets = false;
+    still->forgets = false;
     still->nasked = still->nwaiting = 0;
     still->nroots = 0;
     /* A number that the words of clients of an earlier server do not have. */
@@ -130,6 +139,8 @@ bool ga_standstill_begin(struct ga_server *server)
         return false;
     if (still->nwaiting > 0)
         uv_timer_start(&still->limit, on_limit, LIMIT_MS, 0);
+    if (still->nasked > 0)
+        uv_timer_start(&still->beat, on_beat, BEAT_MS, BEAT_MS);
     return still->nwaiting == 0;
 }
 
@@ -208,16 +219,16 @@ void ga_standstill_tells(struct ga_server *server, const Goalloc__V1__Envelope *
         still->forgets = true;
 }
 
-/* Have the client go on, if it stands still for cycle. */
-static void let_go(const struct ga_server *server, ga_client_id client, uint32_t cycle)
+/* Have the client go on; whether it stood still for cycle. */
+static bool let_go(const struct ga_server *server, ga_client_id client, uint32_t cycle)
 {
     _Atomic uint64_t *word = ga_heap_gc_word(server->heap, client);
     uint64_t stopped = ga_gc_word(GA_GC_STOPPED, cycle);
-    uint64_t sweeping = ga_gc_word(GA_GC_SWEEPING, cycle);
-    /* Pairs with the client's acquire: what was freed is seen to be free. */
-    if (ga_cas_seq_cst(word, &stopped, ga_gc_word(GA_GC_RUNNING, 0)) ||
-        ga_cas_seq_cst(word, &sweeping, ga_gc_word(GA_GC_RUNNING, 0)))
-        syscall(SYS_futex, word, FUTEX_WAKE, INT_MAX, NULL, NULL, 0);
+    /* Pairs with the client's compare and swap, by which it goes on by itself. */
+    if (!ga_cas_seq_cst(word, &stopped, ga_gc_word(GA_GC_RUNNING, 0)))
+        return false;
+    syscall(SYS_futex, word, FUTEX_WAKE, INT_MAX, NULL, NULL, 0);
+    return true;
 }
 
 void ga_standstill_stopped(struct ga_connection *connection, const Goalloc__V1__GcStopped *note)
@@ -226,7 +237,7 @@ void ga_standstill_stopped(struct ga_connection *connection, const Goalloc__V1__
     struct ga_standstill *still = &server->standstill;
     struct ga_attachment *attachment = connection->attachment;
     if (!is_expected(connection, note->cycle)) {
-        let_go(server, attachment->client, note->cycle); /* too late: that one is over */
+        (void)let_go(server, attachment->client, note->cycle); /* too late: that one is over */
         return;
     }
     if (note->failure[0]) {
@@ -244,7 +255,7 @@ void ga_standstill_stopped(struct ga_connection *connection, const Goalloc__V1__
 void ga_standstill_lost(struct ga_attachment *attachment, const char *how)
 {
     const struct ga_standstill *still = &attachment->server->standstill;
-    if (still->on && !still->committed && attachment->standing != GA_STANDING_NOT)
+    if (still->on && attachment->standing != GA_STANDING_NOT)
         give_up_on(attachment, how);
 }
 
@@ -257,22 +268,18 @@ int ga_standstill_add_roots(struct ga_server *server)
                           : ga_collect_add_roots(server->heap, still->roots, still->nroots);
 }
 
-bool ga_standstill_commit(struct ga_server *server)
+bool ga_standstill_release(struct ga_server *server)
 {
     struct ga_standstill *still = &server->standstill;
     for (const struct ga_attachment *a = server->attachments; a; a = a->next) {
         if (a->standing != GA_STANDING_STILL)
             continue;
-        uint64_t stopped = ga_gc_word(GA_GC_STOPPED, still->number);
-        /* Pairs with the client's compare and swap, by which it goes on. */
-        if (!ga_cas_seq_cst(ga_heap_gc_word(server->heap, a->client), &stopped,
-                            ga_gc_word(GA_GC_SWEEPING, still->number))) {
+        if (!let_go(server, a->client, still->number)) {
             snprintf(still->why, sizeof(still->why),
                      "process %" PRIu32 " has gone on before the marking was done", a->pid);
             return false;
         }
     }
-    still->committed = true;
     return true;
 }
 
@@ -282,11 +289,13 @@ void ga_standstill_end(struct ga_server *server)
     if (!still->on)
         return;
     still->on = false;
-    if (!server->ending)
+    if (!server->ending) {
         uv_timer_stop(&still->limit);
+        uv_timer_stop(&still->beat);
+    }
     for (struct ga_attachment *a = server->attachments; a; a = a->next) {
         if (a->standing != GA_STANDING_NOT)
-            let_go(server, a->client, still->number);
+            (void)let_go(server, a->client, still->number);
         a->standing = GA_STANDING_NOT;
     }
     free(still->roots);
@@ -298,12 +307,15 @@ void ga_standstill_end(struct ga_server *server)
 
 int ga_standstill_init(struct ga_server *server)
 {
-    server->standstill.limit.data = server;
-    return uv_timer_init(&server->loop, &server->standstill.limit);
+    struct ga_standstill *still = &server->standstill;
+    still->limit.data = still->beat.data = server;
+    int r = uv_timer_init(&server->loop, &still->limit);
+    return r < 0 ? r : uv_timer_init(&server->loop, &still->beat);
 }
 
 void ga_standstill_close(struct ga_server *server)
 {
     uv_close((uv_handle_t *)&server->standstill.limit, NULL);
+    uv_close((uv_handle_t *)&server->standstill.beat, NULL);
     ga_standstill_end(server);
 }

@@ -27,8 +27,8 @@ struct ga_standstill {
     uint32_t number;   /* what the clients know this one by; counts on from server to server */
     uint32_t nasked;   /* clients */
     uint32_t nwaiting; /* of them, that have not answered */
-    bool committed;    /* whoever stands still does so until it is over */
     uv_timer_t limit;  /* for the answers */
+    uv_timer_t beat;   /* by which who stands still knows that it goes on */
     uint64_t *roots;   /* that were told, by clients or to them: offsets into the heap */
     size_t nroots;
     bool forgets; /* there was no memory for one */
@@ -49,10 +49,11 @@ bool ga_standstill_begin(struct ga_server *server);
 /* Hand what they told to the collection, which has begun. 0 or -ENOMEM. */
 int ga_standstill_add_roots(struct ga_server *server);
 
-/* From now on none of them goes on by itself. False if one has done so already; why says who. */
-bool ga_standstill_commit(struct ga_server *server);
+/* All is marked: all go on. False if one had done so by itself, and then nothing may be freed; why
+ * says who. */
+bool ga_standstill_release(struct ga_server *server);
 
-/* It is over: all go on. */
+/* It is over: all go on, if they have not yet. */
 void ga_standstill_end(struct ga_server *server);
 
 /* What a client says: a part of what it points to; that this was all, or what is wrong. */

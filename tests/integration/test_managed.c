@@ -26,6 +26,8 @@
 #define LIMIT      "64M"
 #define CYCLES     20
 #define KILLS      10
+#define STOPS      2
+#define LONG_LIST  500000
 #define PUBLISHERS 12
 #define PUBLISHED  200u
 
@@ -213,7 +215,7 @@ static void be_a_peer(int from, int to)
     _exit(0);
 }
 
-static struct peer start_peer(void)
+static struct peer start_peer(void (*be)(int from, int to))
 {
     int to[2];
     int from[2];
@@ -222,7 +224,7 @@ static struct peer start_peer(void)
     if (peer.pid == 0) {
         close(to[1]);
         close(from[0]);
-        be_a_peer(to[0], from[1]);
+        be(to[0], from[1]);
     }
     close(to[0]);
     close(from[1]);
@@ -253,7 +255,7 @@ static void another_process_keeps_it(void)
 {
     open_heap("256M");
     publish_list();
-    struct peer peer = start_peer();
+    struct peer peer = start_peer(be_a_peer);
     CU_ASSERT(hears(&peer));
     for (int cycle = 0; cycle < CYCLES; cycle++)
         collect_garbage();
@@ -344,7 +346,7 @@ static void a_process_is_stopped(void)
 {
     open_heap("256M");
     publish_list();
-    struct peer peer = start_peer();
+    struct peer peer = start_peer(be_a_peer);
     CU_ASSERT(hears(&peer));
     kill(peer.pid, SIGSTOP);
     int status;
@@ -479,6 +481,61 @@ static void the_server_is_killed(void)
     close_heap();
 }
 
+static void *count_on(void *argument)
+{
+    atomic_ulong *count = argument;
+    while (!over)
+        (*count)++;
+    return NULL;
+}
+
+/* A child, which does not stand still with us, stops the server, says so, and has it go on when it
+ * is told to; and again. */
+static void stop_the_server(int from, int to)
+{
+    char said;
+    uint64_t random = ga_test_seed();
+    for (int i = 0; i < STOPS; i++) {
+        poll(NULL, 0, 50 + (int)(ga_test_random(&random) % 50));
+        kill(server.pid, SIGSTOP);
+        bool told = write(to, "1", 1) == 1 && read(from, &said, 1) == 1;
+        kill(server.pid, SIGCONT);
+        if (!told)
+            _exit(1);
+    }
+    _exit(0);
+}
+
+/* The server is stopped, most likely while it marks: threads go on without it, and it frees
+ * nothing then. */
+static void the_server_is_stopped(void)
+{
+    static atomic_ulong count;
+    open_heap("256M");
+    in_static_data = make_list(LONG_LIST);
+    pthread_t collector;
+    pthread_t counter;
+    CU_ASSERT_EQUAL_FATAL(pthread_create(&collector, NULL, collect_until_over, NULL), 0);
+    CU_ASSERT_EQUAL_FATAL(pthread_create(&counter, NULL, count_on, &count), 0);
+    struct peer stopper = start_peer(stop_the_server);
+    for (int i = 0; i < STOPS; i++) {
+        CU_ASSERT(hears(&stopper));
+        unsigned long before = count;
+        while (count - before < 1000)
+            poll(NULL, 0, 1);
+        CU_ASSERT(is_whole(in_static_data, LONG_LIST));
+        CU_ASSERT_EQUAL(write(stopper.to, "1", 1), 1);
+    }
+    over = true;
+    pthread_join(collector, NULL);
+    pthread_join(counter, NULL);
+    end_peer(&stopper);
+    collect_garbage();
+    CU_ASSERT(is_whole(in_static_data, LONG_LIST));
+    in_static_data = NULL;
+    close_heap();
+}
+
 /* ---- for ever ---- */
 
 /* Allocates many times what the heap may have, keeps a little, and frees nothing. */
@@ -551,6 +608,7 @@ int main(void)
         {"bad options", bad_options},
         {"killed in a cycle", killed_in_a_cycle},
         {"the server is killed", the_server_is_killed},
+        {"the server is stopped", the_server_is_stopped},
         {"within the limit", within_the_limit},
         {"shown as managed", shown_as_managed},
     };

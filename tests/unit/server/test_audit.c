@@ -429,11 +429,12 @@ static void gc_words(void)
     _Atomic uint64_t *word = &core.view.gc_words[client];
     ga_store_relaxed(word, ga_gc_word(GA_GC_STOPPED, 7));
     sound_with(0);
-    ga_store_relaxed(word, ga_gc_word(GA_GC_SWEEPING, UINT32_MAX));
+    ga_store_relaxed(word, ga_gc_word(GA_GC_STOPPED, UINT32_MAX));
     sound_with(0);
     ga_store_relaxed(word, ga_gc_word(GA_GC_RUNNING, 7));
     CU_ASSERT_EQUAL(ga_load_relaxed(word), 0);
     spoil(word, 4, GA_FAULT_GC_WORD, 0, 0);
+    spoil(word, 6, GA_FAULT_GC_WORD, 0, 0);
     spoil(word, 7, GA_FAULT_GC_WORD, 0, 0);
     spoil(word, UINT64_C(1) << 34 | 1, GA_FAULT_GC_WORD, 0, 0);
     ga_core_close(&core);
