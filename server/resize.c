@@ -60,7 +60,7 @@ static int extend(struct ga_heap *heap, ga_page_id page, uint64_t npages)
         r = -ENOMEM;
     if (r == 0 && !are_free(heap, page + span->npages, more))
         r = ga_mheap_grow_behind(heap, page + span->npages, more, npages);
-    bool zeroed;
+    bool zeroed = false;
     if (r == 0)
         r = ga_mheap_take(heap, page + span->npages, more, &zeroed);
     if (r < 0)
