@@ -43,6 +43,19 @@ void ga_actor_attach(void)
         ga_account_complain(ga_account, "cannot attach: %s", goalloc_attach_error());
 }
 
+void ga_actor_attach_as(uint32_t as_policy, uint32_t flags)
+{
+    struct goalloc_options options = {.size = sizeof(options),
+                                      .timeout_ms = 120000,
+                                      .policy = as_policy,
+                                      .report = on_report,
+                                      .flags = flags};
+    goalloc_detach(ga_heap);
+    ga_heap = NULL;
+    if (goalloc_attach(ga_world->socket, &options, &ga_heap) < 0)
+        ga_account_complain(ga_account, "cannot attach again: %s", goalloc_attach_error());
+}
+
 const char *ga_actor_socket(void)
 {
     return ga_world->socket;

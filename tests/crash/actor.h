@@ -60,6 +60,8 @@ extern struct ga_account *ga_account;
 
 /* Attach; for an operation that is attaching. */
 void ga_actor_attach(void);
+/* Detach, and attach again with this policy and these flags. */
+void ga_actor_attach_as(uint32_t as_policy, uint32_t flags);
 const char *ga_actor_socket(void);
 /* Allocate, fill and note an object. */
 void *ga_actor_get(size_t bytes);

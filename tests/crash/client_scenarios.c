@@ -1,16 +1,18 @@
 /* What clients are killed at. */
 #include <errno.h>
+#include <pthread.h>
 #include <stddef.h>
 #include <stdint.h>
 
 #include "crash/scenario.h"
 
-#define SMALL  64u  /* 128 slots a span, two words */
-#define FEW    480u /* 17 slots a span */
-#define LARGE  100000u
-#define HUGE   (2u << 20) /* never kept by a thread */
-#define NAME   "root"
-#define HANDED (ga_account->spare[0]) /* the object that another process allocated */
+#define SMALL    64u  /* 128 slots a span, two words */
+#define FEW      480u /* 17 slots a span */
+#define LARGE    100000u
+#define HUGE     (2u << 20)  /* never kept by a thread */
+#define TOO_MUCH (64u << 20) /* the reserve, of which the first page is never handed out */
+#define NAME     "root"
+#define HANDED   (ga_account->spare[0]) /* the object that another process allocated */
 
 static void *x; /* the victim's object */
 static void *many[256];
@@ -19,6 +21,50 @@ static void get_many(size_t n, size_t bytes)
 {
     for (size_t i = 0; i < n; i++)
         many[i] = ga_actor_get(bytes);
+}
+
+/* ---- memory that is kept and not used ---- */
+
+/* Empty spans, a large one, and frees of another's objects that are collected. */
+static void keep_unused(void)
+{
+    get_many(200, SMALL);
+    for (size_t i = 0; i < 180; i++)
+        ga_actor_put(many[i]);
+    ga_actor_put(ga_actor_get(LARGE));
+    ga_actor_put(ga_actor_get_noscan(8));
+    for (size_t i = 0; i < 2; i++) /* of one word */
+        ga_actor_put(ga_account->spare[i]);
+}
+
+/* The server calls for memory at most each 100 ms, and may have done so for the run before. A call
+ * that finds none waits 22 ms, and asks three times. */
+#define CALLS 10
+
+static void *get_too_much(void *unused)
+{
+    for (int i = 0; i < CALLS; i++)
+        if (goalloc_malloc(ga_heap, TOO_MUCH))
+            ga_account_complain(ga_account, "all of the heap is free");
+    return unused;
+}
+
+/* By another thread, while this one is in no function of the library. */
+static void have_asked_for_too_much(void)
+{
+    pthread_t thread;
+    if (pthread_create(&thread, NULL, get_too_much, NULL) == 0)
+        pthread_detach(thread);
+}
+
+/* With the cache that is just given back: from its list, from its other spans, and from none. */
+static void use_cache_again(void)
+{
+    for (size_t i = 180; i < 200; i++)
+        ga_actor_put(many[i]);
+    for (size_t i = 0; i < 40; i++)
+        (void)ga_actor_get(SMALL);
+    ga_actor_put(ga_actor_get(LARGE));
 }
 
 /* ---- malloc ---- */
@@ -450,6 +496,31 @@ static void hold_handed(void)
     }
 }
 
+/* ---- managed ---- */
+
+/* Of a survivor: objects that only its own memory points to. */
+static void get_managed(void)
+{
+    static bool managed;
+    if (!managed)
+        ga_actor_attach_as(GOALLOC_POLICY_KEEP, GOALLOC_MANAGED);
+    managed = true;
+    get_many(70, SMALL);
+    x = ga_actor_get(LARGE);
+}
+
+/* Of a victim, which leaves nothing that would be collected when it has ended. */
+static void become_managed(void)
+{
+    ga_actor_attach_as(GOALLOC_POLICY_KEEP, GOALLOC_MANAGED);
+    ga_actor_put(ga_actor_get(SMALL));
+}
+
+static void collect(void)
+{
+    (void)goalloc_gc(ga_heap, NULL);
+}
+
 /* ---- the rest ---- */
 
 static void get_all_sorts(void)
@@ -807,6 +878,42 @@ const struct ga_client_scenario ga_client_scenarios[] = {
      .function = "ga_grants_on_reply",
      .bytes = HUGE,
      .twice = true},
+    {.name = "idle thread's cache given back",
+     .kind = GA_VICTIM_LIBRARY,
+     .ancestor = hand_over_span,
+     .before = keep_unused,
+     .operation = have_asked_for_too_much,
+     .function = "ga_reclaim",
+     .twice = true},
+    {.name = "idle thread's cache given back | it comes back",
+     .kind = GA_VICTIM_LIBRARY,
+     .ancestor = hand_over_span,
+     .before = keep_unused,
+     .operation = have_asked_for_too_much,
+     .function = "ga_reclaim",
+     .back = use_cache_again,
+     .in_flight = true},
+    {.name = "idle thread's cache given back | it comes back, both go on",
+     .kind = GA_VICTIM_LIBRARY,
+     .ancestor = hand_over_span,
+     .before = keep_unused,
+     .operation = have_asked_for_too_much,
+     .function = "ga_reclaim",
+     .back = use_cache_again,
+     .lives_on = true},
+    {.name = "managed: it stands still and tells",
+     .kind = GA_VICTIM_LIBRARY,
+     .survivor = get_managed,
+     .before = become_managed,
+     .operation = collect,
+     .function = "ga_managed_stop",
+     .is_slow = true},
+    {.name = "managed: it has told",
+     .kind = GA_VICTIM_LIBRARY,
+     .survivor = get_managed,
+     .before = become_managed,
+     .operation = collect,
+     .function = "ga_stop_release"},
     {.name = "reattach",
      .kind = GA_VICTIM_LIBRARY,
      .before = get_all_sorts,

@@ -66,6 +66,9 @@ void ga_exploration_kill_client(struct ga_exploration *e, const struct ga_tracee
 bool ga_exploration_begin_library(struct ga_exploration *e,
                                   const struct ga_client_scenario *scenario,
                                   struct ga_tracee *victim);
+/* When it is there: what its first thread does meanwhile, until that is done or waits. */
+bool ga_exploration_come_back(struct ga_exploration *e, const struct ga_client_scenario *scenario,
+                              const struct ga_tracee *victim);
 
 /* The running server, traced and stopped, and where it has function. */
 bool ga_exploration_seize_server(struct ga_exploration *e, const char *function,

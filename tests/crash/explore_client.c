@@ -125,6 +125,8 @@ void ga_explore_client(const struct ga_client_scenario *scenario,
         }
         if (scenario->reuse && !ga_actor_do(&e.survivor, scenario->reuse))
             ga_exploration_give_up(&e, "k=%" PRIu32 ": the survivor does not answer", k);
+        if (!ga_exploration_come_back(&e, scenario, &victim))
+            ga_exploration_give_up(&e, "k=%" PRIu32 ": the victim's first thread is stuck", k);
         ga_exploration_kill_client(&e, &victim);
         if (!ga_exploration_judge(&e, k) || !ga_exploration_end_survivor(&e))
             break;

@@ -41,6 +41,18 @@ static bool change_server(struct ga_exploration *e, const struct ga_client_scena
     return ga_exploration_replace_server(e, &server);
 }
 
+bool ga_exploration_come_back(struct ga_exploration *e, const struct ga_client_scenario *scenario,
+                              const struct ga_tracee *victim)
+{
+    if (!scenario->back)
+        return true;
+    bool good = ga_actor_begin(&e->victim, scenario->back) && ga_actor_await_request(&e->victim);
+    if (!good || !scenario->lives_on)
+        return good;
+    ga_trace_let_go(victim);
+    return ga_actor_await(&e->victim);
+}
+
 bool ga_exploration_begin_library(struct ga_exploration *e,
                                   const struct ga_client_scenario *scenario,
                                   struct ga_tracee *victim)
@@ -54,5 +66,10 @@ bool ga_exploration_begin_library(struct ga_exploration *e,
     uint64_t address = ga_trace_find_function(pid, LIBRARY_PATH, scenario->function);
     bool begun = scenario->server_dies ? change_server(e, scenario)
                                        : ga_actor_begin(&e->victim, scenario->operation);
-    return address != 0 && begun && ga_trace_run_to(victim, address);
+    /* Who is to come back must have gone. */
+    begun = begun && (!scenario->back || ga_actor_await(&e->victim));
+    if (address != 0 && begun && ga_trace_run_to(victim, address))
+        return true;
+    ga_exploration_kill_client(e, victim); /* nobody else waits for the thread that is traced */
+    return false;
 }

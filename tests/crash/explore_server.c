@@ -87,6 +87,12 @@ static bool begin_actors(struct ga_exploration *e, const struct ga_server_scenar
     return ga_actor_do(&e->survivor, scenario->survivor);
 }
 
+/* Where there is none, the server does it by itself. */
+static bool begin_operation(struct ga_actor *driver, ga_actor_fn *operation)
+{
+    return !operation || ga_actor_begin(driver, operation);
+}
+
 /* All ready, and the server at the beginning of what the driver makes it do. */
 static bool begin_server(struct ga_exploration *e, const struct ga_server_scenario *scenario,
                          struct ga_actor *driver, struct ga_tracee *server)
@@ -104,7 +110,8 @@ static bool begin_server(struct ga_exploration *e, const struct ga_server_scenar
         return false;
     if (scenario->fate == GA_DRIVER_FIRST)
         ga_actor_kill(driver);
-    else if (!ga_actor_begin(driver, scenario->operation))
+    else if (scenario->alone ? !ga_actor_do(driver, scenario->operation)
+                             : !begin_operation(driver, scenario->operation))
         return false;
     return ga_trace_run_to(server, address);
 }
@@ -118,8 +125,8 @@ static bool end_server(struct ga_exploration *e, const struct ga_server_scenario
     if (!ga_exploration_replace_server(e, server))
         return false;
     if (scenario->fate == GA_DRIVER_LIVES) {
-        bool good = (!scenario->operation || ga_actor_await(driver)) &&
-                    ga_actor_do(driver, scenario->after);
+        bool done = !scenario->operation || (scenario->alone && !scenario->adopts);
+        bool good = (done || ga_actor_await(driver)) && ga_actor_do(driver, scenario->after);
         ga_actor_kill(driver);
         return good;
     }

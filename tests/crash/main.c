@@ -74,7 +74,8 @@ static bool is_wanted(const struct task *task, char *const *parts)
 static bool is_left_out(size_t index, const struct task *task,
                         const struct ga_explore_options *options)
 {
-    bool is_slow = task->server && (task->server->adopts || task->server->is_slow);
+    bool is_slow =
+        task->server ? task->server->adopts || task->server->is_slow : task->client->is_slow;
     if (options->points == 0)
         return false;
     return (is_slow && (index + options->seed) % 4 != 0) ||

@@ -16,6 +16,8 @@ struct ga_client_scenario {
     ga_actor_fn *meanwhile; /* the survivor, when the victim is ready */
     ga_actor_fn *operation; /* of the victim, which is killed on the way */
     ga_actor_fn *reuse;     /* the survivor takes what it can get, before the death is noticed */
+    ga_actor_fn *back;      /* GA_VICTIM_LIBRARY: the victim's first thread, meanwhile */
+    bool lives_on;          /* and the library's thread goes on; the kill is when both are done */
     size_t bytes;           /* of the objects that it is about; 0: of 64 */
     bool noscan;
     bool in_flight;  /* one such object may be on its way to its caller */
@@ -23,6 +25,7 @@ struct ga_client_scenario {
     enum ga_victim_kind kind;
     const char *function; /* of the library: it must come by. GA_VICTIM_LIBRARY: it begins there */
     bool server_dies;     /* the same: while the victim waits for it, and the next one serves */
+    bool is_slow;         /* takes seconds to record */
     bool twice;           /* the server is killed too, while it recovers what the victim has left */
 };
 
@@ -39,6 +42,7 @@ struct ga_server_scenario {
     ga_actor_fn *survivor;  /* one that stays does this then */
     const char *function;   /* of goallocd, with whose beginning the operation begins */
     ga_actor_fn *operation; /* of the driver, which leads there */
+    bool alone;             /* it needs no server, and is done before the server goes on */
     ga_actor_fn *after;     /* of the driver, if it lives, when the next server serves */
     bool fresh;             /* on a new heap each time */
     const char *soft_limit; /* of goallocd, if fresh; NULL = none */

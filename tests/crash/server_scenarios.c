@@ -358,15 +358,11 @@ static void go_on_private(void)
     go_on();
 }
 
-/* What a client leaves that goes when nothing reaches it: two objects by names of their own, and of
- * each kind some that a table leads to, which has a name as well. */
-static void leave_orphans(void)
+/* What a client leaves that goes when nothing reaches it: of each kind some, that a table leads to,
+ * which has a name. */
+static void leave_garbage(void)
 {
-    struct goalloc_options options = {
-        .size = sizeof(options), .timeout_ms = 120000, .policy = GOALLOC_POLICY_UNREACHABLE};
-    goalloc_detach(ga_heap);
-    if (goalloc_attach(ga_actor_socket(), &options, &ga_heap) < 0)
-        ga_account_complain(ga_account, "%s", goalloc_attach_error());
+    ga_actor_attach_as(GOALLOC_POLICY_UNREACHABLE, 0);
     void **table = goalloc_malloc(ga_heap, 100 * sizeof(void *));
     for (size_t i = 0; i < 100; i++)
         table[i] = i < 90   ? goalloc_malloc(ga_heap, SMALL)
@@ -374,6 +370,12 @@ static void leave_orphans(void)
                    : i < 98 ? goalloc_alloc(ga_heap, 8, 0, GOALLOC_NOSCAN)
                             : goalloc_malloc(ga_heap, i == 98 ? LARGE : GROWN);
     (void)goalloc_publish(ga_heap, NAME, table);
+}
+
+/* And two objects by names of their own. */
+static void leave_orphans(void)
+{
+    leave_garbage();
     (void)goalloc_publish(ga_heap, "kept 1", ga_actor_get(SMALL));
     (void)goalloc_publish(ga_heap, "kept 2", ga_actor_get(SMALL));
 }
@@ -395,6 +397,60 @@ static void collect_the_rest(void)
     int r = goalloc_gc(ga_heap, NULL);
     if (r < 0)
         ga_account_complain(ga_account, "no collection: %s", goalloc_strerror(r));
+}
+
+/* Of a managed driver: objects that only its own memory points to. */
+static void become_managed(void)
+{
+    ga_actor_attach_as(GOALLOC_POLICY_KEEP, GOALLOC_MANAGED);
+    for (size_t i = 0; i < 70; i++)
+        many[i] = ga_actor_get(SMALL);
+    x = ga_actor_get(LARGE);
+    lose_orphans();
+}
+
+/* They are there still, and the garbage is not. When the driver has ended they would be collected,
+ * too, so it frees them. */
+static void collect_the_rest_and_free(void)
+{
+    collect_the_rest();
+    for (uint32_t i = 0; i < ga_account->nobjects; i++) {
+        const struct ga_account_object *object = &ga_account->objects[i];
+        if (!ga_account_is_whole(object, (const unsigned char *)object->address))
+            ga_account_complain(ga_account, "an object of %u bytes is spoiled", object->bytes);
+    }
+    for (size_t i = 0; i < 70; i++)
+        ga_actor_put(many[i]);
+    ga_actor_put(x);
+}
+
+/* ---- sweeping ---- */
+
+#define LEFT      256u /* small ones, of two spans */
+#define LEFT_KEPT 200u /* from here on they stay */
+#define LEFT_BIG  20u  /* 4 a span */
+
+static void leave_spans(void)
+{
+    for (uint32_t i = 0; i < LEFT; i++)
+        (void)ga_actor_get(SMALL);
+    for (uint32_t i = 0; i < LEFT_BIG; i++)
+        (void)ga_actor_get(2048);
+}
+
+/* Free what another has left, so that spans of each class are empty, and the server is not told. */
+static void put_left_spans(void)
+{
+    for (uint32_t i = 0; i < LEFT + LEFT_BIG - 6; i++)
+        if (i < LEFT_KEPT || i >= LEFT)
+            ga_actor_put((void *)ga_account->objects[i].address);
+}
+
+static void put_left_spans_and_try(void)
+{
+    put_left_spans();
+    try_small();
+    get_late();
 }
 
 const struct ga_server_scenario ga_server_scenarios[] = {
@@ -700,6 +756,55 @@ const struct ga_server_scenario ga_server_scenarios[] = {
      .function = "ga_collect_sweep_some",
      .operation = collect,
      .after = collect_the_rest},
+    {.name = "server: managed clients stand still",
+     .is_slow = true,
+     .ancestor = leave_garbage,
+     .before = become_managed,
+     .function = "ga_cycle_all_stopped",
+     .operation = collect,
+     .after = collect_the_rest_and_free},
+    {.name = "server: managed clients go on",
+     .is_slow = true,
+     .ancestor = leave_garbage,
+     .before = become_managed,
+     .function = "ga_standstill_commit",
+     .operation = collect,
+     .after = collect_the_rest_and_free},
+    {.name = "server: a slice of a sweep",
+     .is_slow = true,
+     .ancestor = leave_spans,
+     .before = get_one, /* and so an mcache to free with */
+     .function = "ga_heap_sweep_some",
+     .operation = put_left_spans,
+     .alone = true,
+     .after = go_on},
+    {.name = "server: a sweep for a class",
+     .ancestor = leave_spans,
+     .function = "ga_heap_lease",
+     .operation = put_left_spans_and_try,
+     .after = go_on},
+    {.name = "server: adoption, a sweep is due",
+     .ancestor = leave_spans,
+     .function = "ga_heap_adopt",
+     .operation = put_left_spans,
+     .after = go_on,
+     .adopts = true},
+    {.name = "server: memory begins to go back",
+     .is_slow = true,
+     .before = leave_free,
+     .function = "ga_heap_begin_release",
+     .after = try_long,
+     .fresh = true,
+     .soft_limit = "1M",
+     .bytes = LONG},
+    {.name = "server: memory has gone back",
+     .is_slow = true,
+     .before = leave_free,
+     .function = "ga_heap_end_release",
+     .after = try_long,
+     .fresh = true,
+     .soft_limit = "1M",
+     .bytes = LONG},
     {.name = "server: death of a client, second slice",
      .is_slow = true,
      .before = get_many_spans,

@@ -189,7 +189,7 @@ struct piece {
     size_t bytes;
 };
 
-#define PIECES         10
+#define PIECES         11
 #define MCACHES_LOOKED 6u
 
 /* What is in use of the tables. */
@@ -210,6 +210,7 @@ static void find_pieces(const struct ga_crash_world *world, struct piece ret[sta
         (struct piece){b + meta->bits_mcaches_offset, MCACHES_LOOKED * sizeof(struct ga_mcache)};
     ret[8] = (struct piece){b + meta->bits_pending_offset, npages / 8};
     ret[9] = (struct piece){b + meta->bits_handles_offset, 4 * sizeof(struct ga_handles)};
+    ret[10] = (struct piece){b + meta->bits_gc_words_offset, 8 * sizeof(uint64_t)};
 }
 
 /* Lines, wide and tiny planes: of the first pages, which are used first. */
