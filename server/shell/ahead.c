@@ -158,7 +158,10 @@ bool ga_ahead_give_up(struct ga_ahead *ahead)
     settle(ahead);
     if (ga_ahead_bytes(ahead) == 0)
         return false;
-    bool given = allocate(ahead->heap->fd, PUNCH, ahead->committed, ahead->ready_end) == 0;
+    uint64_t end = ahead->ready_end;
+    if (ahead->huge) /* all of the last one was touched */
+        end = (end + GA_HUGE_PAGE_BYTES - 1) & ~(uint64_t)(GA_HUGE_PAGE_BYTES - 1);
+    bool given = allocate(ahead->heap->fd, PUNCH, ahead->committed, end) == 0;
     ahead->ready_end = ahead->committed;
     return given;
 }

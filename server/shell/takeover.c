@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "server/shell/log.h"
+#include "server/shell/punch.h"
 #include "server/shell/size_text.h"
 #include "shm/atomic.h"
 
@@ -96,6 +97,17 @@ static int adopt_objects(struct ga_world *world)
     return 0;
 }
 
+/* What the old server made ready for the next growth, or had begun to commit, is nobody's. Where it
+ * cannot be given back, the heap grows into it. */
+static void give_back_behind_end(const struct ga_world *world, const struct ga_heap *heap)
+{
+    struct stat st;
+    int fd = world->mappings[GA_OBJECT_HEAP].fd;
+    uint64_t end = ga_heap_extent_bytes(heap);
+    if (fstat(fd, &st) == 0 && (uint64_t)st.st_size > end)
+        (void)ga_punch(fd, end, (uint64_t)st.st_size - end);
+}
+
 int ga_takeover_mapped(struct ga_world *world, struct ga_heap **ret)
 {
     struct ga_heap_config config;
@@ -109,7 +121,10 @@ int ga_takeover_mapped(struct ga_world *world, struct ga_heap **ret)
     struct ga_heap_effects effects = ga_world_effects(world);
     r = ga_heap_adopt(&config, world->mappings[GA_OBJECT_META].address,
                       world->mappings[GA_OBJECT_BITS].address, &effects, why, ret);
-    return r < 0 ? ga_takeover_refuse(world, r, why) : 0;
+    if (r < 0)
+        return ga_takeover_refuse(world, r, why);
+    give_back_behind_end(world, *ret);
+    return 0;
 }
 
 int ga_takeover(struct ga_world *world, const struct ga_options *options,

@@ -10,6 +10,7 @@
 
 #include "goalloc/goalloc.h"
 #include "integration/daemon.h"
+#include "integration/run.h"
 #include "support/cunit_main.h"
 #include "support/private_shm.h"
 
@@ -20,6 +21,7 @@
 static struct ga_daemon the_server;
 static struct goalloc_heap *heap;
 static unsigned char *objects[OBJECTS];
+static struct ga_run run;
 
 static bool start(bool keep)
 {
@@ -87,6 +89,13 @@ static unsigned long long heap_bytes(void)
     return (unsigned long long)st.st_blocks * 512;
 }
 
+static void give_all_back(void)
+{
+    const char *arguments[] = {"--socket", ga_daemon_path("huge"), "scavenge", NULL};
+    CU_ASSERT_FATAL(ga_run(&run, GOALLOCCTL_PATH, arguments));
+    CU_ASSERT_EQUAL(run.code, 0);
+}
+
 static void none(void)
 {
     open_heap();
@@ -152,6 +161,37 @@ static void next_server(void)
     close_heap();
 }
 
+static unsigned long long retained(void)
+{
+    struct goalloc_memstats stats = {.size = sizeof(stats)};
+    CU_ASSERT_EQUAL_FATAL(goalloc_memstats(heap, &stats), 0);
+    return stats.heap_sys - stats.heap_released;
+}
+
+/* Few pages here and there among those that were given back: each takes no more than itself, or the
+ * rest of its huge page would be memory that counts as given back. */
+static void among_holes(void)
+{
+    void *few[OBJECTS / 4] = {0};
+    open_heap();
+    CU_ASSERT_EQUAL(fill(OBJECTS * 3 / 4), OBJECTS * 3 / 4);
+    empty(OBJECTS * 3 / 4);
+    give_all_back();
+    for (unsigned i = 0; i < OBJECTS / 4; i++) {
+        few[i] = goalloc_aligned_alloc(heap, 2 * MIB, 40 * KIB);
+        CU_ASSERT_PTR_NOT_NULL_FATAL(few[i]);
+    }
+    CU_ASSERT(heap_bytes() < retained() + 4 * MIB); /* what is behind the end beside it */
+    for (unsigned i = 0; i < OBJECTS / 4; i++)
+        goalloc_free(heap, few[i]);
+    give_all_back();
+    CU_ASSERT(heap_bytes() <= retained() + 2 * MIB);
+    CU_ASSERT_EQUAL(fill(20), 20); /* what is wanted whole comes in huge pages again */
+    CU_ASSERT(mapped_huge() >= 4ul * KIB);
+    empty(20);
+    close_heap();
+}
+
 /* Whether goallocd finds huge pages where this test has asked the mount for them. */
 static bool gives_any(void)
 {
@@ -165,10 +205,8 @@ int main(void)
 {
     static const struct ga_test without[] = {{"/dev/shm gives none", none}};
     static const struct ga_test with[] = {
-        {"/dev/shm gives some", some},
-        {"all are used up", used_up},
-        {"too few", in_vain},
-        {"the next server", next_server},
+        {"/dev/shm gives some", some},    {"all are used up", used_up}, {"too few", in_vain},
+        {"the next server", next_server}, {"among holes", among_holes},
     };
     if (ga_private_shm_enter("64m,huge=never") < 0)
         return 77;
@@ -183,5 +221,6 @@ int main(void)
     } else {
         code = ga_test_main("integration.huge_pages", with, sizeof(with) / sizeof(with[0]));
     }
+    ga_run_fini(&run);
     return ga_daemon_clean_up() == 0 ? code : 1;
 }

@@ -240,6 +240,29 @@ static void after_a_kill(void)
     close_heap();
 }
 
+static uint64_t retained(void)
+{
+    struct goalloc_memstats stats = stats_now();
+    return stats.heap_sys - stats.heap_released;
+}
+
+/* What a killed server had ready for the next growth is not there for nothing. */
+static void ready_ahead_of_a_kill(void)
+{
+    CU_ASSERT_FATAL(start(NULL, NULL, true));
+    CU_ASSERT_EQUAL_FATAL(goalloc_attach(ga_daemon_path("sock"), NULL, &heap), 0);
+    CU_ASSERT_EQUAL(fill(50), 50);
+    for (unsigned ms = 0; ms < PATIENT && resident() == retained(); ms += 20)
+        nanosleep(&(struct timespec){0, 20000000}, NULL);
+    CU_ASSERT(resident() > retained());
+    CU_ASSERT_EQUAL(ga_daemon_end(&the_server, SIGKILL), 256 + SIGKILL);
+    CU_ASSERT_FATAL(start(NULL, NULL, false));
+    CU_ASSERT_EQUAL(resident(), retained());
+    CU_ASSERT_EQUAL(fill(60), 60);
+    empty(0, 60, 1);
+    close_heap();
+}
+
 /* How often the server's loop has gone to sleep. */
 static unsigned long naps(void)
 {
@@ -283,6 +306,7 @@ int main(void)
         {"too fragmented", too_fragmented},
         {"soft limit", soft_limit},
         {"after a kill", after_a_kill},
+        {"ready ahead of a kill", ready_ahead_of_a_kill},
         {"idle", idle},
     };
     int r = ga_test_main("scavenge", tests, sizeof(tests) / sizeof(tests[0]));
