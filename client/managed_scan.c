@@ -1,7 +1,8 @@
 /* How memory is scanned. /proc/self/maps tells what is mapped; what of it is present the kernel
  * tells for whole ranges (PAGEMAP_SCAN, Linux 6.7), or page by page (/proc/self/pagemap). It is
  * read with process_vm_readv, which does not fault: another process may cut a file short that is
- * mapped here. Any word that lies in a page of the heap that is in use counts.
+ * mapped here. Any word that lies in a page of the heap that is in use counts. Private memory that
+ * may only be read was written before that: of it the pages count that are no file's.
  *
  * Left out are ranges: the library's own memory, and of each stack that is known what lies below
  * the stack pointer. A thread whose stack was not seen in any private writable mapping may have
@@ -49,11 +50,13 @@ struct scan_argument {
     uint64_t return_mask;
 };
 #define SCAN_REQUEST _IOWR('f', 16, struct scan_argument)
+#define IS_FILE      (UINT64_C(1) << 2)
 #define IS_PRESENT   (UINT64_C(1) << 3)
 #define IS_SWAPPED   (UINT64_C(1) << 4)
 #define IS_ZERO      (UINT64_C(1) << 5) /* the page that all share which were only read */
 
 #define PAGEMAP_THERE (UINT64_C(3) << 62) /* present or swapped */
+#define PAGEMAP_FILE  (UINT64_C(1) << 61)
 
 struct ga_scan {
     /* Of this run. */
@@ -65,6 +68,7 @@ struct ga_scan {
     int pagemap;
     int mem;           /* -1 where it is not needed */
     bool page_by_page; /* the kernel does not know PAGEMAP_SCAN */
+    bool no_files;     /* pages of files are left out now */
     uint64_t read_bytes;
 
     uint32_t nexcluded;
@@ -194,14 +198,15 @@ static int scan_part(struct ga_scan *scan, uintptr_t start, uintptr_t end, uint6
 /* What is there of [start, end), where the kernel tells of ranges. -ENOTTY where it does not. */
 static int scan_regions(struct ga_scan *scan, uintptr_t start, uintptr_t end)
 {
+    const uint64_t left_out = scan->no_files ? IS_ZERO | IS_FILE : IS_ZERO;
     struct scan_argument argument = {
         .size = sizeof(argument),
         .start = start & ~(GA_OS_PAGE_SIZE - 1),
         .end = (end + GA_OS_PAGE_SIZE - 1) & ~(GA_OS_PAGE_SIZE - 1),
         .vec = (uintptr_t)scan->regions,
         .vec_len = REGIONS,
-        .category_inverted = IS_ZERO,
-        .category_mask = IS_ZERO,
+        .category_inverted = left_out,
+        .category_mask = left_out,
         .category_anyof_mask = IS_PRESENT | IS_SWAPPED,
         .return_mask = IS_PRESENT | IS_SWAPPED,
     };
@@ -231,7 +236,8 @@ static int scan_page_by_page(struct ga_scan *scan, uintptr_t start, uintptr_t en
         if (n < (ssize_t)sizeof(uint64_t))
             return fail(scan, n < 0 ? -errno : -EIO, "/proc/self/pagemap cannot be read");
         for (uint64_t i = 0; i < (uint64_t)n / sizeof(uint64_t); i++, page++) {
-            if (!(scan->pagemap_words[i] & PAGEMAP_THERE))
+            uint64_t word = scan->pagemap_words[i];
+            if (!(word & PAGEMAP_THERE) || (scan->no_files && (word & PAGEMAP_FILE)))
                 continue;
             int r =
                 scan_part(scan, start, end, page * GA_OS_PAGE_SIZE, (page + 1) * GA_OS_PAGE_SIZE);
@@ -315,7 +321,7 @@ static int find_stacks(struct ga_scan *scan)
         if (count == STACKS_MAX)
             return fail(scan, -E2BIG, "there are too many threads");
         scan->excluded[count++].start = thread.sp;
-        if (thread.tid == getpid())
+        if (thread.tid == getpid() && !thread.is_on_signal_stack)
             scan->main_sp = thread.sp;
     }
     sort(scan->excluded, count);
@@ -351,6 +357,7 @@ struct mapping {
     uintptr_t start;
     uintptr_t end;
     bool is_private;
+    bool is_readable;
     bool is_writable;
     bool is_main_stack;
 };
@@ -379,6 +386,7 @@ static bool parse(const char *line, struct mapping *ret)
     at = parse_hex(at, &ret->end);
     if (*at++ != ' ' || strnlen(at, 4) < 4 || ret->end <= ret->start)
         return false;
+    ret->is_readable = at[0] == 'r';
     ret->is_writable = at[1] == 'w';
     ret->is_private = at[3] == 'p';
     ret->is_main_stack = strstr(at, "[stack]") != NULL;
@@ -405,8 +413,11 @@ static int scan_rest(struct ga_scan *scan, uintptr_t start, uintptr_t end, uint3
 
 static int scan_mapping(struct ga_scan *scan, const struct mapping *mapping, uint32_t *next)
 {
-    if (!mapping->is_private || !mapping->is_writable)
+    /* The kernel's own, which old programs call, is no memory of the process. */
+    bool is_ours = (intptr_t)mapping->start >= 0;
+    if (!mapping->is_private || !(mapping->is_readable || mapping->is_writable) || !is_ours)
         return 0;
+    scan->no_files = !mapping->is_writable;
     while (scan->nseen_stacks < scan->nstacks &&
            scan->stacks[scan->nseen_stacks] >= mapping->start &&
            scan->stacks[scan->nseen_stacks] < mapping->end)

@@ -22,6 +22,7 @@
 #include <sys/mman.h>
 #include <sys/syscall.h>
 #include <time.h>
+#include <ucontext.h>
 #include <unistd.h>
 
 #include "client/busy.h"
@@ -42,7 +43,7 @@ enum thread_state {
     THREAD_ASKED = 1,   /* and has not answered */
     THREAD_BUSY = 2,    /* it was in an operation, and goes on */
     THREAD_STOPPED = 3, /* it stands still */
-    THREAD_GONE = 4,    /* it has ended */
+    THREAD_GONE = 4,    /* it has ended, or is no thread of the program's */
 };
 
 /* A thread of the program. answer is the stop, by the count of releases, and a thread_state: so an
@@ -56,6 +57,7 @@ struct thread {
     bool was_busy;   /* when it was asked last */
     uintptr_t sp;
     struct ga_stop_range stack;
+    bool is_on_signal_stack;
 };
 
 struct table {
@@ -121,8 +123,18 @@ static struct thread *entry_of(const siginfo_t *info)
     return entry->tid == gettid() ? entry : NULL;
 }
 
+/* Say from where on the stack is in use. An alternate stack may lie in the usual one, with what is
+ * in use of that below it. */
+static void say_where(struct thread *entry, const ucontext_t *interrupted)
+{
+    const stack_t *alternate = &interrupted->uc_stack;
+    entry->sp = (uintptr_t)__builtin_frame_address(0);
+    entry->is_on_signal_stack = entry->sp - (uintptr_t)alternate->ss_sp < alternate->ss_size;
+    entry->stack = entry->is_on_signal_stack ? (struct ga_stop_range){0, 0} : own_stack;
+}
+
 /* Answer what is asked, and stand still if that is the answer. */
-static void obey(struct thread *entry)
+static void obey(struct thread *entry, const ucontext_t *interrupted)
 {
     /* Pairs with the release when it was asked. */
     uint32_t asked = ga_load_acquire(&entry->answer);
@@ -130,8 +142,7 @@ static void obey(struct thread *entry)
     if (asked != answer_of(stop, THREAD_ASKED))
         return;
     bool busy = is_busy();
-    entry->sp = (uintptr_t)__builtin_frame_address(0);
-    entry->stack = own_stack;
+    say_where(entry, interrupted);
     /* Of the one that is asked now; not if another stop has begun meanwhile. */
     if (!ga_cas_seq_cst(&entry->answer, &asked,
                         answer_of(stop, busy ? THREAD_BUSY : THREAD_STOPPED)))
@@ -147,11 +158,10 @@ static void obey(struct thread *entry)
 static void on_signal(int number, siginfo_t *info, void *context)
 {
     (void)number;
-    (void)context; /* lies on the stack, above the handler's frame */
     int saved_errno = errno;
     struct thread *entry = entry_of(info);
     if (entry)
-        obey(entry);
+        obey(entry, context); /* which lies on the stack, above the handler's frame */
     errno = saved_errno;
 }
 
@@ -403,9 +413,21 @@ static int ask(struct thread *entry)
     return -errno;
 }
 
-/* Whether tid is one that has ended and is only still listed: the first thread of a process whose
- * others go on. */
-static bool is_zombie(pid_t tid)
+/* Of <linux/sched.h>, which is the kernel's own: of a thread that runs nothing of the program, but
+ * does its reads and writes (io_uring's), or such for a virtual machine. It handles no signals. */
+#define IS_WORKER (0x10u | 0x4000u) /* PF_IO_WORKER, PF_USER_WORKER */
+
+/* The flags in what /proc tells after a thread's name: " S ppid pgrp session tty tpgid flags". */
+static unsigned long flags_in(const char *text)
+{
+    for (int field = 0; text && field < 6; field++)
+        text = strchr(text + 1, ' ');
+    return text ? strtoul(text, NULL, 10) : 0;
+}
+
+/* Whether tid is one that runs nothing of the program's: it is the kernel's, or has ended and is
+ * only still listed, as the first thread of a process whose others go on. */
+static bool runs_nothing(pid_t tid)
 {
     char path[64];
     char text[256];
@@ -417,7 +439,8 @@ static bool is_zombie(pid_t tid)
     close(fd);
     text[n > 0 ? n : 0] = '\0';
     const char *state = strrchr(text, ')');
-    return n <= 0 || (state && (state[2] == 'Z' || state[2] == 'X'));
+    return n <= 0 || (state && (state[2] == 'Z' || state[2] == 'X' ||
+                                (flags_in(state + 1) & IS_WORKER) != 0));
 }
 
 /* What to do about a thread that has not answered: it may have ended, or its number may be that of
@@ -425,7 +448,7 @@ static bool is_zombie(pid_t tid)
 static int wait_for(struct thread *entry)
 {
     entry->waited++;
-    if (entry->waited % LOOK_CLOSER == 0 && is_zombie(entry->tid))
+    if (entry->waited % LOOK_CLOSER == 0 && runs_nothing(entry->tid))
         set_state(entry, THREAD_GONE);
     else if (entry->waited >= ASK_AGAIN)
         return ask(entry);
@@ -542,17 +565,30 @@ static int check_signal(char *ret_why)
     return -EPERM;
 }
 
+/* Be the only one that stops threads: for another heap that may be over soon. */
+static bool begin_alone(uint32_t timeout_ms)
+{
+    static const struct timespec moment = {.tv_nsec = WAIT_NS};
+    struct timespec deadline = ga_deadline_in(timeout_ms);
+    /* Pairs with the release in ga_stop_release. */
+    while (atomic_exchange(&active, true)) {
+        if (ga_deadline_left_ms(&deadline) == 0)
+            return false;
+        nanosleep(&moment, NULL);
+    }
+    return true;
+}
+
 int ga_stop_all(uint32_t timeout_ms, char ret_why[static GA_STOP_WHY_BYTES])
 {
     int r = check_signal(ret_why);
     if (r < 0)
         return r;
-    struct timespec deadline = ga_deadline_in(timeout_ms);
-    /* Pairs with the release in ga_stop_release. */
-    if (atomic_exchange(&active, true)) {
+    if (!begin_alone(timeout_ms / 2)) {
         snprintf(ret_why, GA_STOP_WHY_BYTES, "its threads stand still for another heap already");
         return -EBUSY;
     }
+    struct timespec deadline = ga_deadline_in(timeout_ms);
     table->count = table->look = 0;
     int dir = open("/proc/self/task", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (dir < 0) {
@@ -582,7 +618,7 @@ bool ga_stop_next(size_t *index, struct ga_stopped *ret)
         struct thread *entry = &table->thread[*index];
         if (state_of(entry) != THREAD_STOPPED)
             continue;
-        *ret = (struct ga_stopped){entry->tid, entry->sp, entry->stack};
+        *ret = (struct ga_stopped){entry->tid, entry->sp, entry->stack, entry->is_on_signal_stack};
         ++*index;
         return true;
     }

@@ -4,7 +4,7 @@
  *
  * A thread that is in the middle of an operation of the library goes on and is asked again; one
  * that waits for the server within a call stands still where it is. A thread that blocks all
- * signals never answers, and then nobody stands still. One heap at a time. */
+ * signals never answers, and then nobody stands still. One heap at a time: the next waits. */
 #ifndef GA_CLIENT_MANAGED_STOP_H
 #define GA_CLIENT_MANAGED_STOP_H
 
@@ -27,6 +27,7 @@ struct ga_stopped {
     pid_t tid;
     uintptr_t sp; /* all that it has on its stack lies from here on, its registers included */
     struct ga_stop_range stack; /* {0, 0} where it is not known */
+    bool is_on_signal_stack;    /* sp is; so it does not tell how much of the usual one is in use */
 };
 
 /* Take a signal for this process, once for all its heaps: number, or 0 for $GOALLOC_STOP_SIGNAL,
@@ -48,8 +49,9 @@ void ga_stop_set_thread(int place, pid_t tid);
 void ga_stop_set_stack(int place, pthread_t thread);
 void ga_stop_free_place(int place);
 
-/* Stop all other threads within timeout_ms. 0; or -EBUSY (they stand still already), -EPERM (the
- * program has taken the signal from us), -ETIMEDOUT (one did not answer), or another negative
+/* Stop all other threads within timeout_ms; where they stand still for another heap, once they have
+ * gone on, which is waited for half as long. 0; or -EBUSY (they stand still all that time), -EPERM
+ * (the program has taken the signal from us), -ETIMEDOUT (one did not answer), or another negative
  * errno, and then all go on, and ret_why is a clause. Calls no malloc and takes no lock. */
 int ga_stop_all(uint32_t timeout_ms, char ret_why[static GA_STOP_WHY_BYTES]);
 

@@ -462,12 +462,20 @@ bool ga_cycle_put_off(struct ga_connection *connection, const Goalloc__V1__Envel
     return true;
 }
 
+/* After a cycle that was abandoned: threads may have stood still for seconds, for one that does
+ * not. No more than a tenth of the time goes into that. */
+static uint64_t growth_pause_ms(const struct ga_cycle *cycle)
+{
+    uint64_t pause_ms = DELAY_SHARE * cycle->last_ms;
+    return pause_ms > GROWTH_RETRY_MS ? pause_ms : GROWTH_RETRY_MS;
+}
+
 void ga_cycle_look_at_growth(struct ga_server *server)
 {
     const struct ga_cycle *cycle = &server->cycle;
     if (cycle->on || cycle->percent == 0 || server->ending || server->quiet.asked_by ||
         ga_heap_managed_bytes(server->heap) - cycle->granted_bytes < cycle->trigger_bytes ||
-        (cycle->failure && ga_world_now_ms() - cycle->last_end_ms < GROWTH_RETRY_MS))
+        (cycle->failure && ga_world_now_ms() - cycle->last_end_ms < growth_pause_ms(cycle)))
         return;
     if (ga_heap_has_managed(server->heap))
         begin(server, GA_COLLECT_FULL);

@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <poll.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -175,7 +176,7 @@ static void which_memory(void)
     CU_ASSERT(is_found(GA_PAGE_SIZE + 8));
     CU_ASSERT(is_found(GA_PAGE_SIZE + 16));
     CU_ASSERT_FALSE(is_found(GA_PAGE_SIZE + 24));
-    CU_ASSERT_FALSE(is_found(GA_PAGE_SIZE + 32));
+    CU_ASSERT(is_found(GA_PAGE_SIZE + 32)); /* it was written before */
     CU_ASSERT(is_found(GA_PAGE_SIZE + 40));
     CU_ASSERT(is_found(GA_PAGE_SIZE + 48));
     CU_ASSERT(read_bytes > 0 && read_bytes < UINT64_C(1) << 38);
@@ -370,6 +371,53 @@ static void the_main_stack(void)
     close_heap();
 }
 
+static atomic_int scanned;
+
+static void scan_here(int number)
+{
+    (void)number;
+    scanned = run_scan();
+}
+
+static __attribute__((noinline)) void raise_below(void)
+{
+    uint64_t here[1] = {pointer(GA_PAGE_SIZE + 16)};
+    use(here);
+    raise(SIGUSR1);
+    use(here);
+}
+
+/* In a handler, on an alternate stack that lies in the usual one, above what is in use of that. */
+static void *handle_above(void *argument)
+{
+    char above[65536];
+    stack_t stack = {.ss_sp = above, .ss_size = sizeof(above)};
+    struct sigaction action = {.sa_handler = scan_here, .sa_flags = SA_ONSTACK};
+    stack_t before;
+    ga_stop_note_stack();
+    sigaltstack(&stack, &before);
+    sigaction(SIGUSR1, &action, NULL);
+    raise_below();
+    sigaltstack(&before, NULL); /* a sanitizer's, which it frees */
+    return argument;
+}
+
+static void a_stack_within_a_stack(void)
+{
+    open_heap();
+    scanned = 1;
+    (void)handle_above(NULL);
+    CU_ASSERT_EQUAL(scanned, 0);
+    CU_ASSERT(is_found(GA_PAGE_SIZE + 16));
+    pthread_t thread;
+    scanned = 1;
+    CU_ASSERT_EQUAL_FATAL(pthread_create(&thread, NULL, handle_above, NULL), 0);
+    pthread_join(thread, NULL);
+    CU_ASSERT_EQUAL(scanned, 0);
+    CU_ASSERT(is_found(GA_PAGE_SIZE + 16));
+    close_heap();
+}
+
 /* A thread whose stack is the program's own, and part of it is not mapped any more. */
 static void a_stack_that_is_gone(void)
 {
@@ -442,6 +490,7 @@ int main(void)
         {"many words", many_words},
         {"registers and stacks", registers_and_stacks},
         {"the main stack", the_main_stack},
+        {"a stack within a stack", a_stack_within_a_stack},
         {"a stack that is gone", a_stack_that_is_gone},
         {"a stack that is shared", a_stack_that_is_shared},
         {"the library's own", the_librarys_own},

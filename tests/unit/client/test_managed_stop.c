@@ -4,7 +4,9 @@
  * plays the library's. */
 #include "client/managed_stop.h"
 
+#include <dirent.h>
 #include <errno.h>
+#include <linux/io_uring.h>
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
@@ -14,6 +16,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -385,6 +388,90 @@ static void where_the_stack_lies(void)
     finish(thread);
 }
 
+/* ---- two heaps ---- */
+
+static void *stop_for_another_heap(void *argument)
+{
+    int place = ga_stop_reserve_place();
+    ga_stop_set_thread(place, gettid());
+    bool *stopped = argument;
+    *stopped = ga_stop_all(LONG_MS, why) == 0;
+    nready++;
+    poll(NULL, 0, 20);
+    ga_stop_release();
+    ga_stop_free_place(place);
+    return NULL;
+}
+
+static void one_after_the_other(void)
+{
+    set_up();
+    bool stopped = false;
+    pthread_t thread;
+    CU_ASSERT_EQUAL_FATAL(pthread_create(&thread, NULL, stop_for_another_heap, &stopped), 0);
+    while (nready == 0)
+        sched_yield();
+    CU_ASSERT_EQUAL(ga_stop_all(LONG_MS, why), 0);
+    ga_stop_release();
+    pthread_join(thread, NULL);
+    CU_ASSERT(stopped);
+}
+
+/* ---- the kernel's threads ---- */
+
+static int count_threads(void)
+{
+    int n = 0;
+    DIR *dir = opendir("/proc/self/task");
+    while (dir && readdir(dir))
+        n++;
+    if (dir)
+        closedir(dir);
+    return n;
+}
+
+/* Have a thread of the kernel's read from fd for this process. The ring, or -1 where there is none
+ * to be had. */
+static int read_by_worker(int fd, char *to)
+{
+    struct io_uring_params params = {0};
+    int ring = (int)syscall(SYS_io_uring_setup, 4, &params);
+    if (ring < 0)
+        return -1;
+    char *queue = mmap(NULL, params.sq_off.array + params.sq_entries * sizeof(uint32_t),
+                       PROT_READ | PROT_WRITE, MAP_SHARED, ring, IORING_OFF_SQ_RING);
+    struct io_uring_sqe *entries = mmap(NULL, params.sq_entries * sizeof(*entries),
+                                        PROT_READ | PROT_WRITE, MAP_SHARED, ring, IORING_OFF_SQES);
+    CU_ASSERT_FATAL(queue != MAP_FAILED && entries != MAP_FAILED);
+    entries[0] = (struct io_uring_sqe){
+        .opcode = IORING_OP_READ, .flags = IOSQE_ASYNC, .fd = fd, .addr = (uintptr_t)to, .len = 1};
+    ga_store_release((_Atomic uint32_t *)(void *)(queue + params.sq_off.tail), 1);
+    CU_ASSERT_EQUAL(syscall(SYS_io_uring_enter, ring, 1, 0, 0, NULL, 0), 1);
+    munmap(queue, params.sq_off.array + params.sq_entries * sizeof(uint32_t));
+    munmap(entries, params.sq_entries * sizeof(*entries));
+    return ring;
+}
+
+/* They are listed with ours, and handle no signals; nor have they anything of the program's. */
+static void the_kernels_threads(void)
+{
+    set_up();
+    int ends[2];
+    static char byte;
+    CU_ASSERT_EQUAL_FATAL(pipe(ends), 0);
+    int before = count_threads();
+    int ring = read_by_worker(ends[0], &byte);
+    if (ring >= 0) {
+        while (count_threads() == before)
+            sched_yield();
+        CU_ASSERT_EQUAL(ga_stop_all(LONG_MS, why), 0);
+        ga_stop_release();
+        close(ring);
+    }
+    close(ends[1]);
+    close(ends[0]);
+}
+
 int main(void)
 {
     static const struct ga_test tests[] = {
@@ -396,6 +483,8 @@ int main(void)
         {"a deaf thread", a_deaf_thread},
         {"the program takes the signal", the_program_takes_the_signal},
         {"where the stack lies", where_the_stack_lies},
+        {"one after the other", one_after_the_other},
+        {"the kernel's threads", the_kernels_threads},
     };
     return ga_test_main("client.managed_stop", tests, COUNT(tests));
 }
