@@ -5,7 +5,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #include "crash/world.h"
 #include "shm/audit.h"
@@ -171,28 +170,6 @@ static void check_roots(struct audit *audit)
     }
 }
 
-/* Whether there is as much memory as pages are not marked to have none. */
-static bool has_memory(const struct ga_crash_world *world)
-{
-    struct stat st;
-    const struct ga_view *view = &world->view;
-    if (fstat(world->objects[GA_OBJECT_HEAP].fd, &st) < 0)
-        return false;
-    uint64_t npages = 0;
-    for (uint64_t page = 1; page < ga_load_acquire(&view->meta->committed_npages); page++)
-        npages += !(ga_view_entry(view, page) & GA_ENTRY_SCAVENGED);
-    return (uint64_t)st.st_blocks * 512 >= npages * GA_PAGE_SIZE;
-}
-
-/* More than once, for pages may be given memory and lose their marks between the two. */
-static void check_memory(struct audit *audit)
-{
-    for (int times = 0; times < 3; times++)
-        if (has_memory(audit->world))
-            return;
-    blame(audit, &audit->verdict->corrupted, "pages have no memory, and are not marked so");
-}
-
 void ga_crash_world_audit(struct ga_crash_world *world, struct ga_account *account,
                           int in_flight_class, struct ga_verdict *ret)
 {
@@ -207,7 +184,6 @@ void ga_crash_world_audit(struct ga_crash_world *world, struct ga_account *accou
     find_objects(&audit);
     check_objects(&audit);
     check_roots(&audit);
-    check_memory(&audit);
 }
 
 uint32_t ga_crash_world_free_slots(const struct ga_crash_world *world, ga_span_class span_class)
