@@ -235,7 +235,8 @@ static int recommit(struct ga_heap *heap, uint64_t page, uint64_t npages)
 int ga_mheap_take(struct ga_heap *heap, uint64_t page, uint64_t npages, bool *ret_zeroed)
 {
     uint64_t scavenged = ga_page_alloc_take(heap->pages, page, npages);
-    *ret_zeroed = page >= heap->zeroed_from || scavenged == npages;
+    *ret_zeroed =
+        page >= heap->zeroed_from || (scavenged == npages && !heap->scavenge.has_unpunched);
     if (scavenged == 0)
         return 0;
     int r = recommit(heap, page, npages);

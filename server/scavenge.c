@@ -93,13 +93,17 @@ void ga_scavenge_unmark(struct ga_heap *heap, uint64_t page, uint64_t npages)
         ga_store_release(&heap->page_table[page + i], 0);
 }
 
-static bool punch(struct ga_heap *heap, uint64_t page, uint64_t npages)
+static bool punch(const struct ga_heap *heap, uint64_t page, uint64_t npages)
 {
-    bool punched =
-        heap->effects.punch(heap->effects.data, page * GA_PAGE_SIZE, npages * GA_PAGE_SIZE) == 0;
-    if (!punched)
-        ga_scavenge_unmark(heap, page, npages);
-    return punched;
+    return heap->effects.punch(heap->effects.data, page * GA_PAGE_SIZE, npages * GA_PAGE_SIZE) == 0;
+}
+
+/* Pages of which some may be holes: so all of them count as holes, and get memory before they are
+ * used. Where they cannot be punched they may have some, that is not counted and not zero. */
+static void punch_again(struct ga_heap *heap, uint64_t page, uint64_t npages)
+{
+    if (!punch(heap, page, npages))
+        heap->scavenge.has_unpunched = true;
 }
 
 uint64_t ga_scavenge_now(struct ga_heap *heap, uint64_t npages)
@@ -114,6 +118,8 @@ uint64_t ga_scavenge_now(struct ga_heap *heap, uint64_t npages)
             break;
         mark(heap, page, n);
         bool punched = punch(heap, page, n);
+        if (!punched)
+            ga_scavenge_unmark(heap, page, n);
         ga_page_alloc_end_release(heap->pages, page, n, punched);
         if (!punched)
             break;
@@ -125,10 +131,9 @@ uint64_t ga_scavenge_now(struct ga_heap *heap, uint64_t npages)
 void ga_scavenge_taken(struct ga_heap *heap, uint64_t page, uint64_t npages)
 {
     mark(heap, page, npages);
-    bool punched = punch(heap, page, npages);
+    punch_again(heap, page, npages);
     ga_page_alloc_free(heap->pages, page, npages);
-    if (punched)
-        ga_page_alloc_set_scavenged(heap->pages, page, npages);
+    ga_page_alloc_set_scavenged(heap->pages, page, npages);
 }
 
 /* ---- in the background ---- */
@@ -249,10 +254,8 @@ void ga_scavenge_adopt(struct ga_heap *heap)
         uint64_t n = 0;
         while (page + n < end && ga_page_alloc_is_scavenged(heap->pages, page + n))
             n++;
-        /* If that fails they have memory that is not counted; as scavenged they get it before they
-         * are used, whether they have or not. */
         if (n > 0)
-            (void)heap->effects.punch(heap->effects.data, page * GA_PAGE_SIZE, n * GA_PAGE_SIZE);
+            punch_again(heap, page, n);
         page += n + 1;
     }
 }

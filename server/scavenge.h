@@ -15,6 +15,7 @@ struct ga_scavenge {
     uint64_t last_peak_npages; /* and in the one before */
     uint64_t grown_npages;     /* not yet made up for */
     uint64_t credit_npages;    /* released for a growth beyond what it asked for */
+    bool has_unpunched;        /* some scavenged page may have memory, and what was in it */
     /* The release under way: nobody has these pages, and they are retained until it is done. */
     struct ga_page_run runs[GA_RELEASE_RUNS]; /* of npages 0: done */
     uint32_t nruns;

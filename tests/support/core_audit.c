@@ -82,7 +82,9 @@ static const char *audit_free_page(const struct ga_core *core, uint64_t page)
     REQUIRE(ga_page_alloc_is_free(heap->pages, page) == !released);
     REQUIRE(!ga_entry_is_span(entry));
     bool scavenged = !released && ga_page_alloc_is_scavenged(heap->pages, page);
-    REQUIRE(released || scavenged == (core->punched[page] != 0));
+    bool hole = core->punched[page] != 0;
+    REQUIRE(released || scavenged || !hole);
+    REQUIRE(!scavenged || hole || heap->scavenge.has_unpunched);
     REQUIRE((scavenged || released) == (entry == GA_ENTRY_SCAVENGED));
     REQUIRE(scavenged || released || !(entry & GA_ENTRY_SCAVENGED));
     return NULL;

@@ -339,6 +339,24 @@ static void no_memory(void)
     ga_core_close(&core);
 }
 
+/* The pages that were not to be had cannot be punched either: as some are holes, all count as
+ * holes. */
+static void no_memory_and_no_punch(void)
+{
+    open_full(0, 0);
+    free_objects(0, 1);
+    release_all();
+    core.fail_recommit = true;
+    core.fail_punch = true;
+    CU_ASSERT_EQUAL(alloc(20, NULL), 0);
+    CU_ASSERT_EQUAL(ga_scavenge_retained(core.heap), 1);
+    core.fail_recommit = false;
+    bool zeroed = true;
+    CU_ASSERT_EQUAL(alloc(20, &zeroed), 1);
+    CU_ASSERT_FALSE(zeroed);
+    ga_core_close(&core);
+}
+
 /* ---- servers that end ---- */
 
 static void adopt(void)
@@ -409,7 +427,7 @@ static void killed_in_a_recommit(void)
     }
 }
 
-/* What cannot be punched once more is taken for punched. */
+/* What cannot be punched once more is taken for punched, but not for zero. */
 static void adopted_without_punching(void)
 {
     open_full(0, 0);
@@ -418,7 +436,9 @@ static void adopted_without_punching(void)
     core.fail_punch = true;
     adopt();
     CU_ASSERT_EQUAL(retained(), 1);
-    CU_ASSERT_EQUAL(alloc(EVERY, NULL), 1);
+    bool zeroed = true;
+    CU_ASSERT_EQUAL(alloc(EVERY, &zeroed), 1);
+    CU_ASSERT_FALSE(zeroed);
     ga_core_close(&core);
 }
 
@@ -437,6 +457,7 @@ int main(void)
         {"growth releases", growth_releases},
         {"growth, credit", growth_credit},
         {"no memory", no_memory},
+        {"no memory, and no punch", no_memory_and_no_punch},
         {"adopted", adopted},
         {"killed in a release", killed_in_a_release},
         {"killed in a recommit", killed_in_a_recommit},
