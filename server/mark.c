@@ -520,6 +520,18 @@ static inline void read_words(struct worker *worker, uint64_t offset, uint64_t b
         see_word(worker, ga_load_relaxed(word), page, alone);
 }
 
+/* Pages of a large object. It may have been freed since it was entered, and its memory given back:
+ * to read there would take memory, and there may be none. The small are not met then: their bits
+ * are read first. */
+static void read_pages(struct worker *worker, uint64_t offset, uint64_t bytes, bool alone)
+{
+    for (uint64_t end = offset + bytes; offset < end; offset += GA_PAGE_SIZE) {
+        uint64_t entry = ga_view_entry(worker->mark->view, offset >> GA_PAGE_SHIFT);
+        if (!(entry & GA_ENTRY_SCAVENGED))
+            read_words(worker, offset, GA_PAGE_SIZE, alone);
+    }
+}
+
 static void read_large(struct worker *worker, uint64_t offset, bool alone)
 {
     const struct ga_mark *mark = worker->mark;
@@ -530,7 +542,7 @@ static void read_large(struct worker *worker, uint64_t offset, bool alone)
         bytes = OBLET_BYTES;
         push(worker, entry_of(offset + bytes, 0));
     }
-    read_words(worker, offset, bytes, alone);
+    read_pages(worker, offset, bytes, alone);
 }
 
 static inline void read_object(struct worker *worker, uint64_t entry, bool alone)
@@ -549,7 +561,7 @@ static void read_root_span(struct worker *worker, const struct root_span *span, 
     const struct ga_size_class *class = &ga_size_classes[span->size_class];
     uint64_t start = (uint64_t)span->page << GA_PAGE_SHIFT;
     if (span->size_class == 0) {
-        read_words(worker, start, span->npages * GA_PAGE_SIZE, alone);
+        read_pages(worker, start, span->npages * GA_PAGE_SIZE, alone);
         return;
     }
     for (uint32_t word = 0; word < ga_size_class_nwords(class); word++) {

@@ -318,6 +318,36 @@ static void noscan_is_not_read(void)
     close_core();
 }
 
+/* What was freed and given back while others were read has no memory, and is not read, in an object
+ * that is reached and in one that is a root. Here it cannot be. */
+static void given_back_is_not_read(void)
+{
+    open_core();
+    size_t large = ga_graph_alloc_large(&graph, client, me, 2 * GA_CORE_MIB, false);
+    uint64_t offset = graph.objects[large].offset;
+    uint64_t hole = offset + GA_CORE_MIB;
+    _Atomic uint64_t *entry = &core.heap->page_table[hole >> GA_PAGE_SHIFT];
+    uint64_t before = ga_load_relaxed(entry);
+    struct ga_mark *found = begin(0);
+    struct ga_mark *root;
+    CU_ASSERT_EQUAL_FATAL(
+        ga_mark_new(&core.view, graph.memory, GA_CORE_BASE, core.heap->npages_committed, &root), 0);
+    CU_ASSERT_EQUAL(ga_mark_add_root_span(root, (ga_page_id)(offset >> GA_PAGE_SHIFT),
+                                          2 * GA_CORE_MIB / GA_PAGE_SIZE, 0),
+                    0);
+    ga_store_relaxed(entry, GA_ENTRY_SCAVENGED);
+    CU_ASSERT_EQUAL(mprotect(graph.memory + hole, GA_PAGE_SIZE, PROT_NONE), 0);
+    CU_ASSERT_EQUAL(ga_mark_add_root(found, offset), 0);
+    run(found, 0);
+    CU_ASSERT(is_reached(found, &graph.objects[large]));
+    run(root, 0);
+    CU_ASSERT(ga_mark_is_whole(root));
+    ga_store_relaxed(entry, before);
+    ga_mark_free(found);
+    ga_mark_free(root);
+    close_core();
+}
+
 /* What lies in a span of roots is read, and only what is in use there; and is not looked for. */
 static void spans_of_roots(void)
 {
@@ -448,6 +478,7 @@ int main(void)
         {"contended", contended},
         {"oblets", oblets},
         {"noscan is not read", noscan_is_not_read},
+        {"given back is not read", given_back_is_not_read},
         {"spans of roots", spans_of_roots},
         {"large root", large_root},
         {"roots outside", roots_outside},
