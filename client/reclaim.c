@@ -1,7 +1,8 @@
 /* A thread that sleeps makes no slow step, and so does not learn what the server asks for. What it
- * keeps is given back for it: its cache is taken away, by the rule of busy.h, trimmed as it would
- * do it by itself, and put back. A thread that wants it meanwhile waits for the heap's lock,
- * which is held as long as one cache is away; so does a fork, and nothing is away in the child. */
+ * keeps is given back for it: its cache is taken away, by the rule of busy.h, given back from
+ * as the thread would do it by itself, and put back. A thread that wants it meanwhile waits for the
+ * heap's lock, which is held as long as one cache is away; so does a fork, and nothing is away in
+ * the child. */
 #include "client/reclaim.h"
 
 #include <linux/membarrier.h>

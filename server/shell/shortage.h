@@ -1,6 +1,7 @@
 /* Memory, or a quota, is used up: clients are asked to give back what they do not use. One whose
  * process is stopped cannot answer, so it is not asked; it and who does not answer are named, with
- * what they hold. */
+ * what they hold. And where neither is used up: they are asked now and then for what they do not
+ * need. */
 #ifndef GA_SERVER_SHELL_SHORTAGE_H
 #define GA_SERVER_SHELL_SHORTAGE_H
 
