@@ -44,17 +44,23 @@ static const char *name_of(const struct task *task, char *text, size_t bytes)
     return text;
 }
 
-static size_t list_tasks(struct task *tasks, bool with_twice)
+static size_t list_clients(struct task *tasks, bool twice)
 {
     size_t n = 0;
-    for (size_t i = 0; i < ga_nclient_scenarios; i++)
-        tasks[n++] = (struct task){.client = &ga_client_scenarios[i]};
-    for (size_t i = 0; i < ga_nserver_scenarios; i++)
-        tasks[n++] = (struct task){.server = &ga_server_scenarios[i]};
-    for (size_t i = 0; i < ga_nclient_scenarios && with_twice; i++)
-        if (ga_client_scenarios[i].twice)
-            tasks[n++] = (struct task){.client = &ga_client_scenarios[i], .twice = true};
+    for (size_t group = 0; ga_client_scenarios[group]; group++)
+        for (const struct ga_client_scenario *s = ga_client_scenarios[group]; s->name; s++)
+            if (!twice || s->twice)
+                tasks[n++] = (struct task){.client = s, .twice = twice};
     return n;
+}
+
+static size_t list_tasks(struct task *tasks, bool with_twice)
+{
+    size_t n = list_clients(tasks, false);
+    for (size_t group = 0; ga_server_scenarios[group]; group++)
+        for (const struct ga_server_scenario *s = ga_server_scenarios[group]; s->name; s++)
+            tasks[n++] = (struct task){.server = s};
+    return with_twice ? n + list_clients(tasks + n, true) : n;
 }
 
 static bool is_wanted(const struct task *task, char *const *parts)

@@ -55,9 +55,28 @@ struct ga_server_scenario {
     bool is_private; /* the driver: nothing of it may be left */
 };
 
-extern const struct ga_client_scenario ga_client_scenarios[];
-extern const size_t ga_nclient_scenarios;
-extern const struct ga_server_scenario ga_server_scenarios[];
-extern const size_t ga_nserver_scenarios;
+/* By subject: each ends with one that has no name. */
+extern const struct ga_client_scenario ga_client_malloc_scenarios[];
+extern const struct ga_client_scenario ga_client_realloc_scenarios[];
+extern const struct ga_client_scenario ga_client_into_scenarios[];
+extern const struct ga_client_scenario ga_client_free_scenarios[];
+extern const struct ga_client_scenario ga_client_batch_scenarios[];
+extern const struct ga_client_scenario ga_client_life_scenarios[];
+extern const struct ga_client_scenario ga_client_library_scenarios[];
+extern const struct ga_client_scenario ga_client_idle_scenarios[];
+extern const struct ga_client_scenario ga_client_managed_scenarios[];
+extern const struct ga_client_scenario ga_client_names_scenarios[];
+extern const struct ga_client_scenario ga_client_private_scenarios[];
+extern const struct ga_server_scenario ga_server_grant_scenarios[];
+extern const struct ga_server_scenario ga_server_memory_scenarios[];
+extern const struct ga_server_scenario ga_server_sweep_scenarios[];
+extern const struct ga_server_scenario ga_server_death_scenarios[];
+extern const struct ga_server_scenario ga_server_journal_scenarios[];
+extern const struct ga_server_scenario ga_server_private_scenarios[];
+extern const struct ga_server_scenario ga_server_collect_scenarios[];
+
+/* All of them; NULL is the end. */
+extern const struct ga_client_scenario *const ga_client_scenarios[];
+extern const struct ga_server_scenario *const ga_server_scenarios[];
 
 #endif
