@@ -93,6 +93,11 @@ void ga_scavenge_unmark(struct ga_heap *heap, uint64_t page, uint64_t npages)
         ga_store_release(&heap->page_table[page + i], 0);
 }
 
+static bool is_marked(const struct ga_heap *heap, uint64_t page)
+{
+    return (ga_load_relaxed(&heap->page_table[page]) & GA_ENTRY_SCAVENGED) != 0;
+}
+
 static bool punch(const struct ga_heap *heap, uint64_t page, uint64_t npages)
 {
     return heap->effects.punch(heap->effects.data, page * GA_PAGE_SIZE, npages * GA_PAGE_SIZE) == 0;
@@ -109,6 +114,9 @@ static void punch_again(struct ga_heap *heap, uint64_t page, uint64_t npages)
 uint64_t ga_scavenge_now(struct ga_heap *heap, uint64_t npages)
 {
     uint64_t released = 0;
+    /* The marker may come to a page that has become free since: to read a hole takes memory. */
+    if (ga_collect_is_marking(heap))
+        return 0;
     while (released < npages) {
         uint64_t most = npages - released < CHUNK_NPAGES ? npages - released : CHUNK_NPAGES;
         uint64_t page;
@@ -128,12 +136,26 @@ uint64_t ga_scavenge_now(struct ga_heap *heap, uint64_t npages)
     return released;
 }
 
+/* How many pages from page on are marked as scavenged, or are not; up to end. */
+static uint64_t count_alike(const struct ga_heap *heap, uint64_t page, uint64_t end, bool marked)
+{
+    uint64_t n = 0;
+    while (page + n < end && is_marked(heap, page + n) == marked)
+        n++;
+    return n;
+}
+
+/* The others keep their memory: a marker may be reading it. */
 void ga_scavenge_taken(struct ga_heap *heap, uint64_t page, uint64_t npages)
 {
-    mark(heap, page, npages);
-    punch_again(heap, page, npages);
+    uint64_t end = page + npages;
     ga_page_alloc_free(heap->pages, page, npages);
-    ga_page_alloc_set_scavenged(heap->pages, page, npages);
+    while ((page += count_alike(heap, page, end, false)) < end) {
+        uint64_t n = count_alike(heap, page, end, true);
+        punch_again(heap, page, n);
+        ga_page_alloc_set_scavenged(heap->pages, page, n);
+        page += n;
+    }
 }
 
 /* ---- in the background ---- */
@@ -153,8 +175,7 @@ uint32_t ga_heap_begin_release(struct ga_heap *heap,
                                struct ga_page_run ret_runs[static GA_RELEASE_RUNS])
 {
     struct ga_scavenge *scavenge = &heap->scavenge;
-    /* The marker may come to a page that has become free since: to read a hole takes memory. */
-    if (scavenge->releasing_npages > 0 || ga_collect_is_marking(heap))
+    if (scavenge->releasing_npages > 0 || ga_collect_is_marking(heap)) /* as ga_scavenge_now */
         return 0;
     uint64_t want = ga_heap_surplus_bytes(heap) / GA_PAGE_SIZE;
     want = want < GA_RELEASE_NPAGES ? want : GA_RELEASE_NPAGES;

@@ -37,10 +37,10 @@ int ga_scavenge_make_room(struct ga_heap *heap, uint64_t npages);
 /* How many pages the heap could grow by without passing a limit. */
 uint64_t ga_scavenge_room(const struct ga_heap *heap);
 
-/* Release up to npages at once. Returns how many were. */
+/* Release up to npages at once. Returns how many were: none while a collection marks. */
 uint64_t ga_scavenge_now(struct ga_heap *heap, uint64_t npages);
 /* Pages that were taken, of which some are scavenged, are not to be had after all: they are free
- * again, and all of them scavenged. */
+ * again, as they were. */
 void ga_scavenge_taken(struct ga_heap *heap, uint64_t page, uint64_t npages);
 
 /* Pages that were marked as scavenged have memory, again or still. */

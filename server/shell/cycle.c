@@ -33,12 +33,14 @@ struct ga_cycle_waiter {
     uint64_t id;
     enum ga_collect_mode mode;
     uint32_t cycle; /* whose end it waits for; 0 = of one that has not begun */
-    /* A request of memory that is handled again then; its id is id. */
+    /* A request that is handled again then; its id is id. */
     bool is_request;
+    bool for_the_marking; /* all it waits for is that memory can be given back again */
     Goalloc__V1__Envelope message;
     union {
         Goalloc__V1__Lease lease;
         Goalloc__V1__LargeAlloc large_alloc;
+        Goalloc__V1__Scavenge scavenge;
     } body;
 };
 
@@ -150,20 +152,22 @@ static struct ga_cycle_waiter *take_waiter(struct ga_cycle *cycle)
     return waiter;
 }
 
-/* Handle a request of memory again, which does not wait a second time. */
+/* Handle a request again, which does not wait a second time for the same. */
 static void retry(const struct ga_cycle_waiter *waiter)
 {
     struct ga_connection *connection = waiter->connection;
-    connection->after_collection = true;
+    connection->after_marking = waiter->for_the_marking;
+    connection->after_collection = !waiter->for_the_marking;
     ga_dispatch(connection, &waiter->message);
-    connection->after_collection = false;
+    connection->after_marking = connection->after_collection = false;
 }
 
-/* Answer those who waited for this cycle. */
+/* Answer those who waited for this cycle. A request that is handled again may wait for the next. */
 static void tell(struct ga_server *server)
 {
     struct answer *answer = NULL;
     struct ga_cycle_waiter *waiter;
+    server->cycle.telling = true;
     while ((waiter = take_waiter(&server->cycle)) != NULL) {
         if (waiter->is_request) {
             retry(waiter);
@@ -182,6 +186,7 @@ static void tell(struct ga_server *server)
         free(waiter);
     }
     free(answer);
+    server->cycle.telling = false;
 }
 
 /* ---- the end ---- */
@@ -390,7 +395,7 @@ void ga_cycle_give_up(struct ga_server *server, const char *failure)
 static void begin_next(struct ga_server *server)
 {
     const struct ga_cycle_waiter *waiter = server->cycle.waiters;
-    if (server->cycle.on || server->quiet.asked_by)
+    if (server->cycle.on || server->cycle.telling || server->quiet.asked_by)
         return;
     while (waiter && waiter->cycle != 0)
         waiter = waiter->next;
@@ -431,22 +436,20 @@ int ga_cycle_ask(struct ga_connection *connection, uint64_t id, enum ga_collect_
 
 /* Of a heap that is full of what is reached, no more than half of the time goes into finding that
  * out again. */
-static bool is_worth_it(const struct ga_server *server)
+static bool is_worth_it(const struct ga_connection *connection)
 {
-    const struct ga_cycle *cycle = &server->cycle;
-    return cycle->on || cycle->number == 0 ||
+    const struct ga_cycle *cycle = &connection->server->cycle;
+    return cycle->on || cycle->number == 0 || connection->after_marking ||
            ga_world_now_ms() - cycle->last_end_ms >= cycle->last_ms;
 }
 
-bool ga_cycle_put_off(struct ga_connection *connection, const Goalloc__V1__Envelope *message, int r)
+/* Keep the request, to handle it again when a cycle is over. */
+static struct ga_cycle_waiter *keep(struct ga_connection *connection,
+                                    const Goalloc__V1__Envelope *message)
 {
-    struct ga_server *server = connection->server;
-    if ((r != -ENOMEM && r != -EDQUOT) || connection->after_collection || server->quiet.asked_by ||
-        !ga_heap_has_managed(server->heap) || !is_worth_it(server))
-        return false;
     struct ga_cycle_waiter *waiter = new_waiter(connection, message->id, GA_COLLECT_FULL);
     if (!waiter)
-        return false;
+        return NULL;
     waiter->is_request = true;
     goalloc__v1__envelope__init(&waiter->message);
     waiter->message.id = message->id;
@@ -454,12 +457,44 @@ bool ga_cycle_put_off(struct ga_connection *connection, const Goalloc__V1__Envel
     if (message->body_case == GOALLOC__V1__ENVELOPE__BODY_LEASE) {
         waiter->body.lease = *message->lease;
         waiter->message.lease = &waiter->body.lease;
-    } else {
+    } else if (message->body_case == GOALLOC__V1__ENVELOPE__BODY_LARGE_ALLOC) {
         waiter->body.large_alloc = *message->large_alloc;
         waiter->message.large_alloc = &waiter->body.large_alloc;
+    } else {
+        waiter->body.scavenge = *message->scavenge;
+        waiter->message.scavenge = &waiter->body.scavenge;
     }
+    return waiter;
+}
+
+bool ga_cycle_put_off_marking(struct ga_connection *connection,
+                              const Goalloc__V1__Envelope *message)
+{
+    struct ga_server *server = connection->server;
+    if (!ga_collect_is_marking(server->heap) || server->quiet.asked_by)
+        return false;
+    struct ga_cycle_waiter *waiter = keep(connection, message);
+    if (!waiter)
+        return false;
+    waiter->for_the_marking = true;
+    waiter->cycle = server->cycle.number;
     wait(server, waiter);
     return true;
+}
+
+bool ga_cycle_put_off(struct ga_connection *connection, const Goalloc__V1__Envelope *message, int r)
+{
+    struct ga_server *server = connection->server;
+    if ((r != -ENOMEM && r != -EDQUOT) || connection->after_collection || server->quiet.asked_by)
+        return false;
+    if (r == -ENOMEM && ga_cycle_put_off_marking(connection, message))
+        return true;
+    if (!ga_heap_has_managed(server->heap) || !is_worth_it(connection))
+        return false;
+    struct ga_cycle_waiter *waiter = keep(connection, message);
+    if (waiter)
+        wait(server, waiter);
+    return waiter != NULL;
 }
 
 /* After a cycle that was abandoned: threads may have stood still for seconds, for one that does

@@ -52,6 +52,7 @@ struct ga_cycle {
     uint64_t sweep_ns; /* in the slices */
     uint64_t last_ms;  /* how long the last cycle took */
     uint64_t last_end_ms;
+    bool telling; /* those who waited for the last cycle; the next begins after that */
     struct ga_cycle_waiter *waiters; /* for this cycle's end, or for a later one's */
 };
 
@@ -66,8 +67,13 @@ int ga_cycle_ask(struct ga_connection *connection, uint64_t id, enum ga_collect_
 /* connection is closing: it waits for nothing. */
 void ga_cycle_forget(struct ga_connection *connection);
 
-/* A request of memory has come to r. If that is for want of it and managed clients may have
- * garbage, the request waits for a cycle and is then handled again: true. */
+/* A request for a lease, a large object or scavenging: if a collection marks, and so keeps memory
+ * from being given back, the request waits for the end of that and is then handled again: true. */
+bool ga_cycle_put_off_marking(struct ga_connection *connection,
+                              const Goalloc__V1__Envelope *message);
+/* A request of memory has come to r. If that is for want of it, and a collection marks or managed
+ * clients may have garbage, the request waits for the cycle, or one more, and is then handled
+ * again: true. */
 bool ga_cycle_put_off(struct ga_connection *connection, const Goalloc__V1__Envelope *message,
                       int r);
 

@@ -3,7 +3,9 @@
  * limits; and again after a server was killed. What lives keeps its contents. */
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -178,6 +180,43 @@ static void fragmented_under_a_limit(void)
     close_heap();
 }
 
+static atomic_bool over;
+
+static void *collect_until_over(void *argument)
+{
+    (void)argument;
+    uintptr_t wrong = 0;
+    while (!over)
+        wrong += goalloc_gc(heap, NULL) < 0;
+    return (void *)wrong;
+}
+
+/* No memory is given back while a collection marks: what needs that waits, and is served. */
+static void while_it_is_collected(void)
+{
+    pthread_t collector;
+    open_heap("--limit", "128M");
+    over = false;
+    CU_ASSERT_EQUAL_FATAL(pthread_create(&collector, NULL, collect_until_over, NULL), 0);
+    for (unsigned round = 0; round < 5; round++) {
+        unsigned n = fill(100);
+        CU_ASSERT_EQUAL(n, 100);
+        empty(0, n, 2);
+        unsigned char *large = goalloc_malloc(heap, 50 * MIB);
+        CU_ASSERT_PTR_NOT_NULL(large);
+        CU_ASSERT(resident() <= 128 * MIB);
+        goalloc_free(heap, large);
+        empty(0, n, 1);
+        CU_ASSERT_PTR_NULL(strstr(ctl("scavenge", "--json"), "\"released_bytes\": 0\n"));
+        CU_ASSERT_EQUAL(run.code, 0);
+    }
+    over = true;
+    void *wrong = NULL;
+    pthread_join(collector, &wrong);
+    CU_ASSERT_PTR_NULL(wrong);
+    close_heap();
+}
+
 /* Memory enough, but no run of it, and no addresses to grow into: ENOMEM, and the log says why. */
 static void too_fragmented(void)
 {
@@ -303,6 +342,7 @@ int main(void)
         {"by itself, without io_uring", without_io_uring},
         {"when asked", when_asked},
         {"fragmented under a limit", fragmented_under_a_limit},
+        {"while it is collected", while_it_is_collected},
         {"too fragmented", too_fragmented},
         {"soft limit", soft_limit},
         {"after a kill", after_a_kill},

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "server/collect.h"
 #include "support/cunit_main.h"
 
 #include "support/core_fixture.h"
@@ -315,6 +316,54 @@ static void growth_credit(void)
     ga_core_close(&core);
 }
 
+/* While a collection marks, no page loses its memory, for the marker may be reading it; what needs
+ * that is refused, and to be had when it is over. */
+static void none_while_it_is_marked(void)
+{
+    static const char nothing[1]; /* only pages that are in use would be read */
+    const uint64_t limit = 40 * GA_CORE_MIB;
+    const uint64_t large = 12 * GA_CORE_MIB / GA_PAGE_SIZE;
+    open_full(limit, 0);
+    free_objects(0, 2);
+    rest();
+    CU_ASSERT_NOT_EQUAL(alloc(large, NULL), 0); /* where others gave theirs */
+    uint64_t npunched = core.npunched;
+    uint64_t before = retained();
+    uint64_t holes = ga_core_nholes(&core);
+    CU_ASSERT(holes > 0);
+    ga_heap_set_memory(core.heap, nothing);
+    CU_ASSERT_EQUAL_FATAL(ga_collect_begin(core.heap, GA_COLLECT_ORPHANS), 0);
+    struct ga_page_run runs[GA_RELEASE_RUNS];
+    CU_ASSERT_EQUAL(ga_heap_begin_release(core.heap, runs), 0);
+    CU_ASSERT_EQUAL(release_all(), 0);
+    CU_ASSERT_EQUAL(alloc(large - 2 * EVERY, NULL), 0);
+    CU_ASSERT_EQUAL(core.npunched, npunched);
+    CU_ASSERT_EQUAL(ga_core_nholes(&core), holes);
+    CU_ASSERT_EQUAL(retained(), before);
+    ga_collect_abandon(core.heap);
+    CU_ASSERT_NOT_EQUAL(alloc(large - 2 * EVERY, NULL), 0);
+    CU_ASSERT(core.npunched > npunched);
+    ga_core_close(&core);
+}
+
+/* Of a run of pages with memory and without, those that have it keep it where the others cannot
+ * have it again. */
+static void no_memory_for_some(void)
+{
+    open_full(0, 0);
+    release_large(objects[1]);
+    release_all();
+    release_large(objects[0]);
+    uint64_t before = retained();
+    core.fail_recommit = true;
+    CU_ASSERT_EQUAL(alloc(2 * EVERY, NULL), 0);
+    CU_ASSERT_EQUAL(retained(), before);
+    core.fail_recommit = false;
+    CU_ASSERT_EQUAL(alloc(2 * EVERY, NULL), objects[0]);
+    CU_ASSERT_EQUAL(retained(), before + EVERY);
+    ga_core_close(&core);
+}
+
 /* There is no memory in the system: what the heap has and does not use serves; else all is as it
  * was. */
 static void no_memory(void)
@@ -456,6 +505,8 @@ int main(void)
         {"soft limit", soft_limit},
         {"growth releases", growth_releases},
         {"growth, credit", growth_credit},
+        {"none while it is marked", none_while_it_is_marked},
+        {"no memory for some", no_memory_for_some},
         {"no memory", no_memory},
         {"no memory, and no punch", no_memory_and_no_punch},
         {"adopted", adopted},
