@@ -149,6 +149,10 @@ int ga_heap_large_alloc(struct ga_heap *heap, ga_client_id client, ga_mcache_id 
                         uint64_t size_bytes, uint64_t alignment, bool noscan, ga_page_id *ret_page,
                         bool *ret_zeroed);
 
+/* Whether such a request would have the heap grow: no free run that it knows of is long enough. Of
+ * what is no large object, or larger than the limit: false. */
+bool ga_heap_would_grow(const struct ga_heap *heap, uint64_t size_bytes, uint64_t alignment);
+
 /* Make the large object at page hold size_bytes > 32768 where it lies, with pages that follow it or
  * without its last ones. 0, -EINVAL (no such object), -EPERM, -EBUSY (it would become shorter, and
  * somebody holds it), -EDQUOT, -ENOMEM (the pages that follow are not free,

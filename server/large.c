@@ -24,6 +24,25 @@ void ga_large_settle(struct ga_heap *heap, ga_page_id page)
         ga_mheap_free_span(heap, page);
 }
 
+/* How many pages a large object takes, and of which multiple its first one is. */
+static uint64_t npages_for(uint64_t size_bytes, uint64_t alignment, uint64_t *ret_align_npages)
+{
+    uint64_t npages = (size_bytes + GA_PAGE_SIZE - 1) / GA_PAGE_SIZE;
+    *ret_align_npages = alignment > GA_PAGE_SIZE ? alignment / GA_PAGE_SIZE : 1;
+    /* A large span has a second page, whose entry names the client. */
+    return npages < GA_LARGE_NPAGES_MIN ? GA_LARGE_NPAGES_MIN : npages;
+}
+
+bool ga_heap_would_grow(const struct ga_heap *heap, uint64_t size_bytes, uint64_t alignment)
+{
+    if (size_bytes > heap->npages_limit * GA_PAGE_SIZE || alignment > GA_ALIGNMENT_MAX)
+        return false;
+    uint64_t align_npages;
+    uint64_t npages = npages_for(size_bytes, alignment, &align_npages);
+    uint64_t page;
+    return ga_page_alloc_find(heap->pages, npages + align_npages - 1, &page) < 0;
+}
+
 int ga_heap_large_alloc(struct ga_heap *heap, ga_client_id client, ga_mcache_id mcache,
                         uint64_t size_bytes, uint64_t alignment, bool noscan, ga_page_id *ret_page,
                         bool *ret_zeroed)
@@ -36,10 +55,8 @@ int ga_heap_large_alloc(struct ga_heap *heap, ga_client_id client, ga_mcache_id 
         return -EPERM;
     if (size_bytes > heap->npages_limit * GA_PAGE_SIZE)
         return -ENOMEM;
-    uint64_t npages = (size_bytes + GA_PAGE_SIZE - 1) / GA_PAGE_SIZE;
-    /* A large span has a second page, whose entry names the client. */
-    npages = npages < GA_LARGE_NPAGES_MIN ? GA_LARGE_NPAGES_MIN : npages;
-    uint64_t align_npages = alignment > GA_PAGE_SIZE ? alignment / GA_PAGE_SIZE : 1;
+    uint64_t align_npages;
+    uint64_t npages = npages_for(size_bytes, alignment, &align_npages);
     bool leased = npages <= GA_LARGE_NPAGES_LEASED && align_npages == 1;
     bool needzero = true;
     int r;

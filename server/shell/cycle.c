@@ -35,7 +35,7 @@ struct ga_cycle_waiter {
     uint32_t cycle; /* whose end it waits for; 0 = of one that has not begun */
     /* A request that is handled again then; its id is id. */
     bool is_request;
-    bool for_the_marking; /* all it waits for is that memory can be given back again */
+    bool for_current; /* it came when cycle was under way, and may wait for one more */
     Goalloc__V1__Envelope message;
     union {
         Goalloc__V1__Lease lease;
@@ -156,10 +156,10 @@ static struct ga_cycle_waiter *take_waiter(struct ga_cycle *cycle)
 static void retry(const struct ga_cycle_waiter *waiter)
 {
     struct ga_connection *connection = waiter->connection;
-    connection->after_marking = waiter->for_the_marking;
-    connection->after_collection = !waiter->for_the_marking;
+    connection->after_current = waiter->for_current;
+    connection->after_collection = !waiter->for_current;
     ga_dispatch(connection, &waiter->message);
-    connection->after_marking = connection->after_collection = false;
+    connection->after_current = connection->after_collection = false;
 }
 
 /* Answer those who waited for this cycle. A request that is handled again may wait for the next. */
@@ -237,6 +237,7 @@ static void note_growth(struct ga_server *server)
     if (!cycle->failure && cycle->mode == GA_COLLECT_FULL) {
         set_goal(cycle, result->found.bytes - result->garbage.bytes);
         cycle->granted_bytes = ga_heap_managed_bytes(server->heap);
+        cycle->unseen_bytes = 0;
         cycle->nfull++;
         cycle->full_end_wall_ms = ga_world_wall_ms();
     }
@@ -439,7 +440,7 @@ int ga_cycle_ask(struct ga_connection *connection, uint64_t id, enum ga_collect_
 static bool is_worth_it(const struct ga_connection *connection)
 {
     const struct ga_cycle *cycle = &connection->server->cycle;
-    return cycle->on || cycle->number == 0 || connection->after_marking ||
+    return cycle->on || cycle->number == 0 || connection->after_current ||
            ga_world_now_ms() - cycle->last_end_ms >= cycle->last_ms;
 }
 
@@ -467,19 +468,27 @@ static struct ga_cycle_waiter *keep(struct ga_connection *connection,
     return waiter;
 }
 
+/* Have the request wait for the end of the cycle under way, or of one that begins later. */
+static bool wait_with(struct ga_connection *connection, const Goalloc__V1__Envelope *message,
+                      bool for_current)
+{
+    struct ga_server *server = connection->server;
+    struct ga_cycle_waiter *waiter = keep(connection, message);
+    if (!waiter)
+        return false;
+    waiter->for_current = for_current;
+    waiter->cycle = for_current ? server->cycle.number : 0;
+    wait(server, waiter);
+    return true;
+}
+
 bool ga_cycle_put_off_marking(struct ga_connection *connection,
                               const Goalloc__V1__Envelope *message)
 {
     struct ga_server *server = connection->server;
     if (!ga_collect_is_marking(server->heap) || server->quiet.asked_by)
         return false;
-    struct ga_cycle_waiter *waiter = keep(connection, message);
-    if (!waiter)
-        return false;
-    waiter->for_the_marking = true;
-    waiter->cycle = server->cycle.number;
-    wait(server, waiter);
-    return true;
+    return wait_with(connection, message, true);
 }
 
 bool ga_cycle_put_off(struct ga_connection *connection, const Goalloc__V1__Envelope *message, int r)
@@ -491,10 +500,7 @@ bool ga_cycle_put_off(struct ga_connection *connection, const Goalloc__V1__Envel
         return true;
     if (!ga_heap_has_managed(server->heap) || !is_worth_it(connection))
         return false;
-    struct ga_cycle_waiter *waiter = keep(connection, message);
-    if (waiter)
-        wait(server, waiter);
-    return waiter != NULL;
+    return wait_with(connection, message, false);
 }
 
 /* After a cycle that was abandoned: threads may have stood still for seconds, for one that does
@@ -505,12 +511,50 @@ static uint64_t growth_pause_ms(const struct ga_cycle *cycle)
     return pause_ms > GROWTH_RETRY_MS ? pause_ms : GROWTH_RETRY_MS;
 }
 
+static bool is_too_soon(const struct ga_cycle *cycle)
+{
+    return cycle->failure && ga_world_now_ms() - cycle->last_end_ms < growth_pause_ms(cycle);
+}
+
+/* What the next cycle is to find, of what makes it due. */
+#define GAIN_PART 4u
+
+static uint64_t granted_since(const struct ga_server *server)
+{
+    return ga_heap_managed_bytes(server->heap) - server->cycle.granted_bytes;
+}
+
+bool ga_cycle_comes_first(struct ga_connection *connection, const Goalloc__V1__Envelope *message)
+{
+    struct ga_server *server = connection->server;
+    const struct ga_cycle *cycle = &server->cycle;
+    const Goalloc__V1__LargeAlloc *wanted = message->large_alloc;
+    uint64_t since_bytes = granted_since(server);
+    if (connection->after_collection || cycle->percent == 0 || server->quiet.asked_by ||
+        since_bytes < cycle->trigger_bytes / GAIN_PART ||
+        (since_bytes < cycle->trigger_bytes &&
+         wanted->size_bytes < cycle->trigger_bytes - since_bytes) ||
+        is_too_soon(cycle) || !ga_heap_has_managed(server->heap) ||
+        !ga_heap_would_grow(server->heap, wanted->size_bytes, wanted->alignment))
+        return false;
+    /* One that is under way is as good: what was granted since it began is little. */
+    return wait_with(connection, message, cycle->on && cycle->mode == GA_COLLECT_FULL);
+}
+
+void ga_cycle_note_large(struct ga_server *server, uint64_t before_bytes)
+{
+    uint64_t bytes = ga_heap_managed_bytes(server->heap) - before_bytes;
+    if (bytes > 0)
+        server->cycle.unseen_bytes = bytes;
+}
+
+/* The last large object is left out: a cycle now would find reached what it is to replace, and the
+ * next large one has a cycle come before it. */
 void ga_cycle_look_at_growth(struct ga_server *server)
 {
     const struct ga_cycle *cycle = &server->cycle;
     if (cycle->on || cycle->percent == 0 || server->ending || server->quiet.asked_by ||
-        ga_heap_managed_bytes(server->heap) - cycle->granted_bytes < cycle->trigger_bytes ||
-        (cycle->failure && ga_world_now_ms() - cycle->last_end_ms < growth_pause_ms(cycle)))
+        granted_since(server) < cycle->trigger_bytes + cycle->unseen_bytes || is_too_soon(cycle))
         return;
     if (ga_heap_has_managed(server->heap))
         begin(server, GA_COLLECT_FULL);

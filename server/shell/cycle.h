@@ -4,8 +4,8 @@
  *
  * Managed clients stand still from before it begins until it is over (standstill.h), and have
  * cycles of their own: when they were granted as much again as was reached the last time (or
- * another part of that, --gc-percent), and before a request of memory of anybody fails for want of
- * it.
+ * another part of that, --gc-percent), before the heap grows for a large object that would make it
+ * so much, and before a request of memory of anybody fails for want of it.
  *
  * One cycle at a time. Who asks while one is under way waits for the next, for what that one began
  * with is older than the request. Orphans of clients that have gone begin one by themselves, after
@@ -42,6 +42,7 @@ struct ga_cycle {
     uint32_t percent;       /* --gc-percent; 0 = managed clients' growth begins no cycle */
     uint64_t trigger_bytes; /* how much managed clients are granted before the next cycle */
     uint64_t granted_bytes; /* what they had been when the last ended */
+    uint64_t unseen_bytes;  /* of the last large object: who asked for it hardly points to it yet */
     uint64_t next_bytes;    /* what they will then have: what was reached, and trigger_bytes */
     uint64_t nfull;         /* cycles with managed clients that were not abandoned */
     uint64_t pause_ns;      /* how long clients stood still for the last that they did for */
@@ -81,6 +82,13 @@ bool ga_cycle_put_off(struct ga_connection *connection, const Goalloc__V1__Envel
  * failure must stay until the next cycle begins. */
 void ga_cycle_all_stopped(struct ga_server *server);
 void ga_cycle_give_up(struct ga_server *server, const char *failure);
+
+/* A request for a large object: if it would have the heap grow, and with what managed clients were
+ * granted since the last cycle that makes it time for the next, it waits for that cycle and is then
+ * handled again: true. */
+bool ga_cycle_comes_first(struct ga_connection *connection, const Goalloc__V1__Envelope *message);
+/* It was granted, and managed clients had been granted before_bytes before. */
+void ga_cycle_note_large(struct ga_server *server, uint64_t before_bytes);
 
 /* Memory was granted: begin a cycle if managed clients have had enough. */
 void ga_cycle_look_at_growth(struct ga_server *server);

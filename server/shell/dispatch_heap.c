@@ -489,6 +489,9 @@ void ga_handle_large_alloc(struct ga_connection *connection, const Goalloc__V1__
     ga_page_id page;
     bool zeroed;
     server->world->refused_memory = false;
+    if (ga_cycle_comes_first(connection, message))
+        return;
+    uint64_t before_bytes = ga_heap_managed_bytes(server->heap);
     int r =
         ga_heap_large_alloc(server->heap, connection->attachment->client, wanted->mcache,
                             wanted->size_bytes, wanted->alignment, wanted->noscan, &page, &zeroed);
@@ -498,6 +501,7 @@ void ga_handle_large_alloc(struct ga_connection *connection, const Goalloc__V1__
         fail_large(connection, message->id, r, wanted);
         return;
     }
+    ga_cycle_note_large(server, before_bytes);
     Goalloc__V1__LargeSpan body = GOALLOC__V1__LARGE_SPAN__INIT;
     body.page = page;
     body.zeroed = zeroed;

@@ -568,6 +568,56 @@ static void within_the_limit(void)
     close_heap();
 }
 
+/* ---- large objects ---- */
+
+#define LARGE_BYTES (UINT64_C(16) << 20)
+#define NLARGE      60u
+
+static uint64_t extent(void)
+{
+    struct goalloc_memstats stats = {.size = sizeof(stats)};
+    CU_ASSERT_EQUAL(goalloc_memstats(heap, &stats), 0);
+    return stats.heap_sys;
+}
+
+static uint64_t cycles(void)
+{
+    struct goalloc_memstats stats = {.size = sizeof(stats)};
+    CU_ASSERT_EQUAL(goalloc_memstats(heap, &stats), 0);
+    return stats.num_gc;
+}
+
+/* A collection comes before the heap grows: of objects that replace one another there are two. */
+static void large_objects_replaced(void)
+{
+    static char *kept;
+    open_heap("2G");
+    for (unsigned i = 0; i < NLARGE; i++) {
+        kept = goalloc_malloc(heap, LARGE_BYTES);
+        CU_ASSERT_PTR_NOT_NULL_FATAL(kept);
+        memset(kept, (int)i, 100);
+    }
+    printf("%lu MiB of heap ", extent() >> 20);
+    CU_ASSERT(extent() < 2 * LARGE_BYTES + LARGE_BYTES / 2);
+    kept = NULL;
+    close_heap();
+}
+
+/* Where all are kept it comes no more often than what there is doubles. */
+static void large_objects_kept(void)
+{
+    static char *all[NLARGE];
+    open_heap("2G");
+    for (unsigned i = 0; i < NLARGE; i++) {
+        all[i] = goalloc_malloc(heap, LARGE_BYTES);
+        CU_ASSERT_PTR_NOT_NULL_FATAL(all[i]);
+    }
+    printf("%lu collections ", cycles());
+    CU_ASSERT(cycles() <= 8);
+    memset(all, 0, sizeof(all));
+    close_heap();
+}
+
 static void shown_as_managed(void)
 {
     open_heap("256M");
@@ -610,6 +660,8 @@ int main(void)
         {"the server is killed", the_server_is_killed},
         {"the server is stopped", the_server_is_stopped},
         {"within the limit", within_the_limit},
+        {"large objects, replaced", large_objects_replaced},
+        {"large objects, kept", large_objects_kept},
         {"shown as managed", shown_as_managed},
     };
     return ga_test_main("integration.managed", tests, COUNT(tests));
