@@ -1,5 +1,6 @@
-/* A command of goallocctl: what it is told, and the functions that run each of them. A command
- * fetches all it needs first and prints then, so that a failure leaves no half of an answer. */
+/* A command of goallocctl that looks into a heap: what it is told, and the functions that run each
+ * of them. A command fetches all it needs first and prints then, so that a failure leaves no half
+ * of an answer. commands.c has the table of all commands. */
 #ifndef GA_CTL_COMMAND_H
 #define GA_CTL_COMMAND_H
 
@@ -34,10 +35,16 @@ struct ga_ctl {
     bool verbose;     /* say how it is done */
 };
 
-#define GA_CTL_FAULTS 1
+/* What a command may return beside 0 and a negative errno; each has an exit status of its own. */
+enum ga_ctl_outcome {
+    GA_CTL_FAULTS = 1,     /* the heap has faults */
+    GA_CTL_TERMINAL = 2,   /* the terminal is none, or too small */
+    GA_CTL_TAKEN = 3,      /* somebody else listens at the port or path */
+    GA_CTL_EXIT = 0x10000, /* + n: the exit status is n */
+};
 
-/* Fetch the answer and print it to stdout. Return 0, or a negative errno after the reason has been
- * told on stderr. */
+/* Fetch the answer and print it to stdout. Return 0, an outcome, or a negative errno after the
+ * reason has been told on stderr. */
 int ga_ctl_status(const struct ga_ctl *ctl);
 int ga_ctl_stats(const struct ga_ctl *ctl);
 int ga_ctl_client_stats(const struct ga_ctl *ctl);

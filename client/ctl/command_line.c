@@ -1,225 +1,132 @@
-/* Options may stand before or behind the command. One that is for a certain command is refused with
- * any other, rather than ignored. */
+/* Options may stand before or behind the command, so the words are read twice: first the command is
+ * found, and which words are the options' values; then each option is the command's own of that
+ * name. One that is for other commands is refused, rather than ignored. */
 #include "client/ctl/command_line.h"
 
 #include <assert.h>
 #include <errno.h>
-#include <stddef.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "client/ctl/destroy.h"
 #include "shm/mapping.h"
+#include "shm/nearest.h"
 #include "shm/size_class.h"
 
-static const struct ga_command commands[] = {
-    {"status", "the heap at a glance: server, addresses, memory, who uses it", ga_ctl_status, NULL,
-     false},
-    {"stats", "what was allocated and freed, in all and by size class", ga_ctl_stats, NULL, false},
-    {"classes", "the size classes: slots, what they waste, how they are used", ga_ctl_classes, NULL,
-     false},
-    {"arenas", "the heap's address space, 64 MiB by 64 MiB", ga_ctl_arenas, NULL, false},
-    {"spans", "every span in use: where, what size, how full, whose", ga_ctl_spans, NULL, false},
-    {"clients", "the attached processes, what they hold and what they did", ga_ctl_clients, NULL,
-     false},
-    {"users", "what each user has, and may have; not with --shm", ga_ctl_users, NULL, false},
-    {"roots", "the objects published under a name", ga_ctl_roots, NULL, false},
-    {"check", "look for faults: every table and word against each other", ga_ctl_check, NULL,
-     false},
-    {"gc", "free what nothing reaches, and say how much; not with --shm", ga_ctl_gc, NULL, false},
-    {"scavenge", "give all free memory back to the system now; not with --shm", ga_ctl_scavenge,
-     NULL, false},
-    {"snapshot", "FILE: write the heap to a file, while all its clients pause", ga_ctl_snapshot,
-     NULL, true},
-    {"destroy", "NAME: remove a heap whose server is dead", NULL, ga_ctl_destroy, false},
-    {"help", "this text", NULL, NULL, false},
-};
 #define WAIT_DEFAULT_S 3u
 #define WAIT_MAX_S     86400u
-#define NCOMMANDS      (sizeof(commands) / sizeof(commands[0]))
 
-enum option_id {
-    OPTION_SOCKET,
-    OPTION_SHM,
-    OPTION_JSON,
-    OPTION_ALL,
-    OPTION_RECOUNT,
-    OPTION_CLIENT,
-    OPTION_CLASS,
-    OPTION_SIZE,
-    OPTION_OWNER,
-    OPTION_PID,
-    OPTION_PARTIAL,
-    OPTION_FULL,
-    OPTION_LARGE,
-    OPTION_LEASED,
-    OPTION_LIMIT,
-    OPTION_WAIT,
-    OPTION_QUIET,
-    OPTION_REPORT,
-    OPTION_VERBOSE,
-    OPTION_HELP,
-    OPTION_VERSION,
-    NOPTIONS,
-};
-
-static const struct option {
-    const char *name;
-    const char *value;   /* what is shown for its value, NULL = it takes none */
-    const char *command; /* the only one it goes with, NULL = any */
-    const char *summary;
-} options[NOPTIONS] = {
-    [OPTION_SOCKET] = {"--socket", "PATH", NULL,
-                       "the server's socket; default: $GOALLOC_SOCKET, else\n"
-                       "                   $XDG_RUNTIME_DIR/goalloc.sock, else\n"
-                       "                   /tmp/goalloc-UID/goalloc.sock"},
-    [OPTION_SHM] = {"--shm", "NAME", NULL,
-                    "read the heap's shared memory, also when its server is dead"},
-    [OPTION_JSON] = {"--json", NULL, NULL, "print one JSON document, with raw numbers"},
-    [OPTION_ALL] = {"--all", NULL, "stats", "also the size classes that were never used"},
-    [OPTION_RECOUNT] = {"--recount", NULL, "stats",
-                        "also count the objects themselves, from the bitmaps"},
-    [OPTION_CLIENT] = {"--client", "ID", "stats", "what this client did since it attached"},
-    [OPTION_CLASS] = {"--class", "N", "spans", "those of size class N, 0 to 67; 0 is large"},
-    [OPTION_SIZE] = {"--size", "BYTES", "spans", "those that malloc(BYTES) would take a slot of"},
-    [OPTION_OWNER] = {"--owner", "MCACHE", "spans", "those leased to this mcache"},
-    [OPTION_PID] = {"--pid", "PID", "spans", "those of this process"},
-    [OPTION_PARTIAL] = {"--partial", NULL, "spans", "those with slots used and slots free"},
-    [OPTION_FULL] = {"--full", NULL, "spans", "those without a free slot"},
-    [OPTION_LARGE] = {"--large", NULL, "spans", "those of large objects"},
-    [OPTION_LEASED] = {"--leased", NULL, "spans", "those that an mcache allocates from"},
-    [OPTION_LIMIT] = {"--limit", "N", "spans", "no more than N"},
-    [OPTION_WAIT] = {"--wait", "SECONDS", "snapshot",
-                     "how long clients may take to pause, 0 to 86400; default: 3"},
-    [OPTION_QUIET] = {"--quiet", NULL, "snapshot", "say nothing where all goes well"},
-    [OPTION_REPORT] = {"--report", NULL, "gc", "count it only, also of who keeps what it leaves"},
-    [OPTION_VERBOSE] = {"--verbose", NULL, "snapshot", "say how the file is written"},
-    [OPTION_HELP] = {"--help", NULL, NULL, "show this text"},
-    [OPTION_VERSION] = {"--version", NULL, NULL, "show the version"},
-};
-
-static void print_option(const struct option *option)
+static int __attribute__((format(printf, 1, 2))) wrong(const char *format, ...)
 {
-    char name[32];
-    snprintf(name, sizeof(name), "%s%s%s", option->name, option->value ? " " : "",
-             option->value ? option->value : "");
-    printf("  %-15s  %s\n", name, option->summary);
-}
-
-void ga_command_line_help(void)
-{
-    fputs("goallocctl looks inside a goalloc heap: asks its server, or reads its shared\n"
-          "memory.\n\nusage: goallocctl [OPTION...] COMMAND\n\ncommands:\n",
-          stdout);
-    for (size_t i = 0; i < NCOMMANDS; i++)
-        printf("  %-15s  %s\n", commands[i].name, commands[i].summary);
-    fputs("\noptions:\n", stdout);
-    for (size_t i = 0; i < NOPTIONS; i++)
-        if (!options[i].command)
-            print_option(&options[i]);
-    for (size_t c = 0; c < NCOMMANDS; c++) {
-        bool any = false;
-        for (size_t i = 0; i < NOPTIONS; i++) {
-            if (!options[i].command || strcmp(options[i].command, commands[c].name) != 0)
-                continue;
-            if (!any)
-                printf("\noptions of %s:\n", commands[c].name);
-            any = true;
-            print_option(&options[i]);
-        }
-    }
-    fputs("\nexit status: 0 done, 1 the heap cannot be reached or read, or the server failed,\n"
-          "2 wrong usage, 3 not destroyed because a server lives, or no snapshot because\n"
-          "of clients, 4 check found faults\n",
-          stdout);
-}
-
-static void list_commands(void)
-{
-    fputs("goallocctl: commands are", stderr);
-    for (size_t i = 0; i < NCOMMANDS; i++)
-        fprintf(stderr, "%s %s", i ? "," : "", commands[i].name);
+    va_list arguments;
+    va_start(arguments, format);
+    fputs("goallocctl: ", stderr);
+    vfprintf(stderr, format, arguments);
     fputc('\n', stderr);
+    va_end(arguments);
+    return -EINVAL;
 }
 
-static void list_options(void)
+/* ---- words that are not known ---- */
+
+static int unknown_command(const char *word)
 {
-    fputs("goallocctl: options are", stderr);
-    for (size_t i = 0; i < NOPTIONS; i++)
-        fprintf(stderr, "%s %s", i ? "," : "", options[i].name);
-    fputc('\n', stderr);
+    struct ga_nearest nearest = {.word = word};
+    for (size_t i = 0; i < GA_COMMAND_COUNT; i++)
+        ga_nearest_try(&nearest, ga_commands[i].name);
+    if (nearest.best)
+        return wrong("unknown command '%s'; did you mean '%s'?", word, nearest.best);
+    return wrong("unknown command '%s'; 'goallocctl --help' lists the commands", word);
 }
 
-/* The option that word spells, alone or with "=value"; NULL when there is none. */
-static const struct option *find_option(const char *word)
+/* Only options that go with the command are worth a try. */
+static int unknown_option(const char *word, const struct ga_command *command)
 {
-    size_t length = strcspn(word, "=");
-    for (size_t i = 0; i < NOPTIONS; i++)
-        if (strlen(options[i].name) == length && strncmp(options[i].name, word, length) == 0)
-            return &options[i];
-    return NULL;
+    char name[GA_NEAREST_MAX + 1];
+    snprintf(name, sizeof(name), "%.*s", (int)strcspn(word, "="), word);
+    struct ga_nearest nearest = {.word = name + strspn(name, "-")};
+    for (size_t i = 0; i < GA_OPTION_COUNT; i++)
+        if (ga_option_fits(&ga_options[i], command))
+            ga_nearest_try(&nearest, ga_options[i].name + 2);
+    if (nearest.best)
+        return wrong("unknown option '%s'; did you mean '--%s'?", name, nearest.best);
+    return wrong("unknown option '%s'; 'goallocctl %s%s--help' lists the options", name,
+                 command ? command->name : "", command ? " " : "");
 }
 
-static int read_number(const struct option *option, const char *text, uint64_t from, uint64_t to,
+/* ---- values ---- */
+
+static int read_number(const struct ga_option *option, const char *text, uint64_t from, uint64_t to,
                        uint64_t *ret)
 {
     char *end;
-    assert(text); /* the option's value: read_option has seen to it */
+    assert(text); /* the option's value: take_option has seen to it */
     errno = 0;
     unsigned long long number = strtoull(text, &end, 10);
     if (text[0] < '0' || text[0] > '9' || *end != '\0' || errno != 0 || number < from ||
-        number > to) {
-        fprintf(stderr, "goallocctl: '%s' is no value for %s: a number from %llu to %llu\n", text,
-                option->name, (unsigned long long)from, (unsigned long long)to);
-        return -EINVAL;
-    }
+        number > to)
+        return wrong("'%s' is no value for '%s': give a number from %llu to %llu", text,
+                     option->name, (unsigned long long)from, (unsigned long long)to);
     *ret = number;
     return 0;
 }
 
+/* The place of text among the option's choices. */
+static int read_choice(const struct ga_option *option, const char *text, unsigned *ret)
+{
+    size_t length = strlen(text);
+    unsigned place = 0;
+    for (const char *word = option->choices; *word; place++) {
+        size_t n = strcspn(word, " ");
+        if (n == length && strncmp(word, text, n) == 0) {
+            *ret = place;
+            return 0;
+        }
+        word += n + (word[n] == ' ');
+    }
+    return wrong("'%s' is no value for '%s': give one of: %s", text, option->name, option->choices);
+}
+
 /* Two options that both say the class must agree on it. */
-static int set_class(const struct option *option, uint64_t size_class,
+static int set_class(const struct ga_option *option, uint64_t size_class,
                      struct ga_span_filter *filter)
 {
-    if (filter->size_class >= 0 && filter->size_class != (int64_t)size_class) {
-        fprintf(stderr,
-                "goallocctl: %s means size class %llu, and class %lld was asked for before\n",
-                option->name, (unsigned long long)size_class, (long long)filter->size_class);
-        return -EINVAL;
-    }
+    if (filter->size_class >= 0 && filter->size_class != (int64_t)size_class)
+        return wrong("'%s' means size class %llu, and class %lld was asked for before",
+                     option->name, (unsigned long long)size_class, (long long)filter->size_class);
     filter->size_class = (int64_t)size_class;
     return 0;
 }
 
-static int apply_filter(const struct option *option, const char *value,
+static int apply_filter(const struct ga_option *option, const char *value,
                         struct ga_span_filter *filter)
 {
     uint64_t number = 0;
     int err = 0;
-    switch ((enum option_id)(option - options)) {
-    case OPTION_CLASS:
+    switch ((enum ga_option_id)(option - ga_options)) {
+    case GA_OPTION_CLASS:
         err = read_number(option, value, 0, GA_SIZE_CLASS_COUNT - 1, &number);
         return err < 0 ? err : set_class(option, number, filter);
-    case OPTION_SIZE:
+    case GA_OPTION_SIZE:
         err = read_number(option, value, 0, GA_RESERVE_MAX, &number);
         if (err < 0)
             return err;
         return set_class(option, number > GA_SMALL_MAX ? 0 : ga_size_class_for_malloc(number),
                          filter);
-    case OPTION_OWNER:
+    case GA_OPTION_OWNER:
         return read_number(option, value, 1, GA_MCACHE_COUNT - 1, &filter->owner);
-    case OPTION_PID:
+    case GA_OPTION_PID:
         return read_number(option, value, 1, INT32_MAX, &filter->pid);
-    case OPTION_LIMIT:
+    case GA_OPTION_LIMIT:
         return read_number(option, value, 1, UINT32_MAX, &filter->limit);
-    case OPTION_PARTIAL:
+    case GA_OPTION_PARTIAL:
         filter->partial = true;
         return 0;
-    case OPTION_FULL:
+    case GA_OPTION_FULL:
         filter->full = true;
         return 0;
-    case OPTION_LARGE:
+    case GA_OPTION_LARGE:
         filter->large = true;
         return 0;
     default:
@@ -228,203 +135,281 @@ static int apply_filter(const struct option *option, const char *value,
     }
 }
 
-static int apply_option(const struct option *option, const char *value, struct ga_request *request)
+static int apply_option(const struct ga_option *option, const char *value,
+                        struct ga_request *request)
 {
-    switch ((enum option_id)(option - options)) {
-    case OPTION_SOCKET:
+    struct ga_ctl *ctl = &request->ctl;
+    uint64_t number = 0;
+    unsigned place = 0;
+    int err = 0;
+    switch ((enum ga_option_id)(option - ga_options)) {
+    case GA_OPTION_SOCKET:
         request->socket = value;
         return 0;
-    case OPTION_SHM:
+    case GA_OPTION_SHM:
         request->shm = value;
         return 0;
-    case OPTION_RECOUNT:
-        request->recount = true;
+    case GA_OPTION_COLOR:
+        err = read_choice(option, value, &place);
+        request->color = (enum ga_color_when)place;
+        return err;
+    case GA_OPTION_RECOUNT:
+        ctl->recount = true;
         return 0;
-    case OPTION_CLIENT:
-        return read_number(option, value, 1, GA_CLIENT_COUNT, &request->client);
-    case OPTION_JSON:
-        request->json = true;
+    case GA_OPTION_CLIENT:
+        err = read_number(option, value, 1, GA_CLIENT_COUNT, &number);
+        ctl->client = (uint32_t)number;
+        return err;
+    case GA_OPTION_JSON:
+        ctl->json = true;
         return 0;
-    case OPTION_ALL:
-        request->all = true;
+    case GA_OPTION_ALL:
+        ctl->all = true;
         return 0;
-    case OPTION_WAIT:
+    case GA_OPTION_WAIT:
         request->wait_given = true;
-        return read_number(option, value, 0, WAIT_MAX_S, &request->wait_s);
-    case OPTION_QUIET:
-        request->quiet = true;
+        err = read_number(option, value, 0, WAIT_MAX_S, &number);
+        ctl->wait_ms = (uint32_t)number * 1000;
+        return err;
+    case GA_OPTION_QUIET:
+        ctl->quiet = true;
         return 0;
-    case OPTION_REPORT:
-        request->report = true;
+    case GA_OPTION_REPORT:
+        ctl->report = true;
         return 0;
-    case OPTION_VERBOSE:
-        request->verbose = true;
+    case GA_OPTION_VERBOSE:
+        ctl->verbose = true;
         return 0;
-    case OPTION_HELP:
+    case GA_OPTION_HELP:
         request->help = true;
         return 0;
-    case OPTION_VERSION:
+    case GA_OPTION_VERSION:
         request->version = true;
         return 0;
     default:
-        return apply_filter(option, value, &request->filter);
+        return apply_filter(option, value, &ctl->filter);
     }
 }
 
-/* Read the option at argv[*index], and its value, which may be the next word. */
-static int read_option(char **argv, int *index, struct ga_request *request,
-                       const struct option **ret_bound)
+/* ---- the words ---- */
+
+/* A walk over the command line. */
+struct words {
+    int argc;
+    char **argv;
+    int i;
+    bool plain; /* behind "--": no word is an option any more */
+};
+
+/* Take the option at the words' place, with its value, which may be the next word. NULL after
+ * telling what is wrong. */
+static const struct ga_option *take_option(struct words *words, const struct ga_command *command,
+                                           const char **ret_value)
 {
-    const char *word = argv[*index];
-    const struct option *option = find_option(word);
+    const char *word = words->argv[words->i];
+    const struct ga_option *option = ga_option_find(word, command);
     if (!option) {
-        fprintf(stderr, "goallocctl: unknown option '%s'\n", word);
-        list_options();
-        return -EINVAL;
+        unknown_option(word, command);
+        return NULL;
     }
     const char *value = strchr(word, '=');
     if (value && !option->value) {
-        fprintf(stderr, "goallocctl: '%s' takes no value\n", option->name);
-        return -EINVAL;
+        wrong("'%s' takes no value", option->name);
+        return NULL;
     }
     if (value)
         value++;
     else if (option->value)
-        value = argv[++*index];
+        value = ++words->i < words->argc ? words->argv[words->i] : NULL;
     if (option->value && (!value || value[0] == '\0')) {
-        fprintf(stderr, "goallocctl: '%s' needs a value: %s %s\n", option->name, option->name,
-                option->value);
-        return -EINVAL;
+        wrong("'%s' needs a value: give '%s %s'", option->name, option->name, option->value);
+        return NULL;
     }
-    if (option->command && !*ret_bound)
-        *ret_bound = option;
-    else if (option->command && strcmp(option->command, (*ret_bound)->command) != 0) {
-        fprintf(stderr, "goallocctl: '%s' and '%s' do not go together\n", (*ret_bound)->name,
-                option->name);
-        return -EINVAL;
-    }
-    return apply_option(option, value, request);
+    *ret_value = value;
+    return option;
 }
 
-static int read_command(const char *word, struct ga_request *request)
+static bool is_option(const struct words *words)
 {
-    if (request->command && request->command->run_on_name && !request->name) {
-        request->name = word;
-        return 0;
-    }
-    if (request->command && request->command->takes_file && !request->file) {
-        request->file = word;
-        return 0;
-    }
-    if (request->command && request->command->takes_file) {
-        fprintf(stderr, "goallocctl: '%s' takes one FILE: '%s' after '%s'\n",
-                request->command->name, word, request->file);
-        return -EINVAL;
-    }
-    if (request->command) {
-        fprintf(stderr, "goallocctl: one command at a time: '%s' after '%s'\n", word,
-                request->command->name);
-        return -EINVAL;
-    }
-    for (size_t i = 0; i < NCOMMANDS; i++)
-        if (strcmp(commands[i].name, word) == 0)
-            request->command = &commands[i];
-    if (request->command)
-        return 0;
-    fprintf(stderr, "goallocctl: unknown command '%s'\n", word);
-    list_commands();
-    return -EINVAL;
+    const char *word = words->argv[words->i];
+    return !words->plain && word[0] == '-' && word[1] != '\0';
 }
 
-static int check_names(const struct ga_request *request)
+static bool ends_options(struct words *words)
 {
-    const char *const names[] = {request->name, request->shm};
-    for (size_t i = 0; i < 2; i++) {
-        if (!names[i] || ga_heap_name_is_valid(names[i]))
+    if (words->plain || strcmp(words->argv[words->i], "--") != 0)
+        return false;
+    words->plain = true;
+    return true;
+}
+
+/* The command: the first word that is neither an option nor an option's value. */
+static int find_command(int argc, char **argv, const struct ga_command **ret)
+{
+    for (struct words words = {argc, argv, 1, false}; words.i < argc; words.i++) {
+        const char *value;
+        if (ends_options(&words))
             continue;
-        fprintf(stderr,
-                "goallocctl: '%s' cannot be the name of a heap: 1 to %u letters, digits, '-', '_' "
-                "and '.', not beginning with '.'\n",
-                names[i], GA_HEAP_NAME_MAX);
-        return -EINVAL;
+        if (is_option(&words)) {
+            if (!take_option(&words, NULL, &value))
+                return -EINVAL;
+            continue;
+        }
+        *ret = ga_command_find(argv[words.i]);
+        return *ret ? 0 : unknown_command(argv[words.i]);
     }
+    *ret = NULL;
+    return 0;
+}
+
+/* A word behind the command. */
+static int take_word(const char *word, struct ga_request *request)
+{
     const struct ga_command *command = request->command;
-    if (command->run_on_name &&
-        (request->socket || request->json || (request->name && request->shm))) {
-        fprintf(stderr, "goallocctl: '%s' takes the name of a heap and nothing else\n",
-                command->name);
-        return -EINVAL;
+    if (command->operand != GA_OPERAND_NONE && !request->operand) {
+        request->operand = word;
+        return 0;
+    }
+    if (command->operand != GA_OPERAND_NONE)
+        return wrong("'%s' takes one %s: '%s' is too much after '%s'", command->name,
+                     command->words, word, request->operand);
+    if (ga_command_find(word))
+        return wrong("one command at a time: '%s' after '%s'", word, command->name);
+    return wrong("'%s' takes no '%s'; see 'goallocctl %s --help'", command->name, word,
+                 command->name);
+}
+
+/* Name the commands that option goes with. */
+static int misplaced(const struct ga_option *option, const struct ga_command *command)
+{
+    char with[256] = "";
+    for (size_t i = 0; i < GA_COMMAND_COUNT; i++) {
+        size_t length = strlen(with);
+        if (ga_option_fits(option, &ga_commands[i]))
+            snprintf(with + length, sizeof(with) - length, "%s'%s'", length ? ", " : "",
+                     ga_commands[i].name);
+    }
+    if (command->run && option == &ga_options[GA_OPTION_SHM])
+        return wrong("only a server can do '%s': ask it, without '--shm'", command->name);
+    return wrong("'%s' goes with %s, not with '%s'", option->name, with, command->name);
+}
+
+/* Help is given also to who has set up options for all other commands. */
+static bool is_misplaced(const struct ga_option *option, const struct ga_command *command)
+{
+    return command && command->operand != GA_OPERAND_TOPIC && !ga_option_fits(option, command);
+}
+
+static int read_words(int argc, char **argv, struct ga_request *request)
+{
+    const struct ga_command *command = request->command;
+    bool seen = false; /* the command */
+    for (struct words words = {argc, argv, 1, false}; words.i < argc; words.i++) {
+        const char *value = NULL;
+        int err = 0;
+        if (ends_options(&words))
+            continue;
+        if (is_option(&words)) {
+            const struct ga_option *option = take_option(&words, command, &value);
+            err = option ? 0 : -EINVAL;
+            if (err == 0 && is_misplaced(option, command))
+                err = misplaced(option, command);
+            if (err == 0)
+                err = apply_option(option, value, request);
+        } else if (!seen) {
+            seen = true;
+        } else if (command->operand == GA_OPERAND_PROGRAM) {
+            request->program = &argv[words.i];
+            return 0;
+        } else {
+            err = take_word(argv[words.i], request);
+        }
+        if (err < 0)
+            return err;
     }
     return 0;
 }
 
-/* What can only be said when all words are known. bound: an option that is for one command. */
-static int check(const struct ga_request *request, const struct option *bound)
+/* ---- what can only be said when all words are known ---- */
+
+static int check_heap_name(const char *name)
 {
-    const struct ga_span_filter *filter = &request->filter;
-    if (request->help || request->version)
+    if (!name || ga_heap_name_is_valid(name))
         return 0;
-    if (!request->command) {
-        fputs("goallocctl: no command given\n", stderr);
-        list_commands();
-        return -EINVAL;
+    return wrong("'%s' cannot be the name of a heap: 1 to %u letters, digits, '-', '_' and '.', "
+                 "not beginning with '.'",
+                 name, GA_HEAP_NAME_MAX);
+}
+
+static int check_operand(struct ga_request *request)
+{
+    const struct ga_command *command = request->command;
+    switch (command->operand) {
+    case GA_OPERAND_HEAP:
+        if (request->operand && request->shm)
+            return wrong("'%s' takes one heap: '%s', or '--shm %s'?", command->name,
+                         request->operand, request->shm);
+        if (!request->operand)
+            request->operand = request->shm;
+        if (!request->operand)
+            return wrong("'%s' needs the name of a heap: give 'goallocctl %s %s'", command->name,
+                         command->name, command->words);
+        return check_heap_name(request->operand);
+    case GA_OPERAND_FILE:
+        if (!request->operand)
+            return wrong("'%s' needs the name of a file: give 'goallocctl %s %s'", command->name,
+                         command->name, command->words);
+        request->ctl.file = request->operand;
+        return 0;
+    case GA_OPERAND_PROGRAM:
+        if (!request->program)
+            return wrong("'%s' needs a program: give 'goallocctl %s %s'", command->name,
+                         command->name, command->words);
+        return 0;
+    default:
+        return 0;
     }
-    if (bound && strcmp(bound->command, request->command->name) != 0) {
-        fprintf(stderr, "goallocctl: '%s' goes with '%s', not with '%s'\n", bound->name,
-                bound->command, request->command->name);
-        return -EINVAL;
-    }
-    if (request->socket && request->shm) {
-        fputs("goallocctl: '--socket' and '--shm' do not go together\n", stderr);
-        return -EINVAL;
-    }
-    if (request->wait_given && request->shm) {
-        fputs("goallocctl: '--wait' and '--shm' do not go together: without a server nobody can be "
-              "asked to pause\n",
-              stderr);
-        return -EINVAL;
-    }
-    if (request->command->run_on_name && !request->name && !request->shm) {
-        fprintf(stderr, "goallocctl: '%s' needs the name of a heap\n", request->command->name);
-        return -EINVAL;
-    }
-    if (request->command->takes_file && !request->file) {
-        fprintf(stderr, "goallocctl: '%s' needs the name of a file\n", request->command->name);
-        return -EINVAL;
-    }
-    int err = check_names(request);
-    if (err < 0)
-        return err;
-    if (request->client && request->recount) {
-        fputs("goallocctl: '--recount' counts the objects of all: it does not go with '--client'\n",
-              stderr);
-        return -EINVAL;
-    }
-    if (filter->partial && filter->full) {
-        fputs("goallocctl: no span is both --partial and --full\n", stderr);
-        return -EINVAL;
-    }
-    if (filter->large && filter->size_class > 0) {
-        fputs("goallocctl: a large span is of class 0: '--large' goes with neither another --class "
-              "nor --size\n",
-              stderr);
-        return -EINVAL;
-    }
+}
+
+static int check_together(const struct ga_request *request)
+{
+    const struct ga_span_filter *filter = &request->ctl.filter;
+    if (request->socket && request->shm)
+        return wrong("'--socket' and '--shm' do not go together: give one of them");
+    if (request->wait_given && request->shm)
+        return wrong("'--wait' and '--shm' do not go together: without a server nobody can be "
+                     "asked to pause");
+    if (request->ctl.client && request->ctl.recount)
+        return wrong("'--recount' counts the objects of all: it does not go with '--client'");
+    if (filter->partial && filter->full)
+        return wrong("no span is both '--partial' and '--full': give one of them");
+    if (filter->large && filter->size_class > 0)
+        return wrong("a large span is of class 0: '--large' goes with neither another '--class' "
+                     "nor '--size'");
     return 0;
 }
 
 int ga_command_line_read(int argc, char **argv, struct ga_request *ret)
 {
-    struct ga_request request = {.filter = {.size_class = -1}, .wait_s = WAIT_DEFAULT_S};
-    const struct option *bound = NULL;
-    for (int i = 1; i < argc; i++) {
-        int err = argv[i][0] == '-' ? read_option(argv, &i, &request, &bound)
-                                    : read_command(argv[i], &request);
-        if (err < 0)
-            return err;
-    }
-    int err = check(&request, bound);
+    struct ga_request request = {
+        .ctl = {.filter = {.size_class = -1}, .wait_ms = WAIT_DEFAULT_S * 1000}};
+    int err = find_command(argc, argv, &request.command);
     if (err == 0)
-        *ret = request;
-    return err;
+        err = read_words(argc, argv, &request);
+    if (err < 0)
+        return err;
+    if (!request.help && !request.version) {
+        if (!request.command)
+            return wrong("no command given; 'goallocctl --help' lists the commands");
+        err = check_heap_name(request.shm);
+        if (err == 0)
+            err = check_operand(&request);
+        if (err == 0)
+            err = check_together(&request);
+    }
+    if (err < 0)
+        return err;
+    request.ctl.recount |= request.shm != NULL;
+    *ret = request;
+    return 0;
 }

@@ -12,6 +12,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "client/ctl/command_line.h"
 #include "proto/error.h"
 #include "shm/dirlock.h"
 #include "shm/mapping.h"
@@ -81,8 +82,9 @@ static int remove_objects(const char *name)
     return 0;
 }
 
-int ga_ctl_destroy(const char *name)
+int ga_ctl_destroy(const struct ga_request *request)
 {
+    const char *name = request->operand;
     int lock = ga_dirlock_take("/dev/shm", LOCK_WAIT_MS);
     if (lock < 0)
         return refuse(name, -EBUSY, "another process starts or ends a heap just now; try again");

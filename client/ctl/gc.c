@@ -188,10 +188,6 @@ static int print_result(const struct ga_ctl *ctl, const Goalloc__V1__GcResult *r
 
 int ga_ctl_gc(const struct ga_ctl *ctl)
 {
-    if (!ctl->source.socket) {
-        fputs("goallocctl: only a server collects: ask it, without --shm\n", stderr);
-        return -ENOTSUP;
-    }
     struct ga_answer answer = {0};
     int err = ask(ctl, &answer);
     if (err < 0)

@@ -2,10 +2,13 @@
 #include <errno.h>
 #include <locale.h>
 #include <stdio.h>
+#include <string.h>
 
-#include "client/address.h"
+#include "client/ctl/color.h"
 #include "client/ctl/command_line.h"
-#include "proto/error.h"
+#include "client/ctl/complete.h"
+#include "client/ctl/help.h"
+#include "client/ctl/open.h"
 
 enum {
     EXIT_OK = 0,
@@ -13,66 +16,66 @@ enum {
     EXIT_USAGE = 2,
     EXIT_BUSY = 3,
     EXIT_FAULTS = 4,
+    EXIT_NO_SERVER = 5,
+    EXIT_NO_RIGHT = 6,
+    EXIT_OTHER_VERSION = 7,
+    EXIT_TERMINAL = 8,
+    EXIT_TAKEN = 9,
 };
 
-static int open_socket(const char *path, char buffer[static GA_ADDRESS_BYTES],
-                       struct ga_source *ret)
+/* Why the heap could not be reached. */
+static int status_of_open(int err)
 {
-    int err = ga_address_resolve(path, buffer);
-    if (err < 0) {
-        fprintf(stderr, "goallocctl: the path of the socket, from %s, cannot be used: %s\n",
-                path ? path : "the environment", ga_error_text(err));
-        return err;
+    switch (err) {
+    case -ENOENT:
+    case -ECONNREFUSED:
+        return EXIT_NO_SERVER;
+    case -EACCES:
+    case -EPERM:
+        return EXIT_NO_RIGHT;
+    case -EPROTO:
+        return EXIT_OTHER_VERSION;
+    default:
+        return EXIT_FAILED;
     }
-    if (ga_address_check_folder(path, false) == -EACCES) {
-        fprintf(stderr, "goallocctl: %s: the folder is not this user's alone\n", buffer);
-        return -EACCES;
-    }
-    return ga_source_open_socket(buffer, ret);
 }
 
-/* Whoever reads a table should know that nobody keeps the heap in order; JSON says it itself. */
-static int open_shm(const char *name, bool json, struct ga_source *ret)
+/* What a command returned. */
+static int status_of(int outcome)
 {
-    int err = ga_source_open_shm(name, ret);
-    if (err == 0 && !json)
-        fprintf(stderr, "goallocctl: heap '%s' as its shared memory shows it; its server is %s\n",
-                name, ret->server_alive ? "alive" : "dead");
-    return err;
+    if (outcome >= GA_CTL_EXIT)
+        return outcome - GA_CTL_EXIT;
+    switch (outcome) {
+    case 0:
+        return EXIT_OK;
+    case GA_CTL_FAULTS:
+        return EXIT_FAULTS;
+    case GA_CTL_TERMINAL:
+        return EXIT_TERMINAL;
+    case GA_CTL_TAKEN:
+        return EXIT_TAKEN;
+    case -EBUSY:
+        return EXIT_BUSY;
+    default:
+        return EXIT_FAILED;
+    }
 }
 
-static int run(const struct ga_request *request)
+static int run(struct ga_request *request)
 {
     char socket[GA_ADDRESS_BYTES];
-    struct ga_ctl ctl = {.json = request->json,
-                         .all = request->all,
-                         .recount = request->recount || request->shm,
-                         .client = (uint32_t)request->client,
-                         .filter = request->filter,
-                         .file = request->file,
-                         .wait_ms = (uint32_t)request->wait_s * 1000,
-                         .quiet = request->quiet,
-                         .report = request->report,
-                         .verbose = request->verbose};
-    int err = request->shm ? open_shm(request->shm, request->json, &ctl.source)
-                           : open_socket(request->socket, socket, &ctl.source);
+    struct ga_ctl *ctl = &request->ctl;
+    int err;
+    if (request->command->run_alone) {
+        err = request->command->run_alone(request);
+        return err < 0 && err != -EBUSY ? status_of_open(err) : status_of(err);
+    }
+    err = ga_open(request, socket, &ctl->source);
     if (err < 0)
-        return EXIT_FAILED;
-    err = request->command->run(&ctl);
-    ga_source_close(&ctl.source);
-    if (err == GA_CTL_FAULTS)
-        return EXIT_FAULTS;
-    if (err == -EBUSY)
-        return EXIT_BUSY;
-    return err < 0 ? EXIT_FAILED : EXIT_OK;
-}
-
-static int run_on_name(const struct ga_request *request)
-{
-    int err = request->command->run_on_name(request->name ? request->name : request->shm);
-    if (err == -EBUSY)
-        return EXIT_BUSY;
-    return err < 0 ? EXIT_FAILED : EXIT_OK;
+        return status_of_open(err);
+    err = request->command->run(ctl);
+    ga_source_close(&ctl->source);
+    return status_of(err);
 }
 
 /* What was printed must also have arrived, or a script would take half an answer for a whole. */
@@ -87,17 +90,19 @@ static int finish(int status)
 int main(int argc, char **argv)
 {
     setlocale(LC_CTYPE, "");
+    if (argc > 1 && strcmp(argv[1], GA_COMPLETE_COMMAND) == 0)
+        return finish(ga_complete(argc - 2, argv + 2));
     struct ga_request request;
     if (ga_command_line_read(argc, argv, &request) < 0)
         return EXIT_USAGE;
+    ga_color_set(request.color);
     if (request.version) {
         puts("goallocctl " GOALLOC_VERSION);
         return finish(EXIT_OK);
     }
-    if (!request.help && request.command->run_on_name)
-        return finish(run_on_name(&request));
-    if (!request.help && request.command->run)
-        return finish(run(&request));
-    ga_command_line_help();
-    return finish(EXIT_OK);
+    if (request.help) {
+        ga_help_print(request.command);
+        return finish(EXIT_OK);
+    }
+    return finish(run(&request));
 }

@@ -33,11 +33,6 @@ static int release(const struct ga_ctl *ctl, uint64_t *ret_bytes)
 
 int ga_ctl_scavenge(const struct ga_ctl *ctl)
 {
-    if (!ctl->source.socket) {
-        fputs("goallocctl: memory is given back by a server: scavenge does not go with --shm\n",
-              stderr);
-        return -ENOTSUP;
-    }
     uint64_t bytes;
     int r = release(ctl, &bytes);
     if (r < 0)

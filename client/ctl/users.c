@@ -111,11 +111,6 @@ static int print_users(const struct ga_parts *parts)
 
 int ga_ctl_users(const struct ga_ctl *ctl)
 {
-    if (!ctl->source.socket) {
-        fputs("goallocctl: what each user has only the server knows: ask it, without --shm\n",
-              stderr);
-        return -ENOTSUP;
-    }
     struct ga_parts parts;
     int err = ga_ask_users(ctl, &parts);
     if (err < 0)

@@ -11,16 +11,20 @@
 
 static void check(const struct ga_request *request)
 {
-    const struct ga_span_filter *filter = &request->filter;
+    const struct ga_ctl *ctl = &request->ctl;
+    const struct ga_span_filter *filter = &ctl->filter;
     if (request->help || request->version)
         return;
-    FUZZ_CHECK(request->command);
+    const struct ga_command *command = request->command;
+    FUZZ_CHECK(command && (command->run == NULL) != (command->run_alone == NULL));
     FUZZ_CHECK(!request->shm || ga_heap_name_is_valid(request->shm));
-    FUZZ_CHECK(!request->name || ga_heap_name_is_valid(request->name));
     FUZZ_CHECK(!request->shm || !request->socket);
-    FUZZ_CHECK(request->command->takes_file == (request->file != NULL));
-    FUZZ_CHECK(!request->wait_given || (!request->shm && request->command->takes_file));
-    FUZZ_CHECK(request->wait_s <= UINT32_MAX / 1000);
+    FUZZ_CHECK(command->operand != GA_OPERAND_NONE || !request->operand);
+    FUZZ_CHECK(command->operand != GA_OPERAND_HEAP || ga_heap_name_is_valid(request->operand));
+    FUZZ_CHECK((command->operand == GA_OPERAND_FILE) == (ctl->file != NULL));
+    FUZZ_CHECK((command->operand == GA_OPERAND_PROGRAM) == (request->program != NULL));
+    FUZZ_CHECK(!request->wait_given || (!request->shm && ctl->file));
+    FUZZ_CHECK(!request->shm || ctl->recount);
     FUZZ_CHECK(filter->size_class >= -1 && filter->size_class < (int64_t)GA_SIZE_CLASS_COUNT);
     FUZZ_CHECK(filter->owner < GA_MCACHE_COUNT);
     FUZZ_CHECK(filter->pid <= INT32_MAX && filter->limit <= UINT32_MAX);

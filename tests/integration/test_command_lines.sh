@@ -29,10 +29,27 @@ for program in goallocd goallocctl word_index bench_run; do
     [ -z "$wide" ] || wrong "$program --help is wider than 80 columns: $wide"
 done
 
+commands=$("$bin/goallocctl" --help | sed -n '/^commands:/,/^$/s/^  \([a-z]*\) .*/\1/p')
+[ "$(wc -w <<<"$commands")" -ge 14 ] || wrong "goallocctl --help lists few commands: $commands"
+for command in $commands; do
+    "$bin/goallocctl" "$command" --help >"$dir/$command.help" ||
+        wrong "goallocctl $command --help exits with $?"
+    grep -q "^usage: goallocctl $command" "$dir/$command.help" ||
+        wrong "goallocctl $command --help shows no usage"
+    grep -q "^  [$] goallocctl .*$command\|^  [$] .*goallocctl $command" "$dir/$command.help" ||
+        wrong "goallocctl $command --help shows no example"
+    wide=$(grep -E '^.{81}' "$dir/$command.help" || true)
+    [ -z "$wide" ] || wrong "goallocctl $command --help is wider than 80 columns: $wide"
+    grep -q "^\.It Cm $command" "$source_dir/client/ctl/goallocctl.1" ||
+        wrong "goallocctl.1 says nothing of $command"
+done
+
 for page in server/goallocd.8 client/ctl/goallocctl.1; do
     program=$(basename "${page%.*}")
-    "$bin/$program" --help | sed -n 's/^  --\([a-z-]*\).*/\1/p' | sort >"$dir/help"
-    sed -n 's/^\.It Fl -\([a-z-]*\).*/\1/p' "$source_dir/$page" | sort >"$dir/manual"
+    { "$bin/$program" --help && cat "$dir"/*.help; } >"$dir/helps"
+    [ $program = goallocctl ] || "$bin/$program" --help >"$dir/helps"
+    sed -n 's/^  \(-[a-z], \)*--\([a-z-]*\).*/\2/p' "$dir/helps" | sort -u >"$dir/help"
+    sed -n 's/^\.It Fl -\([a-z-]*\).*/\1/p' "$source_dir/$page" | sort -u >"$dir/manual"
     [ -s "$dir/help" ] || wrong "$program --help shows no options"
     diff "$dir/help" "$dir/manual" >"$dir/diff" ||
         wrong "$page (>) has other options than --help (<): $(cat "$dir/diff")"

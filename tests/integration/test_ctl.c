@@ -1,6 +1,7 @@
 /* goallocctl against a real server: every command in both forms, the filters of spans, and exit
  * codes. What it prints as JSON must be JSON, and must say what this process did to the heap. */
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -254,9 +255,62 @@ static void no_server(void)
 {
     static const char *const arguments[] = {"status", "--socket", "/nonexistent/sock", NULL};
     CU_ASSERT_FATAL(ga_run(&run, GOALLOCCTL_PATH, arguments));
-    CU_ASSERT_EQUAL(run.code, 1);
+    CU_ASSERT_EQUAL(run.code, 5);
     CU_ASSERT_STRING_EQUAL(run.out, "");
     CU_ASSERT_PTR_NOT_NULL(strstr(run.err, "/nonexistent/sock"));
+}
+
+/* What a complaint says: what is wrong, and what to do. */
+static void complaints(void)
+{
+    static const struct {
+        const char *words[6];
+        const char *says;
+    } cases[] = {
+        {{"statsu"}, "unknown command 'statsu'; did you mean 'status'?"},
+        {{"xyzzy"}, "unknown command 'xyzzy'; 'goallocctl --help' lists the commands"},
+        {{"spans", "--partail"}, "unknown option '--partail'; did you mean '--partial'?"},
+        {{"spans", "--jsno=1"}, "unknown option '--jsno'; did you mean '--json'?"},
+        {{"gc", "--partail"}, "unknown option '--partail'; 'goallocctl gc --help' lists"},
+        {{"--all", "spans"}, "'--all' goes with 'stats', not with 'spans'"},
+        {{"gc", "--shm", "x"}, "only a server can do 'gc': ask it, without '--shm'"},
+        {{"stats", "spans"}, "one command at a time: 'spans' after 'stats'"},
+        {{"stats", "more"}, "'stats' takes no 'more'; see 'goallocctl stats --help'"},
+        {{"stats", "--", "--json"}, "'stats' takes no '--json'"},
+        {{"spans", "--class"}, "'--class' needs a value: give '--class N'"},
+        {{"spans", "--class", "x"}, "give a number from 0 to 67"},
+        {{"status", "--color", "red"}, "give one of: auto always never"},
+        {{"help", "spnas"}, "there is no command 'spnas' to tell of; did you mean 'spans'?"},
+        {{NULL}, "no command given; 'goallocctl --help' lists the commands"},
+    };
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        CU_ASSERT_FATAL(ga_run(&run, GOALLOCCTL_PATH, cases[i].words));
+        CU_ASSERT_EQUAL(run.code, 2);
+        CU_ASSERT_STRING_EQUAL(run.out, "");
+        CU_ASSERT_PTR_NOT_NULL(strstr(run.err, cases[i].says));
+        if (!strstr(run.err, cases[i].says))
+            fprintf(stderr, "instead of \"%s\": %s", cases[i].says, run.err);
+    }
+}
+
+/* Options may stand before or behind the command, and colours come when they are asked for. */
+static void help_of_commands(void)
+{
+    const char *const before[] = {"--help", "spans", NULL};
+    const char *const behind[] = {"spans", "-h", NULL};
+    CU_ASSERT_FATAL(ga_run(&run, GOALLOCCTL_PATH, before));
+    CU_ASSERT_EQUAL(run.code, 0);
+    CU_ASSERT_PTR_NOT_NULL(strstr(run.out, "usage: goallocctl spans [OPTION...]\n"));
+    CU_ASSERT_PTR_NOT_NULL(strstr(run.out, "--owner MCACHE"));
+    CU_ASSERT_PTR_NULL(strstr(run.out, "--wait"));
+    CU_ASSERT_PTR_NULL(strstr(run.out, "\x1b"));
+    char *text = strdup(run.out);
+    CU_ASSERT_FATAL(ga_run(&run, GOALLOCCTL_PATH, behind));
+    CU_ASSERT_STRING_EQUAL(run.out, text);
+    free(text);
+    const char *const coloured[] = {"spans", "--help", "--color=always", NULL};
+    CU_ASSERT_FATAL(ga_run(&run, GOALLOCCTL_PATH, coloured));
+    CU_ASSERT_PTR_NOT_NULL(strstr(run.out, "\x1b[1moptions:\x1b[0m"));
 }
 
 static void json_checker(void)
@@ -292,6 +346,8 @@ int main(void)
         {"filters of spans", filters_of_spans},
         {"wrong usage", wrong_usage},
         {"no server", no_server},
+        {"complaints", complaints},
+        {"help of commands", help_of_commands},
     };
     if (!ga_test_server_start("1G", &server) || !fill_heap())
         return 1;

@@ -165,7 +165,7 @@ static void refused_with(const char *suffix, size_t offset, uint32_t word, const
     uint32_t old = 0;
     put(suffix, (off_t)offset, word, &old);
     for (size_t i = 0; i < COUNT(commands); i++) {
-        CU_ASSERT_EQUAL(CTL("--shm", name, commands[i]), 1);
+        CU_ASSERT_EQUAL(CTL("--shm", name, commands[i]), 7);
         CU_ASSERT_STRING_EQUAL(run.out, "");
         SAYS(run.err, why);
     }
@@ -206,7 +206,7 @@ static void a_dead_heap_goes(void)
     uint32_t old = 0;
     uint32_t none = 0;
     put("meta", offsetof(struct ga_meta_header, layout_version), 9, &old);
-    CU_ASSERT_EQUAL(CTL("destroy", name), 1);
+    CU_ASSERT_EQUAL(CTL("destroy", name), 7);
     SAYS(run.err, "its layout version is 9");
     put("meta", offsetof(struct ga_meta_header, layout_version), old, &none);
     CU_ASSERT(ga_daemon_left_objects(name));
@@ -214,9 +214,9 @@ static void a_dead_heap_goes(void)
     CU_ASSERT_EQUAL(CTL("destroy", name), 0);
     SAYS(run.out, name);
     CU_ASSERT_FALSE(ga_daemon_left_objects(name));
-    CU_ASSERT_EQUAL(CTL("destroy", name), 1);
+    CU_ASSERT_EQUAL(CTL("destroy", name), 5);
     SAYS(run.err, "there is no heap");
-    CU_ASSERT_EQUAL(CTL("--shm", name, "status"), 1);
+    CU_ASSERT_EQUAL(CTL("--shm", name, "status"), 5);
     SAYS(run.err, "there is no heap");
 }
 

@@ -373,9 +373,9 @@ static void test_engines(void)
     SAYS(run.err, "cannot be made: No such file or directory");
     CU_ASSERT_EQUAL(GA_CTL(&run, "--socket", path, "snapshot"), 2);
     CU_ASSERT_EQUAL(GA_CTL(&run, "--socket", path, "snapshot", "one", "two"), 2);
-    SAYS(run.err, "'snapshot' takes one FILE: 'two' after 'one'");
+    SAYS(run.err, "'snapshot' takes one FILE: 'two' is too much after 'one'");
     CU_ASSERT_EQUAL(GA_CTL(&run, "--socket", path, "snapshot", "one", "--wait", "86401"), 2);
-    SAYS(run.err, "'86401' is no value for --wait: a number from 0 to 86400");
+    SAYS(run.err, "'86401' is no value for '--wait': give a number from 0 to 86400");
     CU_ASSERT_EQUAL(GA_CTL(&run, "--shm", heap, "snapshot", "one", "--wait", "1"), 2);
     SAYS(run.err, "'--wait' and '--shm' do not go together");
     ga_file_fini(&old);
