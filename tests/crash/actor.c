@@ -22,7 +22,7 @@
 
 struct goalloc_heap *ga_heap;
 struct ga_account *ga_account;
-static const struct ga_crash_world *ga_world;
+static struct ga_crash_world ga_world;
 static pid_t explorer;
 static uint32_t policy;
 
@@ -38,7 +38,7 @@ void ga_actor_attach(void)
     /* A server that is traced is slow to answer. */
     struct goalloc_options options = {
         .size = sizeof(options), .timeout_ms = 120000, .policy = policy, .report = on_report};
-    int r = goalloc_attach(ga_world->socket, &options, &ga_heap);
+    int r = goalloc_attach(ga_world.socket, &options, &ga_heap);
     if (r < 0)
         ga_account_complain(ga_account, "cannot attach: %s", goalloc_attach_error());
 }
@@ -52,13 +52,13 @@ void ga_actor_attach_as(uint32_t as_policy, uint32_t flags)
                                       .flags = flags};
     goalloc_detach(ga_heap);
     ga_heap = NULL;
-    if (goalloc_attach(ga_world->socket, &options, &ga_heap) < 0)
+    if (goalloc_attach(ga_world.socket, &options, &ga_heap) < 0)
         ga_account_complain(ga_account, "cannot attach again: %s", goalloc_attach_error());
 }
 
 const char *ga_actor_socket(void)
 {
-    return ga_world->socket;
+    return ga_world.socket;
 }
 
 /* In the child. */
@@ -68,7 +68,7 @@ static void become(const struct ga_crash_world *world, struct ga_account *accoun
     signal(SIGPIPE, SIG_IGN);
     signal(SIGTERM, SIG_DFL);
     signal(SIGINT, SIG_DFL);
-    ga_world = world;
+    ga_world = *world;
     ga_account = account;
     explorer = getppid();
 }
@@ -102,8 +102,21 @@ static bool await_sign(const struct ga_crash_world *world, pid_t pid, int fd)
 
 /* ---- orders ---- */
 
-static void obey(int channel, bool is_survivor)
+extern void *__libc_stack_end; /* what lies from there on the kernel has written */
+
+/* Clear what the explorer had on the stack, whose functions this process does not return to. If it
+ * is managed, it is searched for pointers: to garbage, say, that was looked at in the run before.
+ */
+static void forget_explorer(uint64_t *from)
 {
+    for (volatile uint64_t *word = from; word < (uint64_t *)__libc_stack_end; word++)
+        *word = 0;
+}
+
+static __attribute__((noinline, noreturn)) void obey(int channel, bool is_survivor)
+{
+    /* Its own return address, too. */
+    forget_explorer((uint64_t *)__builtin_frame_address(0) + 2);
     ga_actor_attach();
     bool good = ga_heap != NULL;
     while (send(channel, &good, sizeof(good), MSG_NOSIGNAL) == sizeof(good)) {
@@ -368,7 +381,7 @@ void ga_actor_give_back(void)
 /* The mcache of this process that was given out last. */
 static ga_mcache_id my_mcache(void)
 {
-    const struct ga_view *view = &ga_world->view;
+    const struct ga_view *view = &ga_world.view;
     for (ga_mcache_id id = ga_load_acquire(&view->meta->mcache_end); --id > 0;) {
         uint32_t client = ga_load_acquire(&view->mcache_entries[id].client);
         if (client != 0 && view->clients[client - 1].pid == (uint32_t)getpid())
@@ -379,13 +392,13 @@ static ga_mcache_id my_mcache(void)
 
 uint64_t ga_actor_ring_taken(void)
 {
-    return ga_load_acquire(&ga_world->view.mcaches[my_mcache()].ring_taken);
+    return ga_load_acquire(&ga_world.view.mcaches[my_mcache()].ring_taken);
 }
 
 bool ga_actor_has_ring_entries(void)
 {
     ga_mcache_id id = my_mcache();
     uint64_t next = ga_actor_ring_taken() + 1;
-    uint64_t entry = ga_load_acquire(&ga_world->view.rings[id].entry[ga_ring_index(next)]);
+    uint64_t entry = ga_load_acquire(&ga_world.view.rings[id].entry[ga_ring_index(next)]);
     return ga_ring_sequence(entry) == next && ga_ring_state(entry) == GA_RING_READY;
 }

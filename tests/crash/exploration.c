@@ -12,6 +12,7 @@
 #include <sys/prctl.h>
 #include <unistd.h>
 
+#include "crash/own_memory.h"
 #include "shm/size_class.h"
 
 #define ALL_INSTRUCTIONS 2000u /* from here on only before shared stores and system calls */
@@ -34,7 +35,8 @@ void ga_exploration_give_up(struct ga_exploration *e, const char *format, ...)
 struct ga_points ga_exploration_choose_points(const struct ga_trace *trace, bool only_events,
                                               const struct ga_explore_options *options)
 {
-    struct ga_points points = {.k = calloc(trace->count + 1, sizeof(uint32_t))};
+    struct ga_points points = {.room = (trace->count + 1) * sizeof(uint32_t)};
+    points.k = ga_own_memory_new(points.room);
     for (uint32_t k = 0; points.k && k <= trace->count; k++)
         if ((!only_events && k <= ALL_INSTRUCTIONS) || k == trace->count || trace->event[k])
             points.k[points.count++] = k;
@@ -46,6 +48,11 @@ struct ga_points ga_exploration_choose_points(const struct ga_trace *trace, bool
         points.k[n++] = points.k[i];
     points.count = n;
     return points;
+}
+
+void ga_exploration_free_points(struct ga_points *points)
+{
+    ga_own_memory_free(points->k, points->room);
 }
 
 /* ---- the judgement ---- */

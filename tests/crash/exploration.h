@@ -26,12 +26,14 @@ void ga_exploration_give_up(struct ga_exploration *e, const char *format, ...)
 struct ga_points {
     uint32_t *k;
     uint32_t count;
+    size_t room; /* bytes */
 };
 
 /* The points of a trace: after each of the first instructions, or only before events; and the end.
  */
 struct ga_points ga_exploration_choose_points(const struct ga_trace *trace, bool only_events,
                                               const struct ga_explore_options *options);
+void ga_exploration_free_points(struct ga_points *points);
 
 /* A goallocd, its heap, and the account. False after giving up. */
 bool ga_exploration_open(struct ga_exploration *e, const struct ga_explore_options *options,

@@ -131,7 +131,7 @@ void ga_explore_client(const struct ga_client_scenario *scenario,
         if (!ga_exploration_judge(&e, k) || !ga_exploration_end_survivor(&e))
             break;
     }
-    free(points.k);
+    ga_exploration_free_points(&points);
 close:
     ga_trace_free(&trace);
     ga_exploration_close(&e);

@@ -68,6 +68,11 @@ bool ga_exploration_begin_library(struct ga_exploration *e,
                                        : ga_actor_begin(&e->victim, scenario->operation);
     /* Who is to come back must have gone. */
     begun = begun && (!scenario->back || ga_actor_await(&e->victim));
+    if (scenario->over) {
+        victim->over.function = ga_trace_find_function(pid, LIBRARY_PATH, scenario->over);
+        victim->over.but = ga_trace_find_function(pid, LIBRARY_PATH, scenario->but);
+        begun = begun && victim->over.function != 0 && victim->over.but != 0;
+    }
     if (address != 0 && begun && ga_trace_run_to(victim, address))
         return true;
     ga_exploration_kill_client(e, victim); /* nobody else waits for the thread that is traced */

@@ -138,8 +138,8 @@ enum purpose { WARM_UP, RECORD, KILL };
 
 /* From the operation's beginning to where the server is to be killed. */
 static bool bring_server(struct ga_exploration *e, const struct ga_server_scenario *scenario,
-                         const struct ga_tracee *server, struct ga_trace *trace,
-                         enum purpose purpose, uint32_t k)
+                         struct ga_tracee *server, struct ga_trace *trace, enum purpose purpose,
+                         uint32_t k)
 {
     bool drifted = false;
     switch (purpose) {
@@ -205,7 +205,7 @@ void ga_explore_server(const struct ga_server_scenario *scenario,
     for (uint32_t i = 0; i < points.count; i++)
         if (!run_server(&e, scenario, &trace, KILL, points.k[i]))
             break;
-    free(points.k);
+    ga_exploration_free_points(&points);
 close:
     ga_trace_free(&trace);
     ga_exploration_close(&e);

@@ -1,7 +1,6 @@
 /* A client killed, and the server that recovers what it has left killed as well; in between the
  * survivor reuses what it can. */
 #include <inttypes.h>
-#include <stdlib.h>
 
 #include "crash/exploration.h"
 
@@ -83,10 +82,10 @@ void ga_explore_twice(const struct ga_client_scenario *scenario,
         for (uint32_t j = 0; j < seconds.count; j++)
             if (!run_twice(&e, scenario, &first, points.k[i], &second, false, seconds.k[j]))
                 break;
-        free(seconds.k);
+        ga_exploration_free_points(&seconds);
         ga_trace_free(&second);
     }
-    free(points.k);
+    ga_exploration_free_points(&points);
 close:
     ga_trace_free(&first);
     ga_exploration_close(&e);

@@ -24,6 +24,8 @@ struct ga_client_scenario {
     bool is_private; /* the victim: nothing of it may be left */
     enum ga_victim_kind kind;
     const char *function; /* of the library: it must come by. GA_VICTIM_LIBRARY: it begins there */
+    const char *over;     /* a function of the library that is carried out in one piece, */
+    const char *but;      /* but for this one that it calls */
     bool server_dies;     /* the same: while the victim waits for it, and the next one serves */
     bool is_slow;         /* takes seconds to record */
     bool twice;           /* the server is killed too, while it recovers what the victim has left */

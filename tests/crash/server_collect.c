@@ -7,9 +7,9 @@
 
 #define GROWN (3u << 20) /* more than a new heap has committed */
 
-/* What a client leaves that goes when nothing reaches it: two objects by names of their own, and of
- * each kind some that a table leads to, which has a name as well. */
-static void leave_orphans(void)
+/* What a client leaves that goes when nothing reaches it: of each kind some, that a table leads to,
+ * which has a name. */
+static void leave_garbage(void)
 {
     ga_actor_attach_as(GOALLOC_POLICY_UNREACHABLE, 0);
     void **table = goalloc_malloc(ga_heap, 100 * sizeof(void *));
@@ -19,6 +19,12 @@ static void leave_orphans(void)
                    : i < 98 ? goalloc_alloc(ga_heap, 8, 0, GOALLOC_NOSCAN)
                             : goalloc_malloc(ga_heap, i == 98 ? GA_DEED_LARGE : GROWN);
     (void)goalloc_publish(ga_heap, GA_DEED_ROOT, table);
+}
+
+/* And two objects by names of their own. */
+static void leave_orphans(void)
+{
+    leave_garbage();
     (void)goalloc_publish(ga_heap, "kept 1", ga_actor_get(GA_DEED_SMALL));
     (void)goalloc_publish(ga_heap, "kept 2", ga_actor_get(GA_DEED_SMALL));
 }
@@ -49,11 +55,11 @@ static void become_managed(void)
     for (size_t i = 0; i < 70; i++)
         ga_deed_many[i] = ga_actor_get(GA_DEED_SMALL);
     ga_deed_x = ga_actor_get(GA_DEED_LARGE);
+    lose_orphans();
 }
 
-/* They are there still. When the driver has ended they would be collected, so it frees them.
- * Garbage there is none: any word of the driver's memory that looks like a pointer would keep it.
- */
+/* They are there still, and the garbage is not. When the driver has ended they would be collected,
+ * too, so it frees them. */
 static void collect_the_rest_and_free(void)
 {
     collect_the_rest();
@@ -76,12 +82,14 @@ const struct ga_server_scenario ga_server_collect_scenarios[] = {
      .after = collect_the_rest},
     {.name = "server: managed clients stand still",
      .is_slow = true,
+     .ancestor = leave_garbage,
      .before = become_managed,
      .function = "ga_cycle_all_stopped",
      .operation = collect,
      .after = collect_the_rest_and_free},
     {.name = "server: managed clients go on",
      .is_slow = true,
+     .ancestor = leave_garbage,
      .before = become_managed,
      .function = "ga_standstill_release",
      .operation = collect,

@@ -13,6 +13,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "crash/own_memory.h"
+
 #define INT3           UINT64_C(0xcc)
 #define SYSCALL_OPCODE UINT64_C(0x050f)
 #define RECORD_MAX     3000000u
@@ -138,25 +140,71 @@ void ga_trace_run_out(const struct ga_tracee *tracee)
     (void)go_on(tracee, PTRACE_CONT, 0);
 }
 
-enum ga_stop ga_trace_step(const struct ga_tracee *tracee)
+/* ---- breakpoints ---- */
+
+/* Make the instruction at address a breakpoint. Returns what was there. */
+static uint64_t set_breakpoint(pid_t tid, uint64_t address)
 {
-    return go_on(tracee, PTRACE_SINGLESTEP, 0);
+    uint64_t text = peek(tid, address);
+    ptrace(PTRACE_POKETEXT, tid, address, (text & ~UINT64_C(0xff)) | INT3);
+    return text;
+}
+
+/* Whether the tracee has come to it; the instruction is what it was. */
+static bool clear_breakpoint(pid_t tid, uint64_t address, uint64_t text)
+{
+    ptrace(PTRACE_POKETEXT, tid, address, text);
+    bool there = get_rip(tid) == address + 1;
+    if (there)
+        set_rip(tid, address);
+    return there;
 }
 
 /* Run to the next time that the tracee comes to address, or to a mark. */
 static enum ga_stop run_to(const struct ga_tracee *tracee, uint64_t address, uint64_t limit_ms,
                            bool *ret_there)
 {
-    uint64_t text = peek(tracee->tid, address);
-    ptrace(PTRACE_POKETEXT, tracee->tid, address, (text & ~UINT64_C(0xff)) | INT3);
+    uint64_t text = set_breakpoint(tracee->tid, address);
     enum ga_stop stop = go_on(tracee, PTRACE_CONT, limit_ms);
-    if (stop == GA_STOP_ENDED)
-        return stop;
-    ptrace(PTRACE_POKETEXT, tracee->tid, address, text);
-    *ret_there = get_rip(tracee->tid) == address + 1;
-    if (*ret_there)
-        set_rip(tracee->tid, address);
+    if (stop != GA_STOP_ENDED)
+        *ret_there = clear_breakpoint(tracee->tid, address, text);
     return stop;
+}
+
+/* ---- one step ---- */
+
+/* Where the function returns to, at whose first instruction the tracee is. */
+static uint64_t return_address(pid_t tid)
+{
+    return peek(
+        tid, (uint64_t)ptrace(PTRACE_PEEKUSER, tid, offsetof(struct user_regs_struct, rsp), NULL));
+}
+
+/* On in what is done in one piece, to its end or to where it is in steps again. */
+static enum ga_stop run_over(struct ga_trace_over *over, const struct ga_tracee *tracee)
+{
+    uint64_t end_text = set_breakpoint(tracee->tid, over->end);
+    uint64_t but_text = set_breakpoint(tracee->tid, over->but);
+    enum ga_stop stop = go_on(tracee, PTRACE_CONT, 0);
+    if (stop != GA_STOP_BREAK)
+        return stop;
+    over->back =
+        clear_breakpoint(tracee->tid, over->but, but_text) ? return_address(tracee->tid) : 0;
+    if (clear_breakpoint(tracee->tid, over->end, end_text))
+        over->end = 0;
+    return over->back || !over->end ? GA_STOP_STEP : GA_STOP_BREAK;
+}
+
+enum ga_stop ga_trace_step(struct ga_tracee *tracee)
+{
+    struct ga_trace_over *over = &tracee->over;
+    if (over->function && get_rip(tracee->tid) == over->function) {
+        over->end = return_address(tracee->tid);
+        return run_over(over, tracee);
+    }
+    enum ga_stop stop = go_on(tracee, PTRACE_SINGLESTEP, 0);
+    bool is_back = stop == GA_STOP_STEP && over->back && get_rip(tracee->tid) == over->back;
+    return is_back ? run_over(over, tracee) : stop;
 }
 
 bool ga_trace_run_to(const struct ga_tracee *tracee, uint64_t address)
@@ -169,21 +217,9 @@ bool ga_trace_run_to(const struct ga_tracee *tracee, uint64_t address)
 
 static bool add(struct ga_trace *trace, uint64_t rip)
 {
-    if (trace->count == trace->capacity) {
-        uint32_t capacity = trace->capacity ? trace->capacity * 2 : 4096;
-        uint64_t *rips = realloc(trace->rip, capacity * sizeof(*rips));
-        if (rips)
-            trace->rip = rips;
-        uint8_t *events = realloc(trace->event, capacity);
-        if (events)
-            trace->event = events;
-        if (!rips || !events)
-            return false;
-        trace->capacity = capacity;
-    }
-    trace->rip[trace->count] = rip;
-    trace->event[trace->count] = 0;
-    trace->count++;
+    if (trace->count == RECORD_MAX)
+        return false;
+    trace->rip[trace->count++] = rip;
     return true;
 }
 
@@ -202,48 +238,45 @@ static bool is_wait(pid_t tid)
 
 /* ---- how often ---- */
 
-static const struct ga_trace *sorting;
+struct visits {
+    uint64_t rip;
+    uint32_t times;
+};
 
-static int compare_rips(const void *a, const void *b)
+/* Where the table of room entries, a power of two, has rip or has room for it. */
+static struct visits *find_visits(struct visits *table, size_t room, uint64_t rip)
 {
-    uint32_t i = *(const uint32_t *)a;
-    uint32_t j = *(const uint32_t *)b;
-    if (sorting->rip[i] != sorting->rip[j])
-        return sorting->rip[i] < sorting->rip[j] ? -1 : 1;
-    return i < j ? -1 : i > j;
+    size_t i = (rip * UINT64_C(0x9e3779b97f4a7c15)) >> 32 & (room - 1);
+    while (table[i].rip != 0 && table[i].rip != rip)
+        i = (i + 1) & (room - 1);
+    return &table[i];
 }
 
 /* Count how often each address has come. A string instruction that is under way does not come to
  * its address again. */
 static bool count_times(struct ga_trace *trace)
 {
-    uint32_t *order = malloc((trace->count + 1) * sizeof(*order));
-    trace->times = malloc((trace->count + 1) * sizeof(*trace->times));
-    if (!order || !trace->times) {
-        free(order);
+    size_t room = 2;
+    while (room < trace->count * UINT64_C(2))
+        room *= 2;
+    struct visits *table = ga_own_memory_new(room * sizeof(*table));
+    if (!table)
         return false;
+    for (uint32_t i = 0; i < trace->count; i++) {
+        struct visits *visits = find_visits(table, room, trace->rip[i]);
+        visits->rip = trace->rip[i];
+        visits->times += i == 0 || trace->rip[i - 1] != trace->rip[i];
+        trace->times[i] = visits->times;
     }
-    for (uint32_t i = 0; i < trace->count; i++)
-        order[i] = i;
-    sorting = trace;
-    qsort(order, trace->count, sizeof(*order), compare_rips);
-    uint32_t times = 0;
-    for (uint32_t n = 0; n < trace->count; n++) {
-        uint32_t i = order[n];
-        if (n == 0 || trace->rip[order[n - 1]] != trace->rip[i])
-            times = 0;
-        times += i == 0 || trace->rip[i - 1] != trace->rip[i];
-        trace->times[i] = times;
-    }
-    free(order);
+    ga_own_memory_free(table, room * sizeof(*table));
     return true;
 }
 
-static bool record(const struct ga_tracee *tracee, bool (*changed)(void *data), void *data,
+static bool record(struct ga_tracee *tracee, bool (*changed)(void *data), void *data,
                    struct ga_trace *ret)
 {
     (void)changed(data);
-    while (ret->count < RECORD_MAX) {
+    for (;;) {
         uint64_t rip = get_rip(tracee->tid);
         bool call = is_call(tracee->tid, rip);
         if (call && ret->until_wait && is_wait(tracee->tid))
@@ -257,21 +290,24 @@ static bool record(const struct ga_tracee *tracee, bool (*changed)(void *data), 
         if (stop == GA_STOP_ENDED)
             return true;
     }
-    return false;
 }
 
-bool ga_trace_record(const struct ga_tracee *tracee, bool until_wait, bool (*changed)(void *data),
+bool ga_trace_record(struct ga_tracee *tracee, bool until_wait, bool (*changed)(void *data),
                      void *data, struct ga_trace *ret)
 {
-    *ret = (struct ga_trace){.until_wait = until_wait};
-    return record(tracee, changed, data, ret) && count_times(ret);
+    *ret = (struct ga_trace){.rip = ga_own_memory_new(RECORD_MAX * sizeof(*ret->rip)),
+                             .times = ga_own_memory_new(RECORD_MAX * sizeof(*ret->times)),
+                             .event = ga_own_memory_new(RECORD_MAX * sizeof(*ret->event)),
+                             .until_wait = until_wait};
+    return ret->rip && ret->times && ret->event && record(tracee, changed, data, ret) &&
+           count_times(ret);
 }
 
 void ga_trace_free(struct ga_trace *trace)
 {
-    free(trace->rip);
-    free(trace->times);
-    free(trace->event);
+    ga_own_memory_free(trace->rip, RECORD_MAX * sizeof(*trace->rip));
+    ga_own_memory_free(trace->times, RECORD_MAX * sizeof(*trace->times));
+    ga_own_memory_free(trace->event, RECORD_MAX * sizeof(*trace->event));
     *trace = (struct ga_trace){0};
 }
 
@@ -298,13 +334,14 @@ static uint32_t best_start(const struct ga_trace *trace, uint32_t k, uint32_t *r
     return best;
 }
 
-bool ga_trace_go_to(const struct ga_tracee *tracee, const struct ga_trace *trace, uint32_t k,
+bool ga_trace_go_to(struct ga_tracee *tracee, const struct ga_trace *trace, uint32_t k,
                     bool by_steps, bool *ret_drifted)
 {
     uint32_t at = 0;
     uint32_t times = 0;
     *ret_drifted = false;
-    if (k > 0 && k < trace->count && !by_steps)
+    /* What is done in one piece may come by any address. */
+    if (k > 0 && k < trace->count && !by_steps && !tracee->over.function)
         at = best_start(trace, k, &times);
     for (uint32_t n = 0; n < times; n++) {
         if (get_rip(tracee->tid) == trace->rip[at]) {

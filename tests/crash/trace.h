@@ -12,9 +12,19 @@
 /* Where the traced code marks the beginning and the end of an operation. */
 #define GA_CRASH_MARK() __asm__ volatile("int3" ::: "memory")
 
+/* A function that does much and changes nothing that others see, but for what it calls of another
+ * one: it is carried out in one piece, and the other in steps. */
+struct ga_trace_over {
+    uint64_t function; /* 0 = none */
+    uint64_t but;      /* the other */
+    uint64_t end;      /* where function returns to; 0 = the tracee is not in it */
+    uint64_t back;     /* where the other returns to; 0 = it is not in that */
+};
+
 struct ga_tracee {
     pid_t pid; /* of the process */
     pid_t tid; /* of its thread that is traced */
+    struct ga_trace_over over;
 };
 
 enum ga_stop {
@@ -28,7 +38,6 @@ struct ga_trace {
     uint32_t *times; /* how often that address had come by then, this time included */
     uint8_t *event;  /* it is a system call, or changes shared memory */
     uint32_t count;  /* instructions; after so many the operation has ended */
-    uint32_t capacity;
     bool until_wait; /* it ends where the thread waits for events */
 };
 
@@ -52,12 +61,12 @@ void ga_trace_run_out(const struct ga_tracee *tracee);
 void ga_trace_kill(const struct ga_tracee *tracee);
 
 /* Carry out one instruction. */
-enum ga_stop ga_trace_step(const struct ga_tracee *tracee);
+enum ga_stop ga_trace_step(struct ga_tracee *tracee);
 
 /* Record the operation from where the tracee stands to its end: a mark, or (of a server) the next
  * wait for events. changed: whether shared memory is another than when it was last asked; it is
  * asked after each instruction. The tracee is at the operation's end afterwards. */
-bool ga_trace_record(const struct ga_tracee *tracee, bool until_wait, bool (*changed)(void *data),
+bool ga_trace_record(struct ga_tracee *tracee, bool until_wait, bool (*changed)(void *data),
                      void *data, struct ga_trace *ret);
 void ga_trace_free(struct ga_trace *trace);
 
@@ -65,7 +74,7 @@ void ga_trace_free(struct ga_trace *trace);
  * Returns false if it has ended on the way (a thread that is not traced met a breakpoint): then it
  * is to be tried again, with by_steps. *ret_drifted: it stands somewhere else, since this run took
  * another way; that is as good a place to be killed at. */
-bool ga_trace_go_to(const struct ga_tracee *tracee, const struct ga_trace *trace, uint32_t k,
+bool ga_trace_go_to(struct ga_tracee *tracee, const struct ga_trace *trace, uint32_t k,
                     bool by_steps, bool *ret_drifted);
 
 /* Where the process's program has function name; 0 where it has none. */

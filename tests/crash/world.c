@@ -14,9 +14,11 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "crash/own_memory.h"
 #include "crash/trace.h"
 
-#define SETTLE_MS 10000
+#define SETTLE_MS    10000
+#define SHADOW_BYTES (2u << 20)
 
 static int ready_fd = -1;
 
@@ -126,7 +128,7 @@ void ga_crash_world_fini(struct ga_crash_world *world)
     snprintf(other, sizeof(other), "%s.lock", world->socket);
     unlink(other);
     rmdir(world->folder);
-    free(world->shadow);
+    ga_own_memory_free(world->shadow, SHADOW_BYTES);
     world->shadow = NULL;
     current = NULL;
 }
@@ -229,7 +231,7 @@ bool ga_crash_world_changed(void *data)
 {
     struct ga_crash_world *world = data;
     if (!world->shadow)
-        world->shadow = calloc(1, 2u << 20);
+        world->shadow = ga_own_memory_new(SHADOW_BYTES);
     struct piece pieces[PIECES];
     find_pieces(world, pieces);
     unsigned char *shadow = world->shadow;
