@@ -24,7 +24,7 @@ struct adoption {
     const struct ga_meta_header *meta;
     struct ga_view view;
     uint64_t npages_committed;
-    uint64_t npages_marked; /* as scavenged */
+    uint64_t npages_inuse;
     char *why;
 };
 
@@ -229,26 +229,26 @@ static int check_page_table(struct adoption *adoption)
         if (!ga_entry_is_span(entry)) {
             if (entry & GA_ENTRY_SCAVENGED && entry != GA_ENTRY_SCAVENGED)
                 return bad_page(adoption, page, "has no memory, and something else beside");
-            adoption->npages_marked += entry == GA_ENTRY_SCAVENGED;
             page++;
             continue;
         }
         int r = check_span(adoption, page, entry);
         if (r < 0)
             return r;
+        adoption->npages_inuse += ga_entry_npages(entry);
         page += ga_entry_npages(entry);
     }
     return 0;
 }
 
+/* What has memory beyond that, and is not in use, can be given back. */
 static int check_limit(const struct adoption *adoption)
 {
     const struct ga_heap_config *config = adoption->config;
     uint64_t limit = config->limit_bytes ? config->limit_bytes : config->reserve_bytes;
-    uint64_t retained = (adoption->npages_committed - adoption->npages_marked) * GA_PAGE_SIZE;
-    return retained > limit
-               ? refuse(adoption, "it has %" PRIu64 " bytes committed, more than the limit",
-                        retained)
+    uint64_t least = adoption->npages_committed ? (adoption->npages_inuse + 1) * GA_PAGE_SIZE : 0;
+    return least > limit
+               ? refuse(adoption, "it has %" PRIu64 " bytes in use, more than the limit", least)
                : 0;
 }
 
@@ -468,6 +468,14 @@ int ga_heap_adopt(const struct ga_heap_config *config, void *meta, void *bits,
     }
     sign_headers(heap, config);
     take_over(heap);
+    if (ga_scavenge_make_room(heap, 0) < 0) {
+        snprintf(ret_why, GA_ADOPT_WHY_BYTES,
+                 "it has %" PRIu64
+                 " bytes of memory, more than the limit, and they cannot be given back",
+                 ga_scavenge_retained(heap) * GA_PAGE_SIZE);
+        ga_heap_free(heap);
+        return -EBUSY;
+    }
     *ret = heap;
     return 0;
 }

@@ -72,8 +72,10 @@ int ga_heap_new(const struct ga_heap_config *config, void *meta, void *bits,
  * made again from what is there. config: as for ga_heap_new, but for heap_id, which is the heap's
  * own; limit_bytes may be another than before. Every client in it counts as attached; those whose
  * process has ended are to be reported with ga_heap_client_gone.
+ * Free memory is given back until the limit is kept.
  * Returns 0; or, having changed nothing in meta and bits, -EINVAL (config), -EBADMSG where what is
- * there does not add up, -ENOMEM. Then ret_why is a clause that says what is wrong. */
+ * there does not add up, or more is in use than the limit, -ENOMEM; -EBUSY where memory could not be
+ * given back: the heap is then as a server leaves it that ends. Then ret_why is a clause that says what is wrong. */
 #define GA_ADOPT_WHY_BYTES 160
 int ga_heap_adopt(const struct ga_heap_config *config, void *meta, void *bits,
                   const struct ga_heap_effects *effects, char ret_why[static GA_ADOPT_WHY_BYTES],

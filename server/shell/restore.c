@@ -24,6 +24,8 @@
 #include "server/shell/neighbours.h"
 #include "server/shell/size_text.h"
 #include "server/shell/takeover.h"
+#include "shm/atomic.h"
+#include "shm/page_entry.h"
 #include "shm/view.h"
 
 struct filling {
@@ -33,6 +35,8 @@ struct filling {
         struct ga_meta_header header;
         char bytes[GA_OS_PAGE_SIZE];
     } first_page; /* of meta, held back */
+    const struct ga_snapshot_file *snapshot;
+    bool has_room; /* the heap object has all the memory that it is to have */
 };
 
 static int refuse_system(const struct ga_world *world, int err)
@@ -62,27 +66,12 @@ static int commit(struct filling *filling, enum ga_object object, uint64_t offse
     return r < 0 ? refuse_system(filling->world, r) : 0;
 }
 
-static int take_piece(void *data, enum ga_object object, uint64_t offset, const char *bytes,
-                      uint64_t nbytes)
-{
-    struct filling *filling = data;
-    if (object == GA_OBJECT_META && offset == 0) {
-        memcpy(filling->first_page.bytes, bytes, GA_OS_PAGE_SIZE);
-        offset += GA_OS_PAGE_SIZE;
-        bytes += GA_OS_PAGE_SIZE;
-        nbytes -= GA_OS_PAGE_SIZE;
-    }
-    /* The heap is committed as a whole. */
-    int r = object == GA_OBJECT_HEAP ? 0 : commit(filling, object, offset, nbytes);
-    return r < 0 ? r : write_at(filling->world, object, offset, bytes, nbytes);
-}
-
-static int make_room(struct filling *filling, uint64_t committed_npages)
+static int make_as_long(struct filling *filling, uint64_t committed_npages)
 {
     uint64_t bytes = committed_npages * GA_PAGE_SIZE;
     uint64_t narenas = (bytes + GA_ARENA_SIZE - 1) / GA_ARENA_SIZE;
     int r = filling->effects.resize(filling->effects.data, GA_OBJECT_HEAP, narenas * GA_ARENA_SIZE);
-    return r < 0 ? refuse_system(filling->world, r) : commit(filling, GA_OBJECT_HEAP, 0, bytes);
+    return r < 0 ? refuse_system(filling->world, r) : 0;
 }
 
 /* What was a hole of the tables that the takeover reads. */
@@ -106,16 +95,6 @@ static int commit_tables(struct filling *filling, const struct ga_meta_header *h
     return r;
 }
 
-static void bury_clients(const struct ga_world *world, const struct ga_meta_header *header)
-{
-    struct ga_client_entry *clients =
-        (void *)((char *)world->mappings[GA_OBJECT_META].address + header->clients_offset);
-    for (uint32_t i = 0; i < header->client_end; i++) {
-        clients[i].pid = 0;
-        clients[i].start_time = 0;
-    }
-}
-
 /* The header that was read, checked as far as it is used here; the takeover checks it all. */
 static int check_header(const struct ga_world *world, const struct ga_snapshot_file *snapshot,
                         const struct ga_meta_header *header)
@@ -132,13 +111,73 @@ static int check_header(const struct ga_world *world, const struct ga_snapshot_f
     return 0;
 }
 
-static int settle(struct filling *filling, const struct ga_snapshot_file *snapshot)
+/* Whether the page had been given back: it has no memory now either. */
+static bool is_scavenged(const struct filling *filling, uint64_t page)
+{
+    const char *meta = filling->world->mappings[GA_OBJECT_META].address;
+    const ga_page_word *table = (const void *)(meta + filling->first_page.header.page_table_offset);
+    return (ga_load_relaxed(&table[page]) & GA_ENTRY_SCAVENGED) != 0;
+}
+
+/* Commit the heap object's pages, but for those that had been given back. */
+static int commit_pages(struct filling *filling)
+{
+    uint64_t end = filling->first_page.header.committed_npages;
+    int r = 0;
+    for (uint64_t page = 0, n; r == 0 && page < end; page += n + 1) {
+        n = 0;
+        while (page + n < end && !is_scavenged(filling, page + n))
+            n++;
+        r = commit(filling, GA_OBJECT_HEAP, page * GA_PAGE_SIZE, n * GA_PAGE_SIZE);
+    }
+    return r;
+}
+
+/* When meta is there: have memory for the heap object. */
+static int make_room(struct filling *filling)
+{
+    const struct ga_meta_header *header = &filling->first_page.header;
+    if (filling->has_room)
+        return 0;
+    int r = check_header(filling->world, filling->snapshot, header);
+    if (r == 0)
+        r = commit_tables(filling, header);
+    if (r == 0)
+        r = commit_pages(filling);
+    filling->has_room = r == 0;
+    return r;
+}
+
+static int take_piece(void *data, enum ga_object object, uint64_t offset, const char *bytes,
+                      uint64_t nbytes)
+{
+    struct filling *filling = data;
+    if (object == GA_OBJECT_META && offset == 0) {
+        memcpy(filling->first_page.bytes, bytes, GA_OS_PAGE_SIZE);
+        offset += GA_OS_PAGE_SIZE;
+        bytes += GA_OS_PAGE_SIZE;
+        nbytes -= GA_OS_PAGE_SIZE;
+    }
+    /* Meta comes before the heap. */
+    int r = object == GA_OBJECT_HEAP ? make_room(filling) : commit(filling, object, offset, nbytes);
+    return r < 0 ? r : write_at(filling->world, object, offset, bytes, nbytes);
+}
+
+static void bury_clients(const struct ga_world *world, const struct ga_meta_header *header)
+{
+    struct ga_client_entry *clients =
+        (void *)((char *)world->mappings[GA_OBJECT_META].address + header->clients_offset);
+    for (uint32_t i = 0; i < header->client_end; i++) {
+        clients[i].pid = 0;
+        clients[i].start_time = 0;
+    }
+}
+
+static int settle(struct filling *filling)
 {
     struct ga_world *world = filling->world;
     struct ga_meta_header *header = &filling->first_page.header;
-    int r = check_header(world, snapshot, header);
-    if (r == 0)
-        r = commit_tables(filling, header);
+    int r = make_room(filling); /* there may have been nothing in it */
     if (r < 0)
         return r;
     bury_clients(world, header);
@@ -184,14 +223,15 @@ static int fill(struct ga_world *world, const struct ga_snapshot_file *snapshot)
     if (!filling)
         return refuse_system(world, -ENOMEM);
     filling->world = world;
+    filling->snapshot = snapshot;
     filling->effects = ga_world_effects(world);
     int r = announce(filling);
     if (r == 0)
-        r = make_room(filling, snapshot->header.committed_npages);
+        r = make_as_long(filling, snapshot->header.committed_npages);
     if (r == 0)
         r = ga_snapshot_file_read(snapshot, take_piece, filling);
     if (r == 0)
-        r = settle(filling, snapshot);
+        r = settle(filling);
     free(filling);
     return r;
 }

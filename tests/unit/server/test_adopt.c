@@ -557,6 +557,26 @@ static void limits(void)
     core.config.limit_bytes = GA_CORE_MIB;
     CU_ASSERT_EQUAL(ga_core_adopt(&core, why), -EBADMSG);
     CU_ASSERT_PTR_NOT_NULL(strstr(why, "more than the limit"));
+    uint64_t least = 4 * GA_CORE_MIB + GA_PAGE_SIZE;
+    core.config.limit_bytes = least - GA_PAGE_SIZE;
+    CU_ASSERT_EQUAL(ga_core_adopt(&core, why), -EBADMSG);
+    CU_ASSERT_PTR_NOT_NULL(strstr(why, "it has 4202496 bytes in use, more than the limit"));
+    /* What is free beside it is given back, and goes on counting as free. */
+    core.config.limit_bytes = 16 * GA_CORE_MIB;
+    adopt();
+    ga_page_id more;
+    CU_ASSERT_EQUAL(
+        ga_core_large_alloc(&core, client, mcache, 6 * GA_CORE_MIB, true, &more, &zeroed), 0);
+    ga_core_free_large(&core, client, mcache, more);
+    ga_heap_sweep_pending(core.heap);
+    core.config.limit_bytes = least;
+    core.fail_punch = true;
+    CU_ASSERT_EQUAL(ga_core_adopt(&core, why), -EBUSY);
+    CU_ASSERT_PTR_NOT_NULL(strstr(why, "they cannot be given back"));
+    core.fail_punch = false;
+    adopt();
+    CU_ASSERT_EQUAL(ga_scavenge_retained(core.heap) * GA_PAGE_SIZE, least);
+    CU_ASSERT(ga_core_nholes(&core) >= 6 * GA_CORE_MIB / GA_PAGE_SIZE);
     core.config.limit_bytes = 16 * GA_CORE_MIB;
     adopt();
     CU_ASSERT_EQUAL(core.view.meta->limit_bytes, 16 * GA_CORE_MIB);
