@@ -154,6 +154,16 @@ bool ga_mheap_may_use(const struct ga_heap *heap, uint64_t npages)
     return npages <= heap->npages_limit && inuse <= heap->npages_limit - npages;
 }
 
+/* Or more, up to most, so that the heap ends with a huge page, if its memory comes in such: of one
+ * that reaches over the end nothing is taken as such. */
+static uint64_t with_whole_huge_pages(const struct ga_heap *heap, uint64_t npages, uint64_t most)
+{
+    uint64_t huge = heap->scavenge.forced.huge_npages;
+    uint64_t over = (heap->npages_committed + npages) % huge;
+    uint64_t wanted = over ? npages + huge - over : npages;
+    return wanted <= most ? wanted : npages;
+}
+
 /* Commit more, so that a run of npages exists: a step that grows with the heap, so that growth
  * costs little per page; and when that is not to be had, just what is needed. */
 static int grow(struct ga_heap *heap, uint64_t npages)
@@ -171,7 +181,7 @@ static int grow(struct ga_heap *heap, uint64_t npages)
     uint64_t room = ga_scavenge_room(heap);
     left = left < room ? left : room;
     uint64_t want = step < left ? step : left;
-    want = want < need ? need : want;
+    want = with_whole_huge_pages(heap, want < need ? need : want, left);
     int r = commit(heap, want);
     if (r < 0 && want > need)
         r = commit(heap, need);

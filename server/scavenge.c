@@ -58,7 +58,10 @@ static uint64_t usual_goal(const struct ga_heap *heap)
     uint64_t peak = scavenge->peak_npages > scavenge->last_peak_npages ? scavenge->peak_npages
                                                                        : scavenge->last_peak_npages;
     uint64_t spare = peak / GOAL_PART;
-    return peak + (spare > GOAL_MIN ? spare : GOAL_MIN);
+    /* What it has just grown by must not go at once. */
+    uint64_t least = 2 * (uint64_t)scavenge->forced.huge_npages;
+    least = least > GOAL_MIN ? least : GOAL_MIN;
+    return peak + (spare > least ? spare : least);
 }
 
 uint64_t ga_heap_surplus_bytes(const struct ga_heap *heap)

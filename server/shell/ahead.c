@@ -128,6 +128,8 @@ void ga_ahead_go_on(struct ga_ahead *ahead, uint64_t committed_bytes, uint64_t e
     uint64_t part = committed_bytes / PART_OF_HEAP;
     part = part > PART_MAX ? PART_MAX : part - part % GA_PAGE_SIZE;
     uint64_t goal = committed_bytes + part;
+    if (ahead->huge)
+        goal = (goal + GA_HUGE_PAGE_BYTES - 1) & ~(GA_HUGE_PAGE_BYTES - 1);
     if (part < PART_MIN || goal > end || goal <= ahead->ready_end)
         return;
     if (!ahead->started && !start_thread(ahead))
@@ -158,10 +160,7 @@ bool ga_ahead_give_up(struct ga_ahead *ahead)
     settle(ahead);
     if (ga_ahead_bytes(ahead) == 0)
         return false;
-    uint64_t end = ahead->ready_end;
-    if (ahead->huge) /* all of the last one was touched */
-        end = (end + GA_HUGE_PAGE_BYTES - 1) & ~(uint64_t)(GA_HUGE_PAGE_BYTES - 1);
-    bool given = allocate(ahead->heap->fd, PUNCH, ahead->committed, end) == 0;
+    bool given = allocate(ahead->heap->fd, PUNCH, ahead->committed, ahead->ready_end) == 0;
     ahead->ready_end = ahead->committed;
     return given;
 }

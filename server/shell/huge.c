@@ -24,7 +24,10 @@ static_assert(GA_ARENA_SIZE % GA_HUGE_PAGE_BYTES == 0,
 void ga_huge_touch(const struct ga_mapping *heap, uint64_t offset, uint64_t bytes)
 {
     int err = errno;
-    (void)madvise((char *)heap->address + offset, bytes, MADV_POPULATE_WRITE);
+    uint64_t begin = (offset + GA_HUGE_PAGE_BYTES - 1) & ~(GA_HUGE_PAGE_BYTES - 1);
+    uint64_t end = (offset + bytes) & ~(GA_HUGE_PAGE_BYTES - 1);
+    if (begin < end)
+        (void)madvise((char *)heap->address + begin, end - begin, MADV_POPULATE_WRITE);
     errno = err;
 }
 
@@ -32,10 +35,9 @@ void ga_huge_touch(const struct ga_mapping *heap, uint64_t offset, uint64_t byte
 static bool gets_huge_page(int fd, void *address)
 {
     struct stat st;
-    struct ga_mapping mapping = {fd, address, GA_HUGE_PAGE_BYTES};
-    if (madvise(address, GA_HUGE_PAGE_BYTES, MADV_HUGEPAGE) < 0)
+    if (madvise(address, GA_HUGE_PAGE_BYTES, MADV_HUGEPAGE) < 0 ||
+        madvise(address, GA_OS_PAGE_SIZE, MADV_POPULATE_WRITE) < 0)
         return false;
-    ga_huge_touch(&mapping, 0, GA_OS_PAGE_SIZE);
     return fstat(fd, &st) == 0 && (uint64_t)st.st_blocks * STAT_BLOCK_BYTES >= GA_HUGE_PAGE_BYTES;
 }
 

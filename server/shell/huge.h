@@ -15,8 +15,9 @@
  * which is tried out with a file of its own; if not, that is logged, and all is as without. */
 bool ga_huge_begin(const struct ga_mapping *heap);
 
-/* Have memory for [offset, offset + bytes), in huge pages as far as there are. That is no commit:
- * how much of it there is must be asked with fallocate, which takes what is missing. Any thread. */
+/* Have memory for those huge pages that lie whole in [offset, offset + bytes), as far as there are
+ * any: of others the rest would be memory that is in no books. That is no commit: how much of it
+ * there is must be asked with fallocate, which takes what is missing. Any thread. */
 void ga_huge_touch(const struct ga_mapping *heap, uint64_t offset, uint64_t bytes);
 
 #endif

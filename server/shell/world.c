@@ -109,31 +109,16 @@ static void decommit(void *data, enum ga_object object, uint64_t offset, uint64_
         ga_log(GA_LOG_WARNING, "cannot give memory back: %s", strerror(-r));
 }
 
-/* At the end of the heap the last huge page may reach behind what is committed, and is grown into.
- * Among holes only huge pages that are wanted whole are touched: of others the rest would be memory
- * that counts as given back, and nobody would give it back again. */
-static void touch_for_huge(const struct ga_world *world, uint64_t offset, uint64_t bytes,
-                           bool again)
-{
-    uint64_t end = offset + bytes;
-    if (again) {
-        offset = (offset + GA_HUGE_PAGE_BYTES - 1) & ~(uint64_t)(GA_HUGE_PAGE_BYTES - 1);
-        end &= ~(uint64_t)(GA_HUGE_PAGE_BYTES - 1);
-    }
-    if (offset < end)
-        ga_huge_touch(&world->mappings[GA_OBJECT_HEAP], offset, end - offset);
-}
-
-/* again: it is part of the heap already, and was given back. 0 or an errno. */
+/* 0 or an errno. */
 static int try_to_allocate(struct ga_world *world, enum ga_object object, uint64_t offset,
-                           uint64_t bytes, bool again)
+                           uint64_t bytes)
 {
     const struct ga_mapping *mapping = &world->mappings[object];
     bool huge = world->huge && object == GA_OBJECT_HEAP;
     if (bytes >= LARGE_COMMIT_BYTES && !has_room(mapping->fd, bytes))
         return ENOSPC;
     if (huge)
-        touch_for_huge(world, offset, bytes, again);
+        ga_huge_touch(mapping, offset, bytes);
     int r;
     do {
         r = fallocate(mapping->fd, 0, (off_t)offset, (off_t)bytes);
@@ -152,12 +137,11 @@ static int punch(void *data, uint64_t offset, uint64_t bytes)
 }
 
 /* What is ready ahead may be what is missing now. */
-static int allocate(struct ga_world *world, enum ga_object object, uint64_t offset, uint64_t bytes,
-                    bool again)
+static int allocate(struct ga_world *world, enum ga_object object, uint64_t offset, uint64_t bytes)
 {
-    int err = try_to_allocate(world, object, offset, bytes, again);
+    int err = try_to_allocate(world, object, offset, bytes);
     if (err != 0 && ga_ahead_give_up(&world->ahead))
-        err = try_to_allocate(world, object, offset, bytes, again);
+        err = try_to_allocate(world, object, offset, bytes);
     return err == 0 ? 0 : refused(world, err);
 }
 
@@ -172,7 +156,7 @@ static int commit(void *data, enum ga_object object, uint64_t offset, uint64_t b
     }
     int r = 0;
     if (object != GA_OBJECT_HEAP || !ga_ahead_has(&world->ahead, offset, bytes))
-        r = allocate(world, object, offset, bytes, false);
+        r = allocate(world, object, offset, bytes);
     if (r == 0 && object == GA_OBJECT_HEAP)
         ga_ahead_go_on(&world->ahead, offset + bytes,
                        length < world->limit_bytes ? length : world->limit_bytes);
@@ -186,7 +170,7 @@ static int recommit(void *data, uint64_t offset, uint64_t bytes)
         world->cut[GA_OBJECT_HEAP] = true;
         return -ENOMEM;
     }
-    return allocate(world, GA_OBJECT_HEAP, offset, bytes, true);
+    return allocate(world, GA_OBJECT_HEAP, offset, bytes);
 }
 
 static void wait_for_release(void *data)

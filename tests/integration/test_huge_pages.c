@@ -89,6 +89,13 @@ static unsigned long long heap_bytes(void)
     return (unsigned long long)st.st_blocks * 512;
 }
 
+static unsigned long long retained(void)
+{
+    struct goalloc_memstats stats = {.size = sizeof(stats)};
+    CU_ASSERT_EQUAL_FATAL(goalloc_memstats(heap, &stats), 0);
+    return stats.heap_sys - stats.heap_released;
+}
+
 static void give_all_back(void)
 {
     const char *arguments[] = {"--socket", ga_daemon_path("huge"), "scavenge", NULL};
@@ -112,6 +119,8 @@ static void some(void)
     CU_ASSERT(ga_daemon_said(&the_server, "huge pages: the heap takes its memory by 2 MiB"));
     CU_ASSERT_EQUAL(fill(20), 20);
     CU_ASSERT(mapped_huge() >= 16ul * KIB);
+    CU_ASSERT_EQUAL(heap_bytes(), retained());
+    CU_ASSERT_EQUAL(retained() % (2 * MIB), 0);
     empty(20);
     close_heap();
 }
@@ -161,13 +170,6 @@ static void next_server(void)
     close_heap();
 }
 
-static unsigned long long retained(void)
-{
-    struct goalloc_memstats stats = {.size = sizeof(stats)};
-    CU_ASSERT_EQUAL_FATAL(goalloc_memstats(heap, &stats), 0);
-    return stats.heap_sys - stats.heap_released;
-}
-
 /* Few pages here and there among those that were given back: each takes no more than itself, or the
  * rest of its huge page would be memory that counts as given back. */
 static void among_holes(void)
@@ -185,8 +187,8 @@ static void among_holes(void)
     for (unsigned i = 0; i < OBJECTS / 4; i++)
         goalloc_free(heap, few[i]);
     give_all_back();
-    CU_ASSERT(heap_bytes() <= retained() + 2 * MIB);
-    CU_ASSERT_EQUAL(fill(20), 20); /* what is wanted whole comes in huge pages again */
+    CU_ASSERT_EQUAL(heap_bytes(), retained()); /* all is in the books */
+    CU_ASSERT_EQUAL(fill(20), 20);             /* what is wanted whole comes in huge pages again */
     CU_ASSERT(mapped_huge() >= 4ul * KIB);
     empty(20);
     close_heap();
