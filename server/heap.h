@@ -74,8 +74,9 @@ int ga_heap_new(const struct ga_heap_config *config, void *meta, void *bits,
  * process has ended are to be reported with ga_heap_client_gone.
  * Free memory is given back until the limit is kept.
  * Returns 0; or, having changed nothing in meta and bits, -EINVAL (config), -EBADMSG where what is
- * there does not add up, or more is in use than the limit, -ENOMEM; -EBUSY where memory could not be
- * given back: the heap is then as a server leaves it that ends. Then ret_why is a clause that says what is wrong. */
+ * there does not add up, or more is in use than the limit, -ENOMEM; -EBUSY where memory could not
+ * be given back: the heap is then as a server leaves it that ends. Then ret_why is a clause that
+ * says what is wrong. */
 #define GA_ADOPT_WHY_BYTES 160
 int ga_heap_adopt(const struct ga_heap_config *config, void *meta, void *bits,
                   const struct ga_heap_effects *effects, char ret_why[static GA_ADOPT_WHY_BYTES],
@@ -190,9 +191,11 @@ struct ga_quota_refusal ga_heap_last_refusal(const struct ga_heap *heap);
 void ga_heap_sweep_pending(struct ga_heap *heap);
 void ga_heap_sweep_page(struct ga_heap *heap, uint64_t page);
 /* The same in slices: begin a pass, or begin it anew, and call the other until it says that nothing
- * is left of it: false. In between anything else may be called, and helps. */
-void ga_heap_begin_sweep(struct ga_heap *heap);
+ * is left of it: false. In between anything else may be called, and helps. begin returns a goal,
+ * and has_swept says whether each page has been looked at since. */
+uint64_t ga_heap_begin_sweep(struct ga_heap *heap);
 bool ga_heap_sweep_some(struct ga_heap *heap);
+bool ga_heap_has_swept(const struct ga_heap *heap, uint64_t goal);
 
 /* Giving memory back in the background. A release is of up to GA_RELEASE_RUNS runs of free pages,
  * GA_RELEASE_NPAGES in all or a few more, and there is one at a time. begin takes them out, and the
@@ -281,6 +284,7 @@ struct ga_heap_stats {
     uint64_t other_sys_bytes;    /* committed for all the rest of meta and bits */
     struct ga_class_stats by_class[GA_SIZE_CLASS_COUNT]; /* 0 = large */
 };
+/* What is freed and not yet swept counts as in use. */
 void ga_heap_get_stats(struct ga_heap *heap, struct ga_heap_stats *ret);
 
 /* Whether clients may well lease spans that are empty and that they do not need: what is allocated

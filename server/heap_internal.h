@@ -44,6 +44,7 @@ struct ga_unneeded {
 /* The sweep of pending bits; sweep.c. */
 struct ga_sweep {
     uint64_t next;          /* the word of them that is looked at next */
+    uint64_t nsteps;        /* words looked at on the way round, ever */
     uint64_t credit_npages; /* came back beyond what was taken since */
     uint64_t pass_nwords;   /* left of the loop's pass */
     uint64_t unseen_nwords; /* by the request that is carried out */

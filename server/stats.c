@@ -60,7 +60,6 @@ static void add_metadata(const struct ga_heap *heap, struct ga_heap_stats *stats
 void ga_heap_get_stats(struct ga_heap *heap, struct ga_heap_stats *ret)
 {
     struct ga_heap_stats stats = {0};
-    ga_heap_sweep_pending(heap); /* what is freed but not looked at yet is not in use */
     struct ga_counters counters = {0};
     for (ga_mcache_id id = 1; id < heap->mcache_end; id++)
         ga_counters_add(&heap->view.mcaches[id], &counters);
@@ -119,7 +118,6 @@ bool ga_heap_has_unneeded(struct ga_heap *heap)
 
 void ga_heap_get_status(struct ga_heap *heap, struct ga_heap_status *ret)
 {
-    ga_heap_sweep_pending(heap);
     uint64_t narenas = heap->npages_reserved / GA_PAGES_PER_ARENA;
     uint64_t nready = (heap->npages_committed + GA_PAGES_PER_ARENA - 1) / GA_PAGES_PER_ARENA;
     *ret = (struct ga_heap_status){

@@ -51,6 +51,7 @@ static uint64_t look_on(struct ga_heap *heap)
     uint64_t nwords = word_count(heap);
     uint64_t word = sweep->next < nwords ? sweep->next : 0;
     sweep->next = word + 1;
+    sweep->nsteps++;
     sweep->pass_nwords -= sweep->pass_nwords > 0;
     sweep->unseen_nwords -= sweep->unseen_nwords > 0;
     if (nwords > 0)
@@ -118,9 +119,15 @@ bool ga_sweep_rest(struct ga_heap *heap)
 
 /* ---- for the loop, and who wants all ---- */
 
-void ga_heap_begin_sweep(struct ga_heap *heap)
+uint64_t ga_heap_begin_sweep(struct ga_heap *heap)
 {
     heap->sweep.pass_nwords = word_count(heap);
+    return heap->sweep.nsteps + word_count(heap);
+}
+
+bool ga_heap_has_swept(const struct ga_heap *heap, uint64_t goal)
+{
+    return heap->sweep.nsteps >= goal;
 }
 
 bool ga_heap_sweep_some(struct ga_heap *heap)
@@ -148,6 +155,7 @@ void ga_heap_sweep_pending(struct ga_heap *heap)
     uint64_t before = heap->npages_inuse;
     for (uint64_t word = 0; word < word_count(heap); word++)
         look_at(heap, word);
+    heap->sweep.nsteps += word_count(heap);
     heap->sweep.pass_nwords = 0;
     heap->sweep.unseen_nwords = 0;
     add_credit(heap, before - heap->npages_inuse);

@@ -43,6 +43,7 @@ struct ga_connection {
     uint32_t attach_policy;           /* likewise */
     bool after_collection;            /* what is being handled has waited for one, */
     bool after_current;               /* or for the end of what was under way */
+    bool after_pass;                  /* or for all to be swept */
     uint32_t nwaits;                  /* for roots (waiters.h) */
     uint64_t relief_asked_ms;         /* when others of its user were asked for memory for it */
     size_t queued_bytes;              /* of output, with what keeping it costs */

@@ -8,6 +8,7 @@
 #include "server/shell/connection.h"
 #include "server/shell/dispatch.h"
 #include "server/shell/guard.h"
+#include "server/shell/kept_request.h"
 #include "server/shell/log.h"
 #include "server/shell/reply.h"
 #include "server/shell/server.h"
@@ -36,12 +37,7 @@ struct ga_cycle_waiter {
     /* A request that is handled again then; its id is id. */
     bool is_request;
     bool for_current; /* it came when cycle was under way, and may wait for one more */
-    Goalloc__V1__Envelope message;
-    union {
-        Goalloc__V1__Lease lease;
-        Goalloc__V1__LargeAlloc large_alloc;
-        Goalloc__V1__Scavenge scavenge;
-    } body;
+    struct ga_kept_request request;
 };
 
 static void begin_next(struct ga_server *server);
@@ -158,7 +154,7 @@ static void retry(const struct ga_cycle_waiter *waiter)
     struct ga_connection *connection = waiter->connection;
     connection->after_current = waiter->for_current;
     connection->after_collection = !waiter->for_current;
-    ga_dispatch(connection, &waiter->message);
+    ga_dispatch(connection, &waiter->request.message);
     connection->after_current = connection->after_collection = false;
 }
 
@@ -452,19 +448,7 @@ static struct ga_cycle_waiter *keep(struct ga_connection *connection,
     if (!waiter)
         return NULL;
     waiter->is_request = true;
-    goalloc__v1__envelope__init(&waiter->message);
-    waiter->message.id = message->id;
-    waiter->message.body_case = message->body_case;
-    if (message->body_case == GOALLOC__V1__ENVELOPE__BODY_LEASE) {
-        waiter->body.lease = *message->lease;
-        waiter->message.lease = &waiter->body.lease;
-    } else if (message->body_case == GOALLOC__V1__ENVELOPE__BODY_LARGE_ALLOC) {
-        waiter->body.large_alloc = *message->large_alloc;
-        waiter->message.large_alloc = &waiter->body.large_alloc;
-    } else {
-        waiter->body.scavenge = *message->scavenge;
-        waiter->message.scavenge = &waiter->body.scavenge;
-    }
+    ga_kept_request_init(&waiter->request, message);
     return waiter;
 }
 

@@ -559,7 +559,7 @@ void ga_handle_reclaimed(struct ga_connection *connection, const Goalloc__V1__En
 
 void ga_handle_sync(struct ga_connection *connection, const Goalloc__V1__Envelope *message)
 {
-    if (!message->sync->unswept)
-        ga_heap_sweep_pending(connection->server->heap);
+    if (!message->sync->unswept && ga_pass_put_off(connection, message))
+        return;
     ga_reply_done(connection, message->id);
 }

@@ -26,6 +26,8 @@
 void ga_handle_get_status(struct ga_connection *connection, const Goalloc__V1__Envelope *message)
 {
     struct ga_server *server = connection->server;
+    if (ga_pass_put_off(connection, message))
+        return;
     struct ga_heap_status status;
     ga_heap_get_status(server->heap, &status);
     char socket_path[GA_SOCKET_PATH_BYTES];

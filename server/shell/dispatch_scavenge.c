@@ -16,9 +16,10 @@ void ga_handle_scavenge(struct ga_connection *connection, const Goalloc__V1__Env
         ga_reply_failure(connection, message->id, -EBUSY, "the heap is being copied");
         return;
     }
-    if (ga_cycle_put_off_marking(connection, message))
+    /* The one after the other, and each once. */
+    if ((!connection->after_current && ga_pass_put_off(connection, message)) ||
+        ga_cycle_put_off_marking(connection, message))
         return;
-    ga_heap_sweep_pending(server->heap);
     Goalloc__V1__Scavenged body = GOALLOC__V1__SCAVENGED__INIT;
     body.released_bytes = ga_heap_release_now(server->heap, PART_BYTES);
     body.released_bytes += ga_world_give_ahead_back(server->world);

@@ -111,6 +111,8 @@ static void fill_cycles(const struct ga_cycle *cycle, Goalloc__V1__CycleStats *s
 
 void ga_handle_get_stats(struct ga_connection *connection, const Goalloc__V1__Envelope *message)
 {
+    if (ga_pass_put_off(connection, message))
+        return;
     struct ga_heap_stats stats;
     ga_heap_get_stats(connection->server->heap, &stats);
     Goalloc__V1__ClassStats classes[GA_SIZE_CLASS_COUNT];

@@ -75,6 +75,12 @@ static void on_sweeping(uv_idle_t *idle)
     struct ga_server *server = idle->data;
     if (ga_quiet_is_on(server) || !ga_heap_sweep_some(server->heap))
         uv_idle_stop(idle);
+    ga_pass_look(server);
+}
+
+void ga_server_sweep(struct ga_server *server)
+{
+    uv_idle_start(&server->sweeping, on_sweeping);
 }
 
 /* Three calls of fstat; so not at each turn of the loop. */
@@ -94,8 +100,8 @@ static void end_if_damaged(struct ga_server *server)
 static void on_sweep_timer(uv_timer_t *timer)
 {
     struct ga_server *server = timer->data;
-    ga_heap_begin_sweep(server->heap);
-    uv_idle_start(&server->sweeping, on_sweeping);
+    (void)ga_heap_begin_sweep(server->heap);
+    ga_server_sweep(server);
     ga_shortage_look(server);
     ga_scavenger_tick(&server->scavenger);
     ga_spoilt_look(server);

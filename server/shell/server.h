@@ -12,6 +12,7 @@
 #include "server/shell/cycle.h"
 #include "server/shell/listener.h"
 #include "server/shell/log.h"
+#include "server/shell/pass.h"
 #include "server/shell/quiet.h"
 #include "server/shell/refusal.h"
 #include "server/shell/scavenger.h"
@@ -45,6 +46,7 @@ struct ga_server {
     struct ga_attachment *attachments; /* likewise */
     struct ga_strangers strangers;     /* who has not said Hello */
     struct ga_waiters waiters;         /* for roots */
+    struct ga_passes passes;           /* who waits for all to be swept */
     struct ga_quiet quiet;             /* for who copies the heap */
     struct ga_standstill standstill;   /* for that */
     struct ga_cycle cycle;             /* of collection */
@@ -90,6 +92,9 @@ void ga_server_left(struct ga_server *server);
 
 /* Have ga_connection_go_on called for every connection in the next turn of the loop. */
 void ga_server_catch_up(struct ga_server *server);
+
+/* Sweep a slice in each turn of the loop, until the pass over the pending bits is done. */
+void ga_server_sweep(struct ga_server *server);
 
 /* Have ga_attachment_go_on called once in each turn of the loop, until nobody is leaving. */
 void ga_server_recover(struct ga_server *server);
