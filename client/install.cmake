@@ -13,6 +13,9 @@ install(TARGETS goallocctl)
 install(FILES include/goalloc/goalloc.h DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/goalloc)
 install(FILES goalloc.3 DESTINATION ${CMAKE_INSTALL_MANDIR}/man3)
 install(FILES ctl/goallocctl.1 DESTINATION ${CMAKE_INSTALL_MANDIR}/man1)
+install(FILES ctl/completion/goallocctl.bash RENAME goallocctl
+        DESTINATION ${CMAKE_INSTALL_DATADIR}/bash-completion/completions)
+install(FILES ctl/completion/_goallocctl DESTINATION ${CMAKE_INSTALL_DATADIR}/zsh/site-functions)
 install(FILES examples/README.md examples/word_index.c
         DESTINATION ${CMAKE_INSTALL_DOCDIR}/client/examples)
 

@@ -15,6 +15,7 @@
 
 #include "server/shell/config_file.h"
 #include "server/shell/log.h"
+#include "server/shell/option_table.h"
 #include "server/shell/quota_text.h"
 #include "server/shell/size_text.h"
 #include "shm/mapping.h"
@@ -24,112 +25,6 @@
 
 /* The first address that user space does not have. */
 #define ADDRESS_END UINT64_C(0x7ffffffff000)
-
-static const char usage[] =
-    "Usage: goallocd [OPTION]...\n"
-    "Serve a heap in shared memory, which processes attach to by a Unix socket.\n"
-    "\n"
-    "  --name NAME        the heap's name: 1 to 63 letters, digits, '-', '_', '.'\n"
-    "                     (default)\n"
-    "  --socket PATH      listen at PATH ($GOALLOC_SOCKET, else\n"
-    "                     $XDG_RUNTIME_DIR/goalloc.sock, else\n"
-    "                     /tmp/goalloc-UID/goalloc.sock)\n"
-    "  --limit SIZE       memory the heap may take (as much as the reserve)\n"
-    "  --soft-limit SIZE  memory that heap and tables are to stay below if they can:\n"
-    "                     near it free memory goes back to the system at once (none)\n"
-    "  --reserve SIZE     address space to set aside, a multiple of 64M up to 320G\n"
-    "                     (64G)\n"
-    "  --base ADDRESS     where the heap lies in every process, a multiple of 64 MiB\n"
-    "                     (the first window from 0x550000000000 on that no heap uses)\n"
-    "  --quota AMOUNTS    what each user may have at most, such as bytes=1G,roots=16:\n"
-    "                     bytes, spans, mcaches, connections, roots, holds (all\n"
-    "                     unlimited)\n"
-    "  --client-quota AMOUNTS\n"
-    "                     the same for each attachment of a process\n"
-    "  --group GROUP      the group that socket and heap belong to\n"
-    "  --mode MODE        the socket's rights, octal (600; 660 with --group); who may\n"
-    "                     connect may use the heap\n"
-    "  --allow-user LIST  of those who can connect, serve only these users, names or\n"
-    "                     numbers with commas between, and root and its own\n"
-    "  --allow-group LIST and members of these groups\n"
-    "  --gc-percent N     collect what managed processes have when it has grown by N\n"
-    "                     percent (100); 0 or off: only when asked, or for want of\n"
-    "                     memory\n"
-    "  --huge-pages       take the heap's memory in huge pages, where /dev/shm gives\n"
-    "                     any\n"
-    "  --no-io-uring      give memory back with plain calls on a thread\n"
-    "  --ephemeral        remove the heap at the end; else it stays, and the next\n"
-    "                     server of this name takes it over\n"
-    "  --private          end, and remove the heap, a second after the last client\n"
-    "                     has gone; the name is user-UID if none is given\n"
-    "  --replace          remove the heap of this name that another server left, and\n"
-    "                     start anew\n"
-    "  --restore FILE     begin with the heap that 'goallocctl snapshot' wrote to\n"
-    "                     FILE, under its name if none is given\n"
-    "  --config FILE      read options from FILE first: lines such as limit = 512M;\n"
-    "                     for those without a value, yes or no\n"
-    "  --ready-fd FD      write \"READY\" and a newline to FD once the socket accepts\n"
-    "  --log-level LEVEL  error, warning, info or debug (info)\n"
-    "  --help             show this and exit\n"
-    "  --version          show the version and exit\n"
-    "\n"
-    "SIZE is a number of bytes, or a number with K, M, G or T.\n"
-    "Exit codes: 0 ended in order, 1 failure, 2 wrong usage.\n";
-
-enum option_id {
-    OPTION_NAME = 1,
-    OPTION_SOCKET,
-    OPTION_LIMIT,
-    OPTION_SOFT_LIMIT,
-    OPTION_RESERVE,
-    OPTION_BASE,
-    OPTION_QUOTA,
-    OPTION_CLIENT_QUOTA,
-    OPTION_GROUP,
-    OPTION_MODE,
-    OPTION_ALLOW_USER,
-    OPTION_ALLOW_GROUP,
-    OPTION_GC_PERCENT,
-    OPTION_HUGE_PAGES,
-    OPTION_NO_IO_URING,
-    OPTION_EPHEMERAL,
-    OPTION_PRIVATE,
-    OPTION_REPLACE,
-    OPTION_RESTORE,
-    OPTION_CONFIG,
-    OPTION_READY_FD,
-    OPTION_LOG_LEVEL,
-    OPTION_HELP,
-    OPTION_VERSION,
-};
-
-static const struct option long_options[] = {
-    {"name", required_argument, NULL, OPTION_NAME},
-    {"socket", required_argument, NULL, OPTION_SOCKET},
-    {"limit", required_argument, NULL, OPTION_LIMIT},
-    {"soft-limit", required_argument, NULL, OPTION_SOFT_LIMIT},
-    {"reserve", required_argument, NULL, OPTION_RESERVE},
-    {"base", required_argument, NULL, OPTION_BASE},
-    {"quota", required_argument, NULL, OPTION_QUOTA},
-    {"client-quota", required_argument, NULL, OPTION_CLIENT_QUOTA},
-    {"group", required_argument, NULL, OPTION_GROUP},
-    {"mode", required_argument, NULL, OPTION_MODE},
-    {"allow-user", required_argument, NULL, OPTION_ALLOW_USER},
-    {"allow-group", required_argument, NULL, OPTION_ALLOW_GROUP},
-    {"gc-percent", required_argument, NULL, OPTION_GC_PERCENT},
-    {"huge-pages", no_argument, NULL, OPTION_HUGE_PAGES},
-    {"no-io-uring", no_argument, NULL, OPTION_NO_IO_URING},
-    {"ephemeral", no_argument, NULL, OPTION_EPHEMERAL},
-    {"private", no_argument, NULL, OPTION_PRIVATE},
-    {"replace", no_argument, NULL, OPTION_REPLACE},
-    {"restore", required_argument, NULL, OPTION_RESTORE},
-    {"config", required_argument, NULL, OPTION_CONFIG},
-    {"ready-fd", required_argument, NULL, OPTION_READY_FD},
-    {"log-level", required_argument, NULL, OPTION_LOG_LEVEL},
-    {"help", no_argument, NULL, OPTION_HELP},
-    {"version", no_argument, NULL, OPTION_VERSION},
-    {NULL, 0, NULL, 0},
-};
 
 /* What stands before an option's name in messages: where it was read. */
 static const char *origin = "--";
@@ -245,15 +140,15 @@ static int set_quota(const char *option, const char *value, struct ga_amounts *r
 static int set_access(int id, const char *value, struct ga_access *access)
 {
     switch (id) {
-    case OPTION_GROUP:
+    case GA_OPTION_GROUP:
         return ga_access_set_group(access, value) == 0
                    ? 0
                    : bad("group", value, "the name or the number of a group");
-    case OPTION_MODE:
+    case GA_OPTION_MODE:
         return ga_access_set_mode(access, value) == 0
                    ? 0
                    : bad("mode", value, "600 and what others may, in octal, such as 660");
-    case OPTION_ALLOW_USER:
+    case GA_OPTION_ALLOW_USER:
         return ga_access_allow_users(access, value) == 0
                    ? 0
                    : bad("allow-user", value,
@@ -303,60 +198,60 @@ static int set_log_level(const char *value)
 static int set_option(int id, const char *value, struct ga_options *options)
 {
     switch (id) {
-    case OPTION_NAME:
+    case GA_OPTION_NAME:
         options->name = value;
         return ga_heap_name_is_valid(value)
                    ? 0
                    : bad("name", value,
                          "1 to 63 letters, digits, '-', '_' and '.', not beginning with '.'");
-    case OPTION_SOCKET:
+    case GA_OPTION_SOCKET:
         return set_socket("socket", value, options);
-    case OPTION_LIMIT:
+    case GA_OPTION_LIMIT:
         return set_limit(value, options);
-    case OPTION_SOFT_LIMIT:
+    case GA_OPTION_SOFT_LIMIT:
         return set_soft_limit(value, options);
-    case OPTION_RESERVE:
+    case GA_OPTION_RESERVE:
         return set_reserve(value, options);
-    case OPTION_BASE:
+    case GA_OPTION_BASE:
         return set_base(value, options);
-    case OPTION_QUOTA:
+    case GA_OPTION_QUOTA:
         return set_quota("quota", value, &options->user_quota);
-    case OPTION_CLIENT_QUOTA:
+    case GA_OPTION_CLIENT_QUOTA:
         return set_quota("client-quota", value, &options->client_quota);
-    case OPTION_GROUP:
-    case OPTION_MODE:
-    case OPTION_ALLOW_USER:
-    case OPTION_ALLOW_GROUP:
+    case GA_OPTION_GROUP:
+    case GA_OPTION_MODE:
+    case GA_OPTION_ALLOW_USER:
+    case GA_OPTION_ALLOW_GROUP:
         return set_access(id, value, &options->access);
-    case OPTION_GC_PERCENT:
+    case GA_OPTION_GC_PERCENT:
         return set_gc_percent(value, options);
-    case OPTION_HUGE_PAGES:
+    case GA_OPTION_HUGE_PAGES:
         options->huge_pages = true;
         return 0;
-    case OPTION_NO_IO_URING:
+    case GA_OPTION_NO_IO_URING:
         options->io_uring = false;
         return 0;
-    case OPTION_EPHEMERAL:
+    case GA_OPTION_EPHEMERAL:
         options->ephemeral = true;
         return 0;
-    case OPTION_PRIVATE:
+    case GA_OPTION_PRIVATE:
         options->is_private = true;
         options->ephemeral = true;
         return 0;
-    case OPTION_REPLACE:
+    case GA_OPTION_REPLACE:
         options->replace = true;
         return 0;
-    case OPTION_RESTORE:
+    case GA_OPTION_RESTORE:
         options->restore_path = value;
         return value[0] ? 0 : bad("restore", value, "the path of a snapshot");
-    case OPTION_CONFIG:
+    case GA_OPTION_CONFIG:
         return 0; /* it was read before */
-    case OPTION_READY_FD:
+    case GA_OPTION_READY_FD:
         return set_ready_fd(value, options);
-    case OPTION_LOG_LEVEL:
+    case GA_OPTION_LOG_LEVEL:
         return set_log_level(value);
-    case OPTION_HELP:
-        fputs(usage, stdout);
+    case GA_OPTION_HELP:
+        ga_option_help();
         return GA_OPTIONS_DONE;
     default:
         printf("goallocd %s (layout %u)\n", GOALLOC_VERSION, GA_LAYOUT_VERSION);
@@ -393,84 +288,81 @@ static int check_together(struct ga_options *options)
     return options->socket_path[0] == '\0' ? set_default_socket(options) : 0;
 }
 
+/* ---- the words ---- */
+
+/* The table as getopt_long wants it; what it returns is one more than the place in the table. */
+static const struct option *long_options(void)
+{
+    static struct option list[GA_OPTION_COUNT + 1];
+    for (int i = 0; i < GA_OPTION_COUNT; i++)
+        list[i] = (struct option){.name = ga_options[i].name,
+                                  .has_arg = ga_options[i].value ? required_argument : no_argument,
+                                  .val = i + 1};
+    return list;
+}
+
 /* What getopt_long did not understand. */
 static int not_understood(int answer, char *argument)
 {
+    const char *nearest = ga_option_nearest(argument, false);
     if (answer == ':')
-        ga_log(GA_LOG_ERROR, "%s needs a value; see goallocd --help", argument);
-    else if (strchr(argument, '='))
-        ga_log(GA_LOG_ERROR, "'%s' is no option, or one that takes no value; see goallocd --help",
-               argument);
+        ga_log(GA_LOG_ERROR, "'%s' needs a value; see 'goallocd --help'", argument);
+    else if (nearest && strcspn(argument + 2, "=") == strlen(nearest) &&
+             strncmp(argument + 2, nearest, strlen(nearest)) == 0)
+        ga_log(GA_LOG_ERROR, "'--%s' takes no value", nearest);
+    else if (nearest)
+        ga_log(GA_LOG_ERROR, "unknown option '%s'; did you mean '--%s'?", argument, nearest);
     else
-        ga_log(GA_LOG_ERROR, "unknown option '%s'; see goallocd --help", argument);
+        ga_log(GA_LOG_ERROR, "unknown option '%s'; see 'goallocd --help'", argument);
     return -EINVAL;
 }
 
 /* ---- the file of options ---- */
 
-/* What a file may say: what --replace and --restore do should not happen at each start, and the
- * rest is about one start. */
-static const struct config_key {
-    const char *key;
-    enum option_id id;
-    bool takes_value;
-} config_keys[] = {
-    {"name", OPTION_NAME, true},
-    {"socket", OPTION_SOCKET, true},
-    {"limit", OPTION_LIMIT, true},
-    {"soft-limit", OPTION_SOFT_LIMIT, true},
-    {"reserve", OPTION_RESERVE, true},
-    {"base", OPTION_BASE, true},
-    {"quota", OPTION_QUOTA, true},
-    {"client-quota", OPTION_CLIENT_QUOTA, true},
-    {"group", OPTION_GROUP, true},
-    {"mode", OPTION_MODE, true},
-    {"allow-user", OPTION_ALLOW_USER, true},
-    {"allow-group", OPTION_ALLOW_GROUP, true},
-    {"gc-percent", OPTION_GC_PERCENT, true},
-    {"huge-pages", OPTION_HUGE_PAGES, false},
-    {"no-io-uring", OPTION_NO_IO_URING, false},
-    {"ephemeral", OPTION_EPHEMERAL, false},
-    {"private", OPTION_PRIVATE, false},
-    {"log-level", OPTION_LOG_LEVEL, true},
-};
-#define NCONFIG_KEYS (sizeof(config_keys) / sizeof(config_keys[0]))
-
-static int set_from_file(const struct config_key *key, const char *value,
+static int set_from_file(const struct ga_option *option, const char *value,
                          struct ga_options *options)
 {
     /* The options point to the name, and the line is gone in a moment. */
     static char name[GA_HEAP_NAME_MAX + 2];
-    if (key->id == OPTION_NAME && ga_heap_name_is_valid(value)) {
+    int id = (int)(option - ga_options);
+    if (id == GA_OPTION_NAME && ga_heap_name_is_valid(value)) {
         snprintf(name, sizeof(name), "%s", value);
         value = name;
     }
-    if (!key->takes_value && strcmp(value, "no") == 0)
+    if (!option->value && strcmp(value, "no") == 0)
         return 0;
-    if (!key->takes_value && strcmp(value, "yes") != 0)
-        return bad(key->key, value, "yes or no");
-    return set_option((int)key->id, value, options);
+    if (!option->value && strcmp(value, "yes") != 0)
+        return bad(option->name, value, "yes or no");
+    return set_option(id, value, options);
+}
+
+static int unknown_key(const char *where, const char *key)
+{
+    char keys[256] = "";
+    const char *nearest = ga_option_nearest(key, true);
+    if (nearest) {
+        ga_log(GA_LOG_ERROR, "%s'%s' is not known: did you mean '%s'?", where, key, nearest);
+        return -EINVAL;
+    }
+    for (size_t i = 0; i < GA_OPTION_COUNT; i++) {
+        size_t length = strlen(keys);
+        if (ga_options[i].in_file)
+            snprintf(keys + length, sizeof(keys) - length, "%s%s", length ? ", " : "",
+                     ga_options[i].name);
+    }
+    ga_log(GA_LOG_ERROR, "%s'%s' is not known: give one of %s", where, key, keys);
+    return -EINVAL;
 }
 
 static int read_config_line(const char *where, const char *key, const char *value, void *data)
 {
     int r = -ENOENT;
     origin = where;
-    for (size_t i = 0; i < NCONFIG_KEYS && r == -ENOENT; i++)
-        if (strcmp(config_keys[i].key, key) == 0)
-            r = set_from_file(&config_keys[i], value, data);
+    for (size_t i = 0; i < GA_OPTION_COUNT && r == -ENOENT; i++)
+        if (ga_options[i].in_file && strcmp(ga_options[i].name, key) == 0)
+            r = set_from_file(&ga_options[i], value, data);
     origin = "--";
-    if (r != -ENOENT)
-        return r;
-    char keys[256] = "";
-    for (size_t i = 0; i < NCONFIG_KEYS; i++)
-        snprintf(keys + strlen(keys), sizeof(keys) - strlen(keys), "%s%s",
-                 i == 0                  ? ""
-                 : i + 1 == NCONFIG_KEYS ? " or "
-                                         : ", ",
-                 config_keys[i].key);
-    ga_log(GA_LOG_ERROR, "%s'%s' is not known: give %s", where, key, keys);
-    return -EINVAL;
+    return r == -ENOENT ? unknown_key(where, key) : r;
 }
 
 /* Read the file that the command line names, if any. What is wrong with the command line is said
@@ -479,8 +371,9 @@ static int read_config_file(int argc, char *argv[], struct ga_options *options)
 {
     const char *path = NULL;
     int id;
-    while ((id = getopt_long(argc, argv, "+:", long_options, NULL)) != -1 && id != ':' && id != '?')
-        if (id == OPTION_CONFIG)
+    while ((id = getopt_long(argc, argv, "+:", long_options(), NULL)) != -1 && id != ':' &&
+           id != '?')
+        if (id == GA_OPTION_CONFIG + 1)
             path = optarg;
     optind = 0; /* getopt begins anew */
     return path ? ga_config_file_read(path, read_config_line, options) : 0;
@@ -497,16 +390,18 @@ int ga_options_parse(int argc, char *argv[], struct ga_options *ret)
         return r;
     for (;;) {
         int at = optind > 0 ? optind : 1;
-        int id = getopt_long(argc, argv, "+:", long_options, NULL);
+        int id = getopt_long(argc, argv, "+:", long_options(), NULL);
         if (id == -1)
             break;
         r = id == ':' || id == '?' ? not_understood(id, argv[at])
-                                   : set_option(id, optarg, &options);
+                                   : set_option(id - 1, optarg, &options);
         if (r != 0)
             return r;
     }
     if (optind < argc) {
-        ga_log(GA_LOG_ERROR, "unexpected argument '%s'; see goallocd --help", argv[optind]);
+        ga_log(GA_LOG_ERROR,
+               "'%s' is no option, and goallocd takes nothing else; see 'goallocd --help'",
+               argv[optind]);
         return -EINVAL;
     }
     r = check_together(&options);

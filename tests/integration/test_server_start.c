@@ -84,10 +84,11 @@ static void test_bad_options(void)
     refuse_option("--socket", "", "--socket: '' is not allowed: give the path of a socket");
     refuse_option("--log-level", "loud",
                   "--log-level: 'loud' is not allowed: give error, warning, info or debug");
-    refuse_option("--frobnicate", NULL, "unknown option '--frobnicate'; see goallocd --help");
-    refuse_option("--replace=yes", NULL,
-                  "'--replace=yes' is no option, or one that takes no value; see goallocd --help");
-    refuse_option("stray", NULL, "unexpected argument 'stray'; see goallocd --help");
+    refuse_option("--frobnicate", NULL, "unknown option '--frobnicate'; see 'goallocd --help'");
+    refuse_option("--replace=yes", NULL, "'--replace' takes no value");
+    refuse_option("stray", NULL,
+                  "'stray' is no option, and goallocd takes nothing else; see 'goallocd --help'");
+    refuse_option("--limt=1G", NULL, "unknown option '--limt=1G'; did you mean '--limit'?");
 
     char path[160];
     memset(path, 'p', sizeof(path) - 1);
@@ -139,19 +140,16 @@ static void test_config_file(void)
     CU_ASSERT_EQUAL(ga_daemon_end(&daemon, SIGTERM), 0);
     CU_ASSERT_FALSE(ga_daemon_left_objects(heap));
 
-    refuse_config(
-        "limit = 1M\nlimits = 2M\n",
-        ":2: 'limits' is not known: give name, socket, limit, soft-limit, reserve, base, quota, "
-        "client-quota, group, mode, allow-user, allow-group, gc-percent, huge-pages, no-io-uring, "
-        "ephemeral, private or log-level");
+    refuse_config("limit = 1M\nlimits = 2M\n", ":2: 'limits' is not known: did you mean 'limit'?");
     refuse_config("\n\nlimit = 12Q\n",
                   ":3: limit: '12Q' is not allowed: give a multiple of 8K from 1M up to the "
                   "reserve, such as 512M");
     refuse_config(
         "replace = yes\n",
-        ":1: 'replace' is not known: give name, socket, limit, soft-limit, reserve, base, quota, "
+        ":1: 'replace' is not known: give one of name, socket, limit, soft-limit, reserve, base, "
+        "quota, "
         "client-quota, group, mode, allow-user, allow-group, gc-percent, huge-pages, no-io-uring, "
-        "ephemeral, private or log-level");
+        "ephemeral, private, log-level");
     refuse_config("ephemeral = maybe\n", ":1: ephemeral: 'maybe' is not allowed: give yes or no");
     refuse_config("ephemeral\n",
                   ":1: 'ephemeral' is not allowed: give key = value, or # and a comment");
@@ -181,7 +179,7 @@ static void test_answers(void)
 {
     struct ga_daemon daemon;
     static const char *const questions[] = {"--help", "--version"};
-    static const char *const answers[] = {"Usage: goallocd [OPTION]...\n", "goallocd "};
+    static const char *const answers[] = {"usage: goallocd [OPTION...]\n", "goallocd "};
     for (int i = 0; i < 2; i++) {
         const char *arguments[] = {questions[i], NULL};
         CU_ASSERT_FALSE(ga_daemon_start(&daemon, 0, arguments));
