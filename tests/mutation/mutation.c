@@ -6,14 +6,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "deeds.h"
 #include "driver.h"
 #include "pauses.h"
 #include "shadow.h"
-#include "support/cunit_main.h"
+#include "support/siege.h"
 #include "worker.h"
 
 struct options {
@@ -43,10 +42,11 @@ static void set_kinds(const struct options *options)
 
 static void disturb(const struct options *options)
 {
-    uint32_t what = driver_below(8);
-    uint32_t client = driver_below(SHADOW_CLIENTS);
-    if (options->server_ms != 0 && driver_below(options->server_ms) < options->kill_ms)
-        driver_kill_server();
+    uint32_t what = ga_siege_below(&driver.siege, 8);
+    uint32_t client = ga_siege_below(&driver.siege, SHADOW_CLIENTS);
+    if (options->server_ms != 0 &&
+        ga_siege_below(&driver.siege, options->server_ms) < options->kill_ms)
+        ga_siege_kill_server(&driver.siege);
     else if (what < 2)
         driver_stop_client_for_a_while(client);
     else if (what == 2 && options->collected)
@@ -57,34 +57,27 @@ static void disturb(const struct options *options)
 
 static void let_them_work(const struct options *options)
 {
-    uint64_t end = driver_now_ms() + options->run_ms;
-    uint64_t next = driver_now_ms() + options->kill_ms;
-    while (driver_now_ms() < end) {
+    uint64_t end = ga_siege_now_ms() + options->run_ms;
+    uint64_t next = ga_siege_now_ms() + options->kill_ms;
+    while (ga_siege_now_ms() < end) {
         usleep(1000);
-        if (options->kill_ms == 0 || driver_now_ms() < next)
+        if (options->kill_ms == 0 || ga_siege_now_ms() < next)
             continue;
         disturb(options);
-        next = driver_now_ms() + options->kill_ms;
+        next = ga_siege_now_ms() + options->kill_ms;
     }
 }
 
 /* The clients end by themselves, all of them. */
 static void calm_down(void)
 {
-    uint64_t end = driver_now_ms() + DRIVER_PATIENCE_MS;
+    uint64_t end = ga_siege_now_ms() + DRIVER_PATIENCE_MS;
     atomic_store(&driver.shadow->stop, 1);
-    for (uint32_t c = 0; c < SHADOW_CLIENTS; c++) {
-        int status = 0;
-        pid_t gone;
-        while ((gone = waitpid(driver.clients[c], &status, WNOHANG)) == 0 && driver_now_ms() < end)
-            usleep(1000);
-        if (gone == 0)
-            driver_fail("client %u (process %d) does not end: it %s", c, driver.clients[c],
-                        deed_text(atomic_load(&driver.shadow->thread[c][0].doing)));
-        driver.clients[c] = 0;
-        if (status != 0)
-            driver_fail("client %u has failed, with status %#x", c, status);
-    }
+    for (uint32_t c = 0; c < SHADOW_CLIENTS; c++)
+        if (!ga_siege_await_worker(&driver.siege, c, end))
+            ga_siege_fail(&driver.siege, "client %u (process %d) does not end: it %s", c,
+                          driver.siege.workers[c],
+                          deed_text(atomic_load(&driver.shadow->thread[c][0].doing)));
 }
 
 static int judge(const struct pauses *pauses)
@@ -92,17 +85,18 @@ static int judge(const struct pauses *pauses)
     const struct shadow *shadow = driver.shadow;
     uint64_t damaged = atomic_load(&shadow->damaged);
     uint64_t nabandoned;
-    uint64_t said = driver_print_log(&nabandoned);
+    uint64_t said = ga_siege_print_log(&driver.siege, " was abandoned: ", &nabandoned);
     printf("%llu deeds, %llu without memory or server; killed: %llu clients, %llu servers; %llu "
            "stops\n"
            "%llu pauses, %llu objects kept in them, %llu collected, %llu freed by the driver; "
            "damaged %llu\n",
            (unsigned long long)atomic_load(&shadow->deeds),
            (unsigned long long)atomic_load(&shadow->not_done),
-           (unsigned long long)driver.nclients_killed, (unsigned long long)driver.nservers_killed,
-           (unsigned long long)driver.nstops, (unsigned long long)driver.npauses,
-           (unsigned long long)pauses->nkept, (unsigned long long)pauses->ncollected,
-           (unsigned long long)pauses->nfreed, (unsigned long long)damaged);
+           (unsigned long long)driver.siege.nworkers_killed,
+           (unsigned long long)driver.siege.nservers_killed, (unsigned long long)driver.nstops,
+           (unsigned long long)driver.siege.npauses, (unsigned long long)pauses->nkept,
+           (unsigned long long)pauses->ncollected, (unsigned long long)pauses->nfreed,
+           (unsigned long long)damaged);
     if (shadow->collected)
         printf("collections that clients asked for: %llu, and %llu abandoned; abandoned of all: "
                "%llu; lucky words: %llu, at most %llu at once, which kept %llu objects\n",
@@ -119,13 +113,7 @@ static int judge(const struct pauses *pauses)
 
 static uint32_t number(const char *text, uint32_t least, uint32_t most)
 {
-    char *end;
-    unsigned long value = strtoul(text, &end, 10);
-    if (*text == '\0' || *end != '\0' || value < least || value > most) {
-        fprintf(stderr, "mutation: '%s' is no number from %u to %u\n", text, least, most);
-        exit(2);
-    }
-    return (uint32_t)value;
+    return ga_siege_number("mutation", text, least, most);
 }
 
 static void set_heap(const char *text, struct options *options)
@@ -195,7 +183,7 @@ static void read_options(int argc, char **argv, struct options *ret)
 
 int main(int argc, char **argv)
 {
-    if (argc == MUTATION_WORKER_ARGC && strcmp(argv[1], "worker") == 0)
+    if (argc == GA_SIEGE_WORKER_ARGC && strcmp(argv[1], "worker") == 0)
         return worker_main(argv);
     struct options options = {.seconds = 600,
                               .threads = 2,
@@ -210,21 +198,24 @@ int main(int argc, char **argv)
     options.threads =
         1; /* it does not see what goes from thread to thread by way of another process */
 #endif
-    driver_begin();
+    int fd;
+    driver.shadow = shadow_make(&fd);
+    ga_siege_begin(&driver.siege, "mutation", fd);
+    snprintf(driver.shadow->socket, sizeof(driver.shadow->socket), "%s", driver.siege.socket);
     driver.shadow->nthreads = options.threads;
     set_kinds(&options);
-    driver_start_server();
+    ga_siege_start_server(&driver.siege);
     driver_attach();
     for (uint32_t c = 0; c < SHADOW_CLIENTS; c++)
-        driver_start_client(c);
-    uint64_t end = driver_now_ms() + options.seconds * UINT64_C(1000);
-    while (driver_now_ms() < end) {
+        ga_siege_start_worker(&driver.siege, c);
+    uint64_t end = ga_siege_now_ms() + options.seconds * UINT64_C(1000);
+    while (ga_siege_now_ms() < end) {
         let_them_work(&options);
         pauses_take(&pauses);
     }
     calm_down();
     goalloc_detach(driver.heap);
     int r = judge(&pauses);
-    driver_end();
+    ga_siege_end(&driver.siege);
     return r;
 }

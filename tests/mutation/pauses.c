@@ -23,18 +23,19 @@ static struct reach reach;
 static void wait_until_still(uint32_t client, uint32_t thread, uint64_t end)
 {
     const struct shadow_thread *t = &driver.shadow->thread[client][thread];
-    while (atomic_load(&t->parked) != driver.npauses) {
-        driver_see_alive(client);
-        if (driver_now_ms() > end)
-            driver_fail("thread %u of client %u (process %d) does not stand still: it %s", thread,
-                        client, driver.clients[client], deed_text(atomic_load(&t->doing)));
+    while (atomic_load(&t->parked) != driver.siege.npauses) {
+        ga_siege_see_alive(&driver.siege, client);
+        if (ga_siege_now_ms() > end)
+            ga_siege_fail(&driver.siege,
+                          "thread %u of client %u (process %d) does not stand still: it %s", thread,
+                          client, driver.siege.workers[client], deed_text(atomic_load(&t->doing)));
         usleep(REST_US);
     }
 }
 
 static void wait_until_all_still(void)
 {
-    uint64_t end = driver_now_ms() + DRIVER_PATIENCE_MS;
+    uint64_t end = ga_siege_now_ms() + DRIVER_PATIENCE_MS;
     for (uint32_t c = 0; c < SHADOW_CLIENTS; c++)
         for (uint32_t t = 0; t < driver.shadow->nthreads; t++)
             wait_until_still(c, t, end);
@@ -46,16 +47,16 @@ static void wait_until_all_still(void)
 static void disturb_a_cycle(void)
 {
     pid_t ctl = driver_begin_ctl_gc();
-    usleep((useconds_t)driver_below(DISTURB_US));
-    switch (driver_below(3)) {
+    usleep((useconds_t)ga_siege_below(&driver.siege, DISTURB_US));
+    switch (ga_siege_below(&driver.siege, 3)) {
     case 0:
-        driver_kill_server();
+        ga_siege_kill_server(&driver.siege);
         break;
     case 1:
-        driver_kill_client(driver_below(SHADOW_CLIENTS));
+        driver_kill_client(ga_siege_below(&driver.siege, SHADOW_CLIENTS));
         break;
     default:
-        driver_stop_client_for_a_while(driver_below(SHADOW_CLIENTS));
+        driver_stop_client_for_a_while(ga_siege_below(&driver.siege, SHADOW_CLIENTS));
     }
     driver_end_ctl_gc(ctl);
     wait_until_all_still();
@@ -64,7 +65,7 @@ static void disturb_a_cycle(void)
 /* A cycle that nobody disturbs; but what was killed before may not have been taken back. */
 static void collect(struct pauses *pauses)
 {
-    uint64_t end = driver_now_ms() + DRIVER_PATIENCE_MS;
+    uint64_t end = ga_siege_now_ms() + DRIVER_PATIENCE_MS;
     for (;;) {
         struct goalloc_gc_result result = {.size = sizeof(result)};
         int r = goalloc_gc(driver.heap, &result);
@@ -72,10 +73,10 @@ static void collect(struct pauses *pauses)
         if (r == 0)
             return;
         if (r != -ECANCELED && r != -ENOTCONN && r != -ETIMEDOUT)
-            driver_fail("collection: %s", goalloc_strerror(r));
-        if (driver_now_ms() > end)
-            driver_fail("no collection comes to its end: %s; %s", goalloc_strerror(r),
-                        result.failure);
+            ga_siege_fail(&driver.siege, "collection: %s", goalloc_strerror(r));
+        if (ga_siege_now_ms() > end)
+            ga_siege_fail(&driver.siege, "no collection comes to its end: %s; %s",
+                          goalloc_strerror(r), result.failure);
         usleep(REST_US);
     }
 }
@@ -95,7 +96,7 @@ static void free_here(struct pauses *pauses, struct ga_inventory *objects)
 {
     pthread_t thread;
     if (pthread_create(&thread, NULL, free_all, objects) != 0)
-        driver_fail("no thread");
+        ga_siege_fail(&driver.siege, "no thread");
     pthread_join(thread, NULL);
     pauses->nfreed += objects->count;
     objects->count = 0;
@@ -114,9 +115,9 @@ static void free_uncollected(struct pauses *pauses)
 
 static void take_inventory(struct ga_inventory *ret)
 {
-    int64_t nfaults = ga_inventory_take(driver.heap_name, SHADOW_CLIENTS + 1, ret);
+    int64_t nfaults = ga_inventory_take(driver.siege.heap_name, SHADOW_CLIENTS + 1, ret);
     if (nfaults != 0)
-        driver_fail("the audit finds %lld faults", (long long)nfaults);
+        ga_siege_fail(&driver.siege, "the audit finds %lld faults", (long long)nfaults);
 }
 
 /* What is reachable is there; *ret_rest is what else is. */
@@ -125,7 +126,8 @@ static void compare(struct pauses *pauses, struct ga_inventory *ret_rest)
     take_inventory(ret_rest);
     uint64_t nfaults = reach_check(&reach, ret_rest);
     if (nfaults != 0)
-        driver_fail("%llu objects are not as they should be", (unsigned long long)nfaults);
+        ga_siege_fail(&driver.siege, "%llu objects are not as they should be",
+                      (unsigned long long)nfaults);
     pauses->nkept += reach.nkept;
     reach_rest(&reach, ret_rest);
 }
@@ -146,15 +148,17 @@ static void judge_rest(struct pauses *pauses, const struct ga_inventory *rest)
     if (lucky <= most)
         return;
     reach_tell_rest(&reach, rest);
-    driver_fail("%llu words would be needed to keep %zu objects that nothing reaches; there may be "
-                "%llu",
-                (unsigned long long)lucky, rest->count, (unsigned long long)most);
+    ga_siege_fail(
+        &driver.siege,
+        "%llu words would be needed to keep %zu objects that nothing reaches; there may be "
+        "%llu",
+        (unsigned long long)lucky, rest->count, (unsigned long long)most);
 }
 
 static void find(void)
 {
     if (reach_find(&reach) != 0)
-        driver_fail("the shadow does not go with the heap");
+        ga_siege_fail(&driver.siege, "the shadow does not go with the heap");
 }
 
 void pauses_take(struct pauses *pauses)
@@ -162,14 +166,14 @@ void pauses_take(struct pauses *pauses)
     struct ga_inventory rest;
     reach.shadow = driver.shadow;
     reach.heap = driver.heap;
-    reach.heap_name = driver.heap_name;
-    atomic_store(&driver.shadow->pause, ++driver.npauses);
+    reach.heap_name = driver.siege.heap_name;
+    atomic_store(&driver.shadow->pause, ++driver.siege.npauses);
     wait_until_all_still();
     find();
     compare(pauses, &rest);
     if (driver.shadow->collected) {
         free(rest.objects);
-        if (driver_below(DISTURBED) == 0)
+        if (ga_siege_below(&driver.siege, DISTURBED) == 0)
             disturb_a_cycle();
         find();
         free_uncollected(pauses);

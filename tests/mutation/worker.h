@@ -3,11 +3,8 @@
 #ifndef GA_TESTS_MUTATION_WORKER_H
 #define GA_TESTS_MUTATION_WORKER_H
 
-/* A worker is started with this many arguments, the program's name among them. */
-#define MUTATION_WORKER_ARGC 5
-
-/* Work as client argv[2] of the shadow in descriptor argv[3], with seed argv[4]. Returns the exit
- * code. */
+/* Work as client argv[2] of the shadow in descriptor argv[3], with seed argv[4], as a siege starts
+ * its workers. Returns the exit code. */
 int worker_main(char **argv);
 
 #endif

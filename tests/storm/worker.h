@@ -3,11 +3,8 @@
 #ifndef GA_TESTS_STORM_WORKER_H
 #define GA_TESTS_STORM_WORKER_H
 
-/* A worker is started with this many arguments, the program's name among them. */
-#define STORM_WORKER_ARGC 5
-
-/* Work as client argv[2] of the ledger in descriptor argv[3], with seed argv[4]. Returns the exit
- * code. */
+/* Work as client argv[2] of the ledger in descriptor argv[3], with seed argv[4], as a siege starts
+ * its workers. Returns the exit code. */
 int storm_work(char **argv);
 
 #endif
