@@ -98,6 +98,7 @@ const struct ga_bench_line ga_bench_lines[] = {
     PAUSES("1G"),
     SCAVENGED(scavenge, "scavenge"),
     SCAVENGED(scavenge_small, "scavenge-small"),
+    SCAVENGED(scavenge_left, "scavenge-left"),
     BIG("big-growth"),
     BIG("big-batch"),
     BIG("big-stats"),

@@ -208,7 +208,7 @@ int ga_bench_measure_once(struct ga_bench_runner *runner, int row, int competito
     int err = 0;
     if (has_server(row, competitor)) {
         bool more = row == GA_BENCH_ROW_big || row == GA_BENCH_ROW_scavenge ||
-                    row == GA_BENCH_ROW_scavenge_small;
+                    row == GA_BENCH_ROW_scavenge_small || row == GA_BENCH_ROW_scavenge_left;
         unsigned limit = HEAP_LIMIT_GIB + (more ? 2 * runner->plan.gib : 0);
         err = ga_bench_server_start(runner->plan.goallocd, limit, &runner->server);
         if (err < 0)

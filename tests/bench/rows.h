@@ -46,7 +46,8 @@
     X(big, "big", "growth, malloc and free, and statistics in a heap of --gib GiB")                \
     X(collect_pause, "collect-pause", "how long a managed process stands still")                   \
     X(scavenge, "scavenge", "90 % of 4 GiB freed, 64 KiB each: until it is the system's")          \
-    X(scavenge_small, "scavenge-small", "the same, 4 KiB each")
+    X(scavenge_small, "scavenge-small", "the same, 4 KiB each")                                    \
+    X(scavenge_left, "scavenge-left", "the same, 8 KiB each, of a process that is gone")
 
 #define GA_BENCH_ROWS(X)                                                                           \
     GA_BENCH_TIMED_ROWS(X)                                                                         \

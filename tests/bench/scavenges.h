@@ -3,8 +3,11 @@
 #ifndef GA_TESTS_BENCH_SCAVENGES_H
 #define GA_TESTS_BENCH_SCAVENGES_H
 
+#include <stdbool.h>
 #include <stdlib.h>
+#include <sys/mman.h>
 #include <sys/statvfs.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "loops.h"
@@ -51,24 +54,39 @@ static void churn_window(const struct ga_bench_args *args, struct ga_bench_churn
         windows->ns[windows->count++] = (uint64_t)(1000 * ns);
 }
 
+/* What the heap is filled with, and what of it is freed. */
+struct scavenge_plan {
+    size_t object_bytes; /* whole pages, so that nothing is wasted */
+    bool left;           /* by a process that is gone; freed at random, and not in runs */
+};
+
 /* Fill the heap with count objects. */
-static void **scavenge_fill(uint64_t count, size_t object_bytes)
+static void **scavenge_fill(const struct scavenge_plan *plan, uint64_t count)
 {
-    void **objects = calloc(count, sizeof(void *));
-    if (!objects)
+    int status = 0;
+    void **objects = (void **)mmap(NULL, count * sizeof(void *), PROT_READ | PROT_WRITE,
+                                   MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    if (objects == MAP_FAILED)
         ga_bench_die("out of memory");
-    for (uint64_t i = 0; i < count; i++)
-        objects[i] = ga_bench_make(object_bytes, i);
+    pid_t pid = plan->left ? fork() : 0;
+    for (uint64_t i = 0; pid == 0 && i < count; i++)
+        objects[i] = ga_bench_make(plan->object_bytes, i);
+    if (plan->left && pid == 0)
+        _exit(0);
+    if (plan->left && (waitpid(pid, &status, 0) != pid || status != 0))
+        ga_bench_die("the process that fills the heap has failed");
     return objects;
 }
 
-/* Free nine of ten runs of the objects. Returns how many bytes stay. */
-static uint64_t scavenge_free(void **objects, uint64_t count, size_t object_bytes)
+/* Free nine of ten runs of the objects, or nine of ten objects. Returns how many bytes stay. */
+static uint64_t scavenge_free(const struct scavenge_plan *plan, void **objects, uint64_t count)
 {
-    uint64_t live_bytes = 0;
+    uint64_t live_bytes = 0, random = 1;
     for (uint64_t i = 0; i < count; i++) {
-        if (i * object_bytes / GA_BENCH_SCAVENGE_RUN % 10 == 0)
-            live_bytes += object_bytes;
+        uint64_t choice =
+            plan->left ? ga_bench_random(&random) : i * plan->object_bytes / GA_BENCH_SCAVENGE_RUN;
+        if (choice % 10 == 0)
+            live_bytes += plan->object_bytes;
         else
             BENCH_FREE(objects[i]);
     }
@@ -95,22 +113,21 @@ static void scavenge_result(const struct ga_bench_args *args, const char *what, 
     ga_bench_result(line, value);
 }
 
-/* With objects of that size, which fill whole pages, so that nothing is wasted. */
-static void scavenge_of(const struct ga_bench_args *args, size_t object_bytes)
+static void scavenge_of(const struct ga_bench_args *args, const struct scavenge_plan *plan)
 {
     static void *small[GA_BENCH_CHURN_4K];
     static struct windows without, with;
     struct ga_bench_churn churn = {small, GA_BENCH_CHURN_4K, 42};
     uint64_t bytes = args->smoke ? UINT64_C(64) << 20 : scavenge_room();
-    uint64_t count = bytes / object_bytes;
+    uint64_t count = bytes / plan->object_bytes;
     ga_bench_pin(args->cores[0]);
-    void **objects = scavenge_fill(count, object_bytes);
+    void **objects = scavenge_fill(plan, count);
     ga_bench_churn_fill(&churn);
     ga_bench_churn_chunk(&churn);
     for (unsigned i = 0; i < (args->smoke ? 1u : 30u); i++)
         churn_window(args, &churn, &without);
 
-    uint64_t live_bytes = scavenge_free(objects, count, object_bytes);
+    uint64_t live_bytes = scavenge_free(plan, objects, count);
     uint64_t took = churn_until_gone(args, &churn, live_bytes, &with);
     scavenge_result(args, "-filled", (double)(bytes >> 20));
     scavenge_result(args, "", (double)took);
@@ -120,19 +137,28 @@ static void scavenge_of(const struct ga_bench_args *args, size_t object_bytes)
     scavenge_result(args, "-churn", median_of(with.ns, with.count) / 1000);
     scavenge_result(args, "-churn-without", median_of(without.ns, without.count) / 1000);
     scavenge_result(args, "-churn-slowest", (double)without.ns[without.count - 1] / 1000);
-    free(objects);
+    munmap(objects, count * sizeof(void *));
 }
 
 /* Objects that go back to the server when they are freed. */
 static void row_scavenge(const struct ga_bench_args *args)
 {
-    scavenge_of(args, 64 << 10);
+    const struct scavenge_plan plan = {64 << 10, false};
+    scavenge_of(args, &plan);
 }
 
 /* Objects whose spans the thread that frees them leases. */
 static void row_scavenge_small(const struct ga_bench_args *args)
 {
-    scavenge_of(args, 4 << 10);
+    const struct scavenge_plan plan = {4 << 10, false};
+    scavenge_of(args, &plan);
+}
+
+/* Objects in spans that nobody leases, of a page each. */
+static void row_scavenge_left(const struct ga_bench_args *args)
+{
+    const struct scavenge_plan plan = {8 << 10, true};
+    scavenge_of(args, &plan);
 }
 
 #endif
