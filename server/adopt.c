@@ -328,7 +328,10 @@ static int enter_span(struct ga_heap *heap, ga_page_id page, uint64_t entry)
         return r;
     ga_page_alloc_take(heap->pages, page, npages);
     struct ga_mspan *span = &heap->mspans[page];
-    *span = (struct ga_mspan){.npages = (uint32_t)npages, .owner = owner, .span_class = span_class};
+    *span = (struct ga_mspan){.npages = (uint32_t)npages,
+                              .owner = owner,
+                              .made_s = (uint32_t)(heap->started_ms / 1000),
+                              .span_class = span_class};
     heap->nspans++;
     heap->spans_by_class[span_class / 2]++;
     heap->nspans_tiny += span_class == GA_SPAN_CLASS_TINY;

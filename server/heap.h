@@ -325,6 +325,12 @@ struct ga_span_info {
 /* The first span in use at or after page; -ENOENT when there is none. */
 int ga_heap_next_span(struct ga_heap *heap, uint64_t page, struct ga_span_info *ret);
 
+#define GA_NO_AGE UINT32_MAX
+/* Of at most count pages from page on: how many seconds ago the span that begins there was made, or
+ * taken over; GA_NO_AGE where none begins. Returns of how many pages there are. */
+uint64_t ga_heap_get_ages(const struct ga_heap *heap, uint64_t page, uint64_t count,
+                          uint32_t *ret_ages);
+
 struct ga_client_info {
     ga_client_id client;
     uint32_t pid;

@@ -323,6 +323,9 @@ void ga_collect_note_let_go(struct ga_heap *heap, uint64_t offset);
 /* collect.c: give back what the last cycle has left. */
 void ga_collect_free_books(struct ga_heap *heap);
 
+/* stats.c: the clock by which spans age, in seconds. */
+uint32_t ga_heap_now_s(const struct ga_heap *heap);
+
 /* handles.c */
 
 /* Back the handles of count clients from client on. 0 or -ENOMEM. */

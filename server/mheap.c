@@ -331,6 +331,7 @@ static int make_span(struct ga_heap *heap, ga_span_class span_class, uint64_t ru
         heap->zeroed_from = run + npages;
     heap->mspans[page] = (struct ga_mspan){.npages = (uint32_t)npages,
                                            .client_plus_1 = client_plus_1,
+                                           .made_s = ga_heap_now_s(heap),
                                            .place = large ? GA_SPAN_LARGE : GA_SPAN_UNUSED,
                                            .span_class = span_class};
     write_entries(heap, page, npages, span_class, client_plus_1, needzero ? GA_ENTRY_NEEDZERO : 0);

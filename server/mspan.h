@@ -25,12 +25,13 @@ struct ga_mspan {
     uint32_t npages;
     uint32_t owner;         /* mcache that leases it, 0 = none */
     uint32_t client_plus_1; /* of a large span: who asked for it */
+    uint32_t made_s;        /* when, by the heap's clock; when it was taken over */
     uint8_t place;
     ga_span_class span_class;
     uint8_t bucket; /* in mcentral: how full, 0..GA_BUCKET_COUNT-1 */
     bool collected; /* by the cycle that is under way, for which this must stay the same span */
 };
-static_assert(sizeof(struct ga_mspan) == 24, "a record for each page of the reserve");
+static_assert(sizeof(struct ga_mspan) == 28, "a record for each page of the reserve");
 
 /* Whether a large object's span begins here. */
 static inline bool ga_mspan_is_large(const struct ga_mspan *span)

@@ -159,3 +159,21 @@ int ga_heap_next_span(struct ga_heap *heap, uint64_t page, struct ga_span_info *
     ret->used = ga_slot_count_used(&heap->view, (ga_page_id)page, ret->slots);
     return 0;
 }
+
+uint32_t ga_heap_now_s(const struct ga_heap *heap)
+{
+    return (uint32_t)(heap->effects.now_ms(heap->effects.data) / 1000);
+}
+
+uint64_t ga_heap_get_ages(const struct ga_heap *heap, uint64_t page, uint64_t count,
+                          uint32_t *ret_ages)
+{
+    uint32_t now_s = ga_heap_now_s(heap);
+    uint64_t end = heap->npages_committed;
+    count = page >= end ? 0 : count < end - page ? count : end - page;
+    for (uint64_t i = 0; i < count; i++) {
+        const struct ga_mspan *span = &heap->mspans[page + i];
+        ret_ages[i] = span->npages ? now_s - span->made_s : GA_NO_AGE;
+    }
+    return count;
+}

@@ -4,8 +4,7 @@
 
 #include "shm/page_entry.h"
 
-/* Where the span begins that covers page, or page itself where none does. */
-static uint64_t first_page_of(const struct ga_view *view, uint64_t page)
+uint64_t ga_arenas_span_begin(const struct ga_view *view, uint64_t page)
 {
     uint64_t distance = ga_entry_distance(ga_view_entry(view, page));
     if (distance == 0 || distance > page)
@@ -19,7 +18,7 @@ static uint64_t first_page_of(const struct ga_view *view, uint64_t page)
 static uint64_t count_inuse(const struct ga_view *view, uint64_t begin, uint64_t end)
 {
     uint64_t count = 0;
-    for (uint64_t page = first_page_of(view, begin); page < end;) {
+    for (uint64_t page = ga_arenas_span_begin(view, begin); page < end;) {
         uint64_t entry = ga_view_entry(view, page);
         uint64_t npages = ga_entry_is_span(entry) ? ga_entry_npages(entry) : 0;
         if (npages == 0) {

@@ -17,4 +17,8 @@ struct ga_arena_info {
  * says all of them: Reserved or Prepared. Returns 0, or -ENOENT when index is past the reserve. */
 int ga_arenas_next(const struct ga_view *view, uint64_t index, struct ga_arena_info *ret);
 
+/* Where the span begins that covers page, which is below the committed end; page itself where none
+ * does. */
+uint64_t ga_arenas_span_begin(const struct ga_view *view, uint64_t page);
+
 #endif

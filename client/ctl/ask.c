@@ -26,6 +26,17 @@ int ga_ask_stats(const struct ga_ctl *ctl, struct ga_answer *ret_answer)
     return ga_source_ask(&ctl->source, &request, GOALLOC__V1__ENVELOPE__BODY_STATS, ret_answer);
 }
 
+int ga_ask_ages(const struct ga_ctl *ctl, uint64_t page, struct ga_answer *ret_answer)
+{
+    Goalloc__V1__ListSpans body = GOALLOC__V1__LIST_SPANS__INIT;
+    Goalloc__V1__Envelope request = GOALLOC__V1__ENVELOPE__INIT;
+    body.cursor = page;
+    body.ages = true;
+    request.body_case = GOALLOC__V1__ENVELOPE__BODY_LIST_SPANS;
+    request.list_spans = &body;
+    return ga_source_ask(&ctl->source, &request, GOALLOC__V1__ENVELOPE__BODY_SPAN_LIST, ret_answer);
+}
+
 int ga_ask_client_stats(const struct ga_ctl *ctl, uint32_t client, struct ga_answer *ret_answer)
 {
     Goalloc__V1__GetClientStats body = GOALLOC__V1__GET_CLIENT_STATS__INIT;

@@ -10,6 +10,8 @@
 /* Return 0 and the answer, for the caller to give to ga_answer_fini, or a negative errno. */
 int ga_ask_status(const struct ga_ctl *ctl, struct ga_answer *ret_answer);
 int ga_ask_stats(const struct ga_ctl *ctl, struct ga_answer *ret_answer);
+/* A part of how old spans are, from page on: a SpanList with ages. Not from shared memory. */
+int ga_ask_ages(const struct ga_ctl *ctl, uint64_t page, struct ga_answer *ret_answer);
 int ga_ask_client_stats(const struct ga_ctl *ctl, uint32_t client, struct ga_answer *ret_answer);
 int ga_ask_scavenge(const struct ga_ctl *ctl, struct ga_answer *ret_answer);
 

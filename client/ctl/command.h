@@ -7,6 +7,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "client/ctl/map_by.h"
 #include "client/ctl/source.h"
 
 /* Which spans are shown: those that all conditions hold for. */
@@ -28,11 +29,14 @@ struct ga_ctl {
     bool recount;    /* count the objects themselves too */
     uint32_t client; /* of one client alone, 0 = of the heap */
     struct ga_span_filter filter;
-    const char *file; /* to write to */
-    uint32_t wait_ms; /* for clients to pause */
-    bool quiet;       /* no progress, no summary */
-    bool report;      /* count what would be freed, and free nothing */
-    bool verbose;     /* say how it is done */
+    const char *file;   /* to write to */
+    uint32_t wait_ms;   /* for clients to pause */
+    bool quiet;         /* no progress, no summary */
+    bool report;        /* count what would be freed, and free nothing */
+    bool verbose;       /* say how it is done */
+    enum ga_map_by by;  /* how a map is coloured */
+    int64_t arena;      /* to draw alone, -1 = all */
+    const char *output; /* to write to, NULL = stdout */
 };
 
 /* What a command may return beside 0 and a negative errno; each has an exit status of its own. */
@@ -54,6 +58,7 @@ int ga_ctl_spans(const struct ga_ctl *ctl);
 int ga_ctl_clients(const struct ga_ctl *ctl);
 int ga_ctl_users(const struct ga_ctl *ctl);
 int ga_ctl_roots(const struct ga_ctl *ctl);
+int ga_ctl_map(const struct ga_ctl *ctl);
 int ga_ctl_gc(const struct ga_ctl *ctl);
 int ga_ctl_scavenge(const struct ga_ctl *ctl);
 /* Returns -EBUSY where clients, or a server, hold it up. */

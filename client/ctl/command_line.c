@@ -180,6 +180,17 @@ static int apply_option(const struct ga_option *option, const char *value,
     case GA_OPTION_VERBOSE:
         ctl->verbose = true;
         return 0;
+    case GA_OPTION_BY:
+        err = read_choice(option, value, &place);
+        ctl->by = (enum ga_map_by)place;
+        return err;
+    case GA_OPTION_ARENA:
+        err = read_number(option, value, 0, GA_RESERVE_MAX / GA_ARENA_SIZE - 1, &number);
+        ctl->arena = (int64_t)number;
+        return err;
+    case GA_OPTION_OUTPUT:
+        ctl->output = value;
+        return 0;
     case GA_OPTION_HELP:
         request->help = true;
         return 0;
@@ -392,7 +403,7 @@ static int check_together(const struct ga_request *request)
 int ga_command_line_read(int argc, char **argv, struct ga_request *ret)
 {
     struct ga_request request = {
-        .ctl = {.filter = {.size_class = -1}, .wait_ms = WAIT_DEFAULT_S * 1000}};
+        .ctl = {.filter = {.size_class = -1}, .wait_ms = WAIT_DEFAULT_S * 1000, .arena = -1}};
     int err = find_command(argc, argv, &request.command);
     if (err == 0)
         err = read_words(argc, argv, &request);

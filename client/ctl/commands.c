@@ -42,6 +42,10 @@ const struct ga_command ga_commands[GA_COMMAND_COUNT] = {
                           .summary = "the objects published under a name",
                           .example = "goallocctl roots --shm default",
                           .run = ga_ctl_roots},
+    [GA_COMMAND_MAP] = {.name = "map",
+                        .summary = "the heap as a picture: arenas and pages, in SVG",
+                        .example = "goallocctl map --by occupancy -o heap.svg",
+                        .run = ga_ctl_map},
     [GA_COMMAND_CHECK] = {.name = "check",
                           .summary = "look for faults: every table and word against each other",
                           .example = "goallocctl check --shm default",
@@ -78,7 +82,7 @@ const struct ga_command ga_commands[GA_COMMAND_COUNT] = {
 #define LOOKING                                                                                    \
     (GA_COMMAND_BIT(STATUS) | GA_COMMAND_BIT(STATS) | GA_COMMAND_BIT(CLASSES) |                    \
      GA_COMMAND_BIT(ARENAS) | GA_COMMAND_BIT(SPANS) | GA_COMMAND_BIT(CLIENTS) |                    \
-     GA_COMMAND_BIT(ROOTS) | GA_COMMAND_BIT(CHECK))
+     GA_COMMAND_BIT(ROOTS) | GA_COMMAND_BIT(MAP) | GA_COMMAND_BIT(CHECK))
 /* Those that only a server can carry out. */
 #define ASKING (GA_COMMAND_BIT(USERS) | GA_COMMAND_BIT(GC) | GA_COMMAND_BIT(SCAVENGE))
 
@@ -153,6 +157,24 @@ const struct ga_option ga_options[GA_OPTION_COUNT] = {
                          .kind = GA_VALUE_NUMBER,
                          .commands = GA_COMMAND_BIT(SPANS),
                          .summary = "no more than N"},
+    [GA_OPTION_BY] = {.name = "--by",
+                      .value = "WHAT",
+                      .kind = GA_VALUE_CHOICE,
+                      .choices = "state class owner occupancy age",
+                      .commands = GA_COMMAND_BIT(MAP),
+                      .summary = "colour pages by state, the default, class, owner,\n"
+                                 "occupancy or age"},
+    [GA_OPTION_ARENA] = {.name = "--arena",
+                         .value = "N",
+                         .kind = GA_VALUE_NUMBER,
+                         .commands = GA_COMMAND_BIT(MAP),
+                         .summary = "this arena alone"},
+    [GA_OPTION_OUTPUT] = {.name = "--output",
+                          .letter = 'o',
+                          .value = "FILE",
+                          .kind = GA_VALUE_FILE,
+                          .commands = GA_COMMAND_BIT(MAP),
+                          .summary = "write to FILE, not to standard output"},
     [GA_OPTION_REPORT] = {.name = "--report",
                           .commands = GA_COMMAND_BIT(GC),
                           .summary = "count it only, also of who keeps what it leaves"},

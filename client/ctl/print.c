@@ -16,7 +16,12 @@ int ga_print_table(struct ga_table *table)
 
 void ga_print_begin_json(const struct ga_ctl *ctl, struct ga_json *ret_json)
 {
-    ga_json_init(ret_json, stdout);
+    ga_print_begin_json_to(ctl, stdout, ret_json);
+}
+
+void ga_print_begin_json_to(const struct ga_ctl *ctl, FILE *out, struct ga_json *ret_json)
+{
+    ga_json_init(ret_json, out);
     ga_json_begin_object(ret_json, NULL);
     ga_json_string(ret_json, "source", ctl->source.kind);
     ga_json_bool(ret_json, "server_alive", ctl->source.server_alive);

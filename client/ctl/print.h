@@ -15,6 +15,8 @@ int ga_print_table(struct ga_table *table);
 /* Begin a document on stdout: an object whose first members tell where the answer comes from and
  * whether the heap has a server. */
 void ga_print_begin_json(const struct ga_ctl *ctl, struct ga_json *ret_json);
+/* The same on another stream. */
+void ga_print_begin_json_to(const struct ga_ctl *ctl, FILE *out, struct ga_json *ret_json);
 
 /* Add the first two cells of a row on this size class: its number, or "large", and its size. */
 void ga_print_class_cells(struct ga_table *table, uint32_t size_class);

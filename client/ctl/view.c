@@ -46,7 +46,7 @@ int ga_ctl_view_fetch(const struct ga_ctl *ctl,
     int err = fetch_base(ctl, &view);
     if (err == 0)
         err = fetch_clients(ctl, &view);
-    if (err == 0)
+    if (err == 0 && ask_list)
         err = ask_list(ctl, &view.parts);
     if (err < 0) {
         ga_ctl_view_fini(&view);

@@ -14,8 +14,8 @@ struct ga_ctl_view {
     const Goalloc__V1__ClientInfo **by_number;
 };
 
-/* Fetch the list that ask_list asks for, and the rest. Returns 0, for the caller to give to
- * ga_ctl_view_fini, or a negative errno. */
+/* Fetch the list that ask_list asks for, NULL = none, and the rest. Returns 0, for the caller to
+ * give to ga_ctl_view_fini, or a negative errno. */
 int ga_ctl_view_fetch(const struct ga_ctl *ctl,
                       int (*ask_list)(const struct ga_ctl *ctl, struct ga_parts *ret_parts),
                       struct ga_ctl_view *ret_view);

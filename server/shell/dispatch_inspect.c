@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <unistd.h>
 
+#include "proto/age.h"
 #include "proto/text.h"
 #include "server/shell/attachment.h"
 #include "server/shell/connection.h"
@@ -18,6 +19,7 @@
 #define CLIENT_MAX_BYTES (3 + 6 * 6 + (2 + 31) + 5 * 11 + 2 * 2)
 #define USER_MAX_BYTES   (3 + 6 + 12 * 11)
 #define ARENA_MAX_BYTES  (3 + 5 * 6)
+#define LIST_AGES        (GA_LIST_MAX_BYTES - 64)
 #define LIST_ARENAS      ((GA_LIST_MAX_BYTES - 64) / ARENA_MAX_BYTES)
 #define LIST_SPANS       ((GA_LIST_MAX_BYTES - 64) / SPAN_MAX_BYTES)
 #define LIST_USERS       ((GA_LIST_MAX_BYTES - 64) / USER_MAX_BYTES)
@@ -76,8 +78,30 @@ static void fill_span(const struct ga_span_info *info, Goalloc__V1__SpanInfo *sp
     span->client = info->client_plus_1;
 }
 
+static void list_ages(struct ga_connection *connection, uint64_t id, uint64_t page)
+{
+    uint32_t ages[LIST_AGES];
+    uint8_t bytes[LIST_AGES];
+    struct ga_heap *heap = connection->server->heap;
+    uint64_t count = ga_heap_get_ages(heap, page, LIST_AGES, ages);
+    for (uint64_t i = 0; i < count; i++)
+        bytes[i] = ages[i] == GA_NO_AGE ? 0 : ga_age_byte(ages[i]);
+    Goalloc__V1__SpanList body = GOALLOC__V1__SPAN_LIST__INIT;
+    body.ages.data = bytes;
+    body.ages.len = count;
+    body.next = count == LIST_AGES ? page + count : 0;
+    Goalloc__V1__Envelope reply = GOALLOC__V1__ENVELOPE__INIT;
+    reply.body_case = GOALLOC__V1__ENVELOPE__BODY_SPAN_LIST;
+    reply.span_list = &body;
+    ga_reply(connection, id, &reply);
+}
+
 void ga_handle_list_spans(struct ga_connection *connection, const Goalloc__V1__Envelope *message)
 {
+    if (message->list_spans->ages) {
+        list_ages(connection, message->id, message->list_spans->cursor);
+        return;
+    }
     Goalloc__V1__SpanInfo spans[LIST_SPANS];
     Goalloc__V1__SpanInfo *list[LIST_SPANS];
     Goalloc__V1__SpanList body = GOALLOC__V1__SPAN_LIST__INIT;

@@ -60,6 +60,15 @@ static char *random_text(void)
     return text;
 }
 
+static ProtobufCBinaryData random_bytes(void)
+{
+    ProtobufCBinaryData bytes = {.len = random_below(40)};
+    bytes.data = bytes.len ? pool_take(bytes.len) : NULL;
+    for (size_t i = 0; i < bytes.len; i++)
+        bytes.data[i] = (uint8_t)random_number();
+    return bytes;
+}
+
 static ProtobufCMessage *random_message(const ProtobufCMessageDescriptor *type);
 
 static void random_value(const ProtobufCFieldDescriptor *field, void *member)
@@ -76,6 +85,9 @@ static void random_value(const ProtobufCFieldDescriptor *field, void *member)
         break;
     case PROTOBUF_C_TYPE_STRING:
         *(char **)member = random_text();
+        break;
+    case PROTOBUF_C_TYPE_BYTES:
+        *(ProtobufCBinaryData *)member = random_bytes();
         break;
     case PROTOBUF_C_TYPE_MESSAGE:
         *(ProtobufCMessage **)member = random_message(field->descriptor);
@@ -119,9 +131,16 @@ static ProtobufCMessage *random_message(const ProtobufCMessageDescriptor *type)
 
 static bool same_message(const ProtobufCMessage *a, const ProtobufCMessage *b);
 
+static bool same_bytes(const ProtobufCBinaryData *a, const ProtobufCBinaryData *b)
+{
+    return a->len == b->len && (a->len == 0 || memcmp(a->data, b->data, a->len) == 0);
+}
+
 static bool same_value(const ProtobufCFieldDescriptor *field, const void *a, const void *b)
 {
     switch (field->type) {
+    case PROTOBUF_C_TYPE_BYTES:
+        return same_bytes(a, b);
     case PROTOBUF_C_TYPE_STRING:
         return strcmp(*(char *const *)a, *(char *const *)b) == 0;
     case PROTOBUF_C_TYPE_MESSAGE:

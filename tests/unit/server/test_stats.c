@@ -242,6 +242,36 @@ static void spans_are_told(void)
     ga_core_close(&core);
 }
 
+static void ages_are_told(void)
+{
+    ga_core_open(&core, RESERVE, 0);
+    ga_client_id client = ga_core_attach(&core);
+    ga_mcache_id mcache = ga_core_mcache(&core, client);
+    uint32_t ages[64];
+    CU_ASSERT_EQUAL(ga_heap_get_ages(core.heap, 0, 64, ages), 0);
+    core.now_ms += 2000;
+    ga_page_id older = ga_core_lease(&core, client, mcache, 60);
+    core.now_ms += 70000;
+    ga_page_id newer = ga_core_lease(&core, client, mcache, 60);
+    core.now_ms += 5999;
+    uint64_t npages = GA_CORE_MIB / 4 / GA_PAGE_SIZE; /* committed */
+    CU_ASSERT_EQUAL(ga_heap_get_ages(core.heap, 0, 64, ages), npages);
+    for (uint64_t page = 0; page < npages; page++)
+        CU_ASSERT_EQUAL(ages[page], page == older ? 75 : page == newer ? 5 : GA_NO_AGE);
+    CU_ASSERT_EQUAL(ga_heap_get_ages(core.heap, newer, 1, ages), 1);
+    CU_ASSERT_EQUAL(ages[0], 5);
+    CU_ASSERT_EQUAL(ga_heap_get_ages(core.heap, npages - 1, 64, ages), 1);
+    CU_ASSERT_EQUAL(ga_heap_get_ages(core.heap, UINT64_MAX, 64, ages), 0);
+
+    /* A server that takes the heap over knows no more than that they were there. */
+    char why[GA_ADOPT_WHY_BYTES];
+    CU_ASSERT_EQUAL_FATAL(ga_core_adopt(&core, why), 0);
+    core.now_ms += 3000;
+    CU_ASSERT(ga_heap_get_ages(core.heap, 0, 64, ages) >= newer);
+    CU_ASSERT(ages[older] == 3 && ages[newer] == 3);
+    ga_core_close(&core);
+}
+
 /* ---- random histories ---- */
 
 struct model_client {
@@ -531,6 +561,7 @@ int main(void)
         {"a base overwritten", a_base_overwritten},
         {"counts in between", counts_in_between},
         {"spans are told", spans_are_told},
+        {"ages are told", ages_are_told},
         {"random histories", random_histories},
     };
     return ga_test_main("server.stats", tests, COUNT(tests));
