@@ -114,7 +114,8 @@ static const char *audit_unleased(void)
 static bool is_counted(void)
 {
     const struct ga_sim_model *model = &ga_sim_model;
-    return model->missing_mallocs == 0 && model->missing_frees == 0 && model->missing_resizes == 0;
+    return !model->is_unsure && model->missing_mallocs == 0 && model->missing_frees == 0 &&
+           model->missing_resizes == 0;
 }
 
 static uint64_t large_bytes(void)
@@ -139,6 +140,10 @@ static const char *audit_stats(void)
     for (uint32_t i = 0; i < GA_SIM_OBJECTS; i++)
         nobjects -= ga_sim_model.objects[i].state == GA_SIM_PUT_OFF;
     ga_heap_get_stats(ga_sim.core.heap, &stats);
+    if (ga_sim_model.is_unsure)
+        ga_sim_model.missing_frees =
+            stats.mallocs + ga_sim_model.missing_mallocs - stats.frees - nobjects;
+    ga_sim_model.is_unsure = false;
     if (!wrong && stats.mallocs + ga_sim_model.missing_mallocs !=
                       stats.frees + ga_sim_model.missing_frees + nobjects)
         wrong = "the counters say what the model has";

@@ -1,6 +1,7 @@
 #include "simulation/model.h"
 
 #include "shm/size_class.h"
+#include "simulation/graph.h"
 
 #define LOOKS 16u /* at random objects, for one that is large */
 
@@ -50,14 +51,15 @@ bool ga_sim_model_is_dirty(ga_page_id page)
     return dirty;
 }
 
-uint64_t ga_sim_model_add(ga_page_id page, uint32_t index)
+uint64_t ga_sim_model_add(struct ga_sim_process *process, ga_page_id page, uint32_t index,
+                          uint32_t nunits)
 {
     struct ga_sim_frame *frame = ga_sim_current;
     ga_sim_current = NULL; /* nothing comes between the commit and this */
     struct ga_sim_object *object = ga_sim_model_find(page, index);
     if (object) {
         /* Its free, or its last release, has been interrupted after the commit. */
-        GA_SIM_REQUIRE(object->state == GA_SIM_FREEING ||
+        GA_SIM_REQUIRE(object->state == GA_SIM_FREEING || object->state == GA_SIM_GARBAGE ||
                            (object->state == GA_SIM_PUT_OFF &&
                             (model->releasing == object->offset || model->releasing == GA_SIM_ANY)),
                        "a slot is handed out only when it is free");
@@ -67,12 +69,19 @@ uint64_t ga_sim_model_add(ga_page_id page, uint32_t index)
     while (object->state)
         object++; /* there is room: who allocates looks first */
     uint64_t entry = ga_view_entry(&ga_sim.core.view, page);
-    uint64_t bytes = slot_bytes(entry);
-    *object = (struct ga_sim_object){.state = GA_SIM_IN_USE,
-                                     .page = page,
-                                     .index = index,
-                                     .offset = ((uint64_t)page << GA_PAGE_SHIFT) + index * bytes};
+    uint64_t unit_bytes = slot_bytes(entry);
+    uint64_t bytes = nunits ? nunits * unit_bytes : unit_bytes;
+    *object =
+        (struct ga_sim_object){.state = GA_SIM_IN_USE,
+                               .page = page,
+                               .index = index,
+                               .offset = ((uint64_t)page << GA_PAGE_SHIFT) + index * unit_bytes,
+                               .bytes = bytes,
+                               .is_large = (entry & GA_ENTRY_LARGE) != 0,
+                               .is_tiny = nunits != 0,
+                               .is_noscan = ga_entry_span_class(entry) % 2 != 0};
     ga_sim_model_write(object->offset, bytes);
+    ga_sim_graph_added(process, object);
     model->nobjects++;
     ga_sim_current = frame;
     return entry;
@@ -80,8 +89,13 @@ uint64_t ga_sim_model_add(ga_page_id page, uint32_t index)
 
 void ga_sim_model_remove(struct ga_sim_object *object)
 {
-    model->missing_frees += object->state == GA_SIM_FREEING; /* it is counted later, if ever */
+    /* It is counted later, if ever. */
+    model->missing_frees += object->state == GA_SIM_FREEING || object->state == GA_SIM_GARBAGE;
     object->state = GA_SIM_NO_OBJECT;
+    struct ga_sim_frame *frame = ga_sim_current;
+    ga_sim_current = NULL;
+    ga_sim_graph_removed(object);
+    ga_sim_current = frame;
     model->nobjects--;
 }
 
@@ -101,13 +115,13 @@ struct ga_sim_object *ga_sim_model_pick(void)
     return NULL;
 }
 
-struct ga_sim_object *ga_sim_model_pick_large(void)
+struct ga_sim_object *ga_sim_model_pick_large(const struct ga_sim_process *process)
 {
     struct ga_sim_frame *frame = ga_sim_current;
     struct ga_sim_object *object = NULL;
     ga_sim_current = NULL; /* or somebody might free it before it is returned */
     for (uint32_t i = 0; i < LOOKS; i++) {
-        object = ga_sim_model_pick();
+        object = ga_sim_graph_pick(process);
         if (!object || (ga_view_entry(&ga_sim.core.view, object->page) & GA_ENTRY_LARGE))
             break;
     }
@@ -115,13 +129,14 @@ struct ga_sim_object *ga_sim_model_pick_large(void)
     return object;
 }
 
-struct ga_sim_object *ga_sim_model_pick_held(void)
+struct ga_sim_object *ga_sim_model_pick_held(const struct ga_sim_process *process)
 {
     const struct ga_sim_hold *hold = &model->holds[ga_sim_pick(GA_SIM_HOLDS)];
     for (uint32_t i = 0; hold->count && i < GA_SIM_OBJECTS; i++)
-        if (model->objects[i].state == GA_SIM_IN_USE && model->objects[i].offset == hold->offset)
+        if (model->objects[i].state == GA_SIM_IN_USE && model->objects[i].offset == hold->offset &&
+            (process->managed || !model->objects[i].is_managed))
             return &model->objects[i];
-    return ga_sim_model_pick();
+    return ga_sim_graph_pick(process);
 }
 
 struct ga_slot ga_sim_model_slot(const struct ga_sim_object *object)

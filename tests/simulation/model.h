@@ -20,6 +20,7 @@ enum ga_sim_state {
     GA_SIM_ASKING,   /* a request about it is under way, or being answered: its free is to be put
                         off, or it is resized */
     GA_SIM_PUT_OFF,  /* freed, and held */
+    GA_SIM_GARBAGE,  /* nothing reaches it, and a sweep may free it any time */
     GA_SIM_IN_DOUBT, /* the server died while it put the free off: the next one knows */
 };
 
@@ -28,7 +29,14 @@ struct ga_sim_object {
     ga_page_id page;
     uint32_t index;
     uint64_t offset; /* where it begins, from the heap's base */
+    uint64_t bytes;  /* when it was allocated */
     uint32_t pid;    /* of whom FREEING, ASKING */
+    bool is_large;
+    bool is_tiny;
+    bool is_noscan;
+    bool is_managed; /* a managed process has allocated it */
+    bool reached;    /* as ga_sim_graph_mark found */
+    uint64_t next;   /* where it points to, by an offset; 0 = nowhere */
 };
 
 struct ga_sim_hold {
@@ -45,15 +53,18 @@ struct ga_sim_model {
     /* What the counters lack of mallocs and frees, by those who died or had no mcache. */
     uint64_t missing_mallocs;
     uint64_t missing_frees;
+    bool is_unsure;               /* a server died at counting frees: how many, nobody knows */
     uint64_t missing_resizes;     /* of large objects */
     bool dirty[GA_SIM_PAGES_MAX]; /* an object has lain in the page, which is no longer zero */
     uint64_t releasing;           /* the object whose last hold may be going just now, or ANY */
 };
 extern struct ga_sim_model ga_sim_model;
 
-/* The slot was handed out: to be called right after the store that is the commit. Returns the entry
- * of its span, which may be another's as soon as anything comes between. */
-uint64_t ga_sim_model_add(ga_page_id page, uint32_t index);
+/* The slot was handed out to a thread of the process: to be called right after the store that is
+ * the commit. nunits: of a tiny one, how long it is; else 0. Returns the entry of its span, which
+ * may be another's as soon as anything comes between. */
+uint64_t ga_sim_model_add(struct ga_sim_process *process, ga_page_id page, uint32_t index,
+                          uint32_t nunits);
 /* Whether every thread may still get one more. */
 bool ga_sim_model_has_room(void);
 void ga_sim_model_remove(struct ga_sim_object *object);
@@ -61,9 +72,10 @@ void ga_sim_model_remove(struct ga_sim_object *object);
 struct ga_sim_object *ga_sim_model_find(ga_page_id page, uint32_t index);
 /* A random object in use that nobody is at; NULL. */
 struct ga_sim_object *ga_sim_model_pick(void);
-/* One that is large, or is held; or another, or NULL, where none is found soon. */
-struct ga_sim_object *ga_sim_model_pick_large(void);
-struct ga_sim_object *ga_sim_model_pick_held(void);
+/* One that the process can know (graph.h), that is large, or is held; or another, or NULL, where
+ * none is found soon. */
+struct ga_sim_object *ga_sim_model_pick_large(const struct ga_sim_process *process);
+struct ga_sim_object *ga_sim_model_pick_held(const struct ga_sim_process *process);
 /* The slot as it is in the heap now. */
 struct ga_slot ga_sim_model_slot(const struct ga_sim_object *object);
 bool ga_sim_model_in_use(const struct ga_sim_object *object);

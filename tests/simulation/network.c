@@ -1,6 +1,6 @@
 #include "simulation/network.h"
 
-#define MESSAGES 256u
+#define MESSAGES 2048u /* while the server marks, others go on */
 #define DELAY_MS 100u
 
 static struct ga_sim_message messages[MESSAGES];

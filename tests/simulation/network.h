@@ -45,6 +45,7 @@ struct ga_sim_message {
     uint64_t bytes;
     uint64_t alignment;
     bool zeroed;
+    bool managed;
 };
 
 static inline bool ga_sim_is_change(const struct ga_sim_message *message)

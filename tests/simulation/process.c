@@ -17,10 +17,11 @@ static void begin(struct ga_sim_process *process)
 {
     if (!ga_sim.server_is_up || ga_sim.is_ending)
         return;
-    *process = (struct ga_sim_process){.pid = ++ga_sim.last_pid};
+    *process = (struct ga_sim_process){.pid = ++ga_sim.last_pid, .managed = ga_sim_pick(2)};
     ga_sim_post(&(struct ga_sim_message){.kind = GA_SIM_ATTACH,
                                          .process = (uint32_t)(process - ga_sim.processes),
                                          .pid = process->pid,
+                                         .managed = process->managed,
                                          .request = ++last_request});
 }
 
@@ -115,7 +116,7 @@ void ga_sim_process_step(void)
     struct ga_sim_thread *thread = pick_thread(process);
     if (process->pid == 0)
         begin(process);
-    if (!process->attached || thread->busy)
+    if (!process->attached || thread->busy || (process->managed && ga_sim.standing))
         return;
     struct ga_sim_thread_at at = {process, thread};
     if (!thread->used && ga_sim.server_is_up)
@@ -137,6 +138,7 @@ void ga_sim_thread_asks(const struct ga_sim_thread_at *at, const struct ga_sim_m
     request.request = ++last_request;
     at->thread->awaits = request.request;
     at->thread->asked = request.kind;
+    at->thread->about = request.offset;
     ga_sim_post(&request);
 }
 
@@ -159,6 +161,10 @@ void ga_sim_process_hears(const struct ga_sim_message *reply)
     struct ga_sim_process *process = &ga_sim.processes[reply->process];
     if (process->pid != reply->pid)
         return; /* it is dead */
+    if (process->managed && ga_sim.standing) {
+        ga_sim_post(reply); /* it is heard when the process goes on */
+        return;
+    }
     if (reply->kind == GA_SIM_ATTACH) {
         process->attached = reply->result == 0;
         process->client = reply->client;

@@ -4,8 +4,11 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "server/collect.h"
 #include "simulation/adoption.h"
+#include "simulation/collections.h"
 #include "simulation/frame.h"
+#include "simulation/graph.h"
 #include "simulation/model.h"
 #include "simulation/process.h"
 #include "simulation/quotas.h"
@@ -69,6 +72,7 @@ void ga_sim_server_start(uint64_t seed, uint64_t limit_bytes)
     /* Near it nearly everything that is free is given back. */
     core->config.soft_limit_bytes = ga_sim_pick(2) * (GA_CORE_MIB / 4 + ga_sim_pick(GA_CORE_MIB));
     CU_ASSERT_EQUAL_FATAL(ga_core_make(core), 0);
+    ga_heap_set_memory(core->heap, ga_sim_graph_memory());
     ga_sim.server_is_up = true;
 }
 
@@ -106,6 +110,11 @@ static int hold(const struct ga_sim_message *m)
     ga_sim.seen.holds += r == 0;
     if (r == 0)
         ga_sim_model_hold_once_more(m->client, m->offset);
+    /* Who has found it in time; what it points to may be gone. */
+    for (uint32_t i = 0; r == 0 && i < GA_SIM_OBJECTS; i++)
+        if (ga_sim_model.objects[i].state == GA_SIM_GARBAGE &&
+            ga_sim_model.objects[i].offset == m->offset)
+            ga_sim_model.objects[i].state = GA_SIM_IN_USE;
     return r;
 }
 
@@ -167,8 +176,10 @@ static int carry_out(struct ga_sim_message *m)
     int r;
     switch (m->kind) {
     case GA_SIM_ATTACH:
-        return ga_heap_attach(heap, m->pid, ga_sim_uid_of(m->pid), 3, m->pid, "simulated",
-                              &m->client);
+        r = ga_heap_attach(heap, m->pid, ga_sim_uid_of(m->pid), 3, m->pid, "simulated", &m->client);
+        if (r == 0 && m->managed)
+            r = ga_heap_set_managed(heap, m->client);
+        return r;
     case GA_SIM_NEW_MCACHE:
         return ga_heap_new_mcache(heap, m->client, &m->mcache);
     case GA_SIM_LEASE:
@@ -320,6 +331,7 @@ void ga_sim_server_dies(void)
     ga_sim.server_is_up = false;
     ga_sim.seen.server_deaths++;
     ga_sim_drop_messages();
+    ga_sim_collections_forget();
     ga_sim_processes_disconnected();
     ga_sim_model_unasked(0);
 }
@@ -333,6 +345,8 @@ static void adopt(void *argument)
     core->heap_backed = ga_load_relaxed(&core->view.meta->committed_npages) * GA_PAGE_SIZE;
     *ret = ga_core_adopt(core, why);
     ga_sim_settled();
+    if (*ret == 0)
+        ga_heap_set_memory(core->heap, ga_sim_graph_memory());
     if (*ret < 0 && *ret != -ENOMEM)
         printf("not adopted: %s\n", why);
     GA_SIM_REQUIRE(*ret == 0 || *ret == -ENOMEM, "what a server leaves can be adopted");

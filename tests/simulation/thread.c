@@ -5,6 +5,7 @@
 #include "shm/size_class.h"
 #include "shm/tiny.h"
 #include "simulation/frame.h"
+#include "simulation/graph.h"
 #include "simulation/model.h"
 
 static struct ga_view *const view = &ga_sim.core.view;
@@ -37,8 +38,9 @@ static void count_free(const struct ga_sim_thread *thread, uint64_t entry)
 
 /* ---- malloc ---- */
 
-static bool take_tiny(struct ga_sim_thread *thread)
+static bool take_tiny(const struct ga_sim_thread_at *at)
 {
+    struct ga_sim_thread *thread = at->thread;
     struct ga_tiny_carver *carver = &thread->carver;
     _Atomic uint64_t *word = &view->mcaches[thread->id].tiny;
     const struct ga_tiny_shape *shape = &ga_tiny_shapes[ga_sim_pick(GA_TINY_SIZE_MAX + 1)];
@@ -46,7 +48,8 @@ static bool take_tiny(struct ga_sim_thread *thread)
     if (!ga_tiny_place(carver, shape, &unit))
         return false;
     ga_tiny_commit(carver, unit);
-    ga_sim_model_add(ga_tiny_page(carver->origin), ga_tiny_word_of(carver) * 64 + (uint32_t)unit);
+    ga_sim_model_add(at->process, ga_tiny_page(carver->origin),
+                     ga_tiny_word_of(carver) * 64 + (uint32_t)unit, (uint32_t)shape->more + 1);
     ga_sim_model.missing_mallocs++;
     ga_sim.seen.tiny++;
     ga_tiny_tell(carver, word, unit + shape->more);
@@ -57,7 +60,7 @@ static bool take_tiny(struct ga_sim_thread *thread)
 static bool take_slot(const struct ga_sim_thread_at *at, ga_span_class span_class)
 {
     if (span_class == GA_SPAN_CLASS_TINY)
-        return take_tiny(at->thread);
+        return take_tiny(at);
     struct ga_sim_free_slot slot;
     while (ga_sim_spans_pop(at->thread, span_class, &slot)) {
         _Atomic uint64_t *a_word = ga_view_a(view, slot.page, slot.index / 64);
@@ -65,7 +68,7 @@ static bool take_slot(const struct ga_sim_thread_at *at, ga_span_class span_clas
         if (ga_slot_used(a_word) & bit)
             continue;
         ga_slot_flip(a_word, bit);
-        ga_sim_model_add(slot.page, slot.index);
+        ga_sim_model_add(at->process, slot.page, slot.index, 0);
         ga_sim_model.missing_mallocs++;
         count_malloc(at->thread, span_class);
         return true;
@@ -245,7 +248,7 @@ static void free_some(const struct ga_sim_thread_at *at)
 {
     for (uint32_t n = ga_sim_pick(36); n > 0 && !at->thread->awaits; n--) {
         struct ga_sim_object *object =
-            ga_sim_pick(8) ? ga_sim_model_pick() : ga_sim_model_pick_held();
+            ga_sim_pick(8) ? ga_sim_graph_pick(at->process) : ga_sim_model_pick_held(at->process);
         if (!object)
             return;
         free_object(at, object, true);
@@ -262,7 +265,7 @@ static uint64_t large_size(void)
 
 static void resize_large(const struct ga_sim_thread_at *at)
 {
-    struct ga_sim_object *object = ga_sim_model_pick_large();
+    struct ga_sim_object *object = ga_sim_model_pick_large(at->process);
     if (!object || !ga_sim.server_is_up)
         return;
     ga_sim_settled();
@@ -282,7 +285,7 @@ static void resize_large(const struct ga_sim_thread_at *at)
 static void took_large(const struct ga_sim_thread_at *at, ga_page_id page)
 {
     /* First: a point would come between it and the commit. */
-    uint64_t entry = ga_sim_model_add(page, 0);
+    uint64_t entry = ga_sim_model_add(at->process, page, 0, 0);
     ga_sim_model.missing_mallocs++;
     ga_sim.seen.large++;
     add(&view->mcaches[at->thread->id].large_alloc_bytes, ga_entry_npages(entry) * GA_PAGE_SIZE);
@@ -312,8 +315,8 @@ static void allocate_large(const struct ga_sim_thread_at *at)
 
 static void ask_about_object(const struct ga_sim_thread_at *at, enum ga_sim_kind kind)
 {
-    const struct ga_sim_object *object =
-        ga_sim_pick(4) ? ga_sim_model_pick() : ga_sim_model_pick_large();
+    const struct ga_sim_object *object = ga_sim_pick(4) ? ga_sim_graph_pick_to_share(at->process)
+                                                        : ga_sim_model_pick_large(at->process);
     if (object && ga_sim.server_is_up)
         ga_sim_thread_asks(at, &(struct ga_sim_message){.kind = kind,
                                                         .offset = object->offset,
@@ -336,6 +339,8 @@ void ga_sim_thread_step(const struct ga_sim_thread_at *at)
     uint32_t dice = returns ? 64 : ga_sim_pick(100);
     if (ga_sim_pick(4) == 0)
         flush(at->thread);
+    if (ga_sim_pick(4) == 0)
+        ga_sim_graph_change(at->process);
     if (dice < 38)
         allocate(at);
     else if (dice < 64)

@@ -4,7 +4,9 @@
 
 #include "simulation/adoption.h"
 #include "simulation/audit.h"
+#include "simulation/collections.h"
 #include "simulation/frame.h"
+#include "simulation/graph.h"
 #include "simulation/model.h"
 #include "simulation/process.h"
 #include "simulation/server.h"
@@ -54,12 +56,16 @@ void ga_sim_step(void)
     if (ga_sim_pick(60) == 0)
         ga_sim.core.fail_commit = 1 + ga_sim_pick(6);
     uint32_t dice = ga_sim_pick(1000);
-    if (!ga_sim.server_is_up && dice < 150)
+    if (ga_sim_collections_is_on() && ga_sim_pick(6) == 0)
+        ga_sim_collections_step();
+    else if (!ga_sim.server_is_up && dice < 150)
         ga_sim_server_adopts();
     else if (dice < 450)
         deliver(false);
-    else if (dice < 940)
+    else if (dice < 925)
         ga_sim_process_step();
+    else if (dice < 940 && ga_sim.server_is_up)
+        ga_sim_collections_step();
     else if (dice < 960 && ga_sim.server_is_up)
         ga_sim_server_sweep();
     else if (dice < 980 && ga_sim.server_is_up)
@@ -97,6 +103,7 @@ static void end_of_run(void)
         return;
     heap = ga_sim.core.heap;
     ga_sim.core.fail_commit = 0;
+    ga_sim_collections_do_whole();
     ga_mcache_id mcache = ga_core_mcache(&ga_sim.core, ga_core_attach(&ga_sim.core));
     for (uint32_t i = 0; i < GA_SIM_OBJECTS; i++) {
         struct ga_sim_object *object = &ga_sim_model.objects[i];
@@ -122,6 +129,8 @@ bool ga_sim_world_run(uint64_t seed, uint32_t nsteps, uint32_t *ret_steps)
     memset(&ga_sim_model, 0, sizeof(ga_sim_model));
     ga_sim_drop_messages();
     ga_sim_adoption_forget();
+    ga_sim_graph_reset();
+    ga_sim_collections_forget();
     ga_sim.stats_each_step = ga_sim_pick(2);
     choose_kind(&ga_sim.kind);
     ga_sim_server_start(seed, (1 + ga_sim_pick(8)) * GA_CORE_MIB);

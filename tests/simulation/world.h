@@ -11,6 +11,7 @@
 #define GA_SIM_THREADS   3u
 #define GA_SIM_SPANS     96u /* that a thread leases */
 #define GA_SIM_NAMES     6u
+#define GA_SIM_OWN       6u /* pointers in a process's own memory */
 #define GA_SIM_CLASSES   9u
 
 /* What kind of world a run has. In one of few classes and objects, who does something meets others
@@ -43,6 +44,7 @@ struct ga_sim_thread {
     bool busy;       /* at a step that has been interrupted */
     uint64_t awaits; /* the request it waits for, 0 = none */
     int asked;       /* what that is: a ga_sim_kind */
+    uint64_t about;  /* the object that it is about, by its offset; 0 = none */
     ga_mcache_id id; /* 0: asked for, and not come as yet */
     uint64_t ring_taken;
     uint32_t nspans;
@@ -56,6 +58,8 @@ struct ga_sim_thread {
 struct ga_sim_process {
     uint32_t pid; /* 0: there is none; never used twice */
     bool attached;
+    bool managed;
+    uint64_t own[GA_SIM_OWN]; /* what its own memory points to, by offsets; 0 = nothing */
     ga_client_id client;
     struct ga_sim_thread threads[GA_SIM_THREADS];
 };
@@ -88,6 +92,10 @@ struct ga_sim_process {
     X(releases)                                                                                    \
     X(punches)                                                                                     \
     X(recommits)                                                                                   \
+    X(collections)                                                                                 \
+    X(abandoned)                                                                                   \
+    X(collected)                                                                                   \
+    X(collected_whole)                                                                             \
     X(server_deaths) X(server_deaths_in_a_step) X(adoptions) X(adoptions_cut_off) X(reaped)
 #define GA_SIM_FIELD(name) uint64_t name;
 
@@ -96,6 +104,7 @@ struct ga_sim {
     uint64_t random;
     const char *wrong; /* the first clause that was not true */
     bool server_is_up;
+    bool standing; /* managed processes stand still */
     uint32_t last_pid;
     struct ga_sim_process processes[GA_SIM_PROCESSES];
     struct ga_sim_kind_of_world kind;
