@@ -23,7 +23,7 @@
 #include "shm/server_lock.h"
 
 #define STOP_MS 2000u     /* for all threads to stand still */
-#define TELL_MS 5000u     /* for the server to take what it is told */
+#define TELL_MS 5000u     /* for the server to take a message */
 #define LOOK_NS 20000000L /* between two looks whether the server is still there */
 
 static_assert(GA_SCAN_BATCH <= GA_GC_ROOTS_MAX, "a batch fits into a message");
@@ -67,6 +67,7 @@ static int tell_roots(const uint64_t *offsets, uint32_t n, void *data)
     Goalloc__V1__Envelope note = GOALLOC__V1__ENVELOPE__INIT;
     note.body_case = GOALLOC__V1__ENVELOPE__BODY_GC_ROOTS;
     note.gc_roots = &body;
+    told->deadline = ga_deadline_in(TELL_MS);
     return ga_channel_note_sent(told->heap->channel, &note, &told->deadline);
 }
 
@@ -78,6 +79,7 @@ static int tell_stopped(struct told *told, char *failure)
     Goalloc__V1__Envelope note = GOALLOC__V1__ENVELOPE__INIT;
     note.body_case = GOALLOC__V1__ENVELOPE__BODY_GC_STOPPED;
     note.gc_stopped = &body;
+    told->deadline = ga_deadline_in(TELL_MS);
     return ga_channel_note_sent(told->heap->channel, &note, &told->deadline);
 }
 
@@ -151,7 +153,7 @@ static void await_end(struct goalloc_heap *heap, _Atomic uint64_t *word, uint32_
 void ga_managed_stop(struct goalloc_heap *heap, uint32_t cycle)
 {
     char why[GA_STOP_WHY_BYTES] = "";
-    struct told told = {heap, cycle, ga_deadline_in(STOP_MS + TELL_MS)};
+    struct told told = {.heap = heap, .cycle = cycle};
     /* Pairs with the release when it was mapped. */
     if (!heap->managed || !ga_load_acquire(&heap->mapped)) {
         (void)tell_stopped(&told, (char[]){"it is just attaching"});

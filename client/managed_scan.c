@@ -17,6 +17,7 @@
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/uio.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "client/heap.h"
@@ -70,6 +71,7 @@ struct ga_scan {
     bool page_by_page; /* the kernel does not know PAGEMAP_SCAN */
     bool no_files;     /* pages of files are left out now */
     uint64_t read_bytes;
+    uint64_t told_ms; /* when something was handed on */
 
     uint32_t nexcluded;
     uint32_t nstacks;
@@ -117,11 +119,25 @@ static bool is_in_use(const struct ga_view *view, uint64_t page)
     return ga_entry_is_span(entry) && ga_entry_npages(entry) > page - first;
 }
 
+static uint64_t now_ms(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+}
+
 static int hand_on(struct ga_scan *scan)
 {
     uint32_t n = scan->nout;
     scan->nout = 0;
-    return n == 0 ? 0 : scan->emit(scan->out, n, scan->data);
+    scan->told_ms = now_ms();
+    return scan->emit(scan->out, n, scan->data);
+}
+
+/* Where little is found, that it goes on. */
+static int show_progress(struct ga_scan *scan)
+{
+    return now_ms() - scan->told_ms < GA_SCAN_SHOW_MS ? 0 : hand_on(scan);
 }
 
 /* A word that lies in the heap. */
@@ -180,6 +196,8 @@ static int scan_pages(struct ga_scan *scan, uintptr_t start, uintptr_t end)
         if (n < 0)
             return fail(scan, (int)n, "it cannot be read");
         int r = scan_words(scan, (uint64_t)n / sizeof(uint64_t));
+        if (r == 0)
+            r = show_progress(scan);
         if (r < 0)
             return r;
         scan->read_bytes += (uint64_t)n;
@@ -235,6 +253,9 @@ static int scan_page_by_page(struct ga_scan *scan, uintptr_t start, uintptr_t en
                           (off_t)(page * sizeof(uint64_t)));
         if (n < (ssize_t)sizeof(uint64_t))
             return fail(scan, n < 0 ? -errno : -EIO, "/proc/self/pagemap cannot be read");
+        int progress = show_progress(scan);
+        if (progress < 0)
+            return progress;
         for (uint64_t i = 0; i < (uint64_t)n / sizeof(uint64_t); i++, page++) {
             uint64_t word = scan->pagemap_words[i];
             if (!(word & PAGEMAP_THERE) || (scan->no_files && (word & PAGEMAP_FILE)))
@@ -466,7 +487,7 @@ static int scan_all(struct ga_scan *scan, int maps)
     }
     if (scan->nseen_stacks < scan->nstacks)
         return fail(scan, -ENOTSUP, "a thread's stack lies in memory that is not private");
-    return hand_on(scan);
+    return scan->nout ? hand_on(scan) : 0;
 }
 
 /* ---- all of it ---- */
@@ -481,6 +502,7 @@ int ga_scan_run(struct ga_scan *scan, struct goalloc_heap *heap, ga_scan_emit *e
     scan->mem = -1;
     scan->nout = 0;
     scan->read_bytes = 0;
+    scan->told_ms = now_ms();
     scan->page_by_page = false;
     memset(scan->seen, 0, sizeof(scan->seen));
     /* Pairs with the server's release: what lies below is entered in the page table. */

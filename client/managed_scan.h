@@ -18,8 +18,11 @@ struct ga_scan;
 struct ga_scan *ga_scan_new(void);
 void ga_scan_free(struct ga_scan *scan); /* NULL is allowed */
 
+#define GA_SCAN_SHOW_MS 500u
+
 /* Take n offsets, in bytes from the heap's base, of what seems to be pointed to; they may come
- * again. 0 or a negative errno, which ends the scan. */
+ * again. Called every GA_SCAN_SHOW_MS about, then with none perhaps. 0 or a negative errno, which
+ * ends the scan. */
 typedef int ga_scan_emit(const uint64_t *offsets, uint32_t n, void *data);
 
 /* Scan. 0 and how many bytes were read; or a negative errno, and then something may have been left

@@ -48,6 +48,7 @@ struct ga_attachment {
     bool broke_pause;   /* and that it asked for something nevertheless has been logged */
     bool ends_later;    /* it has ended, or detached, while the heap was copied */
     enum ga_standing standing;
+    uint64_t heard_ms; /* when it was asked to stand still, or was heard of since */
     uint64_t resume_id; /* the request that is answered when no pause is wanted, 0 = none */
     struct ga_shortage shortage;
     struct ga_server *server;

@@ -21,8 +21,10 @@
 #include "shm/gc_word.h"
 #include "shm/process.h"
 
-/* For the answers: longer than a client tries to stop its threads (client/managed.c). */
+/* For a client to be heard of, with what it points to or that it goes on looking for that: longer
+ * than it tries to stop its threads (client/managed.c). And for all of it. */
 #define LIMIT_MS 4000u
+#define TOTAL_MS 60000u
 
 /* Between two beats; clients wait for the next ten times as long (client/managed.c). */
 #define BEAT_MS 500u
@@ -72,6 +74,7 @@ static void ask(struct ga_attachment *attachment)
     note.body_case = GOALLOC__V1__ENVELOPE__BODY_GC_STOP;
     note.gc_stop = &body;
     attachment->standing = GA_STANDING_ASKED;
+    attachment->heard_ms = ga_world_now_ms();
     still->nasked++;
     still->nwaiting++;
     ga_connection_send(attachment->connection, &note);
@@ -111,17 +114,30 @@ static void on_beat(uv_timer_t *beat)
     ga_heap_beat(server->heap);
 }
 
+static const char *why_late(const struct ga_attachment *attachment, bool is_over)
+{
+    if (ga_process_is_stopped(attachment->pid))
+        return "it is stopped by a signal, or a debugger";
+    return is_over ? "it takes too long to find what it points to" : "it does not answer";
+}
+
 static void on_limit(uv_timer_t *limit)
 {
     struct ga_server *server = limit->data;
+    uint64_t now_ms = ga_world_now_ms();
+    bool is_over = uv_hrtime() - server->standstill.began_ns >= UINT64_C(1000000) * TOTAL_MS;
+    uint64_t longest_ms = 0;
     const struct ga_attachment *late = NULL;
-    for (const struct ga_attachment *a = server->attachments; a; a = a->next)
-        if (a->standing == GA_STANDING_ASKED)
-            late = a;
-    if (!late)
-        return;
-    give_up_on(late, ga_process_is_stopped(late->pid) ? "it is stopped by a signal, or a debugger"
-                                                      : "it does not answer");
+    for (const struct ga_attachment *a = server->attachments; a; a = a->next) {
+        if (a->standing != GA_STANDING_ASKED || now_ms - a->heard_ms < longest_ms)
+            continue;
+        longest_ms = now_ms - a->heard_ms;
+        late = a;
+    }
+    if (late && (is_over || longest_ms >= LIMIT_MS))
+        give_up_on(late, why_late(late, is_over));
+    else if (late)
+        uv_timer_start(limit, on_limit, LIMIT_MS - longest_ms, 0);
 }
 
 bool ga_standstill_begin(struct ga_server *server)
@@ -179,8 +195,11 @@ static bool make_room(struct ga_standstill *still, size_t n)
 void ga_standstill_roots(struct ga_connection *connection, const Goalloc__V1__GcRoots *note)
 {
     struct ga_standstill *still = &connection->server->standstill;
-    if (!is_expected(connection, note->cycle) || note->n_offsets == 0)
+    if (!is_expected(connection, note->cycle))
         return;
+    connection->attachment->heard_ms = ga_world_now_ms();
+    if (note->n_offsets == 0)
+        return; /* nothing new, but it goes on */
     if (still->nroots + note->n_offsets > roots_max(connection->server)) {
         give_up_on(connection->attachment, "it points to more than there can be");
     } else if (!make_room(still, note->n_offsets)) {
