@@ -70,10 +70,12 @@ void ga_attachment_end(struct ga_attachment *attachment, uint64_t detach_id)
         uv_poll_stop(&attachment->watch);
         return;
     }
-    ga_standstill_lost(attachment, "it has ended");
-    attachment->standing = GA_STANDING_NOT;
+    if (detach_id != 0)
+        ga_standstill_detached(attachment);
     ga_spoilt_look_at(attachment);
     ga_heap_client_leave(server->heap, attachment->client);
+    /* Now, for a collection may begin with this, of a heap in which the client is leaving. */
+    ga_standstill_ended(attachment);
     attachment->leaving = true;
     attachment->detach_id = detach_id;
     uv_poll_stop(&attachment->watch); /* a process that has ended is ready for ever */
@@ -270,6 +272,29 @@ int ga_attachment_resume(struct ga_connection *connection, ga_client_id client, 
     connection->came_back = true;
     attachment->settled = true;
     return ga_heap_client_back(server->heap, client);
+}
+
+/* A process that has become another program by exec: its threads and its memory have gone, and with
+ * them all that it could point to. It has neither a connection, nor the heap mapped. */
+static bool is_another_program(const struct ga_attachment *attachment)
+{
+    const struct ga_server *server = attachment->server;
+    return !attachment->connection &&
+           ga_process_maps(attachment->pid, server->world->mappings[GA_OBJECT_HEAP].fd) == 0;
+}
+
+void ga_attachment_end_replaced(struct ga_server *server)
+{
+    struct ga_client_info info;
+    for (uint32_t i = 0; ga_heap_next_client(server->heap, i, &info) == 0; i = info.client + 1) {
+        struct ga_attachment *attachment =
+            info.managed ? ga_attachment_find(server, info.client) : NULL;
+        if (!attachment || !is_another_program(attachment))
+            continue;
+        ga_log(GA_LOG_INFO, "process %" PRIu32 ", client %" PRIu32 " (%s), runs another program",
+               info.pid, info.client + 1, info.name);
+        ga_attachment_end(attachment, 0);
+    }
 }
 
 void ga_attachment_adopt_all(struct ga_server *server)

@@ -48,7 +48,8 @@ struct ga_attachment {
     bool broke_pause;   /* and that it asked for something nevertheless has been logged */
     bool ends_later;    /* it has ended, or detached, while the heap was copied */
     enum ga_standing standing;
-    uint64_t heard_ms; /* when it was asked to stand still, or was heard of since */
+    bool asked_early;   /* for that, before it had settled */
+    uint64_t heard_ms;  /* when it was asked to stand still, or was heard of since */
     uint64_t resume_id; /* the request that is answered when no pause is wanted, 0 = none */
     struct ga_shortage shortage;
     struct ga_server *server;
@@ -66,6 +67,11 @@ int ga_attachment_new(struct ga_connection *connection, struct ga_attachment **r
  * (another process is; *ret_pid tells which); -EBUSY (the connection is attached already); -ESRCH;
  * or another negative errno. */
 int ga_attachment_resume(struct ga_connection *connection, ga_client_id client, uint32_t *ret_pid);
+
+/* End the attachments of managed processes that run another program now, as far as that can be
+ * seen: they would hold up every collection. Also before one of that program begins, which maps the
+ * heap again. */
+void ga_attachment_end_replaced(struct ga_server *server);
 
 /* The clients of a heap that was taken over: watch those whose process lives; what the others hold,
  * the heap takes back. Those that live have no connection any more, and keep what they hold until

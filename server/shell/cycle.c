@@ -25,6 +25,9 @@
 
 #define GROWTH_RETRY_MS 1000u /* after a cycle that was abandoned */
 
+#define TRIES_MAX    20u /* of who waits, while processes come and go */
+#define TRY_AGAIN_MS 20u
+
 #define SLICE_NSPANS 256u /* swept in a turn of the loop */
 #define OWNERS_MAX   64u  /* that are told, those with the most garbage */
 
@@ -36,6 +39,7 @@ struct ga_cycle_waiter {
     uint32_t cycle; /* whose end it waits for; 0 = of one that has not begun */
     /* A request that is handled again then; its id is id. */
     bool is_request;
+    unsigned ntries;  /* cycles that were abandoned for now */
     bool for_current; /* it came when cycle was under way, and may wait for one more */
     struct ga_kept_request request;
 };
@@ -239,6 +243,25 @@ static void note_growth(struct ga_server *server)
     }
 }
 
+static void on_again(uv_timer_t *again)
+{
+    begin_next(again->data);
+}
+
+/* Processes that come and go may keep one cycle from its end, and the next perhaps not: who waited
+ * for this one waits for that, some times. */
+static void try_again(struct ga_server *server)
+{
+    struct ga_cycle *cycle = &server->cycle;
+    for (struct ga_cycle_waiter *waiter = cycle->waiters; waiter; waiter = waiter->next) {
+        if (waiter->cycle != cycle->number || waiter->for_current || waiter->ntries == TRIES_MAX)
+            continue;
+        waiter->cycle = 0;
+        waiter->ntries++;
+        uv_timer_start(&cycle->again, on_again, TRY_AGAIN_MS, 0);
+    }
+}
+
 static void finish(struct ga_server *server, const char *failure)
 {
     struct ga_cycle *cycle = &server->cycle;
@@ -256,6 +279,8 @@ static void finish(struct ga_server *server, const char *failure)
     note_growth(server);
     uv_idle_stop(&cycle->slices);
     log_end(server);
+    if (failure && cycle->failed_for_now)
+        try_again(server);
     tell(server);
     begin_next(server);
     ga_cycle_look(server);
@@ -356,6 +381,7 @@ static void begin(struct ga_server *server, enum ga_collect_mode mode)
         if (waiter->cycle == 0 && waiter->mode == mode)
             waiter->cycle = cycle->number;
     cycle->failure = NULL;
+    cycle->failed_for_now = false;
     if (ga_standstill_begin(server))
         ga_cycle_all_stopped(server);
 }
@@ -373,9 +399,10 @@ void ga_cycle_all_stopped(struct ga_server *server)
         start_marking(server);
 }
 
-void ga_cycle_give_up(struct ga_server *server, const char *failure)
+void ga_cycle_give_up(struct ga_server *server, const char *failure, bool for_now)
 {
     struct ga_cycle *cycle = &server->cycle;
+    cycle->failed_for_now = for_now;
     if (!cycle->begun) {
         finish(server, failure);
         return;
@@ -392,7 +419,8 @@ void ga_cycle_give_up(struct ga_server *server, const char *failure)
 static void begin_next(struct ga_server *server)
 {
     const struct ga_cycle_waiter *waiter = server->cycle.waiters;
-    if (server->cycle.on || server->cycle.telling || server->quiet.asked_by)
+    if (server->cycle.on || server->cycle.telling || server->quiet.asked_by ||
+        uv_is_active((const uv_handle_t *)&server->cycle.again))
         return;
     while (waiter && waiter->cycle != 0)
         waiter = waiter->next;
@@ -581,17 +609,20 @@ void ga_cycle_look(struct ga_server *server)
 int ga_cycle_init(struct ga_server *server)
 {
     struct ga_cycle *cycle = &server->cycle;
-    cycle->slices.data = cycle->delay.data = server;
+    cycle->slices.data = cycle->delay.data = cycle->again.data = server;
     cycle->percent = server->world->options->gc_percent;
     set_goal(cycle, 0);
     int r = uv_idle_init(&server->loop, &cycle->slices);
-    return r < 0 ? r : uv_timer_init(&server->loop, &cycle->delay);
+    if (r == 0)
+        r = uv_timer_init(&server->loop, &cycle->delay);
+    return r < 0 ? r : uv_timer_init(&server->loop, &cycle->again);
 }
 
 void ga_cycle_close(struct ga_server *server)
 {
     uv_close((uv_handle_t *)&server->cycle.slices, NULL);
     uv_close((uv_handle_t *)&server->cycle.delay, NULL);
+    uv_close((uv_handle_t *)&server->cycle.again, NULL);
     if (server->cycle.on)
         ga_collect_cancel(server->heap);
 }

@@ -32,6 +32,8 @@ struct ga_cycle {
     bool on;
     enum ga_collect_mode mode;
     const char *failure; /* a clause: why it is abandoned; NULL = it is not */
+    bool failed_for_now; /* who waits for it waits for the next, */
+    uv_timer_t again;    /* which begins when this is over */
     uv_work_t work[GA_CYCLE_WORKERS_MAX];
     uint32_t nworkers; /* that the marking has */
     uint32_t nmarking; /* of them, not done */
@@ -79,9 +81,10 @@ bool ga_cycle_put_off(struct ga_connection *connection, const Goalloc__V1__Envel
                       int r);
 
 /* All managed clients stand still (standstill.h): go on. Or: it cannot be, or one of them is gone;
- * failure must stay until the next cycle begins. */
+ * failure must stay until the next cycle begins; for_now: that is soon, for who waits for this one.
+ */
 void ga_cycle_all_stopped(struct ga_server *server);
-void ga_cycle_give_up(struct ga_server *server, const char *failure);
+void ga_cycle_give_up(struct ga_server *server, const char *failure, bool for_now);
 
 /* A request for a large object: if it would have the heap grow, and with what managed clients were
  * granted since the last cycle that makes it time for the next, it waits for that cycle and is then

@@ -163,6 +163,7 @@ void ga_handle_attach(struct ga_connection *connection, const Goalloc__V1__Envel
     if (is_quiet(connection, message->id))
         return;
     uint32_t pid = connection->peer.pid;
+    ga_attachment_end_replaced(connection->server);
     if (ga_attachment_count(connection->server, pid) >= GA_PROCESS_ATTACHMENTS_MAX) {
         ga_reply_failure(connection, message->id, -EAGAIN,
                          "process %" PRIu32 " is attached %u times, the most it can be", pid,

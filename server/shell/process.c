@@ -7,9 +7,13 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <poll.h>
+#include <stdio.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/sysmacros.h>
 #include <unistd.h>
 
 /* Newer than the C library of Debian 12; the number is the same on all but a few architectures. */
@@ -94,4 +98,31 @@ int ga_process_watch_fd(int fd, const struct ga_peer *peer, int *ret_pidfd,
     *ret_pidfd = pidfd;
     *ret_start_time = start_time;
     return 0;
+}
+
+int ga_process_maps(uint32_t pid, int fd)
+{
+    struct stat st;
+    char path[32];
+    char line[512]; /* of a longer path the rest is no line of this form */
+    snprintf(path, sizeof(path), "/proc/%" PRIu32 "/maps", pid);
+    if (fstat(fd, &st) < 0)
+        return -errno;
+    FILE *maps = fopen(path, "re");
+    if (!maps)
+        return errno == ENOENT ? -ESRCH : -errno;
+    int r = -ESRCH; /* of one that is ending it is empty */
+    while (r != 1 && fgets(line, sizeof(line), maps)) {
+        unsigned device_major;
+        unsigned device_minor;
+        uint64_t inode;
+        if (sscanf(line, "%*x-%*x %*s %*x %x:%x %" SCNu64, &device_major, &device_minor, &inode) ==
+            3)
+            r = inode == st.st_ino && device_major == major(st.st_dev) &&
+                device_minor == minor(st.st_dev);
+    }
+    if (ferror(maps))
+        r = -EIO;
+    fclose(maps);
+    return r;
 }

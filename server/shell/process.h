@@ -24,4 +24,8 @@ int ga_process_watch_fd(int fd, const struct ga_peer *peer, int *ret_pidfd,
 /* The same for the process that had this pid and start time. */
 int ga_process_watch_pid(uint32_t pid, uint64_t start_time, int *ret_pidfd);
 
+/* Whether the process has the file that is open at fd mapped anywhere. 1, 0; or a negative errno
+ * where that cannot be seen: -EACCES of another user's, -ESRCH of one that has ended. */
+int ga_process_maps(uint32_t pid, int fd);
+
 #endif

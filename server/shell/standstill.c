@@ -25,6 +25,7 @@
  * than it tries to stop its threads (client/managed.c). And for all of it. */
 #define LIMIT_MS 4000u
 #define TOTAL_MS 60000u
+#define LOST_MS  1000u /* after its connection has ended, for its process to end, too */
 
 /* Between two beats; clients wait for the next ten times as long (client/managed.c). */
 #define BEAT_MS 500u
@@ -35,8 +36,10 @@
 
 /* ---- giving up ---- */
 
-__attribute__((format(printf, 3, 4))) static void
-give_up(struct ga_server *server, const struct ga_client_info *info, const char *format, ...)
+/* for_now: the next cycle may well find nothing of the kind. */
+__attribute__((format(printf, 4, 5))) static void give_up(struct ga_server *server,
+                                                          const struct ga_client_info *info,
+                                                          bool for_now, const char *format, ...)
 {
     struct ga_standstill *still = &server->standstill;
     char what[200];
@@ -47,7 +50,7 @@ give_up(struct ga_server *server, const struct ga_client_info *info, const char 
     snprintf(still->why, sizeof(still->why), "process %" PRIu32 " (%s) does not stand still: %s",
              info->pid, info->name, what);
     ga_text_clean(still->why); /* it may have been cut */
-    ga_cycle_give_up(server, still->why);
+    ga_cycle_give_up(server, still->why, for_now);
 }
 
 static bool find_info(const struct ga_server *server, ga_client_id client,
@@ -56,11 +59,11 @@ static bool find_info(const struct ga_server *server, ga_client_id client,
     return ga_heap_next_client(server->heap, client, ret) == 0 && ret->client == client;
 }
 
-static void give_up_on(const struct ga_attachment *attachment, const char *what)
+static void give_up_on(const struct ga_attachment *attachment, const char *what, bool for_now)
 {
     struct ga_client_info info = {.pid = attachment->pid};
     (void)find_info(attachment->server, attachment->client, &info);
-    give_up(attachment->server, &info, "%s", what);
+    give_up(attachment->server, &info, for_now, "%s", what);
 }
 
 /* ---- asking ---- */
@@ -75,6 +78,7 @@ static void ask(struct ga_attachment *attachment)
     note.gc_stop = &body;
     attachment->standing = GA_STANDING_ASKED;
     attachment->heard_ms = ga_world_now_ms();
+    attachment->asked_early = !attachment->settled;
     still->nasked++;
     still->nwaiting++;
     ga_connection_send(attachment->connection, &note);
@@ -95,10 +99,12 @@ static const char *why_not(const struct ga_attachment *attachment)
 static bool ask_all(struct ga_server *server)
 {
     struct ga_client_info info;
+    ga_attachment_end_replaced(server);
     for (uint32_t i = 0; ga_heap_next_client(server->heap, i, &info) == 0; i = info.client + 1) {
-        const char *why = info.managed ? why_not(ga_attachment_find(server, info.client)) : NULL;
+        const struct ga_attachment *attachment = ga_attachment_find(server, info.client);
+        const char *why = info.managed ? why_not(attachment) : NULL;
         if (why) {
-            give_up(server, &info, "%s", why);
+            give_up(server, &info, !attachment || !attachment->connection, "%s", why);
             return false;
         }
     }
@@ -116,6 +122,8 @@ static void on_beat(uv_timer_t *beat)
 
 static const char *why_late(const struct ga_attachment *attachment, bool is_over)
 {
+    if (!attachment->connection)
+        return "its connection has ended";
     if (ga_process_is_stopped(attachment->pid))
         return "it is stopped by a signal, or a debugger";
     return is_over ? "it takes too long to find what it points to" : "it does not answer";
@@ -129,13 +137,14 @@ static void on_limit(uv_timer_t *limit)
     uint64_t longest_ms = 0;
     const struct ga_attachment *late = NULL;
     for (const struct ga_attachment *a = server->attachments; a; a = a->next) {
-        if (a->standing != GA_STANDING_ASKED || now_ms - a->heard_ms < longest_ms)
+        uint64_t silent_ms = a->connection ? now_ms - a->heard_ms : LIMIT_MS;
+        if (a->standing != GA_STANDING_ASKED || silent_ms < longest_ms)
             continue;
-        longest_ms = now_ms - a->heard_ms;
+        longest_ms = silent_ms;
         late = a;
     }
     if (late && (is_over || longest_ms >= LIMIT_MS))
-        give_up_on(late, why_late(late, is_over));
+        give_up_on(late, why_late(late, is_over), !late->connection);
     else if (late)
         uv_timer_start(limit, on_limit, LIMIT_MS - longest_ms, 0);
 }
@@ -201,9 +210,9 @@ void ga_standstill_roots(struct ga_connection *connection, const Goalloc__V1__Gc
     if (note->n_offsets == 0)
         return; /* nothing new, but it goes on */
     if (still->nroots + note->n_offsets > roots_max(connection->server)) {
-        give_up_on(connection->attachment, "it points to more than there can be");
+        give_up_on(connection->attachment, "it points to more than there can be", false);
     } else if (!make_room(still, note->n_offsets)) {
-        give_up_on(connection->attachment, "the server has no memory for what it points to");
+        give_up_on(connection->attachment, "the server has no memory for what it points to", false);
     } else {
         memcpy(still->roots + still->nroots, note->offsets,
                note->n_offsets * sizeof(*note->offsets));
@@ -250,10 +259,19 @@ static bool let_go(const struct ga_server *server, ga_client_id client, uint32_t
     return true;
 }
 
+/* One less to wait for. */
+static void note_answer(struct ga_server *server)
+{
+    struct ga_standstill *still = &server->standstill;
+    if (--still->nwaiting > 0)
+        return;
+    uv_timer_stop(&still->limit);
+    ga_cycle_all_stopped(server);
+}
+
 void ga_standstill_stopped(struct ga_connection *connection, const Goalloc__V1__GcStopped *note)
 {
     struct ga_server *server = connection->server;
-    struct ga_standstill *still = &server->standstill;
     struct ga_attachment *attachment = connection->attachment;
     if (!is_expected(connection, note->cycle)) {
         (void)let_go(server, attachment->client, note->cycle); /* too late: that one is over */
@@ -261,21 +279,38 @@ void ga_standstill_stopped(struct ga_connection *connection, const Goalloc__V1__
     }
     if (note->failure[0]) {
         attachment->standing = GA_STANDING_NOT;
-        give_up_on(attachment, note->failure);
+        give_up_on(attachment, note->failure, attachment->asked_early);
         return;
     }
     attachment->standing = GA_STANDING_STILL;
-    if (--still->nwaiting > 0)
-        return;
-    uv_timer_stop(&still->limit);
-    ga_cycle_all_stopped(server);
+    note_answer(server);
 }
 
-void ga_standstill_lost(struct ga_attachment *attachment, const char *how)
+void ga_standstill_detached(const struct ga_attachment *attachment)
 {
-    const struct ga_standstill *still = &attachment->server->standstill;
-    if (still->on && attachment->standing != GA_STANDING_NOT)
-        give_up_on(attachment, how);
+    if (attachment->server->standstill.on && attachment->standing != GA_STANDING_NOT)
+        give_up_on(attachment, "it has detached", true);
+}
+
+void ga_standstill_ended(struct ga_attachment *attachment)
+{
+    struct ga_server *server = attachment->server;
+    const struct ga_standstill *still = &server->standstill;
+    enum ga_standing standing = attachment->standing;
+    attachment->standing = GA_STANDING_NOT;
+    if (!still->on || standing == GA_STANDING_NOT)
+        return;
+    if (standing == GA_STANDING_ASKED)
+        note_answer(server);
+    else if (!let_go(server, attachment->client, still->number)) /* it did not stand to its end */
+        give_up_on(attachment, "it has gone on, and ended", true);
+}
+
+void ga_standstill_hung_up(const struct ga_attachment *attachment)
+{
+    struct ga_standstill *still = &attachment->server->standstill;
+    if (still->on && attachment->standing == GA_STANDING_ASKED)
+        uv_timer_start(&still->limit, on_limit, LOST_MS, 0);
 }
 
 /* ---- the collection ---- */

@@ -64,7 +64,13 @@ void ga_standstill_stopped(struct ga_connection *connection, const Goalloc__V1__
  * begin, since whoever is told of it may stand still before it has made a pointer of it. */
 void ga_standstill_tells(struct ga_server *server, const Goalloc__V1__Envelope *message);
 
-/* The client has ended, or detached, or lost its connection. */
-void ga_standstill_lost(struct ga_attachment *attachment, const char *how);
+/* The client is about to detach: the cycle is given up, since its process goes on. */
+void ga_standstill_detached(const struct ga_attachment *attachment);
+/* The client's process has ended: it is waited for no more, and what it may have pointed to does
+ * not matter. */
+void ga_standstill_ended(struct ga_attachment *attachment);
+/* Its connection has ended. Who stands still needs none; who has not answered is waited for a
+ * moment, since its process may end. */
+void ga_standstill_hung_up(const struct ga_attachment *attachment);
 
 #endif
