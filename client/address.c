@@ -39,12 +39,10 @@ bool ga_address_is_default(const char *given)
     return !given && !variable("GOALLOC_SOCKET");
 }
 
-int ga_address_check_folder(const char *given, bool make)
+static int check_own_folder(bool make)
 {
     char folder[GA_ADDRESS_BYTES];
     struct stat st;
-    if (!ga_address_is_default(given) || runtime_folder())
-        return 0;
     name_own_folder(folder);
     if (make && mkdir(folder, 0700) < 0 && errno != EEXIST)
         return -errno;
@@ -52,6 +50,29 @@ int ga_address_check_folder(const char *given, bool make)
         return -errno;
     bool ours = S_ISDIR(st.st_mode) && st.st_uid == geteuid() && (st.st_mode & 0077) == 0;
     return ours ? 0 : -EACCES;
+}
+
+int ga_address_check_folder(const char *given, bool make)
+{
+    if (!ga_address_is_default(given) || runtime_folder())
+        return 0;
+    return check_own_folder(make);
+}
+
+int ga_address_beside_default(const char *file, char ret_path[static GA_ADDRESS_BYTES])
+{
+    char own_folder[GA_ADDRESS_BYTES];
+    char joined[GA_ADDRESS_BYTES];
+    const char *folder = runtime_folder();
+    int err = folder ? 0 : check_own_folder(true);
+    if (err < 0)
+        return err;
+    name_own_folder(own_folder);
+    int length = snprintf(joined, sizeof(joined), "%s/%s", folder ? folder : own_folder, file);
+    if (length < 0 || length >= GA_ADDRESS_BYTES)
+        return -ENAMETOOLONG;
+    snprintf(ret_path, GA_ADDRESS_BYTES, "%s", joined);
+    return 0;
 }
 
 int ga_address_resolve(const char *given, char ret_path[static GA_ADDRESS_BYTES])

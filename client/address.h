@@ -25,4 +25,9 @@ bool ga_address_is_default(const char *given);
  * errno. */
 int ga_address_check_folder(const char *given, bool make);
 
+/* Put together the path of file in the folder where the user's default socket is, and make the
+ * folder if it is in /tmp and not there. Returns 0; -EACCES where it is not the user's alone;
+ * -ENAMETOOLONG; or another negative errno. */
+int ga_address_beside_default(const char *file, char ret_path[static GA_ADDRESS_BYTES]);
+
 #endif

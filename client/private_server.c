@@ -46,17 +46,26 @@ static bool is_program(const char *path)
     return access(path, X_OK) == 0;
 }
 
-/* Beside this library: in LIB/../bin. */
+/* Beside this library, in LIB/../bin; of one that is part of a program that was found in $PATH, the
+ * program's path is not known by its name. */
 static bool find_beside(char ret_path[static PATH_MAX])
 {
     static char here;
+    char self[PATH_MAX];
     Dl_info info;
     if (dladdr(&here, &info) == 0 || !info.dli_fname)
         return false;
-    const char *slash = strrchr(info.dli_fname, '/');
-    int length = slash ? (int)(slash - info.dli_fname) : 1;
-    int n =
-        snprintf(ret_path, PATH_MAX, "%.*s/../bin/" PROGRAM, length, slash ? info.dli_fname : ".");
+    const char *name = info.dli_fname;
+    if (!strchr(name, '/')) {
+        ssize_t bytes = readlink("/proc/self/exe", self, sizeof(self) - 1);
+        if (bytes <= 0)
+            return false;
+        self[bytes] = '\0';
+        name = self;
+    }
+    const char *slash = strrchr(name, '/');
+    int length = slash ? (int)(slash - name) : 0;
+    int n = snprintf(ret_path, PATH_MAX, "%.*s/../bin/" PROGRAM, length, name);
     return n > 0 && n < PATH_MAX && is_program(ret_path);
 }
 
@@ -73,7 +82,7 @@ static bool find_in_path(char ret_path[static PATH_MAX])
     return false;
 }
 
-static bool find_program(char ret_path[static PATH_MAX])
+bool ga_private_server_find(char ret_path[static PATH_MAX])
 {
     const char *given = secure_getenv("GOALLOC_SERVER");
     if (given && given[0] != '\0')
@@ -244,7 +253,7 @@ static int start(const char *path, const struct timespec *deadline,
                  char ret_error[static GA_CHANNEL_ERROR_BYTES])
 {
     char program[PATH_MAX] = "";
-    if (!find_program(program)) {
+    if (!ga_private_server_find(program)) {
         snprintf(ret_error, GA_CHANNEL_ERROR_BYTES,
                  "%s: nobody listens there, and " PROGRAM " is not installed to be started", path);
         return -ENOENT;

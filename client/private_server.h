@@ -3,6 +3,7 @@
 #ifndef GA_CLIENT_PRIVATE_SERVER_H
 #define GA_CLIENT_PRIVATE_SERVER_H
 
+#include <limits.h>
 #include <stdbool.h>
 
 #include "client/channel.h"
@@ -10,6 +11,10 @@
 /* Whether this process may start one: never a program that runs with more rights than its caller.
  */
 bool ga_private_server_is_allowed(void);
+
+/* Find the program: $GOALLOC_SERVER, else the one beside this library, or where it was installed,
+ * or in $PATH. False where there is none. */
+bool ga_private_server_find(char ret_path[static PATH_MAX]);
 
 /* See to it that a server listens at path, which is absolute: start one, or wait for the one that
  * another process is starting. Waits 10 s at most. Returns 0; or a negative errno, and then

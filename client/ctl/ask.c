@@ -8,6 +8,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+/* As long as a collection of a large heap may take. */
+#define GC_WAIT_MS 600000u
+
 int ga_ask_status(const struct ga_ctl *ctl, struct ga_answer *ret_answer)
 {
     Goalloc__V1__GetStatus body = GOALLOC__V1__GET_STATUS__INIT;
@@ -46,6 +49,17 @@ int ga_ask_client_stats(const struct ga_ctl *ctl, uint32_t client, struct ga_ans
     request.get_client_stats = &body;
     return ga_source_ask(&ctl->source, &request, GOALLOC__V1__ENVELOPE__BODY_CLIENT_STATS,
                          ret_answer);
+}
+
+int ga_ask_gc(const struct ga_ctl *ctl, enum ga_gc_mode mode, struct ga_answer *ret_answer)
+{
+    Goalloc__V1__Gc body = GOALLOC__V1__GC__INIT;
+    body.mode = mode;
+    Goalloc__V1__Envelope request = GOALLOC__V1__ENVELOPE__INIT;
+    request.body_case = GOALLOC__V1__ENVELOPE__BODY_GC;
+    request.gc = &body;
+    return ga_source_ask_within(&ctl->source, &request, GC_WAIT_MS,
+                                GOALLOC__V1__ENVELOPE__BODY_GC_RESULT, ret_answer);
 }
 
 int ga_ask_scavenge(const struct ga_ctl *ctl, struct ga_answer *ret_answer)

@@ -15,6 +15,14 @@ int ga_ask_ages(const struct ga_ctl *ctl, uint64_t page, struct ga_answer *ret_a
 int ga_ask_client_stats(const struct ga_ctl *ctl, uint32_t client, struct ga_answer *ret_answer);
 int ga_ask_scavenge(const struct ga_ctl *ctl, struct ga_answer *ret_answer);
 
+/* Of a collection; the numbers are those of the protocol. */
+enum ga_gc_mode {
+    GA_GC_REPORT = 0, /* count what nothing reaches, also of policy keep, and free nothing */
+    GA_GC_FULL = 2,   /* free it, of managed processes and policy unreachable */
+};
+/* It may have failed; then the answer says why. */
+int ga_ask_gc(const struct ga_ctl *ctl, enum ga_gc_mode mode, struct ga_answer *ret_answer);
+
 /* The answers that make up one list, in their order. */
 struct ga_parts {
     struct ga_answer *answers;

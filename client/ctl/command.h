@@ -36,7 +36,7 @@ struct ga_ctl {
     bool verbose;       /* say how it is done */
     enum ga_map_by by;  /* how a map is coloured */
     int64_t arena;      /* to draw alone, -1 = all */
-    const char *output; /* to write to, NULL = stdout */
+    const char *output; /* to write to; NULL = stdout, or with run stderr */
 };
 
 /* What a command may return beside 0 and a negative errno; each has an exit status of its own. */

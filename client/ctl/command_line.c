@@ -135,6 +135,28 @@ static int apply_filter(const struct ga_option *option, const char *value,
     }
 }
 
+static int apply_run_option(const struct ga_option *option, const char *value,
+                            struct ga_run_options *run)
+{
+    switch ((enum ga_option_id)(option - ga_options)) {
+    case GA_OPTION_RUN_LIMIT:
+        run->limit = value;
+        return 0;
+    case GA_OPTION_RESERVE:
+        run->reserve = value;
+        return 0;
+    case GA_OPTION_GC_PERCENT:
+        run->gc_percent = value;
+        return 0;
+    case GA_OPTION_ERROR_EXITCODE:
+        run->error_status_given = true;
+        return read_number(option, value, 1, 255, &run->error_status);
+    default:
+        run->leak_check = true;
+        return 0;
+    }
+}
+
 static int apply_option(const struct ga_option *option, const char *value,
                         struct ga_request *request)
 {
@@ -198,6 +220,8 @@ static int apply_option(const struct ga_option *option, const char *value,
         request->version = true;
         return 0;
     default:
+        if (request->command == &ga_commands[GA_COMMAND_RUN])
+            return apply_run_option(option, value, &request->run);
         return apply_filter(option, value, &ctl->filter);
     }
 }
@@ -392,6 +416,8 @@ static int check_together(const struct ga_request *request)
                      "asked to pause");
     if (request->ctl.client && request->ctl.recount)
         return wrong("'--recount' counts the objects of all: it does not go with '--client'");
+    if (request->run.error_status_given && !request->run.leak_check)
+        return wrong("'--error-exitcode' needs '--leak-check': else nobody looks for what is lost");
     if (filter->partial && filter->full)
         return wrong("no span is both '--partial' and '--full': give one of them");
     if (filter->large && filter->size_class > 0)

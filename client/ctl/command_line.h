@@ -4,6 +4,7 @@
 
 #include "client/ctl/color.h"
 #include "client/ctl/commands.h"
+#include "client/ctl/run.h"
 
 struct ga_request {
     const struct ga_command *command; /* NULL with --help and --version */
@@ -15,6 +16,7 @@ struct ga_request {
     bool help;
     bool version;
     bool wait_given;
+    struct ga_run_options run;
     struct ga_ctl ctl; /* its source is not open */
 };
 

@@ -4,31 +4,13 @@
 #include <inttypes.h>
 #include <stdio.h>
 
+#include "client/ctl/ask.h"
 #include "client/ctl/command.h"
 #include "client/ctl/json.h"
 #include "client/ctl/print.h"
 #include "client/ctl/table.h"
 #include "client/ctl/units.h"
 #include "shm/size_class.h"
-
-/* As long as a collection of a large heap may take. */
-#define WAIT_MS 600000u
-
-enum {
-    MODE_REPORT = 0,
-    MODE_FULL = 2,
-};
-
-static int ask(const struct ga_ctl *ctl, struct ga_answer *ret)
-{
-    Goalloc__V1__Gc body = GOALLOC__V1__GC__INIT;
-    body.mode = ctl->report ? MODE_REPORT : MODE_FULL;
-    Goalloc__V1__Envelope request = GOALLOC__V1__ENVELOPE__INIT;
-    request.body_case = GOALLOC__V1__ENVELOPE__BODY_GC;
-    request.gc = &body;
-    return ga_source_ask_within(&ctl->source, &request, WAIT_MS,
-                                GOALLOC__V1__ENVELOPE__BODY_GC_RESULT, ret);
-}
 
 /* ---- as JSON ---- */
 
@@ -189,7 +171,7 @@ static int print_result(const struct ga_ctl *ctl, const Goalloc__V1__GcResult *r
 int ga_ctl_gc(const struct ga_ctl *ctl)
 {
     struct ga_answer answer = {0};
-    int err = ask(ctl, &answer);
+    int err = ga_ask_gc(ctl, ctl->report ? GA_GC_REPORT : GA_GC_FULL, &answer);
     if (err < 0)
         return err;
     const Goalloc__V1__GcResult *result = answer.message->gc_result;
