@@ -1,10 +1,16 @@
 /* The words by the room shm's own audit; then the objects: every slot in use must be in the
  * account, and every object of the account in use and whole. */
+#include <fcntl.h>
 #include <inttypes.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include "crash/world.h"
 #include "shm/audit.h"
@@ -170,6 +176,58 @@ static void check_roots(struct audit *audit)
     }
 }
 
+/* ---- memory ---- */
+
+static uint64_t count_blocks(int fd)
+{
+    struct stat st;
+    return fstat(fd, &st) == 0 ? (uint64_t)st.st_blocks : 0;
+}
+
+/* Whether the pages of the heap object had memory; they have now. How much of it there is does not
+ * tell: the server has some ready for what comes next. */
+static bool had_memory(int fd, uint64_t page, uint64_t npages)
+{
+    uint64_t before = count_blocks(fd);
+    return fallocate(fd, 0, (off_t)(page * GA_PAGE_SIZE), (off_t)(npages * GA_PAGE_SIZE)) == 0 &&
+           count_blocks(fd) == before;
+}
+
+static void check_pages(struct audit *audit, int fd)
+{
+    const struct ga_view *view = &audit->world->view;
+    uint64_t end = ga_load_acquire(&view->meta->committed_npages);
+    for (uint64_t page = 1; page < end;) {
+        uint64_t n = 0;
+        while (page + n < end && !(ga_view_entry(view, page + n) & GA_ENTRY_SCAVENGED))
+            n++;
+        if (n > 0 && !had_memory(fd, page, n))
+            blame(audit, &audit->verdict->corrupted,
+                  "of pages %" PRIu64 " to %" PRIu64
+                  " some have no memory, and no mark that says so",
+                  page, page + n - 1);
+        page += n + 1;
+    }
+}
+
+/* Every page that is not marked to have none has memory. The server stands still meanwhile, since
+ * it may be at giving some back. */
+static void check_memory(struct audit *audit)
+{
+    char name[GA_OBJECT_NAME_BYTES];
+    ga_object_name(audit->world->heap_name, GA_OBJECT_HEAP, name);
+    int fd = shm_open(name, O_RDWR | O_CLOEXEC, 0);
+    int status;
+    kill(audit->world->server, SIGSTOP);
+    if (fd >= 0 && waitpid(audit->world->server, &status, WUNTRACED) == audit->world->server)
+        check_pages(audit, fd);
+    else
+        blame(audit, &audit->verdict->corrupted, "the heap's memory cannot be looked at");
+    kill(audit->world->server, SIGCONT);
+    if (fd >= 0)
+        close(fd);
+}
+
 void ga_crash_world_audit(struct ga_crash_world *world, struct ga_account *account,
                           int in_flight_class, struct ga_verdict *ret)
 {
@@ -184,6 +242,7 @@ void ga_crash_world_audit(struct ga_crash_world *world, struct ga_account *accou
     find_objects(&audit);
     check_objects(&audit);
     check_roots(&audit);
+    check_memory(&audit);
 }
 
 uint32_t ga_crash_world_free_slots(const struct ga_crash_world *world, ga_span_class span_class)

@@ -6,11 +6,13 @@
 
 #include "crash/exploration.h"
 
-/* Kill the server where it stands, and start the next one. */
+/* Kill the server where it stands, and start the next one. It has no soft limit: else it would
+ * begin with giving memory back, and how the dead one has left that would not be seen. */
 bool ga_exploration_replace_server(struct ga_exploration *e, const struct ga_tracee *server)
 {
     ga_trace_kill(server);
     ga_crash_world_lost(&e->world);
+    e->world.soft_limit = NULL;
     return ga_crash_world_start(&e->world, false) && ga_crash_world_await(&e->world);
 }
 

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Does the explorer find what it is for? Each mutant is one change of the product in a scratch copy:
 # an order of stores swapped, a step of a recovery left out. The explorer must find every one.
-# usage: mutants.sh [PART-OF-A-NAME]
+# usage: mutants.sh [PART-OF-A-NAME, or a pattern]
 set -euo pipefail
 root=$(cd "$(dirname "$(readlink -f "$0")")/../.." && pwd)
 scratch=$root/build/mutants
@@ -45,6 +45,13 @@ journal: what is found is not made~server/journal.c~s/    if \(kind <= GA_JOURNA
 journal: counted before it is written down~server/holds.c~s/(    ga_journal_begin\(heap, &\(struct ga_change\)\{\.kind = GA_JOURNAL_COUNT)/    hold->count = count;\n$1/~server: hold once more
 journal: what was replaced is forgotten~server/journal.c~s/        \*ret_old_offset = outcome->old_offset;/        *ret_old_offset = 0;/~server: replace
 journal: released before it is written down~server/holds.c~s/(    ga_journal_begin\(\n        heap, &\(struct ga_change\)\{\.kind = GA_JOURNAL_RELEASE[^\n]*\n)(    remove_hold[^\n]*\n)/$2$1/~server: release what was freed
+scavenge: marked after the punch~server/scavenge.c~s/(        mark\(heap, page, n\);\n)(        bool punched = punch\(heap, page, n\);\n)/$2$1/~server: growth over the soft limit, the client dies too
+scavenge: no memory before the mark goes~server/mheap.c~s/    int r = recommit\(heap, page, npages\);\n    if \(r < 0\)\n(.*?)    else\n        (ga_scavenge_unmark\(heap, page, npages\);\n)/    $2    int r = recommit(heap, page, npages);\n    if (r < 0)\n$1/s~server: a span of pages without memory
+scavenge: a batch is not marked~server/scavenge.c~s/        mark\(heap, page, n\);\n(        add_run)/$1/~server: memory has gone back
+scavenge: unmarked when it has gone~server/scavenge.c~s/    if \(!released\)\n(        ga_scavenge_unmark)/    if (released)\n$1/~server: memory has gone back
+punch: a page too many~server/shell/punch.c~s/\(off_t\)bytes\)/(off_t)bytes + 8192)/~server: growth over the soft limit, the client dies too
+punch: what has gone is thought to be there~server/shell/puncher.c~s/    tell\(puncher, i, result == 0\);/    tell(puncher, i, result != 0);/~server: memory has gone back
+sweep: what the dead one took is forgotten~server/lease.c~s/        settle\(heap, page\);\n(    \} else if \(ga_holder_is_returned_by)/$1/~server: a slice of a sweep
 EOF
 }
 
@@ -63,7 +70,7 @@ cmake --build "$scratch/build" --target crash_explorer >/dev/null
 missed=0
 count=0
 while IFS='~' read -r name file change scenario; do
-    [[ $name == *"$part"* ]] || continue
+    [[ $name =~ $part ]] || continue
     count=$((count + 1))
     cp "$scratch/src/$file" "$scratch/kept"
     perl -0pi -e "$change" "$scratch/src/$file"
