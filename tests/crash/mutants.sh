@@ -52,6 +52,11 @@ scavenge: unmarked when it has gone~server/scavenge.c~s/    if \(!released\)\n( 
 punch: a page too many~server/shell/punch.c~s/\(off_t\)bytes\)/(off_t)bytes + 8192)/~server: growth over the soft limit, the client dies too
 punch: what has gone is thought to be there~server/shell/puncher.c~s/    tell\(puncher, i, result == 0\);/    tell(puncher, i, result != 0);/~server: memory has gone back
 sweep: what the dead one took is forgotten~server/lease.c~s/        settle\(heap, page\);\n(    \} else if \(ga_holder_is_returned_by)/$1/~server: a slice of a sweep
+idle: the cache is back before it is trimmed~client/reclaim.c~s/(    ga_reclaim_cache\(cache, what\);\n)(.*?)(    ga_store_release\(place, cache\);\n)/$2$3$1/s~idle thread's cache given back | it comes back, both go on
+idle: who comes back does not wait~client/thread_cache.c~s/        pthread_mutex_lock\(&heap->lock\);\n        pthread_mutex_unlock\(&heap->lock\);\n(    \}\n    return cache;)/$1/~idle thread's cache given back | it comes back, both go on
+managed: the last roots are not told~client/managed_scan.c~s/    return hand_on\(scan\);\n\}\n\n\/\* ---- all of it/    return 0;\n}\n\n\/* ---- all of it/~managed: it has told
+managed: its threads are not let go~client/managed.c~s/    ga_stop_release\(\);\n    if \(r < 0\)/    if (r < 0)/~server: managed clients go on
+collect: what was emptied is left lying~server/collect.c~s/        ga_lease_look_again\(heap, span->page\);/        (void)heap;/~server: a collection frees
 EOF
 }
 
