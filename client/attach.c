@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/sdt.h>
 #include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
@@ -376,6 +377,7 @@ int goalloc_attach(const char *address, const struct goalloc_options *options,
         return r;
     }
     attach_error[0] = '\0';
+    DTRACE_PROBE2(goalloc, attach, heap->view.meta->name, ga_load_relaxed(&heap->client));
     return 0;
 }
 
@@ -433,6 +435,7 @@ int ga_attach_after_fork(struct goalloc_heap *heap)
         return r;
     }
     note_mapped(heap);
+    DTRACE_PROBE2(goalloc, attach, heap->view.meta->name, ga_load_relaxed(&heap->client));
     pthread_mutex_lock(&heap->lock);
     heap->generation_of_fork = ga_fork_count();
     pthread_mutex_unlock(&heap->lock);
@@ -486,6 +489,7 @@ void goalloc_detach(struct goalloc_heap *heap)
     if (!heap)
         return;
     ga_registry_meet_copy(heap);
+    DTRACE_PROBE1(goalloc, detach, ga_load_relaxed(&heap->client));
     ga_registry_begin_change();
     heap->going = true;
     ga_registry_end_change();

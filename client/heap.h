@@ -98,6 +98,7 @@ struct ga_thread_cache {
     uint64_t ring_taken;          /* the sequence of the last entry taken from the ring */
     uint32_t reclaim_seen;        /* the heap's reclaim count that was last obeyed */
     uint32_t unneeded_seen;       /* and its count of calls for what is not needed */
+    uint64_t lease_ns;            /* how long the last answer to a request for spans took */
     uint64_t look_at_npages;      /* when the heap has so many, all classes are looked at again */
     struct ga_thread_cache *next; /* on the heap's list of idle caches */
     bool trimmed;                 /* on that list, and holds nothing that it could give back */
@@ -114,6 +115,13 @@ struct ga_thread_cache {
     struct ga_known known;
     struct ga_free_slot places[GA_SPAN_CLASS_COUNT][GA_FREE_LIST_PLACES]; /* of the lists */
     struct ga_batch batch;
+};
+
+/* How many of the bad frees the server is told of in this second, and which not. Any thread's. */
+struct ga_bad_frees {
+    _Atomic uint64_t window_ms; /* when the second began */
+    _Atomic uint32_t told;
+    _Atomic uint64_t left_out;
 };
 
 struct goalloc_heap {
@@ -149,6 +157,7 @@ struct goalloc_heap {
     _Atomic uint32_t reclaim_count;
     _Atomic uint32_t unneeded_count;
     struct ga_places places; /* for the server's answers */
+    struct ga_bad_frees bad_frees;
 
     /* This process has agreed to use the heap no more, perhaps; until it resumes. Written under
      * pausing; read also by the library's thread. */

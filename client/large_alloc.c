@@ -1,5 +1,6 @@
 /* Allocating large objects: from the spans that the thread has kept, or of the server. */
 #include <errno.h>
+#include <sys/sdt.h>
 
 #include "client/heap.h"
 #include "client/large.h"
@@ -14,12 +15,16 @@ static int request_large(struct ga_thread_cache *cache, size_t size, size_t alig
     body.size_bytes = size;
     body.noscan = noscan;
     body.alignment = alignment;
+    body.last_ns = cache->lease_ns;
     Goalloc__V1__Envelope request = GOALLOC__V1__ENVELOPE__INIT;
     request.body_case = GOALLOC__V1__ENVELOPE__BODY_LARGE_ALLOC;
     request.large_alloc = &body;
     struct ga_reply *reply;
+    uint64_t from_ns = ga_mcache_now_ns();
     int r = ga_channel_call(cache->heap->channel, &request, GOALLOC__V1__ENVELOPE__BODY_LARGE_SPAN,
                             NULL, &reply);
+    cache->lease_ns = ga_mcache_now_ns() - from_ns;
+    DTRACE_PROBE4(goalloc, lease_large, cache->id, size, cache->lease_ns, r);
     if (r < 0)
         return r;
     const Goalloc__V1__LargeSpan *span = ga_reply_message(reply)->large_span;

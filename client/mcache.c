@@ -13,6 +13,7 @@
 #include "client/mcache.h"
 
 #include <errno.h>
+#include <sys/sdt.h>
 
 #include "client/premap.h"
 #include "client/spans.h"
@@ -243,11 +244,16 @@ static int request_lease(struct ga_thread_cache *cache, ga_span_class span_class
     body.mcache = cache->id;
     body.span_class = span_class;
     body.count = count;
+    body.last_ns = cache->lease_ns;
     Goalloc__V1__Envelope request = GOALLOC__V1__ENVELOPE__INIT;
     request.body_case = GOALLOC__V1__ENVELOPE__BODY_LEASE;
     request.lease = &body;
-    return ga_channel_call(cache->heap->channel, &request, GOALLOC__V1__ENVELOPE__BODY_LEASES, NULL,
-                           ret);
+    uint64_t from_ns = ga_mcache_now_ns();
+    int r = ga_channel_call(cache->heap->channel, &request, GOALLOC__V1__ENVELOPE__BODY_LEASES,
+                            NULL, ret);
+    cache->lease_ns = ga_mcache_now_ns() - from_ns;
+    DTRACE_PROBE5(goalloc, lease, cache->id, span_class, count, cache->lease_ns, r);
+    return r;
 }
 
 /* Ask for a batch and wait for it. */

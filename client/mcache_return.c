@@ -10,6 +10,8 @@
  * thread needs spans and the heap has grown by a part of itself since it did so last: what one
  * class does not need is then used before the heap grows more. A heap that does not grow asks
  * nobody to give back what he may soon ask for again. */
+#include <sys/sdt.h>
+
 #include "client/large.h"
 #include "client/mcache.h"
 #include "client/spans.h"
@@ -30,6 +32,7 @@ void ga_mcache_note_returned(struct ga_thread_cache *cache, uint32_t *pages, uin
     Goalloc__V1__Envelope note = GOALLOC__V1__ENVELOPE__INIT;
     note.body_case = GOALLOC__V1__ENVELOPE__BODY_RETURN_SPANS;
     note.return_spans = &body;
+    DTRACE_PROBE2(goalloc, return, cache->id, count);
     /* If the note is lost the connection is too, and the next server looks for what was returned.
      */
     (void)ga_channel_note(cache->heap->channel, &note);

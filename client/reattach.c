@@ -3,6 +3,7 @@
  * or is another now, this process keeps what it holds and is told so once. */
 #include <errno.h>
 #include <stdio.h>
+#include <sys/sdt.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 
@@ -106,6 +107,7 @@ static int judge(const Goalloc__V1__Envelope *answer, char ret_why[static GA_CHA
 static void revived(void *data)
 {
     struct goalloc_heap *heap = data;
+    DTRACE_PROBE2(goalloc, reattach, heap->view.meta->name, heap->generation);
     Goalloc__V1__Reattached body = GOALLOC__V1__REATTACHED__INIT;
     Goalloc__V1__Envelope note = GOALLOC__V1__ENVELOPE__INIT;
     note.body_case = GOALLOC__V1__ENVELOPE__BODY_REATTACHED;

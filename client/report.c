@@ -1,10 +1,16 @@
 /* Reports: what was misused, in one line that names the pointer and what is wrong with it. */
 #include <stdio.h>
 #include <string.h>
+#include <sys/sdt.h>
 #include <unistd.h>
 
 #include "client/heap.h"
+#include "client/mcache.h"
 #include "client/uncancelled.h"
+
+/* A program that frees badly in a loop does not fill the channel with it. */
+#define TOLD_MAX       16u
+#define TOLD_WINDOW_MS 1000u
 
 void ga_report(struct goalloc_heap *heap, enum goalloc_report_kind kind, const char *message)
 {
@@ -49,6 +55,39 @@ static void describe_slot(char *ret, size_t bytes, const struct goalloc_heap *he
     (void)p;
 }
 
+/* Whether the server is to be told of one more; *ret_left_out: of how many it was not. Several
+ * threads at once may tell of a few more. */
+static bool may_tell(struct ga_bad_frees *bad, uint64_t *ret_left_out)
+{
+    uint64_t now_ms = ga_mcache_now_ms();
+    if (now_ms - ga_load_relaxed(&bad->window_ms) >= TOLD_WINDOW_MS) {
+        ga_store_relaxed(&bad->window_ms, now_ms);
+        ga_store_relaxed(&bad->told, 0);
+    }
+    if (ga_fetch_add_relaxed(&bad->told, 1) >= TOLD_MAX) {
+        ga_fetch_add_relaxed(&bad->left_out, 1);
+        return false;
+    }
+    *ret_left_out = ga_xchg_seq_cst(&bad->left_out, 0);
+    return true;
+}
+
+/* For who watches the heap. Not by a copy of the process that has not attached as itself. */
+static void tell_server(struct goalloc_heap *heap, const void *p, const char *message)
+{
+    if (!heap->channel || ga_load_relaxed(&heap->tls_index) == 0)
+        return;
+    Goalloc__V1__BadFree body = GOALLOC__V1__BAD_FREE__INIT;
+    if (!may_tell(&heap->bad_frees, &body.left_out))
+        return;
+    body.address = (uintptr_t)p;
+    body.what = (char *)(uintptr_t)message; /* only read */
+    Goalloc__V1__Envelope note = GOALLOC__V1__ENVELOPE__INIT;
+    note.body_case = GOALLOC__V1__ENVELOPE__BODY_BAD_FREE;
+    note.bad_free = &body;
+    (void)ga_channel_note(heap->channel, &note);
+}
+
 void ga_report_bad(struct goalloc_heap *heap, const char *function, const void *p,
                    enum ga_lookup why, const struct ga_slot *slot)
 {
@@ -69,5 +108,7 @@ void ga_report_bad(struct goalloc_heap *heap, const char *function, const void *
     }
     char message[256];
     snprintf(message, sizeof(message), "%s(%p): %s; nothing was changed", function, p, what);
+    DTRACE_PROBE3(goalloc, bad_free, p, message, ga_load_relaxed(&heap->client));
+    tell_server(heap, p, message);
     ga_report(heap, GOALLOC_REPORT_BAD_FREE, message);
 }

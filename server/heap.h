@@ -19,6 +19,11 @@ struct ga_heap;
 /* A client's number: its index in the client table. */
 typedef uint32_t ga_client_id;
 
+enum ga_happening {
+    GA_HAPPENED_GROW,
+    GA_HAPPENED_SCAVENGE,
+};
+
 /* What the core asks of the world. */
 struct ga_heap_effects {
     /* Make the object bytes long: longer, the new part being a hole, or shorter by what was never
@@ -39,6 +44,9 @@ struct ga_heap_effects {
     void (*wait_for_release)(void *data);
     /* Ask every client to give back what it does not use. */
     void (*reclaim)(void *data);
+    /* The heap has grown by bytes, or bytes of it have been given back to the system within a
+     * request: for who watches. NULL = nobody wants to know. */
+    void (*happened)(void *data, enum ga_happening what, uint64_t bytes);
     /* Milliseconds since some start, never going back; and wall clock milliseconds since 1970. */
     uint64_t (*now_ms)(void *data);
     uint64_t (*wall_ms)(void *data);
@@ -139,6 +147,9 @@ int ga_heap_lease(struct ga_heap *heap, ga_client_id client, ga_mcache_id mcache
  * where the mcache says that it took more than there was. */
 int ga_heap_lease_ahead(struct ga_heap *heap, ga_client_id client, ga_mcache_id mcache,
                         ga_span_class span_class, uint32_t count);
+
+/* How many spans are leased, to all mcaches. */
+uint64_t ga_heap_nleased(const struct ga_heap *heap);
 
 /* mcache says it has returned the span at page. Believed only if the span's holder word says so
  * too. Returns 0, -EINVAL (no such lease), -EPERM, -EAGAIN (holder does not say returned). */

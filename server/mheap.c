@@ -145,6 +145,8 @@ static int commit(struct ga_heap *heap, uint64_t npages)
 
     uint64_t first = page == 0 ? 1 : page;
     ga_page_alloc_grow(heap->pages, first, page + npages - first);
+    if (heap->effects.happened)
+        heap->effects.happened(heap->effects.data, GA_HAPPENED_GROW, npages * GA_PAGE_SIZE);
     return 0;
 }
 

@@ -136,6 +136,8 @@ uint64_t ga_scavenge_now(struct ga_heap *heap, uint64_t npages)
             break;
         released += n;
     }
+    if (released > 0 && heap->effects.happened)
+        heap->effects.happened(heap->effects.data, GA_HAPPENED_SCAVENGE, released * GA_PAGE_SIZE);
     return released;
 }
 

@@ -57,6 +57,11 @@ static void add_metadata(const struct ga_heap *heap, struct ga_heap_stats *stats
         stats->meta_bytes + stats->bits_bytes - stats->mspan_sys_bytes - stats->mcache_sys_bytes;
 }
 
+uint64_t ga_heap_nleased(const struct ga_heap *heap)
+{
+    return heap->nspans_leased;
+}
+
 void ga_heap_get_stats(struct ga_heap *heap, struct ga_heap_stats *ret)
 {
     struct ga_heap_stats stats = {0};

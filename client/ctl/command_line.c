@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "proto/event.h"
 #include "shm/mapping.h"
 #include "shm/nearest.h"
 #include "shm/size_class.h"
@@ -298,9 +299,28 @@ static int find_command(int argc, char **argv, const struct ga_command **ret)
 }
 
 /* A word behind the command. */
+static int take_event(const char *word, struct ga_request *request)
+{
+    enum ga_event_kind kind = GA_EVENT_ATTACH;
+    char names[512] = "all";
+    if (strcmp(word, names) == 0) {
+        request->events = GA_EVENTS_ALL;
+        return 0;
+    }
+    if (ga_event_find(word, &kind) == 0) {
+        request->events |= UINT64_C(1) << kind;
+        return 0;
+    }
+    for (uint32_t i = 0; i < GA_EVENT_COUNT; i++)
+        snprintf(names + strlen(names), sizeof(names) - strlen(names), ", %s", ga_event_name(i));
+    return wrong("'%s' is no event: give one of %s", word, names);
+}
+
 static int take_word(const char *word, struct ga_request *request)
 {
     const struct ga_command *command = request->command;
+    if (command->operand == GA_OPERAND_EVENTS)
+        return take_event(word, request);
     if (command->operand != GA_OPERAND_NONE && !request->operand) {
         request->operand = word;
         return 0;
@@ -324,7 +344,7 @@ static int misplaced(const struct ga_option *option, const struct ga_command *co
             snprintf(with + length, sizeof(with) - length, "%s'%s'", length ? ", " : "",
                      ga_commands[i].name);
     }
-    if (command->run && option == &ga_options[GA_OPTION_SHM])
+    if (option == &ga_options[GA_OPTION_SHM])
         return wrong("only a server can do '%s': ask it, without '--shm'", command->name);
     return wrong("'%s' goes with %s, not with '%s'", option->name, with, command->name);
 }

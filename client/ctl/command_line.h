@@ -17,6 +17,7 @@ struct ga_request {
     bool version;
     bool wait_given;
     struct ga_run_options run;
+    uint64_t events;   /* kinds of them, as bits; 0 = none was named */
     struct ga_ctl ctl; /* its source is not open */
 };
 

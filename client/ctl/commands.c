@@ -6,6 +6,7 @@
 #include "client/ctl/destroy.h"
 #include "client/ctl/help.h"
 #include "client/ctl/run.h"
+#include "client/ctl/watch.h"
 
 static_assert(GA_COMMAND_COUNT <= 63, "a set of commands has a bit for each");
 
@@ -51,6 +52,12 @@ const struct ga_command ga_commands[GA_COMMAND_COUNT] = {
                           .summary = "look for faults: every table and word against each other",
                           .example = "goallocctl check --shm default",
                           .run = ga_ctl_check},
+    [GA_COMMAND_WATCH] = {.name = "watch",
+                          .words = "[EVENT...]",
+                          .summary = "tell what happens, when it does, until it is ended",
+                          .example = "goallocctl watch refusal bad-free",
+                          .operand = GA_OPERAND_EVENTS,
+                          .run_alone = ga_ctl_watch},
     [GA_COMMAND_GC] = {.name = "gc",
                        .summary = "free what nothing reaches, and say how much",
                        .example = "goallocctl gc --report",
@@ -91,7 +98,8 @@ const struct ga_command ga_commands[GA_COMMAND_COUNT] = {
      GA_COMMAND_BIT(ARENAS) | GA_COMMAND_BIT(SPANS) | GA_COMMAND_BIT(CLIENTS) |                    \
      GA_COMMAND_BIT(ROOTS) | GA_COMMAND_BIT(MAP) | GA_COMMAND_BIT(CHECK))
 /* Those that only a server can carry out. */
-#define ASKING (GA_COMMAND_BIT(USERS) | GA_COMMAND_BIT(GC) | GA_COMMAND_BIT(SCAVENGE))
+#define ASKING                                                                                     \
+    (GA_COMMAND_BIT(USERS) | GA_COMMAND_BIT(GC) | GA_COMMAND_BIT(SCAVENGE) | GA_COMMAND_BIT(WATCH))
 
 const struct ga_option ga_options[GA_OPTION_COUNT] = {
     [GA_OPTION_SOCKET] = {.name = "--socket",
@@ -109,7 +117,7 @@ const struct ga_option ga_options[GA_OPTION_COUNT] = {
     [GA_OPTION_JSON] = {.name = "--json",
                         .commands =
                             LOOKING | ASKING | GA_COMMAND_BIT(SNAPSHOT) | GA_COMMAND_BIT(RUN),
-                        .summary = "print one JSON document, with raw numbers"},
+                        .summary = "print one JSON document, with raw numbers; watch: a line each"},
     [GA_OPTION_COLOR] = {.name = "--color",
                          .value = "WHEN",
                          .kind = GA_VALUE_CHOICE,
@@ -146,7 +154,7 @@ const struct ga_option ga_options[GA_OPTION_COUNT] = {
     [GA_OPTION_PID] = {.name = "--pid",
                        .value = "PID",
                        .kind = GA_VALUE_PID,
-                       .commands = GA_COMMAND_BIT(SPANS),
+                       .commands = GA_COMMAND_BIT(SPANS) | GA_COMMAND_BIT(WATCH),
                        .summary = "those of this process"},
     [GA_OPTION_PARTIAL] = {.name = "--partial",
                            .commands = GA_COMMAND_BIT(SPANS),

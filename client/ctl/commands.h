@@ -19,6 +19,7 @@ enum ga_operand {
     GA_OPERAND_HEAP,    /* the name of a heap */
     GA_OPERAND_FILE,    /* a file to write */
     GA_OPERAND_PROGRAM, /* a program, and all that follows is its own */
+    GA_OPERAND_EVENTS,  /* kinds of events, or none */
     GA_OPERAND_TOPIC,   /* of the manual; may be left out */
 };
 
@@ -47,6 +48,7 @@ enum ga_command_id {
     GA_COMMAND_ROOTS,
     GA_COMMAND_MAP,
     GA_COMMAND_CHECK,
+    GA_COMMAND_WATCH,
     GA_COMMAND_GC,
     GA_COMMAND_SCAVENGE,
     GA_COMMAND_SNAPSHOT,

@@ -12,6 +12,8 @@
 #include "client/ctl/ask.h"
 #include "client/ctl/commands.h"
 #include "client/ctl/open.h"
+
+#include "proto/event.h"
 #include "shm/mapping.h"
 #include "shm/size_class.h"
 
@@ -150,6 +152,11 @@ static void offer_operands(const struct typed *typed)
         return;
     case GA_OPERAND_PROGRAM:
         puts(":program");
+        return;
+    case GA_OPERAND_EVENTS:
+        offer(typed, "all", "every event");
+        for (uint32_t i = 0; i < GA_EVENT_COUNT; i++)
+            offer(typed, ga_event_name(i), "event");
         return;
     case GA_OPERAND_TOPIC:
         offer_commands(typed);

@@ -5,20 +5,20 @@
 
 #include "proto/error.h"
 
-static int open_socket(const char *path, char buffer[static GA_ADDRESS_BYTES],
-                       struct ga_source *ret)
+int ga_open_which(const struct ga_request *request, char socket[static GA_ADDRESS_BYTES])
 {
-    int err = ga_address_resolve(path, buffer);
+    const char *path = request->socket;
+    int err = ga_address_resolve(path, socket);
     if (err < 0) {
         fprintf(stderr, "goallocctl: the path of the socket, from %s, cannot be used: %s\n",
                 path ? path : "the environment", ga_error_text(err));
         return err;
     }
     if (ga_address_check_folder(path, false) == -EACCES) {
-        fprintf(stderr, "goallocctl: %s: the folder is not this user's alone\n", buffer);
+        fprintf(stderr, "goallocctl: %s: the folder is not this user's alone\n", socket);
         return -EACCES;
     }
-    return ga_source_open_socket(buffer, ret);
+    return 0;
 }
 
 /* Whoever reads a table should know that nobody keeps the heap in order; JSON says it itself. */
@@ -34,6 +34,8 @@ static int open_shm(const char *name, bool json, struct ga_source *ret)
 int ga_open(const struct ga_request *request, char socket[static GA_ADDRESS_BYTES],
             struct ga_source *ret)
 {
-    return request->shm ? open_shm(request->shm, request->ctl.json, ret)
-                        : open_socket(request->socket, socket, ret);
+    if (request->shm)
+        return open_shm(request->shm, request->ctl.json, ret);
+    int err = ga_open_which(request, socket);
+    return err < 0 ? err : ga_source_open_socket(socket, ret);
 }

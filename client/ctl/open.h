@@ -12,4 +12,8 @@
 int ga_open(const struct ga_request *request, char socket[static GA_ADDRESS_BYTES],
             struct ga_source *ret);
 
+/* Which socket request names, or the default one: its path is written to socket. 0; a negative
+ * errno after the reason has been told on stderr. */
+int ga_open_which(const struct ga_request *request, char socket[static GA_ADDRESS_BYTES]);
+
 #endif

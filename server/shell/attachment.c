@@ -4,10 +4,12 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "proto/text.h"
 #include "server/shell/connection.h"
 #include "server/shell/log.h"
 #include "server/shell/process.h"
@@ -114,8 +116,7 @@ static void on_process_event(uv_poll_t *watch, int status, int events)
     /* An error of the watch is no news of the process. */
     if (status < 0 || !(events & UV_READABLE))
         return;
-    ga_log(GA_LOG_DEBUG, "process %" PRIu32 ", client %" PRIu32 ", has ended", attachment->pid,
-           attachment->client + 1);
+    ga_event_death(attachment);
     ga_attachment_end(attachment, 0);
 }
 
@@ -184,6 +185,7 @@ int ga_attachment_new(struct ga_connection *connection, struct ga_attachment **r
         ga_attachment_abandon(attachment);
         return r;
     }
+    snprintf(attachment->name, sizeof(attachment->name), "%s", connection->client_name);
     attachment->connection = connection;
     connection->attachment = attachment;
     connection->was_attached = true;
@@ -212,6 +214,8 @@ static int adopt(struct ga_server *server, const struct ga_client_info *client,
     }
     attachment->settled = true; /* as far as can be told */
     attachment->client = client->client;
+    snprintf(attachment->name, sizeof(attachment->name), "%s", client->name);
+    ga_text_clean(attachment->name);
     attachment->nmcaches = client->mcaches;
     *ret = attachment;
     return 0;

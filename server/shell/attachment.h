@@ -13,6 +13,7 @@
 #include <uv.h>
 
 #include "server/heap.h"
+#include "server/shell/process.h"
 #include "server/shell/shortage.h"
 
 /* What one process may have at most. Attaching costs little, and so one that attaches, hangs up and
@@ -37,6 +38,7 @@ struct ga_attachment {
     int pidfd;
     uint32_t pid;
     uint32_t uid;
+    char name[GA_CLIENT_NAME_BYTES]; /* as its client calls itself */
     ga_client_id client;
     uint32_t nmcaches; /* that it was given */
     bool settled;      /* its process knows of it, and has begun to use the heap */

@@ -57,6 +57,7 @@ void ga_connection_close(struct ga_connection *connection)
     ga_waiters_forget_all(&connection->server->waiters, connection);
     ga_cycle_forget(connection);
     ga_pass_forget(connection);
+    ga_events_forget(connection);
     if (connection->attachment) {
         connection->attachment->connection = NULL;
         connection->attachment->resume_id = 0; /* it says it again when it is back */

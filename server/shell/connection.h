@@ -12,10 +12,9 @@
 #include "proto/message.h"
 #include "server/shell/process.h"
 
-#define GA_CLIENT_NAME_BYTES 32
-
 struct ga_server;
 struct ga_attachment;
+struct ga_watch;
 
 struct ga_connection {
     uv_pipe_t handle;
@@ -44,6 +43,7 @@ struct ga_connection {
     bool after_collection;            /* what is being handled has waited for one, */
     bool after_current;               /* or for the end of what was under way */
     bool after_pass;                  /* or for all to be swept */
+    struct ga_watch *watch;           /* what it is told of (events.h), NULL = of nothing */
     uint32_t nwaits;                  /* for roots (waiters.h) */
     uint64_t relief_asked_ms;         /* when others of its user were asked for memory for it */
     size_t queued_bytes;              /* of output, with what keeping it costs */

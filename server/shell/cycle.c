@@ -203,21 +203,6 @@ static void set_goal(struct ga_cycle *cycle, uint64_t reached_bytes)
         cycle->next_bytes > reached_bytes ? cycle->next_bytes - reached_bytes : 0;
 }
 
-static void log_end(const struct ga_server *server)
-{
-    const struct ga_cycle *cycle = &server->cycle;
-    const struct ga_collect_result *result = ga_collect_get_result(server->heap);
-    if (cycle->failure)
-        ga_log(GA_LOG_WARNING, "collection %" PRIu32 " was abandoned: %s", cycle->number,
-               cycle->failure);
-    else
-        ga_log(GA_LOG_DEBUG,
-               "collection %" PRIu32 ": of %" PRIu64 " objects nothing reaches %" PRIu64
-               ", %" PRIu64 " are freed; marked in %" PRIu64 " us",
-               cycle->number, result->found.objects, result->garbage.objects, result->freed.objects,
-               cycle->mark_ns / 1000);
-}
-
 /* Managed clients go on. */
 static void end_standstill(struct ga_server *server)
 {
@@ -278,7 +263,10 @@ static void finish(struct ga_server *server, const char *failure)
         return;
     note_growth(server);
     uv_idle_stop(&cycle->slices);
-    log_end(server);
+    if (failure)
+        ga_event_collect_abandoned(server);
+    else
+        ga_event_collect_end(server);
     if (failure && cycle->failed_for_now)
         try_again(server);
     tell(server);
@@ -382,6 +370,7 @@ static void begin(struct ga_server *server, enum ga_collect_mode mode)
             waiter->cycle = cycle->number;
     cycle->failure = NULL;
     cycle->failed_for_now = false;
+    ga_event_collect_begin(server);
     if (ga_standstill_begin(server))
         ga_cycle_all_stopped(server);
 }

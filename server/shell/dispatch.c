@@ -87,6 +87,8 @@ static const struct route routes[] = {
     {GOALLOC__V1__ENVELOPE__BODY_LIST_ROOTS, REQUEST, NEEDS_HELLO, ga_handle_list_roots},
     {GOALLOC__V1__ENVELOPE__BODY_LIST_ARENAS, REQUEST, NEEDS_HELLO, ga_handle_list_arenas},
     {GOALLOC__V1__ENVELOPE__BODY_SCAVENGE, REQUEST, NEEDS_HELLO, ga_handle_scavenge},
+    {GOALLOC__V1__ENVELOPE__BODY_WATCH, REQUEST, NEEDS_HELLO, ga_handle_watch},
+    {GOALLOC__V1__ENVELOPE__BODY_BAD_FREE, NOTE, NEEDS_ATTACH, ga_handle_bad_free},
     {GOALLOC__V1__ENVELOPE__BODY_SYNC, REQUEST, NEEDS_HELLO, ga_handle_sync},
     {GOALLOC__V1__ENVELOPE__BODY_QUIESCE, REQUEST, NEEDS_HELLO, ga_handle_quiesce},
     {GOALLOC__V1__ENVELOPE__BODY_PAUSE, REQUEST, NEEDS_ATTACH, ga_handle_pause},

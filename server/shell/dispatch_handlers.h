@@ -41,6 +41,9 @@ void ga_attach_now(struct ga_connection *connection);
 /* dispatch_gc.c */
 ga_handler ga_handle_gc, ga_handle_gc_roots, ga_handle_gc_stopped;
 
+/* dispatch_watch.c */
+ga_handler ga_handle_watch, ga_handle_bad_free;
+
 /* dispatch_quiet.c */
 ga_handler ga_handle_quiesce, ga_handle_pause, ga_handle_resume;
 /* Whether the connection's client may change the heap now: not while it is paused, and then it is

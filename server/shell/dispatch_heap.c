@@ -4,11 +4,14 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "proto/error.h"
 #include "server/shell/attachment.h"
 #include "server/shell/connection.h"
+#include "server/shell/events.h"
 #include "server/shell/log.h"
 #include "server/shell/quarantine.h"
 #include "server/shell/reply.h"
@@ -18,16 +21,32 @@
 #include "shm/size_class.h"
 
 #define RELIEF_INTERVAL_MS 100u
+#define REFUSAL_BYTES      256
+
+/* Answer that something is not to be had, and tell who watches. */
+static void refuse(struct ga_connection *connection, uint64_t id, int err, const char *format, ...)
+    __attribute__((format(printf, 4, 5)));
+
+static void refuse(struct ga_connection *connection, uint64_t id, int err, const char *format, ...)
+{
+    char why[REFUSAL_BYTES];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(why, sizeof(why), format, args);
+    va_end(args);
+    ga_event_refusal(connection, why);
+    ga_reply_failure(connection, id, err, "%s", why);
+}
 
 void ga_fail_for_memory(struct ga_connection *connection, uint64_t id)
 {
     const struct ga_world *world = connection->server->world;
     char limit[GA_SIZE_TEXT_BYTES];
     if (world->refused_memory)
-        ga_reply_failure(connection, id, -ENOMEM, "no memory is left in /dev/shm");
+        refuse(connection, id, -ENOMEM, "no memory is left in /dev/shm");
     else
-        ga_reply_failure(connection, id, -ENOMEM, "the heap is at its limit of %s",
-                         ga_size_format(world->limit_bytes, limit));
+        refuse(connection, id, -ENOMEM, "the heap is at its limit of %s",
+               ga_size_format(world->limit_bytes, limit));
 }
 
 void ga_fail_for_quota(struct ga_connection *connection, uint64_t id)
@@ -35,12 +54,11 @@ void ga_fail_for_quota(struct ga_connection *connection, uint64_t id)
     struct ga_quota_refusal refusal = ga_heap_last_refusal(connection->server->heap);
     const char *kind = ga_quota_kind_name(refusal.kind);
     if (refusal.of_client)
-        ga_reply_failure(connection, id, -EDQUOT, "the quota of the client is used up: %s=%" PRIu64,
-                         kind, refusal.allowed);
+        refuse(connection, id, -EDQUOT, "the quota of the client is used up: %s=%" PRIu64, kind,
+               refusal.allowed);
     else
-        ga_reply_failure(connection, id, -EDQUOT,
-                         "the quota of user %" PRIu32 " is used up: %s=%" PRIu64,
-                         connection->peer.uid, kind, refusal.allowed);
+        refuse(connection, id, -EDQUOT, "the quota of user %" PRIu32 " is used up: %s=%" PRIu64,
+               connection->peer.uid, kind, refusal.allowed);
 }
 
 /* The same, and have the user's processes give back what they do not use; not too often, since who
@@ -139,8 +157,7 @@ static void attach(struct ga_connection *connection, uint64_t id, uint32_t polic
     (void)ga_heap_set_policy(heap, attachment->client, policy);
     if (managed)
         (void)ga_heap_set_managed(heap, attachment->client);
-    ga_log(GA_LOG_DEBUG, "process %" PRIu32 " (%s) is client %" PRIu32, attachment->pid,
-           connection->client_name, attachment->client + 1);
+    ga_event_attach(attachment);
 
     tell_attached(connection, id);
     ga_quiet_tell(connection);
@@ -248,8 +265,7 @@ void ga_handle_reattach(struct ga_connection *connection, const Goalloc__V1__Env
             judge_claim(connection, wanted, pid);
         return;
     }
-    ga_log(GA_LOG_DEBUG, "process %" PRIu32 ", client %" PRIu32 ", is back", connection->peer.pid,
-           wanted->client);
+    ga_event_reattach(connection->attachment);
     connection->attachment->paused = wanted->paused;
     /* Who is paused returns nothing until it says Reattached, and then it may be quiet. */
     if (wanted->paused)
@@ -275,8 +291,7 @@ void ga_handle_mapped(struct ga_connection *connection, const Goalloc__V1__Envel
 
 void ga_handle_detach(struct ga_connection *connection, const Goalloc__V1__Envelope *message)
 {
-    ga_log(GA_LOG_DEBUG, "process %" PRIu32 ", client %" PRIu32 ", has detached",
-           connection->attachment->pid, connection->attachment->client + 1);
+    ga_event_detach(connection->attachment);
     ga_attachment_end(connection->attachment, message->id);
 }
 
@@ -334,6 +349,11 @@ static bool lease_is_sound(struct ga_connection *connection, uint64_t id,
     return false;
 }
 
+static uint64_t span_bytes(uint32_t span_class)
+{
+    return (uint64_t)ga_size_classes[span_class / 2].npages * GA_PAGE_SIZE;
+}
+
 void ga_handle_lease(struct ga_connection *connection, const Goalloc__V1__Envelope *message)
 {
     struct ga_server *server = connection->server;
@@ -359,6 +379,8 @@ void ga_handle_lease(struct ga_connection *connection, const Goalloc__V1__Envelo
         fail_mcache(connection, message->id, lease->mcache);
         return;
     }
+    ga_event_lease(connection->attachment, lease->mcache, lease->span_class, count,
+                   count * span_bytes(lease->span_class));
     Goalloc__V1__Leases body = GOALLOC__V1__LEASES__INIT;
     body.n_pages = count;
     body.pages = pages;
@@ -374,10 +396,15 @@ void ga_handle_lease_ahead(struct ga_connection *connection, const Goalloc__V1__
     struct ga_server *server = connection->server;
     const Goalloc__V1__LeaseAhead *note = message->lease_ahead;
     server->world->refused_memory = false;
+    uint64_t nleased = ga_heap_nleased(server->heap);
     int r = note->span_class < GA_SPAN_CLASS_COUNT
                 ? ga_heap_lease_ahead(server->heap, connection->attachment->client, note->mcache,
                                       (ga_span_class)note->span_class, note->count)
                 : -EINVAL;
+    nleased = ga_heap_nleased(server->heap) - nleased;
+    if (nleased > 0)
+        ga_event_lease(connection->attachment, note->mcache, note->span_class, nleased,
+                       nleased * span_bytes(note->span_class));
     if (r == -EBADMSG)
         ga_spoilt_look_at(connection->attachment); /* the client can still ask, and wait */
     else if (r < 0 && r != -ENOMEM && r != -EDQUOT)
@@ -408,6 +435,7 @@ void ga_handle_return(struct ga_connection *connection, const Goalloc__V1__Envel
     ga_client_id client = connection->attachment->client;
     if (!note_is_sound(connection, note->n_pages))
         return;
+    uint64_t nreturned = 0;
     for (size_t i = 0; i < note->n_pages; i++) {
         int r = ga_heap_return(server->heap, client, note->mcache, note->pages[i]);
         if (r == -EPERM) {
@@ -422,10 +450,12 @@ void ga_handle_return(struct ga_connection *connection, const Goalloc__V1__Envel
                    "process %" PRIu32 " says that mcache %" PRIu32 " returned page %" PRIu32
                    ", but %s: ignored",
                    connection->peer.pid, note->mcache, note->pages[i], why_not_returned(r));
+        nreturned += r == 0;
     }
+    if (nreturned > 0)
+        ga_event_return(connection->attachment, note->mcache, nreturned);
 }
 
-/* Page 0 is never handed out, so that a heap has a page less than its limit. */
 /* There is memory enough, but no run of it, and no room to grow: the program learns ENOMEM, and who
  * runs the server that it is no lack of memory. */
 static void tell_of_fragments(const struct ga_connection *connection, uint64_t wanted_bytes,
@@ -440,6 +470,7 @@ static void tell_of_fragments(const struct ga_connection *connection, uint64_t w
                connection->attachment->pid, left_bytes);
 }
 
+/* Page 0 is never handed out, so that a heap has a page less than its limit. */
 static void fail_for_room(struct ga_connection *connection, uint64_t id, uint64_t wanted_bytes)
 {
     struct ga_heap_status status;
@@ -447,10 +478,10 @@ static void fail_for_room(struct ga_connection *connection, uint64_t id, uint64_
     uint64_t left_bytes = status.limit_bytes - GA_PAGE_SIZE - status.inuse_bytes;
     bool in_pieces = left_bytes >= wanted_bytes;
     char limit[GA_SIZE_TEXT_BYTES];
-    ga_reply_failure(connection, id, -ENOMEM,
-                     "%" PRIu64 " bytes do not fit: %" PRIu64 " are left of the limit of %s%s",
-                     wanted_bytes, left_bytes, ga_size_format(status.limit_bytes, limit),
-                     in_pieces ? ", but not in one piece" : "");
+    refuse(connection, id, -ENOMEM,
+           "%" PRIu64 " bytes do not fit: %" PRIu64 " are left of the limit of %s%s", wanted_bytes,
+           left_bytes, ga_size_format(status.limit_bytes, limit),
+           in_pieces ? ", but not in one piece" : "");
     if (in_pieces)
         tell_of_fragments(connection, wanted_bytes, left_bytes);
 }
@@ -474,9 +505,8 @@ static void fail_large(struct ga_connection *connection, uint64_t id, int err,
                          "%" PRIu64 " bytes are no large object: those have more than %u",
                          wanted->size_bytes, (unsigned)GA_SMALL_MAX);
     else if (wanted->size_bytes > limit_bytes)
-        ga_reply_failure(connection, id, err,
-                         "%" PRIu64 " bytes are more than the heap's limit of %s",
-                         wanted->size_bytes, ga_size_format(limit_bytes, limit));
+        refuse(connection, id, err, "%" PRIu64 " bytes are more than the heap's limit of %s",
+               wanted->size_bytes, ga_size_format(limit_bytes, limit));
     else if (connection->server->world->refused_memory)
         ga_fail_for_memory(connection, id);
     else
@@ -503,6 +533,8 @@ void ga_handle_large_alloc(struct ga_connection *connection, const Goalloc__V1__
         return;
     }
     ga_cycle_note_large(server, before_bytes);
+    ga_event_lease(connection->attachment, wanted->mcache, wanted->noscan ? 1 : 0, 1,
+                   wanted->size_bytes);
     Goalloc__V1__LargeSpan body = GOALLOC__V1__LARGE_SPAN__INIT;
     body.page = page;
     body.zeroed = zeroed;

@@ -53,6 +53,7 @@ static int serve(const struct ga_options *options)
     r = ga_world_open(&world, options, &heap);
     if (r < 0)
         return r;
+    ga_log_set_heap(world.name);
     r = ga_listener_open(&listener, options->socket_path, &options->access);
     if (r < 0)
         goto close_world;
@@ -102,6 +103,7 @@ int main(int argc, char *argv[])
     struct ga_options options;
     if (ga_standard_fds_fill() < 0)
         return EXIT_FAILURE;
+    ga_log_find_journal();
     int r = ga_options_parse(argc, argv, &options);
     if (r != GA_OPTIONS_SERVE)
         return r < 0 ? EXIT_USAGE : finish_answer();

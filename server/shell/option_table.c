@@ -110,7 +110,12 @@ const struct ga_option ga_options[GA_OPTION_COUNT] = {
     [GA_OPTION_LOG_LEVEL] = {.name = "log-level",
                              .value = "LEVEL",
                              .in_file = true,
-                             .summary = "error, warning, info or debug (info)"},
+                             .summary = "error, warning, info, debug or trace (info)"},
+    [GA_OPTION_LOG_FORMAT] = {.name = "log-format",
+                              .value = "FORMAT",
+                              .in_file = true,
+                              .summary = "text or json, on stderr; where none is given and stderr "
+                                         "is\nthe journal's, fields of the journal"},
     [GA_OPTION_HELP] = {.name = "help", .summary = "show this and exit"},
     [GA_OPTION_VERSION] = {.name = "version", .summary = "show the version and exit"},
 };

@@ -190,8 +190,19 @@ static int set_log_level(const char *value)
 {
     enum ga_log_level level;
     if (ga_log_level_find(value, &level) < 0)
-        return bad("log-level", value, "error, warning, info or debug");
+        return bad("log-level", value, "error, warning, info, debug or trace");
     ga_log_set_level(level);
+    return 0;
+}
+
+static int set_log_format(const char *value)
+{
+    if (strcmp(value, "text") == 0)
+        ga_log_set_format(GA_LOG_TEXT);
+    else if (strcmp(value, "json") == 0)
+        ga_log_set_format(GA_LOG_JSON);
+    else
+        return bad("log-format", value, "text or json");
     return 0;
 }
 
@@ -250,6 +261,8 @@ static int set_option(int id, const char *value, struct ga_options *options)
         return set_ready_fd(value, options);
     case GA_OPTION_LOG_LEVEL:
         return set_log_level(value);
+    case GA_OPTION_LOG_FORMAT:
+        return set_log_format(value);
     case GA_OPTION_HELP:
         ga_option_help();
         return GA_OPTIONS_DONE;

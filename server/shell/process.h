@@ -6,6 +6,9 @@
 
 #include "shm/process.h"
 
+/* A client's name, as it says, with its zero. */
+#define GA_CLIENT_NAME_BYTES 32
+
 struct ga_peer {
     uint32_t pid; /* 0: of another pid namespace, not to be seen from here */
     uint32_t uid;

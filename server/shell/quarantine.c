@@ -1,12 +1,10 @@
 #include "server/shell/quarantine.h"
 
-#include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
 
 #include "server/shell/attachment.h"
 #include "server/shell/connection.h"
-#include "server/shell/log.h"
 #include "server/shell/server.h"
 
 #define DEED_BYTES 160
@@ -18,10 +16,7 @@ static void quarantine(struct ga_attachment *attachment, const char *deed)
         return;
     attachment->quarantined = true;
     ga_heap_quarantine(server->heap, attachment->client);
-    if (ga_log_limit_allows(&server->quarantines, ga_world_now_ms()))
-        ga_log(GA_LOG_WARNING,
-               "process %" PRIu32 " of user %" PRIu32 ", client %" PRIu32 ", is in quarantine: %s",
-               attachment->pid, attachment->uid, attachment->client + 1, deed);
+    ga_event_quarantine(attachment, deed);
     if (attachment->connection)
         ga_connection_close(attachment->connection);
 }

@@ -11,6 +11,8 @@
 static void on_run(void *data, uint32_t i, bool punched)
 {
     struct ga_scavenger *scavenger = data;
+    if (punched)
+        scavenger->released_bytes += scavenger->puncher.runs[i].npages * GA_PAGE_SIZE;
     if (!punched && ga_log_limit_allows(&scavenger->server->refused_punches, ga_world_now_ms()))
         ga_log(GA_LOG_WARNING, "memory could not be given back to the system");
     ga_heap_end_release(scavenger->server->heap, i, punched);
@@ -40,6 +42,8 @@ static void on_batch(void *data)
 {
     struct ga_scavenger *scavenger = data;
     struct ga_server *server = scavenger->server;
+    if (scavenger->released_bytes > 0)
+        ga_event_scavenge(server, scavenger->released_bytes);
     uint64_t now = uv_hrtime();
     uint64_t slept = scavenger->ended_ns ? scavenger->began_ns - scavenger->ended_ns : 0;
     scavenger->ended_ns = now;
@@ -58,7 +62,7 @@ static void go_on(struct ga_scavenger *scavenger)
     scavenger->at_work = nruns > 0;
     if (nruns == 0)
         return;
-    scavenger->bytes = 0;
+    scavenger->bytes = scavenger->released_bytes = 0;
     for (uint32_t i = 0; i < nruns; i++) {
         scavenger->bytes += runs[i].npages * GA_PAGE_SIZE;
         ga_ahead_keep_off(&server->world->ahead, (runs[i].page + runs[i].npages) * GA_PAGE_SIZE);

@@ -17,12 +17,13 @@ struct ga_scavenger {
     struct ga_server *server;
     struct ga_puncher puncher;
     struct ga_scavenge_pace pace;
-    uv_timer_t timer;   /* runs between two batches */
-    bool at_work;       /* a batch is under way, or the timer runs */
-    uint64_t began_ns;  /* the batch, */
-    uint64_t worked_ns; /* and what all threads but the loop's had worked then */
-    uint64_t ended_ns;  /* the batch before; 0 = it is the first of its stretch */
-    uint64_t bytes;     /* of the batch */
+    uv_timer_t timer;        /* runs between two batches */
+    bool at_work;            /* a batch is under way, or the timer runs */
+    uint64_t began_ns;       /* the batch, */
+    uint64_t worked_ns;      /* and what all threads but the loop's had worked then */
+    uint64_t ended_ns;       /* the batch before; 0 = it is the first of its stretch */
+    uint64_t bytes;          /* of the batch, */
+    uint64_t released_bytes; /* and of them, that have lost their memory */
 };
 
 /* Make the scavenger of server, whose loop and world there are; nothing happens before the first

@@ -39,11 +39,13 @@ static void end(struct ga_server *server)
     uv_close((uv_handle_t *)&server->after_reading, NULL);
     ga_cycle_close(server);
     ga_standstill_close(server);
+    ga_events_close(server);
     uv_close((uv_handle_t *)&server->catching_up, NULL);
     uv_close((uv_handle_t *)&server->recovering, NULL);
     uv_close((uv_handle_t *)&server->sweeping, NULL);
     ga_scavenger_close(&server->scavenger);
     server->world->puncher = NULL;
+    server->world->server = NULL;
     for (struct ga_attachment *a = server->attachments; a; a = a->next)
         ga_attachment_abandon(a);
     for (struct ga_connection *c = server->connections; c; c = c->next)
@@ -197,10 +199,19 @@ static bool somebody_waits(struct ga_server *server)
     return poll(&waiting, 1, 0) > 0;
 }
 
+/* Whether there is anybody but those who only watch. */
+static bool is_in_use(const struct ga_server *server)
+{
+    const struct ga_connection *c = server->connections;
+    while (c && c->watch)
+        c = c->next;
+    return c || server->attachments;
+}
+
 static void on_private_timer(uv_timer_t *timer)
 {
     struct ga_server *server = timer->data;
-    if (server->connections || server->attachments || somebody_waits(server))
+    if (is_in_use(server) || somebody_waits(server))
         return; /* who leaves starts the timer again */
     ga_log(GA_LOG_INFO, "ending, since the last client has gone");
     end(server);
@@ -214,7 +225,7 @@ int ga_server_make_private(struct ga_server *server)
 
 void ga_server_left(struct ga_server *server)
 {
-    if (server->is_private && !server->ending && !server->connections && !server->attachments)
+    if (server->is_private && !server->ending && !is_in_use(server))
         uv_timer_start(&server->private_timer, on_private_timer, LAST_CLIENT_MS, 0);
 }
 
@@ -248,6 +259,8 @@ static int init_handles(struct ga_server *server)
         r = ga_cycle_init(server);
     if (r == 0)
         r = ga_standstill_init(server);
+    if (r == 0)
+        r = ga_events_init(server);
     for (int i = 0; r == 0 && i < GA_ENDING_SIGNALS; i++) {
         server->signals[i].data = server;
         r = uv_signal_init(&server->loop, &server->signals[i]);
@@ -288,6 +301,7 @@ int ga_server_new(struct ga_world *world, struct ga_heap *heap, const char *sock
     if (r < 0)
         goto close_loop;
     world->puncher = &server->scavenger.puncher;
+    world->server = server;
     *ret = server;
     return 0;
 
@@ -310,6 +324,7 @@ void ga_server_free(struct ga_server *server)
     uv_run(&server->loop, UV_RUN_DEFAULT);
     uv_loop_close(&server->loop);
     free(server->arena.memory);
+    free(server->events.held);
     free(server);
 }
 

@@ -10,6 +10,7 @@
 #include "proto/message.h"
 #include "server/heap.h"
 #include "server/shell/cycle.h"
+#include "server/shell/events.h"
 #include "server/shell/listener.h"
 #include "server/shell/log.h"
 #include "server/shell/pass.h"
@@ -50,6 +51,7 @@ struct ga_server {
     struct ga_quiet quiet;             /* for who copies the heap */
     struct ga_standstill standstill;   /* for that */
     struct ga_cycle cycle;             /* of collection */
+    struct ga_events events;           /* for who watches */
     bool is_private;                   /* it ends when nobody is there */
     struct ga_scavenger scavenger;
     bool ending;
@@ -60,7 +62,6 @@ struct ga_server {
     struct ga_log_limit broken_pauses;
     struct ga_log_limit bad_peers;
     struct ga_log_limit refused_peers;
-    struct ga_log_limit quarantines;
     struct ga_log_limit spoilt_words;
     struct ga_log_limit refused_punches;
     struct ga_log_limit fragments;
@@ -84,7 +85,8 @@ void ga_server_free(struct ga_server *server);
  * negative errno. */
 int ga_server_listen(struct ga_server *server, struct ga_listener *listener);
 
-/* From now on end once nobody is connected and no client is left; if nobody ever comes, after 10 s.
+/* From now on end once nobody is connected, but to watch, and no client is left; if nobody ever
+ * comes, after 10 s.
  * After ga_server_listen. 0 or a negative errno. */
 int ga_server_make_private(struct ga_server *server);
 /* A connection or an attachment has gone. */

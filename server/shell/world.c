@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "server/shell/claim.h"
+#include "server/shell/events.h"
 #include "shm/dirlock.h"
 #include "server/shell/guard.h"
 #include "server/shell/huge.h"
@@ -51,6 +52,17 @@ uint64_t ga_world_now_ms(void)
 uint64_t ga_world_wall_ms(void)
 {
     return clock_ms(CLOCK_REALTIME);
+}
+
+static void happened(void *data, enum ga_happening what, uint64_t bytes)
+{
+    const struct ga_world *world = data;
+    if (!world->server)
+        return;
+    if (what == GA_HAPPENED_GROW)
+        ga_event_grow(world->server, bytes);
+    else
+        ga_event_scavenge(world->server, bytes);
 }
 
 static uint64_t now_ms(void *data)
@@ -326,6 +338,7 @@ struct ga_heap_effects ga_world_effects(struct ga_world *world)
                                     .recommit = recommit,
                                     .wait_for_release = wait_for_release,
                                     .reclaim = reclaim,
+                                    .happened = happened,
                                     .now_ms = now_ms,
                                     .wall_ms = wall_ms,
                                     .data = world};

@@ -12,6 +12,7 @@
 #include "shm/mapping.h"
 
 struct ga_puncher;
+struct ga_server;
 
 struct ga_world {
     const char *name;
@@ -20,6 +21,7 @@ struct ga_world {
     struct ga_mapping mappings[GA_OBJECT_COUNT];
     struct ga_ahead ahead;
     struct ga_puncher *puncher; /* of the server; NULL = no release is ever under way */
+    struct ga_server *server;   /* that is told what happens to the heap; NULL = none is yet */
     uint64_t base;
     uint64_t reserve_bytes;
     uint64_t limit_bytes;      /* never 0 */

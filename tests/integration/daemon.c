@@ -13,6 +13,7 @@
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -85,6 +86,13 @@ static void become(const struct ga_daemon_setup *setup, const int log[2], const 
         for (int fd = 0; fd <= STDERR_FILENO; fd++)
             close(fd);
     dup2(ready[1], ready_fd);
+    struct stat st;
+    char stream[64];
+    if (setup->journal && fstat(STDERR_FILENO, &st) == 0) {
+        snprintf(stream, sizeof(stream), "%llu:%llu", (unsigned long long)st.st_dev,
+                 (unsigned long long)st.st_ino);
+        setenv("JOURNAL_STREAM", stream, 1);
+    }
     struct rlimit limit = {.rlim_cur = setup->descriptors, .rlim_max = setup->descriptors};
     if (setup->descriptors != 0 && setrlimit(RLIMIT_NOFILE, &limit) < 0)
         _exit(126);

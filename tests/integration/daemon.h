@@ -30,6 +30,7 @@ struct ga_daemon_setup {
     bool keep;            /* without --ephemeral */
     bool closed_stdio;    /* 0, 1 and 2 are closed, so that there is no log */
     unsigned descriptors; /* how many it may have, 0 = as many as we */
+    bool journal;         /* told that its stderr is the journal's */
     int ready_fd;         /* the number, 1 to 9, that it is given for --ready-fd; 0 = 9 */
 };
 

@@ -83,7 +83,7 @@ static void test_bad_options(void)
                   "not beginning with '.'");
     refuse_option("--socket", "", "--socket: '' is not allowed: give the path of a socket");
     refuse_option("--log-level", "loud",
-                  "--log-level: 'loud' is not allowed: give error, warning, info or debug");
+                  "--log-level: 'loud' is not allowed: give error, warning, info, debug or trace");
     refuse_option("--frobnicate", NULL, "unknown option '--frobnicate'; see 'goallocd --help'");
     refuse_option("--replace=yes", NULL, "'--replace' takes no value");
     refuse_option("stray", NULL,
@@ -149,7 +149,7 @@ static void test_config_file(void)
         ":1: 'replace' is not known: give one of name, socket, limit, soft-limit, reserve, base, "
         "quota, "
         "client-quota, group, mode, allow-user, allow-group, gc-percent, huge-pages, no-io-uring, "
-        "ephemeral, private, log-level");
+        "ephemeral, private, log-level, log-format");
     refuse_config("ephemeral = maybe\n", ":1: ephemeral: 'maybe' is not allowed: give yes or no");
     refuse_config("ephemeral\n",
                   ":1: 'ephemeral' is not allowed: give key = value, or # and a comment");
