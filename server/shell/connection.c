@@ -234,6 +234,7 @@ static void on_read(uv_stream_t *stream, ssize_t nread, const uv_buf_t *buffer)
         ga_connection_close(connection);
         return;
     }
+    connection->read_ns = uv_hrtime();
     ga_frame_reader_filled(&connection->reader, (size_t)nread);
     int r = handle_frames(connection);
     if (r < 0)

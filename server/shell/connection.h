@@ -34,6 +34,7 @@ struct ga_connection {
     bool came_back;    /* it was attached by another connection before */
     bool closing;
     bool paused;                      /* not reading: whole messages may be waiting in the buffer */
+    uint64_t read_ns;                 /* when it was last read from */
     uint64_t turn;                    /* of the loop, in which it was last served, */
     unsigned handled_in_turn;         /* and how many messages then */
     struct ga_attachment *attachment; /* NULL = not attached */

@@ -349,6 +349,19 @@ static bool lease_is_sound(struct ga_connection *connection, uint64_t id,
     return false;
 }
 
+/* A request for spans has been answered. last_ns is the client's, and only shown. Of one that has
+ * waited for a collection the client alone knows how long it took. */
+static void note_time(const struct ga_connection *connection, uint64_t nspans, uint64_t last_ns)
+{
+    struct ga_lease_times *leases = &connection->server->leases;
+    leases->requests++;
+    leases->spans += nspans;
+    if (!connection->after_collection && !connection->after_current && !connection->after_pass)
+        ga_latency_add(&leases->served, uv_hrtime() - connection->read_ns);
+    if (last_ns > 0)
+        ga_latency_add(&leases->waited, last_ns);
+}
+
 static uint64_t span_bytes(uint32_t span_class)
 {
     return (uint64_t)ga_size_classes[span_class / 2].npages * GA_PAGE_SIZE;
@@ -388,6 +401,7 @@ void ga_handle_lease(struct ga_connection *connection, const Goalloc__V1__Envelo
     reply.body_case = GOALLOC__V1__ENVELOPE__BODY_LEASES;
     reply.leases = &body;
     ga_reply(connection, message->id, &reply);
+    note_time(connection, count, lease->last_ns);
 }
 
 /* What there is no memory for is left out: the client asks again, and waits, when it needs it. */
@@ -401,7 +415,10 @@ void ga_handle_lease_ahead(struct ga_connection *connection, const Goalloc__V1__
                 ? ga_heap_lease_ahead(server->heap, connection->attachment->client, note->mcache,
                                       (ga_span_class)note->span_class, note->count)
                 : -EINVAL;
-    nleased = ga_heap_nleased(server->heap) - nleased;
+    /* Less, where it had to take back what somebody who has gone had leased. */
+    uint64_t nleased_now = ga_heap_nleased(server->heap);
+    nleased = nleased_now > nleased ? nleased_now - nleased : 0;
+    server->leases.spans += nleased;
     if (nleased > 0)
         ga_event_lease(connection->attachment, note->mcache, note->span_class, nleased,
                        nleased * span_bytes(note->span_class));
@@ -543,6 +560,7 @@ void ga_handle_large_alloc(struct ga_connection *connection, const Goalloc__V1__
     reply.body_case = GOALLOC__V1__ENVELOPE__BODY_LARGE_SPAN;
     reply.large_span = &body;
     ga_reply(connection, message->id, &reply);
+    note_time(connection, 1, wanted->last_ns);
 }
 
 void ga_handle_large_resize(struct ga_connection *connection, const Goalloc__V1__Envelope *message)

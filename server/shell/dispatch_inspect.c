@@ -3,6 +3,7 @@
 #include "server/shell/dispatch_handlers.h"
 
 #include <stdio.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "proto/age.h"
@@ -24,6 +25,14 @@
 #define LIST_SPANS       ((GA_LIST_MAX_BYTES - 64) / SPAN_MAX_BYTES)
 #define LIST_USERS       ((GA_LIST_MAX_BYTES - 64) / USER_MAX_BYTES)
 #define LIST_CLIENTS     ((GA_LIST_MAX_BYTES - 64) / CLIENT_MAX_BYTES)
+
+/* What this process has had of the cores, all its threads. */
+static uint64_t cpu_ns(void)
+{
+    struct timespec time = {0};
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &time);
+    return (uint64_t)time.tv_sec * 1000000000 + (uint64_t)time.tv_nsec;
+}
 
 void ga_handle_get_status(struct ga_connection *connection, const Goalloc__V1__Envelope *message)
 {
@@ -60,6 +69,7 @@ void ga_handle_get_status(struct ga_connection *connection, const Goalloc__V1__E
     char scavenger[GA_SCAVENGER_TEXT_BYTES];
     ga_puncher_describe(&server->scavenger.puncher, scavenger);
     body.scavenger = scavenger;
+    body.cpu_ns = cpu_ns();
     Goalloc__V1__Envelope reply = GOALLOC__V1__ENVELOPE__INIT;
     reply.body_case = GOALLOC__V1__ENVELOPE__BODY_STATUS;
     reply.status = &body;

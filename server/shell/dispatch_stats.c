@@ -109,6 +109,16 @@ static void fill_cycles(const struct ga_cycle *cycle, Goalloc__V1__CycleStats *s
     stats->pause_total_ns = cycle->pause_total_ns;
 }
 
+static void fill_leases(struct ga_lease_times *times, Goalloc__V1__LeaseStats *leases)
+{
+    goalloc__v1__lease_stats__init(leases);
+    leases->requests = times->requests;
+    leases->spans = times->spans;
+    leases->n_served = leases->n_waited = GA_LATENCY_COUNTS;
+    leases->served = times->served.count;
+    leases->waited = times->waited.count;
+}
+
 void ga_handle_get_stats(struct ga_connection *connection, const Goalloc__V1__Envelope *message)
 {
     if (ga_pass_put_off(connection, message))
@@ -134,6 +144,9 @@ void ga_handle_get_stats(struct ga_connection *connection, const Goalloc__V1__En
     Goalloc__V1__CycleStats cycles;
     fill_cycles(&connection->server->cycle, &cycles);
     body.cycles = &cycles;
+    Goalloc__V1__LeaseStats leases;
+    fill_leases(&connection->server->leases, &leases);
+    body.leases = &leases;
     struct client_message own;
     if (connection->attachment &&
         fill_client(connection->server, connection->attachment->client, &own) == 0)

@@ -7,6 +7,7 @@
 
 #include <uv.h>
 
+#include "proto/latency.h"
 #include "proto/message.h"
 #include "server/heap.h"
 #include "server/shell/cycle.h"
@@ -25,6 +26,14 @@
 
 struct ga_connection;
 struct ga_attachment;
+
+/* Of requests for spans: how many, and how long they took (LeaseStats). */
+struct ga_lease_times {
+    uint64_t requests;
+    uint64_t spans;
+    struct ga_latency served;
+    struct ga_latency waited;
+};
 
 struct ga_server {
     uv_loop_t loop;
@@ -51,6 +60,7 @@ struct ga_server {
     struct ga_quiet quiet;             /* for who copies the heap */
     struct ga_standstill standstill;   /* for that */
     struct ga_cycle cycle;             /* of collection */
+    struct ga_lease_times leases;
     struct ga_events events;           /* for who watches */
     bool is_private;                   /* it ends when nobody is there */
     struct ga_scavenger scavenger;
