@@ -18,7 +18,9 @@
 #include "client/mcache.h"
 #include "client/private_server.h"
 #include "client/reclaim.h"
+#include "client/track.h"
 #include "client/uncancelled.h"
+#include "client/written.h"
 #include "proto/error.h"
 
 #define PRIVATE_SERVERS_TRIED 5
@@ -65,7 +67,9 @@ static void on_note(const Goalloc__V1__Envelope *note, void *data)
 {
     struct goalloc_heap *heap = data;
     if (note->body_case == GOALLOC__V1__ENVELOPE__BODY_GC_STOP)
-        ga_managed_stop(heap, note->gc_stop->cycle);
+        ga_managed_stop(heap, note->gc_stop->cycle, note->gc_stop->tracked);
+    if (note->body_case == GOALLOC__V1__ENVELOPE__BODY_GC_TRACK)
+        ga_track(heap, note->gc_track);
     if (note->body_case == GOALLOC__V1__ENVELOPE__BODY_PAUSE_WANTED)
         ga_pause_set_wanted(heap,
                             note->pause_wanted->wanted ? GA_PAUSE_WANTED : GA_PAUSE_NOT_WANTED);
@@ -96,6 +100,7 @@ static int request_attach(struct goalloc_heap *heap, struct ga_reply **ret)
     body.layout_version = GA_LAYOUT_VERSION;
     body.policy = heap->policy;
     body.managed = heap->managed;
+    body.tracks = true;
     Goalloc__V1__Envelope request = GOALLOC__V1__ENVELOPE__INIT;
     request.body_case = GOALLOC__V1__ENVELOPE__BODY_ATTACH;
     request.attach = &body;
@@ -228,6 +233,7 @@ static void free_heap(struct goalloc_heap *heap)
     pthread_mutex_destroy(&heap->lock);
     pthread_mutex_destroy(&heap->pausing);
     ga_managed_end(heap);
+    ga_written_end(heap);
     free(heap->client_name);
     free(heap->address);
     ga_registry_free_heap(heap);

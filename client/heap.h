@@ -146,12 +146,13 @@ struct goalloc_heap {
     uint32_t policy;
     char *address;
     char *client_name;
-    bool managed;                   /* its objects are collected (managed.h) */
-    struct ga_scan *scan;           /* room for that */
-    bool may_start;                 /* a private server, where nobody serves */
-    _Atomic bool mapped;            /* view and objects are there, once and for all */
-    _Atomic uint32_t client;        /* our number, as Attached said; 0 = not attached as yet */
-    uint64_t generation;            /* of the server; the library's thread's, once attached */
+    bool managed;               /* its objects are collected (managed.h) */
+    struct ga_scan *scan;       /* room for that */
+    struct ga_written *written; /* what it writes while that goes on (written.h); NULL = unknown */
+    bool may_start;             /* a private server, where nobody serves */
+    _Atomic bool mapped;        /* view and objects are there, once and for all */
+    _Atomic uint32_t client;    /* our number, as Attached said; 0 = not attached as yet */
+    uint64_t generation;        /* of the server; the library's thread's, once attached */
     Goalloc__V1__Reattach reattach; /* the library's thread's */
     uint32_t generation_of_fork;    /* ga_fork_count when this process attached */
     _Atomic uint32_t reclaim_count;

@@ -18,6 +18,7 @@
 #include "client/heap.h"
 #include "client/managed_scan.h"
 #include "client/patience.h"
+#include "client/track.h"
 #include "shm/gc_word.h"
 #include "shm/process.h"
 #include "shm/server_lock.h"
@@ -84,10 +85,14 @@ static int tell_stopped(struct told *told, char *failure)
 }
 
 /* Everything that private memory points to, in parts. */
-static int tell_all(struct told *told, char *why)
+static int tell_all(struct told *told, uint32_t tracked, char *why)
 {
     uint64_t bytes = 0;
-    int r = ga_scan_run(told->heap->scan, told->heap, tell_roots, told, why, &bytes);
+    int r = ga_scan_look(told->heap->scan, told->heap, why);
+    if (r == 0)
+        r = ga_scan_run(told->heap->scan, tell_roots, told, why, &bytes);
+    if (r == 0 && tracked)
+        r = ga_track_tell_last(told->heap, tracked);
     if (r == 0)
         r = tell_stopped(told, (char[]){""});
     return r;
@@ -150,7 +155,7 @@ static void await_end(struct goalloc_heap *heap, _Atomic uint64_t *word, uint32_
     }
 }
 
-void ga_managed_stop(struct goalloc_heap *heap, uint32_t cycle)
+void ga_managed_stop(struct goalloc_heap *heap, uint32_t cycle, uint32_t tracked)
 {
     char why[GA_STOP_WHY_BYTES] = "";
     struct told told = {.heap = heap, .cycle = cycle};
@@ -168,7 +173,7 @@ void ga_managed_stop(struct goalloc_heap *heap, uint32_t cycle)
     }
     /* seq_cst: before anything is scanned. Pairs with the server's compare and swap. */
     ga_xchg_seq_cst(word, ga_gc_word(GA_GC_STOPPED, cycle));
-    r = tell_all(&told, why);
+    r = tell_all(&told, tracked, why);
     if (r == 0)
         await_end(heap, word, cycle);
     else
@@ -176,4 +181,28 @@ void ga_managed_stop(struct goalloc_heap *heap, uint32_t cycle)
     ga_stop_release();
     if (r < 0)
         (void)tell_stopped(&told, why[0] ? why : (char[]){"the server does not listen"});
+}
+
+/* ---- while they run ---- */
+
+static uint64_t now_ns(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
+}
+
+int ga_managed_look(struct goalloc_heap *heap, uint32_t cycle,
+                    char ret_why[static GA_STOP_WHY_BYTES], uint64_t *ret_stood_ns)
+{
+    struct told told = {.heap = heap, .cycle = cycle};
+    uint64_t bytes = 0;
+    uint64_t from_ns = now_ns();
+    int r = ga_stop_all(STOP_MS, ret_why);
+    if (r < 0)
+        return r;
+    r = ga_scan_look(heap->scan, heap, ret_why);
+    ga_stop_release();
+    *ret_stood_ns = now_ns() - from_ns;
+    return r < 0 ? r : ga_scan_run(heap->scan, tell_roots, &told, ret_why, &bytes);
 }

@@ -13,8 +13,15 @@ int ga_managed_begin(struct goalloc_heap *heap, uint32_t stop_signal,
                      char ret_why[static GA_STOP_WHY_BYTES]);
 void ga_managed_end(struct goalloc_heap *heap);
 
-/* The server begins cycle: stand still, tell what there is of roots, and go on when it is over. On
- * the library's thread, which does nothing else meanwhile. */
-void ga_managed_stop(struct goalloc_heap *heap, uint32_t cycle);
+/* The server begins cycle: stand still, tell what there is of roots, and go on when it is over. If
+ * tracked is not 0, tell what was written for that cycle, too (track.h). On the library's thread,
+ * which does nothing else meanwhile. */
+void ga_managed_stop(struct goalloc_heap *heap, uint32_t cycle, uint32_t tracked);
+
+/* Tell what there is of roots, while threads run: they stand still only to have it seen where their
+ * stacks begin, and for how long is *ret_stood_ns. 0 or a negative errno, and then ret_why is a
+ * clause, or empty where the connection is at fault. On the library's thread. */
+int ga_managed_look(struct goalloc_heap *heap, uint32_t cycle,
+                    char ret_why[static GA_STOP_WHY_BYTES], uint64_t *ret_stood_ns);
 
 #endif

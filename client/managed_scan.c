@@ -11,16 +11,16 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/fs.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/uio.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "client/heap.h"
+#include "client/pagemap.h"
+#include "client/written.h"
 
 #define READ_BYTES    (UINT64_C(256) << 10)
 #define MAPS_BYTES    (UINT64_C(64) << 10)
@@ -29,32 +29,6 @@
 #define STACKS_MAX    (UINT32_C(1) << 14)
 #define REGIONS       512u
 #define PAGEMAP_PAGES 4096u
-
-/* Of <linux/fs.h> since 6.7; Debian 12's is older. */
-struct page_region {
-    uint64_t start;
-    uint64_t end;
-    uint64_t categories;
-};
-struct scan_argument {
-    uint64_t size;
-    uint64_t flags;
-    uint64_t start;
-    uint64_t end;
-    uint64_t walk_end;
-    uint64_t vec;
-    uint64_t vec_len;
-    uint64_t max_pages;
-    uint64_t category_inverted;
-    uint64_t category_mask;
-    uint64_t category_anyof_mask;
-    uint64_t return_mask;
-};
-#define SCAN_REQUEST _IOWR('f', 16, struct scan_argument)
-#define IS_FILE      (UINT64_C(1) << 2)
-#define IS_PRESENT   (UINT64_C(1) << 3)
-#define IS_SWAPPED   (UINT64_C(1) << 4)
-#define IS_ZERO      (UINT64_C(1) << 5) /* the page that all share which were only read */
 
 #define PAGEMAP_THERE (UINT64_C(3) << 62) /* present or swapped */
 #define PAGEMAP_FILE  (UINT64_C(1) << 61)
@@ -82,7 +56,7 @@ struct ga_scan {
     uintptr_t stacks[STACKS_MAX];   /* the stack pointers, in order */
     uintptr_t main_sp;              /* 0 = the main thread does not stand still */
     uint64_t seen[1u << SEEN_BITS]; /* offsets handed on, by their hash */
-    struct page_region regions[REGIONS];
+    struct ga_pagemap_region regions[REGIONS];
     uint64_t pagemap_words[PAGEMAP_PAGES];
     char maps[MAPS_BYTES];
     uint64_t words[READ_BYTES / sizeof(uint64_t)];
@@ -216,8 +190,8 @@ static int scan_part(struct ga_scan *scan, uintptr_t start, uintptr_t end, uint6
 /* What is there of [start, end), where the kernel tells of ranges. -ENOTTY where it does not. */
 static int scan_regions(struct ga_scan *scan, uintptr_t start, uintptr_t end)
 {
-    const uint64_t left_out = scan->no_files ? IS_ZERO | IS_FILE : IS_ZERO;
-    struct scan_argument argument = {
+    const uint64_t left_out = scan->no_files ? GA_PAGEMAP_ZERO | GA_PAGEMAP_FILE : GA_PAGEMAP_ZERO;
+    struct ga_pagemap_scan argument = {
         .size = sizeof(argument),
         .start = start & ~(GA_OS_PAGE_SIZE - 1),
         .end = (end + GA_OS_PAGE_SIZE - 1) & ~(GA_OS_PAGE_SIZE - 1),
@@ -225,11 +199,11 @@ static int scan_regions(struct ga_scan *scan, uintptr_t start, uintptr_t end)
         .vec_len = REGIONS,
         .category_inverted = left_out,
         .category_mask = left_out,
-        .category_anyof_mask = IS_PRESENT | IS_SWAPPED,
-        .return_mask = IS_PRESENT | IS_SWAPPED,
+        .category_anyof_mask = GA_PAGEMAP_PRESENT | GA_PAGEMAP_SWAPPED,
+        .return_mask = GA_PAGEMAP_PRESENT | GA_PAGEMAP_SWAPPED,
     };
     while (argument.start < argument.end) {
-        int n = ioctl(scan->pagemap, SCAN_REQUEST, &argument);
+        int n = ioctl(scan->pagemap, GA_PAGEMAP_SCAN, &argument);
         if (n < 0)
             return -errno;
         for (int i = 0; i < n; i++) {
@@ -361,6 +335,7 @@ static void find_excluded(struct ga_scan *scan)
     scan->nexcluded = 0;
     exclude_bytes(scan, scan, sizeof(*scan));
     exclude_bytes(scan, heap, sizeof(*heap));
+    exclude_bytes(scan, heap->written, ga_written_bytes(heap->written));
     /* Threads that change the list do so in an operation, and so do not stand still there. */
     for (const struct ga_thread_cache *c = heap->caches; c; c = c->next_of_heap)
         exclude_cache(scan, c);
@@ -492,25 +467,33 @@ static int scan_all(struct ga_scan *scan, int maps)
 
 /* ---- all of it ---- */
 
-int ga_scan_run(struct ga_scan *scan, struct goalloc_heap *heap, ga_scan_emit *emit, void *data,
-                char ret_why[static GA_STOP_WHY_BYTES], uint64_t *ret_bytes)
+int ga_scan_look(struct ga_scan *scan, struct goalloc_heap *heap,
+                 char ret_why[static GA_STOP_WHY_BYTES])
 {
     scan->heap = heap;
+    scan->why = ret_why;
+    int r = find_stacks(scan);
+    if (r == 0)
+        find_excluded(scan);
+    return r;
+}
+
+int ga_scan_run(struct ga_scan *scan, ga_scan_emit *emit, void *data,
+                char ret_why[static GA_STOP_WHY_BYTES], uint64_t *ret_bytes)
+{
+    int r = 0;
     scan->emit = emit;
     scan->data = data;
     scan->why = ret_why;
     scan->mem = -1;
     scan->nout = 0;
+    scan->nseen_stacks = 0;
     scan->read_bytes = 0;
     scan->told_ms = now_ms();
     scan->page_by_page = false;
     memset(scan->seen, 0, sizeof(scan->seen));
     /* Pairs with the server's release: what lies below is entered in the page table. */
-    scan->heap_bytes = ga_load_acquire(&heap->view.meta->committed_npages) << GA_PAGE_SHIFT;
-    int r = find_stacks(scan);
-    if (r < 0)
-        return r;
-    find_excluded(scan);
+    scan->heap_bytes = ga_load_acquire(&scan->heap->view.meta->committed_npages) << GA_PAGE_SHIFT;
     scan->pagemap = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
     int maps = open("/proc/self/maps", O_RDONLY | O_CLOEXEC);
     if (scan->pagemap < 0 || maps < 0)

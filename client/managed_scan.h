@@ -25,9 +25,17 @@ void ga_scan_free(struct ga_scan *scan); /* NULL is allowed */
  * ends the scan. */
 typedef int ga_scan_emit(const uint64_t *offsets, uint32_t n, void *data);
 
-/* Scan. 0 and how many bytes were read; or a negative errno, and then something may have been left
- * out, and ret_why is a clause. Calls no malloc and takes no lock. On the library's thread. */
-int ga_scan_run(struct ga_scan *scan, struct goalloc_heap *heap, ga_scan_emit *emit, void *data,
+/* While threads stand still: look where their stacks begin, and what is left out. 0 or a negative
+ * errno, and then ret_why is a clause. Calls no malloc and takes no lock. On the library's thread,
+ * as the next. */
+int ga_scan_look(struct ga_scan *scan, struct goalloc_heap *heap,
+                 char ret_why[static GA_STOP_WHY_BYTES]);
+
+/* Scan what was looked for. While threads stand still from before the look until this has returned,
+ * nothing is missed; while they run, what does not move meanwhile is found. 0 and how many bytes
+ * were read; or a negative errno, and then something may have been left out, and ret_why is a
+ * clause. Calls no malloc and takes no lock. */
+int ga_scan_run(struct ga_scan *scan, ga_scan_emit *emit, void *data,
                 char ret_why[static GA_STOP_WHY_BYTES], uint64_t *ret_bytes);
 
 #endif

@@ -63,6 +63,7 @@ static int introduce(int fd, Goalloc__V1__Envelope *request,
         return r;
     goalloc__v1__reattach__init(&heap->reattach);
     heap->reattach.layout_version = GA_LAYOUT_VERSION;
+    heap->reattach.tracks = true;
     heap->reattach.client = ga_load_relaxed(&heap->client);
     heap->reattach.heap_id = heap->view.meta->heap_id;
     heap->reattach.generation = heap->generation;

@@ -14,6 +14,7 @@
 #include "client/heap.h"
 #include "client/leak_root.h"
 #include "client/managed_stop.h"
+#include "client/written.h"
 #include "client/private_server.h"
 #include "client/uncancelled.h"
 
@@ -46,6 +47,7 @@ static void leave_parent(struct goalloc_heap *heap)
 {
     ga_channel_abandon(heap->channel);
     heap->channel = NULL;
+    ga_written_end(heap);
     ga_store_relaxed(&heap->client, 0);
     ga_store_relaxed(&heap->places.taken, 0); /* by threads that are not here */
     heap->asking = false;                     /* whoever asks is not here */

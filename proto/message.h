@@ -14,11 +14,12 @@
 
 /* What senders keep to. */
 #define GA_LIST_MAX_BYTES                                                                          \
-    32768u                        /* of an encoded Envelope with SpanList, ClientList or RootList  \
-                                   */
-#define GA_LEASES_MAX_PAGES 64u   /* in a Leases */
-#define GA_RETURN_MAX_PAGES 1024u /* in a Return or LargeFree */
-#define GA_GC_ROOTS_MAX     4096u /* offsets in a GcRoots */
+    32768u                         /* of an encoded Envelope with SpanList, ClientList or RootList \
+                                    */
+#define GA_LEASES_MAX_PAGES 64u    /* in a Leases */
+#define GA_RETURN_MAX_PAGES 1024u  /* in a Return or LargeFree */
+#define GA_GC_ROOTS_MAX     4096u  /* offsets in a GcRoots */
+#define GA_GC_WRITTEN_BYTES 32768u /* of bits in a GcWritten */
 
 /* An arena of this size holds each message that keeps to these limits. The dearest is a list of the
  * shortest entries, which takes 25 times its encoded size. */

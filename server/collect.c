@@ -1,40 +1,9 @@
-#include "server/collect.h"
+#include "server/collect_internal.h"
 
 #include <errno.h>
 #include <stdlib.h>
 
-#include "server/heap_internal.h"
-#include "server/mark.h"
 #include "shm/batch.h"
-#include "shm/tiny.h"
-
-/* A span that is collected, as it was when the cycle began. It is so still if its mspan says that
- * it is collected: who frees it, leases it or ends its lease takes that back. */
-struct span {
-    ga_page_id page;
-    uint32_t npages;
-    uint16_t client_plus_1; /* who leases it, or asked for the large object in it */
-    ga_span_class span_class;
-};
-static_assert(GA_CLIENT_COUNT <= UINT16_MAX, "a client fits");
-
-struct ga_collect {
-    enum ga_collect_mode mode;
-    bool is_on;
-    bool is_settled;
-    struct ga_mark *mark;
-    struct span *spans;
-    uint64_t nspans;
-    uint64_t room;
-    uint64_t swept; /* spans */
-    uint64_t
-        *let_go; /* offsets of what was held or published while it was marked, and is no more */
-    size_t nlet_go;
-    size_t let_go_room;
-    bool forgets; /* there was no memory to note one */
-    struct ga_collect_result result;
-    struct ga_collect_count by_owner[GA_CLIENT_COUNT + 1];
-};
 
 void ga_heap_set_memory(struct ga_heap *heap, const void *memory)
 {
@@ -78,32 +47,19 @@ void ga_collect_free_books(struct ga_heap *heap)
 
 /* ---- which spans ---- */
 
-static uint32_t words_of(const struct span *span)
-{
-    return span->span_class == GA_SPAN_CLASS_TINY
-               ? GA_TINY_WORDS
-               : ga_word_count(ga_mheap_nslots(span->span_class));
-}
-
-static uint64_t object_bytes(const struct span *span)
-{
-    return span->span_class < 2 ? span->npages * GA_PAGE_SIZE
-                                : ga_size_classes[span->span_class / 2].size;
-}
-
-/* Its objects that are not reached, or not yet. */
-static uint64_t count_unreached(const struct ga_collect *collect, const struct span *span)
+uint64_t ga_collect_count_unreached(const struct ga_collect *collect,
+                                    const struct ga_collect_span *span)
 {
     uint64_t n = 0;
-    for (uint32_t word = 0; word < words_of(span); word++)
+    for (uint32_t word = 0; word < ga_collect_words_of(span); word++)
         n += (uint32_t)__builtin_popcountll(ga_mark_unreached(collect->mark, span->page, word));
     return n;
 }
 
-static void add(struct ga_collect_count *count, const struct span *span, uint64_t n)
+void ga_collect_add(struct ga_collect_count *count, const struct ga_collect_span *span, uint64_t n)
 {
     count->objects += n;
-    count->bytes += n * object_bytes(span);
+    count->bytes += n * ga_collect_object_bytes(span);
 }
 
 enum fate {
@@ -133,17 +89,18 @@ static int note_span(struct ga_heap *heap, ga_page_id page, uint32_t client_plus
     struct ga_mspan *span = &heap->mspans[page];
     if (collect->nspans == collect->room) {
         uint64_t more = collect->room ? collect->room * 2 : 1024;
-        struct span *grown = realloc(collect->spans, more * sizeof(*grown));
+        struct ga_collect_span *grown = realloc(collect->spans, more * sizeof(*grown));
         if (!grown)
             return -ENOMEM;
         collect->spans = grown;
         collect->room = more;
     }
     span->collected = true;
-    collect->spans[collect->nspans++] = (struct span){.page = page,
-                                                      .npages = span->npages,
-                                                      .client_plus_1 = (uint16_t)client_plus_1,
-                                                      .span_class = span->span_class};
+    collect->spans[collect->nspans++] =
+        (struct ga_collect_span){.page = page,
+                                 .npages = span->npages,
+                                 .client_plus_1 = (uint16_t)client_plus_1,
+                                 .span_class = span->span_class};
     return ga_mark_add_span(collect->mark, page, span->npages, span->span_class);
 }
 
@@ -166,8 +123,7 @@ static int enter_spans(struct ga_heap *heap)
     return r;
 }
 
-/* Slots that lie in somebody's batch are free for the program, and will be for everybody. */
-static void leave_out_batches(struct ga_heap *heap)
+void ga_collect_leave_out_batches(struct ga_heap *heap)
 {
     for (ga_mcache_id id = 1; id < heap->mcache_end; id++) {
         const struct ga_mcache *line = &heap->view.mcaches[id];
@@ -208,7 +164,7 @@ static int add_handles(struct ga_heap *heap, ga_client_id client)
     return r;
 }
 
-static int add_known_roots(struct ga_heap *heap)
+int ga_collect_add_known_roots(struct ga_heap *heap)
 {
     int r = 0;
     for (uint32_t i = 0; r == 0 && i < heap->root_end; i++)
@@ -242,12 +198,12 @@ int ga_collect_begin(struct ga_heap *heap, enum ga_collect_mode mode)
     if (r == 0)
         r = enter_spans(heap);
     if (r == 0)
-        r = add_known_roots(heap);
+        r = ga_collect_add_known_roots(heap);
     if (r == 0)
-        leave_out_batches(heap);
+        ga_collect_leave_out_batches(heap);
     for (uint64_t i = 0; r == 0 && i < collect->nspans; i++)
-        add(&collect->result.found, &collect->spans[i],
-            count_unreached(collect, &collect->spans[i]));
+        ga_collect_add(&collect->result.found, &collect->spans[i],
+                       ga_collect_count_unreached(collect, &collect->spans[i]));
     if (r < 0)
         ga_collect_abandon(heap);
     else if (mode != GA_COLLECT_REPORT)
@@ -299,13 +255,15 @@ int ga_collect_settle(struct ga_heap *heap)
         return -ENOMEM;
     /* Counted once. */
     struct ga_collect_result result = collect->result;
-    int r = add_known_roots(heap);
+    int r = ga_collect_add_known_roots(heap);
     for (size_t i = 0; r == 0 && i < collect->nlet_go; i++)
         r = add_root(heap, collect->let_go[i]);
     collect->result = result;
     if (r < 0)
         return r;
     ga_mark_work(collect->mark, true);
+    if (collect->is_concurrent)
+        ga_collect_keep_used(heap);
     collect->is_settled = ga_mark_is_whole(collect->mark);
     return collect->is_settled ? 0 : -ECANCELED;
 }
@@ -329,105 +287,4 @@ void ga_collect_end(struct ga_heap *heap)
 void ga_collect_abandon(struct ga_heap *heap)
 {
     finish(heap);
-}
-
-/* ---- garbage ---- */
-
-/* Of slots of a word, those that nobody holds: who has found a way to an object since the marking
- * may hold it, and then it stays. */
-static uint64_t not_held(struct ga_heap *heap, const struct span *span, uint32_t word,
-                         uint64_t slots)
-{
-    if (ga_load_relaxed(&heap->view.lines[span->page].nholds) == 0)
-        return slots;
-    uint64_t start = (uint64_t)span->page << GA_PAGE_SHIFT;
-    for (uint64_t left = slots; left; left &= left - 1) {
-        uint64_t index = word * 64 + (uint64_t)__builtin_ctzll(left);
-        uint64_t offset = span->span_class < 2 ? start : start + index * object_bytes(span);
-        if (ga_holds_any(heap, offset))
-            slots &= ~(left & -left);
-    }
-    return slots;
-}
-
-/* Free slots of a word, as others do who free. Returns how many this freed, and nobody else. */
-static uint64_t free_word(struct ga_heap *heap, const struct span *span, uint32_t word,
-                          uint64_t slots)
-{
-    const struct ga_view *view = &heap->view;
-    if (span->span_class == GA_SPAN_CLASS_TINY) {
-        struct ga_tiny_pair *pair = &view->tiny[span->page].pair[word];
-        return (uint32_t)__builtin_popcountll(
-            ga_slot_free_bits(&pair->a, &pair->f, slots & ga_tiny_used(pair)));
-    }
-    uint32_t nslots = ga_mheap_nslots(span->span_class);
-    slots &= ~ga_free_bits(view, span->page, word, nslots);
-    slots = not_held(heap, span, word, slots);
-    return (uint32_t)__builtin_popcountll(ga_slot_free_word(view, span->page, word, slots));
-}
-
-static void count_freed(struct ga_heap *heap, const struct span *span, uint64_t n)
-{
-    add(&heap->collect->result.freed, span, n);
-    ga_clients_count_frees(heap, span->span_class, n, n * object_bytes(span));
-}
-
-/* Free the span's garbage, and see to it that somebody has the use of it. */
-static void free_garbage(struct ga_heap *heap, const struct span *span)
-{
-    uint64_t n = 0;
-    for (uint32_t word = 0; word < words_of(span); word++) {
-        uint64_t slots = ga_mark_unreached(heap->collect->mark, span->page, word);
-        if (slots)
-            n += free_word(heap, span, word, slots);
-    }
-    count_freed(heap, span, n);
-    if (heap->mspans[span->page].owner != 0)
-        ga_slot_tell(&heap->view, span->page);
-    else
-        ga_lease_look_again(heap, span->page);
-}
-
-static uint64_t count_garbage(struct ga_collect *collect, const struct span *span)
-{
-    uint64_t n = count_unreached(collect, span);
-    add(&collect->result.garbage, span, n);
-    add(&collect->result.by_class[span->span_class / 2], span, n);
-    add(&collect->by_owner[span->client_plus_1], span, n);
-    return n;
-}
-
-bool ga_collect_sweep_some(struct ga_heap *heap, uint32_t nspans)
-{
-    struct ga_collect *collect = heap->collect;
-    assert(collect->is_settled);
-    for (; nspans > 0 && collect->swept < collect->nspans; nspans--) {
-        const struct span *span = &collect->spans[collect->swept++];
-        struct ga_mspan *now = &heap->mspans[span->page];
-        uint64_t n = count_garbage(collect, span);
-        bool is_same = now->collected;
-        now->collected = false;
-        if (n > 0 && is_same && collect->mode != GA_COLLECT_REPORT)
-            free_garbage(heap, span);
-    }
-    return collect->swept == collect->nspans;
-}
-
-/* ---- what came of it ---- */
-
-const struct ga_collect_result *ga_collect_get_result(const struct ga_heap *heap)
-{
-    static const struct ga_collect_result none = {0};
-    return heap->collect ? &heap->collect->result : &none;
-}
-
-int ga_collect_next_owner(const struct ga_heap *heap, uint32_t index, struct ga_collect_owner *ret)
-{
-    for (; heap->collect && index <= GA_CLIENT_COUNT; index++) {
-        if (heap->collect->by_owner[index].objects == 0)
-            continue;
-        *ret = (struct ga_collect_owner){index, heap->collect->by_owner[index]};
-        return 0;
-    }
-    return -ENOENT;
 }

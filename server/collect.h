@@ -4,9 +4,13 @@
  *   begin       settles which spans are collected, and what is looked for in them; nothing changes
  *   add_roots   what clients found in memory of their own, if they were asked
  *   work        marks; on other threads than the core's, while the core serves others
- *   settle      once more from the roots there are now, and whether the marking counts
+ *   look_again  what clients have written since begin, if they were not standing still; and work
+ * again settle      once more from the roots there are now, and whether the marking counts
  *   sweep_some  frees what was not reached, a slice at a time
  *   end         or abandon, from anywhere: what was not freed stays as it is
+ *
+ * Clients that stand still may do so from before begin to settle. Or they run, and say which pages
+ * they have written to, and stand still from before the last look_again (collect_again.c).
  *
  * Only what was in use when the cycle began can be found to be garbage, in spans that are the same
  * still; what is allocated later is none of its business. To free is what any process does that
@@ -66,6 +70,13 @@ int ga_collect_add_roots(struct ga_heap *heap, const uint64_t *offsets, size_t n
 void ga_collect_work(struct ga_heap *heap, bool alone);
 /* Have all threads return soon from ga_collect_work; then only abandon is left. Any thread. */
 void ga_collect_cancel(struct ga_heap *heap);
+/* Clients that stand still for the collection's sake have run since it began. When no thread is at
+ * work: which OS pages of the heap clients have written to since begin, or since this was asked for
+ * the last time; bit i of written, of nwords words, is page i. Work again then. last: they stand
+ * still now; what they have in memory of their own is told by ga_collect_add_roots. 0 or -ENOMEM.
+ */
+int ga_collect_look_again(struct ga_heap *heap, const uint64_t *written, uint64_t nwords,
+                          bool last);
 /* When no thread is at work any more: look at what was published or held meanwhile. 0; -ECANCELED
  * (it was cancelled, or there was not enough memory to mark), -ENOMEM: abandon it. */
 int ga_collect_settle(struct ga_heap *heap);

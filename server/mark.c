@@ -61,6 +61,7 @@ void ga_mark_free(struct ga_mark *mark)
         free(block);
     }
     free(mark->root_spans);
+    free(mark->written);
     free(mark->roots);
     free(mark->pages);
     free(mark);
@@ -141,9 +142,17 @@ static int make_room(void **entries, uint64_t count, uint64_t *room, size_t entr
     return 0;
 }
 
+/* Threads that found none left may have counted on. */
+static void count_back(_Atomic uint64_t *next, uint64_t count)
+{
+    if (ga_load_relaxed(next) > count)
+        ga_store_relaxed(next, count);
+}
+
 static int put_root_span(struct ga_mark *mark, ga_page_id page, uint64_t npages,
                          uint32_t size_class)
 {
+    count_back(&mark->next_root_span, mark->nroot_spans);
     void *entries = mark->root_spans;
     int r = make_room(&entries, mark->nroot_spans, &mark->root_spans_room,
                       sizeof(struct ga_mark_root_span));
@@ -183,15 +192,38 @@ int ga_mark_add_root(struct ga_mark *mark, uint64_t offset)
 {
     if (!ga_mark_knows(mark, offset))
         return 0;
-    /* Threads that found none left may have counted on. */
-    if (ga_load_relaxed(&mark->next_root) > mark->nroots)
-        ga_store_relaxed(&mark->next_root, mark->nroots);
+    count_back(&mark->next_root, mark->nroots);
     void *entries = mark->roots;
     int r = make_room(&entries, mark->nroots, &mark->roots_room, sizeof(uint64_t));
     mark->roots = entries;
     if (r == 0)
         mark->roots[mark->nroots++] = offset;
     return r;
+}
+
+int ga_mark_add_written(struct ga_mark *mark, ga_page_id page, ga_span_class span_class,
+                        uint64_t from, uint64_t to, bool by_marks)
+{
+    int r = 0;
+    for (; r == 0 && !(span_class & 1) && from < to; from += GA_MARK_OBLET_BYTES) {
+        void *entries = mark->written;
+        r = make_room(&entries, mark->nwritten, &mark->written_room, sizeof(*mark->written));
+        mark->written = entries;
+        if (r == 0)
+            mark->written[mark->nwritten++] = (struct ga_mark_written){
+                .from = from,
+                .to = to - from < GA_MARK_OBLET_BYTES ? to : from + GA_MARK_OBLET_BYTES,
+                .first = page,
+                .span_class = span_class,
+                .by_marks = by_marks};
+    }
+    return r;
+}
+
+void ga_mark_forget_written(struct ga_mark *mark)
+{
+    mark->nwritten = 0;
+    ga_store_relaxed(&mark->next_written, 0);
 }
 
 bool ga_mark_knows(const struct ga_mark *mark, uint64_t offset)
@@ -214,4 +246,30 @@ bool ga_mark_is_whole(const struct ga_mark *mark)
 uint64_t ga_mark_unreached(const struct ga_mark *mark, ga_page_id page, uint32_t word)
 {
     return ga_load_relaxed(&mark->pages[page].words[word]);
+}
+
+/* In a word where nothing has begun or ended, the objects are those that pointers were looked up
+ * by. */
+static void keep_used_tiny(struct ga_mark *mark, const struct ga_mark_page *record)
+{
+    for (uint32_t word = 0; word < GA_TINY_WORDS; word++)
+        if (ga_tiny_used(&mark->view->tiny[record->first].pair[word]) !=
+            ga_load_relaxed(&record->words[GA_TINY_WORDS + word]))
+            ga_store_relaxed(&record->words[word], 0);
+}
+
+void ga_mark_keep_used(struct ga_mark *mark, ga_page_id page)
+{
+    const struct ga_mark_page *record = &mark->pages[page];
+    if (record->is_special && record->size_class != 0) {
+        keep_used_tiny(mark, record);
+        return;
+    }
+    uint32_t nslots = record->size_class == 0 ? 1 : ga_size_classes[record->size_class].nslots;
+    for (uint32_t word = 0; word < ga_word_count(nslots); word++) {
+        uint64_t unreached = ga_load_relaxed(&record->words[word]);
+        if (unreached)
+            ga_store_relaxed(&record->words[word],
+                             unreached & ga_mark_used_slots(mark->view, page, word, nslots));
+    }
 }

@@ -40,6 +40,19 @@ int ga_mark_add_root(struct ga_mark *mark, uint64_t offset);
 /* Whether an entered span, not of roots, lies at offset. */
 bool ga_mark_knows(const struct ga_mark *mark, uint64_t offset);
 
+/* [from, to), bytes from the heap's base, words of 8, of the span that begins at page, has been
+ * written since the marking began: what lies there in objects that are in use is read once more.
+ * Not if the span holds no pointers. by_marks: the span was entered, its objects to be found, and
+ * is the same still; then objects are left alone that were in use then and are not reached, for
+ * when they are reached they will be read whole. */
+int ga_mark_add_written(struct ga_mark *mark, ga_page_id page, ga_span_class span_class,
+                        uint64_t from, uint64_t to, bool by_marks);
+/* Forget what was added by ga_mark_add_written, and read. */
+void ga_mark_forget_written(struct ga_mark *mark);
+/* What is free now in an entered span, which is the same still, is nothing that is not reached; in
+ * a word of a tiny span where anything has been allocated or freed, all of it counts as reached. */
+void ga_mark_keep_used(struct ga_mark *mark, ga_page_id page);
+
 /* Mark, until nothing is left to be marked. By so many threads at once as there are, each of which
  * calls this; one that comes when all is done returns at once. May be called again after more roots
  * were added; those are added while nobody is at work. alone: this is the only thread. */

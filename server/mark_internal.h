@@ -39,6 +39,15 @@ struct ga_mark_root_span {
     uint8_t size_class;
 };
 
+/* A part of a span that is read once more: where it begins and ends, from the heap's base. */
+struct ga_mark_written {
+    uint64_t from;
+    uint64_t to;
+    ga_page_id first; /* of the span */
+    ga_span_class span_class;
+    bool by_marks;
+};
+
 struct ga_mark {
     const struct ga_view *view;
     const char *memory;
@@ -52,10 +61,14 @@ struct ga_mark {
     uint64_t *roots;
     uint64_t nroots;
     uint64_t roots_room;
+    struct ga_mark_written *written;
+    uint64_t nwritten;
+    uint64_t written_room;
 
     /* Shared by the threads at work. */
     _Atomic uint64_t next_root_span; /* the first that nobody has taken */
     _Atomic uint64_t next_root;
+    _Atomic uint64_t next_written;
     _Atomic uint32_t nworking; /* threads that have something, or look for it */
     _Atomic uint32_t nidle;
     _Atomic uint32_t is_cancelled;

@@ -183,15 +183,18 @@ static inline void read_words(struct worker *worker, uint64_t offset, uint64_t b
         see_word(worker, ga_load_relaxed(word), page, alone);
 }
 
-/* Pages of a large object. It may have been freed since it was entered, and its memory given back:
- * to read there would take memory, and there may be none. The small are not met then: their bits
- * are read first. */
+/* Of a large object. It may have been freed since it was entered, and its memory given back: to
+ * read there would take memory, and there may be none. The small are not met then: their bits are
+ * read first. */
 static void read_pages(struct worker *worker, uint64_t offset, uint64_t bytes, bool alone)
 {
-    for (uint64_t end = offset + bytes; offset < end; offset += GA_PAGE_SIZE) {
+    for (uint64_t end = offset + bytes, next; offset < end; offset = next) {
         uint64_t entry = ga_view_entry(worker->mark->view, offset >> GA_PAGE_SHIFT);
+        next = (offset | (GA_PAGE_SIZE - 1)) + 1;
+        if (next > end)
+            next = end;
         if (!(entry & GA_ENTRY_SCAVENGED))
-            read_words(worker, offset, GA_PAGE_SIZE, alone);
+            read_words(worker, offset, next - offset, alone);
     }
 }
 
@@ -235,6 +238,47 @@ static void read_root_span(struct worker *worker, const struct ga_mark_root_span
             read_words(worker, start + index * class->size, class->size, alone);
         }
     }
+}
+
+/* Of a word's slots, those whose objects count where they were written. */
+static uint64_t written_slots(const struct ga_mark *mark, const struct ga_mark_written *written,
+                              uint32_t word, uint32_t nslots)
+{
+    uint64_t used = ga_mark_used_slots(mark->view, written->first, word, nslots);
+    return written->by_marks ? used & ~ga_load_relaxed(&mark->pages[written->first].words[word])
+                             : used;
+}
+
+/* Read what was written of the slots of a small span. */
+static void read_written_slots(struct worker *worker, const struct ga_mark_written *written,
+                               bool alone)
+{
+    const struct ga_size_class *class = &ga_size_classes[written->span_class / 2];
+    uint64_t start = (uint64_t)written->first << GA_PAGE_SHIFT;
+    uint64_t index = (written->from - start) / class->size;
+    uint64_t end = (written->to - start + class->size - 1) / class->size;
+    uint64_t used = 0;
+    if (end > class->nslots)
+        end = class->nslots;
+    for (uint64_t first = index; index < end; index++) {
+        if (index == first || index % 64 == 0)
+            used = written_slots(worker->mark, written, (uint32_t)(index / 64), class->nslots);
+        if (!(used >> index % 64 & 1))
+            continue;
+        uint64_t from = start + index * class->size;
+        uint64_t to = from + class->size;
+        from = from > written->from ? from : written->from;
+        to = to < written->to ? to : written->to;
+        read_words(worker, from, to - from, alone);
+    }
+}
+
+static void read_written(struct worker *worker, const struct ga_mark_written *written, bool alone)
+{
+    if (written->span_class > 1)
+        read_written_slots(worker, written, alone);
+    else if (written_slots(worker->mark, written, 0, 1) != 0)
+        read_pages(worker, written->from, written->to - written->from, alone);
 }
 
 /* The object to be read next: one that was asked for some objects before, or, where there is but
@@ -292,6 +336,12 @@ static bool begin_something(struct worker *worker, bool alone)
         uint64_t span = ga_fetch_add_relaxed(&mark->next_root_span, 1);
         if (span < mark->nroot_spans)
             read_root_span(worker, &mark->root_spans[span], alone);
+        return true;
+    }
+    if (ga_load_relaxed(&mark->next_written) < mark->nwritten) {
+        uint64_t written = ga_fetch_add_relaxed(&mark->next_written, 1);
+        if (written < mark->nwritten)
+            read_written(worker, &mark->written[written], alone);
         return true;
     }
     struct ga_mark_chunk *chunk = ga_mark_take_full(mark);

@@ -26,6 +26,7 @@ static void print_json(const struct ga_ctl *ctl, const Goalloc__V1__Status *stat
     else
         ga_json_null(&json, "soft_limit_bytes");
     ga_json_string(&json, "scavenger", ctl->source.socket ? status->scavenger : NULL);
+    ga_json_string(&json, "collector", ctl->source.socket ? status->collector : NULL);
     ga_json_number(&json, "layout_version", status->layout_version);
     ga_json_address(&json, "base", status->heap_base);
     ga_json_address(&json, "end", status->heap_base + status->reserve_bytes);
@@ -130,6 +131,8 @@ static int print_card(const struct ga_ctl *ctl, const Goalloc__V1__Status *statu
     if (ctl->source.socket) {
         ga_table_cell(card, "scavenger");
         ga_table_cell(card, "%s", status->scavenger);
+        ga_table_cell(card, "collector");
+        ga_table_cell(card, "%s", status->collector);
     }
     return ga_print_table(card);
 }

@@ -77,6 +77,7 @@ void ga_attachment_end(struct ga_attachment *attachment, uint64_t detach_id)
     ga_spoilt_look_at(attachment);
     ga_heap_client_leave(server->heap, attachment->client);
     /* Now, for a collection may begin with this, of a heap in which the client is leaving. */
+    ga_track_lost(attachment, "it has ended");
     ga_standstill_ended(attachment);
     attachment->leaving = true;
     attachment->detach_id = detach_id;

@@ -15,6 +15,7 @@
 #include "server/heap.h"
 #include "server/shell/process.h"
 #include "server/shell/shortage.h"
+#include "server/shell/track.h"
 
 /* What one process may have at most. Attaching costs little, and so one that attaches, hangs up and
  * goes on living could use up the client table (GA_CLIENT_COUNT), and one client all mcaches
@@ -49,6 +50,8 @@ struct ga_attachment {
     bool paused;        /* it uses the heap no more until it resumes (quiet.h) */
     bool broke_pause;   /* and that it asked for something nevertheless has been logged */
     bool ends_later;    /* it has ended, or detached, while the heap was copied */
+    bool tracks;        /* it can be asked what it writes (track.h) */
+    enum ga_tracking tracking;
     enum ga_standing standing;
     bool asked_early;   /* for that, before it had settled */
     uint64_t heard_ms;  /* when it was asked to stand still, or was heard of since */

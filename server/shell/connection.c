@@ -61,6 +61,7 @@ void ga_connection_close(struct ga_connection *connection)
     if (connection->attachment) {
         connection->attachment->connection = NULL;
         connection->attachment->resume_id = 0; /* it says it again when it is back */
+        ga_track_lost(connection->attachment, "its connection has ended");
         ga_standstill_hung_up(connection->attachment);
     }
     connection->attachment = NULL;

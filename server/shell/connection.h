@@ -41,6 +41,7 @@ struct ga_connection {
     struct ga_attachment *leaving;    /* has said Detach, and waits for the answer */
     uint64_t attach_id;               /* of an Attach that waits for a collection's end, 0 = none */
     uint32_t attach_policy;           /* likewise */
+    bool attach_tracks;               /* likewise */
     bool after_collection;            /* what is being handled has waited for one, */
     bool after_current;               /* or for the end of what was under way */
     bool after_pass;                  /* or for all to be swept */

@@ -27,6 +27,13 @@
 
 #define TRIES_MAX    20u /* of who waits, while processes come and go */
 #define TRY_AGAIN_MS 20u
+/* While all run, what they have written is marked in so many rounds at most; the next one only
+ * where it was more than so many OS pages in the last, and a quarter less than in that before. */
+#define ROUNDS_MAX  8u
+#define ROUND_PAGES 512u
+
+/* And on a quarter of the cores, as in Go, unless somebody waits for the end. */
+#define RUNNING_SHARE 4u
 
 #define SLICE_NSPANS 256u /* swept in a turn of the loop */
 #define OWNERS_MAX   64u  /* that are told, those with the most garbage */
@@ -209,7 +216,9 @@ static void end_standstill(struct ga_server *server)
     struct ga_cycle *cycle = &server->cycle;
     if (server->standstill.on && server->standstill.nasked > 0) {
         cycle->pause_ns = uv_hrtime() - server->standstill.began_ns;
-        cycle->pause_total_ns += cycle->pause_ns;
+        cycle->pause_total_ns += cycle->pause_ns + server->track.stood_ns;
+        if (cycle->pause_ns < server->track.stood_ns)
+            cycle->pause_ns = server->track.stood_ns;
     }
     ga_standstill_end(server);
 }
@@ -259,6 +268,7 @@ static void finish(struct ga_server *server, const char *failure)
     cycle->last_ms = cycle->last_end_ms - cycle->began_ns / 1000000;
     cycle->on = cycle->begun = cycle->sweeping = false;
     end_standstill(server);
+    ga_track_end(server);
     if (server->ending)
         return;
     note_growth(server);
@@ -309,6 +319,38 @@ static void mark(uv_work_t *work)
     ga_collect_work(server->heap, server->cycle.nworkers == 1);
 }
 
+static void stop(struct ga_server *server)
+{
+    server->cycle.phase = GA_CYCLE_STOPPING;
+    if (server->track.on)
+        ga_track_clear(server);
+    if (ga_standstill_begin(server))
+        ga_cycle_all_stopped(server);
+}
+
+/* All is marked that was found while clients ran. What they have written meanwhile is so much that
+ * it is marked while they run, too, unless it was little the last time. */
+static void on_marked_running(struct ga_server *server)
+{
+    struct ga_cycle *cycle = &server->cycle;
+    if (server->ending || ga_world_is_damaged(server->world)) {
+        finish(server, server->ending ? "the server ends" : "the heap is damaged");
+        return;
+    }
+    uint64_t npages = ga_track_count(server);
+    bool is_worth_it =
+        cycle->nrounds == 0 || (npages > ROUND_PAGES && npages <= cycle->round_npages / 4 * 3);
+    if (!ga_track_is_known(server) || !is_worth_it || cycle->nrounds == ROUNDS_MAX) {
+        stop(server);
+        return;
+    }
+    cycle->nrounds++;
+    cycle->round_npages = cycle->nrounds == 1 ? UINT64_MAX : npages;
+    cycle->phase = GA_CYCLE_LOOKING;
+    ga_track_clear(server);
+    ga_track_again(server);
+}
+
 static void on_marked(uv_work_t *work, int status)
 {
     struct ga_server *server = work->data;
@@ -316,6 +358,10 @@ static void on_marked(uv_work_t *work, int status)
     (void)status; /* nobody cancels it */
     if (--cycle->nmarking > 0)
         return;
+    if (cycle->phase == GA_CYCLE_MARKING) {
+        on_marked_running(server);
+        return;
+    }
     int r = server->ending || cycle->failure ? -ECANCELED : ga_collect_settle(server->heap);
     cycle->mark_ns = uv_hrtime() - cycle->began_ns;
     /* What was missing has been read as zeros, and the heap ends. */
@@ -336,17 +382,28 @@ static void on_marked(uv_work_t *work, int status)
     }
 }
 
-/* As many threads as there are cores, of the four that libuv has. */
-static uint32_t count_workers(void)
+static bool is_waited_for(const struct ga_cycle *cycle)
+{
+    const struct ga_cycle_waiter *waiter = cycle->waiters;
+    while (waiter && waiter->cycle != cycle->number)
+        waiter = waiter->next;
+    return waiter;
+}
+
+/* As many threads as there are cores, of the four that libuv has; fewer while others run. */
+static uint32_t count_workers(const struct ga_cycle *cycle)
 {
     unsigned ncores = uv_available_parallelism();
+    if (cycle->phase == GA_CYCLE_MARKING && !is_waited_for(cycle))
+        ncores = ncores < RUNNING_SHARE ? 1 : ncores / RUNNING_SHARE;
     return ncores < GA_CYCLE_WORKERS_MAX ? ncores : GA_CYCLE_WORKERS_MAX;
 }
 
-static void start_marking(struct ga_server *server)
+static void start_marking(struct ga_server *server, enum ga_cycle_phase phase)
 {
     struct ga_cycle *cycle = &server->cycle;
-    cycle->nworkers = count_workers();
+    cycle->phase = phase;
+    cycle->nworkers = count_workers(cycle);
     for (uint32_t i = 0; i < cycle->nworkers; i++) {
         cycle->work[i].data = server;
         if (uv_queue_work(&server->loop, &cycle->work[i], mark, on_marked) == 0)
@@ -371,28 +428,82 @@ static void begin(struct ga_server *server, enum ga_collect_mode mode)
     cycle->failure = NULL;
     cycle->failed_for_now = false;
     ga_event_collect_begin(server);
-    if (ga_standstill_begin(server))
-        ga_cycle_all_stopped(server);
+    cycle->phase = GA_CYCLE_TRACKING;
+    cycle->nrounds = 0;
+    if (!ga_heap_has_managed(server->heap) || !ga_track_begin(server))
+        stop(server);
+}
+
+/* Go on in phase if what had to be done for that could be, by r. */
+static void go_on_marking(struct ga_server *server, int r, enum ga_cycle_phase phase)
+{
+    if (r < 0)
+        finish(server, "there is no memory to mark with");
+    else
+        start_marking(server, phase);
+}
+
+/* All that is marked is marked while clients stand still. */
+static void mark_all(struct ga_server *server)
+{
+    server->cycle.begun = true;
+    ga_collect_abandon(server->heap); /* one that has begun while they ran */
+    int r = ga_collect_begin(server->heap, server->cycle.mode);
+    if (r == 0)
+        r = ga_standstill_add_roots(server);
+    go_on_marking(server, r, GA_CYCLE_CLOSING);
+}
+
+/* All but what clients have written in the end has been marked while they ran. */
+static void mark_last(struct ga_server *server)
+{
+    const struct ga_track *track = &server->track;
+    server->cycle.begun = true;
+    int r = ga_collect_look_again(server->heap, track->written, track->nwords, true);
+    if (r == 0)
+        r = ga_standstill_add_roots(server);
+    go_on_marking(server, r, GA_CYCLE_CLOSING);
 }
 
 void ga_cycle_all_stopped(struct ga_server *server)
 {
+    if (!ga_collect_is_on(server->heap) || !ga_track_is_known(server)) {
+        mark_all(server);
+        return;
+    }
+    server->cycle.phase = GA_CYCLE_TELLING;
+    if (ga_track_last(server))
+        ga_cycle_tracked(server);
+}
+
+void ga_cycle_tracked(struct ga_server *server)
+{
     struct ga_cycle *cycle = &server->cycle;
-    cycle->begun = true;
-    int r = ga_collect_begin(server->heap, cycle->mode);
-    if (r == 0)
-        r = ga_standstill_add_roots(server);
-    if (r < 0)
-        finish(server, "there is no memory to mark with");
-    else
-        start_marking(server);
+    const struct ga_track *track = &server->track;
+    bool is_known = ga_track_is_known(server);
+    int r;
+    if (cycle->phase == GA_CYCLE_TELLING && is_known) {
+        mark_last(server);
+    } else if (cycle->phase == GA_CYCLE_TELLING) {
+        mark_all(server);
+    } else if (!is_known) {
+        stop(server);
+    } else if (cycle->phase == GA_CYCLE_LOOKING) {
+        r = ga_collect_look_again(server->heap, track->written, track->nwords, false);
+        go_on_marking(server, r, GA_CYCLE_MARKING);
+    } else {
+        r = ga_collect_begin(server->heap, cycle->mode);
+        if (r == 0)
+            r = ga_collect_add_roots(server->heap, track->roots, track->nroots);
+        go_on_marking(server, r, GA_CYCLE_MARKING);
+    }
 }
 
 void ga_cycle_give_up(struct ga_server *server, const char *failure, bool for_now)
 {
     struct ga_cycle *cycle = &server->cycle;
     cycle->failed_for_now = for_now;
-    if (!cycle->begun) {
+    if (cycle->nmarking == 0) {
         finish(server, failure);
         return;
     }

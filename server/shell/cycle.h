@@ -2,10 +2,12 @@
  * it. The core has the steps (server/collect.h); here they are done one after the other, while the
  * loop serves everybody else: the marking on threads of libuv's pool, the sweep a slice a turn.
  *
- * Managed clients stand still from before it begins until it is over (standstill.h), and have
- * cycles of their own: when they were granted as much again as was reached the last time (or
- * another part of that, --gc-percent), before the heap grows for a large object that would make it
- * so much, and before a request of memory of anybody fails for want of it.
+ * Managed clients stand still for it (standstill.h): from before it begins until all is marked; or,
+ * where all clients can say what they write meanwhile (track.h), only while that is marked once
+ * more which they have written to. They have cycles of their own: when they were granted as much
+ * again as was reached the last time (or another part of that, --gc-percent), before the heap grows
+ * for a large object that would make it so much, and before a request of memory of anybody fails
+ * for want of it.
  *
  * One cycle at a time. Who asks while one is under way waits for the next, for what that one began
  * with is older than the request. Orphans of clients that have gone begin one by themselves, after
@@ -27,6 +29,16 @@ struct ga_cycle_waiter;
 
 #define GA_CYCLE_WORKERS_MAX 4u
 
+/* Of a cycle that is not swept as yet. */
+enum ga_cycle_phase {
+    GA_CYCLE_TRACKING, /* clients begin to note what they write */
+    GA_CYCLE_MARKING,  /* while they run */
+    GA_CYCLE_LOOKING,  /* they say what they have written */
+    GA_CYCLE_STOPPING, /* those that are managed come to stand still */
+    GA_CYCLE_TELLING,  /* the others say what they have written */
+    GA_CYCLE_CLOSING,  /* marking while they stand still */
+};
+
 struct ga_cycle {
     uint32_t number; /* of the last that began */
     bool on;
@@ -39,8 +51,11 @@ struct ga_cycle {
     uint32_t nmarking; /* of them, not done */
     bool sweeping;     /* in slices, by: */
     uv_idle_t slices;
-    uv_timer_t delay;       /* before orphans are looked for */
-    bool begun;             /* the core has begun: not while clients are waited for */
+    uv_timer_t delay; /* before orphans are looked for */
+    enum ga_cycle_phase phase;
+    bool begun;             /* what managed clients point to is known, and it is marked for good */
+    uint64_t round_npages;  /* that they had written at the last but one */
+    uint32_t nrounds;       /* how often they have said what they had written */
     uint32_t percent;       /* --gc-percent; 0 = managed clients' growth begins no cycle */
     uint64_t trigger_bytes; /* how much managed clients are granted before the next cycle */
     uint64_t granted_bytes; /* what they had been when the last ended */
@@ -92,6 +107,9 @@ void ga_cycle_give_up(struct ga_server *server, const char *failure, bool for_no
 bool ga_cycle_comes_first(struct ga_connection *connection, const Goalloc__V1__Envelope *message);
 /* It was granted, and managed clients had been granted before_bytes before. */
 void ga_cycle_note_large(struct ga_server *server, uint64_t before_bytes);
+
+/* What was asked of clients for track.h is answered, or never will be. */
+void ga_cycle_tracked(struct ga_server *server);
 
 /* Memory was granted: begin a cycle if managed clients have had enough. */
 void ga_cycle_look_at_growth(struct ga_server *server);

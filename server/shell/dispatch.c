@@ -62,6 +62,8 @@ static const struct route routes[] = {
     {GOALLOC__V1__ENVELOPE__BODY_REATTACHED, NOTE, NEEDS_ATTACH, ga_handle_reattached},
     {GOALLOC__V1__ENVELOPE__BODY_GC_ROOTS, NOTE, NEEDS_ATTACH, ga_handle_gc_roots},
     {GOALLOC__V1__ENVELOPE__BODY_GC_STOPPED, NOTE, NEEDS_ATTACH, ga_handle_gc_stopped},
+    {GOALLOC__V1__ENVELOPE__BODY_GC_WRITTEN, NOTE, NEEDS_ATTACH, ga_handle_gc_written},
+    {GOALLOC__V1__ENVELOPE__BODY_GC_TRACKED, NOTE, NEEDS_ATTACH, ga_handle_gc_tracked},
     {GOALLOC__V1__ENVELOPE__BODY_MAPPED, NOTE, NEEDS_ATTACH, ga_handle_mapped},
     {GOALLOC__V1__ENVELOPE__BODY_DETACH, REQUEST, NEEDS_ATTACH, ga_handle_detach},
     {GOALLOC__V1__ENVELOPE__BODY_NEW_MCACHE, REQUEST, NEEDS_USE, ga_handle_new_mcache},

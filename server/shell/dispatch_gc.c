@@ -25,7 +25,18 @@ void ga_handle_gc(struct ga_connection *connection, const Goalloc__V1__Envelope 
 
 void ga_handle_gc_roots(struct ga_connection *connection, const Goalloc__V1__Envelope *message)
 {
-    ga_standstill_roots(connection, message->gc_roots);
+    if (!ga_track_takes_roots(connection, message->gc_roots))
+        ga_standstill_roots(connection, message->gc_roots);
+}
+
+void ga_handle_gc_written(struct ga_connection *connection, const Goalloc__V1__Envelope *message)
+{
+    ga_track_written(connection, message->gc_written);
+}
+
+void ga_handle_gc_tracked(struct ga_connection *connection, const Goalloc__V1__Envelope *message)
+{
+    ga_track_tracked(connection, message->gc_tracked);
 }
 
 void ga_handle_gc_stopped(struct ga_connection *connection, const Goalloc__V1__Envelope *message)

@@ -39,7 +39,8 @@ ga_handler ga_handle_get_stats, ga_handle_get_client_stats;
 void ga_attach_now(struct ga_connection *connection);
 
 /* dispatch_gc.c */
-ga_handler ga_handle_gc, ga_handle_gc_roots, ga_handle_gc_stopped;
+ga_handler ga_handle_gc, ga_handle_gc_roots, ga_handle_gc_stopped, ga_handle_gc_written,
+    ga_handle_gc_tracked;
 
 /* dispatch_watch.c */
 ga_handler ga_handle_watch, ga_handle_bad_free;

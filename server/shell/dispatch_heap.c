@@ -144,7 +144,8 @@ static bool is_quiet(struct ga_connection *connection, uint64_t id)
     return true;
 }
 
-static void attach(struct ga_connection *connection, uint64_t id, uint32_t policy, bool managed)
+static void attach(struct ga_connection *connection, uint64_t id, uint32_t policy, bool managed,
+                   bool tracks)
 {
     struct ga_heap *heap = connection->server->heap;
     struct ga_attachment *attachment;
@@ -157,6 +158,8 @@ static void attach(struct ga_connection *connection, uint64_t id, uint32_t polic
     (void)ga_heap_set_policy(heap, attachment->client, policy);
     if (managed)
         (void)ga_heap_set_managed(heap, attachment->client);
+    attachment->tracks = tracks;
+    ga_track_joined(attachment);
     ga_event_attach(attachment);
 
     tell_attached(connection, id);
@@ -193,9 +196,10 @@ void ga_handle_attach(struct ga_connection *connection, const Goalloc__V1__Envel
     if (message->attach->managed && connection->server->standstill.on) {
         connection->attach_id = message->id;
         connection->attach_policy = policy;
+        connection->attach_tracks = message->attach->tracks;
         return;
     }
-    attach(connection, message->id, policy, message->attach->managed);
+    attach(connection, message->id, policy, message->attach->managed, message->attach->tracks);
 }
 
 void ga_attach_now(struct ga_connection *connection)
@@ -203,7 +207,7 @@ void ga_attach_now(struct ga_connection *connection)
     uint64_t id = connection->attach_id;
     connection->attach_id = 0;
     if (id != 0 && !connection->closing && !connection->attachment && !is_quiet(connection, id))
-        attach(connection, id, connection->attach_policy, true);
+        attach(connection, id, connection->attach_policy, true, connection->attach_tracks);
 }
 
 /* A server gives an id to another only when the process that had it has ended or detached. So who
@@ -267,6 +271,7 @@ void ga_handle_reattach(struct ga_connection *connection, const Goalloc__V1__Env
     }
     ga_event_reattach(connection->attachment);
     connection->attachment->paused = wanted->paused;
+    connection->attachment->tracks = wanted->tracks;
     /* Who is paused returns nothing until it says Reattached, and then it may be quiet. */
     if (wanted->paused)
         ga_heap_collect_returned(connection->server->heap, wanted->client - 1);

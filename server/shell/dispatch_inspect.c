@@ -70,6 +70,9 @@ void ga_handle_get_status(struct ga_connection *connection, const Goalloc__V1__E
     ga_puncher_describe(&server->scavenger.puncher, scavenger);
     body.scavenger = scavenger;
     body.cpu_ns = cpu_ns();
+    char collector[GA_TRACK_TEXT_BYTES];
+    ga_track_describe(server, collector);
+    body.collector = collector;
     Goalloc__V1__Envelope reply = GOALLOC__V1__ENVELOPE__INIT;
     reply.body_case = GOALLOC__V1__ENVELOPE__BODY_STATUS;
     reply.status = &body;

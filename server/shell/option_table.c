@@ -76,6 +76,13 @@ const struct ga_option ga_options[GA_OPTION_COUNT] = {
                                   "collect what managed processes have when it has grown by N\n"
                                   "percent (100); 0 or off: only when asked, or for want of\n"
                                   "memory"},
+    [GA_OPTION_GC_MODE] = {.name = "gc-mode",
+                           .value = "MODE",
+                           .in_file = true,
+                           .summary =
+                               "concurrent: managed processes run while they are collected,\n"
+                               "and stand still for the end of it; stop: for all of it\n"
+                               "(concurrent, where that can be)"},
     [GA_OPTION_HUGE_PAGES] = {.name = "huge-pages",
                               .in_file = true,
                               .summary =

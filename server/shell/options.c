@@ -174,6 +174,14 @@ static int set_gc_percent(const char *value, struct ga_options *options)
     return 0;
 }
 
+static int set_gc_mode(const char *value, struct ga_options *options)
+{
+    options->gc_stops = strcmp(value, "stop") == 0;
+    return options->gc_stops || strcmp(value, "concurrent") == 0
+               ? 0
+               : bad("gc-mode", value, "concurrent or stop");
+}
+
 static int set_ready_fd(const char *value, struct ga_options *options)
 {
     char *end;
@@ -236,6 +244,8 @@ static int set_option(int id, const char *value, struct ga_options *options)
         return set_access(id, value, &options->access);
     case GA_OPTION_GC_PERCENT:
         return set_gc_percent(value, options);
+    case GA_OPTION_GC_MODE:
+        return set_gc_mode(value, options);
     case GA_OPTION_HUGE_PAGES:
         options->huge_pages = true;
         return 0;

@@ -35,6 +35,7 @@ struct ga_options {
     struct ga_access access;
     struct ga_amounts user_quota;
     struct ga_amounts client_quota;
+    bool gc_stops;       /* managed clients stand still while all is marked, though they need not */
     uint32_t gc_percent; /* how much managed clients may grow before they are collected; 0 = off */
     int ready_fd;        /* told when the socket accepts; -1 = nobody */
 };

@@ -38,6 +38,7 @@ static void end(struct ga_server *server)
     uv_close((uv_handle_t *)&server->quiet.limit, NULL);
     uv_close((uv_handle_t *)&server->after_reading, NULL);
     ga_cycle_close(server);
+    ga_track_close(server);
     ga_standstill_close(server);
     ga_events_close(server);
     uv_close((uv_handle_t *)&server->catching_up, NULL);
@@ -257,6 +258,8 @@ static int init_handles(struct ga_server *server)
         r = uv_idle_init(&server->loop, &server->sweeping);
     if (r == 0)
         r = ga_cycle_init(server);
+    if (r == 0)
+        r = ga_track_init(server);
     if (r == 0)
         r = ga_standstill_init(server);
     if (r == 0)

@@ -20,6 +20,7 @@
 #include "server/shell/scavenger.h"
 #include "server/shell/signals.h"
 #include "server/shell/standstill.h"
+#include "server/shell/track.h"
 #include "server/shell/strangers.h"
 #include "server/shell/waiters.h"
 #include "server/shell/world.h"
@@ -58,6 +59,7 @@ struct ga_server {
     struct ga_waiters waiters;         /* for roots */
     struct ga_passes passes;           /* who waits for all to be swept */
     struct ga_quiet quiet;             /* for who copies the heap */
+    struct ga_track track;             /* what clients write while it is marked */
     struct ga_standstill standstill;   /* for that */
     struct ga_cycle cycle;             /* of collection */
     struct ga_lease_times leases;

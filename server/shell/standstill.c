@@ -73,6 +73,7 @@ static void ask(struct ga_attachment *attachment)
     struct ga_standstill *still = &attachment->server->standstill;
     Goalloc__V1__GcStop body = GOALLOC__V1__GC_STOP__INIT;
     body.cycle = still->number;
+    body.tracked = ga_track_is_known(attachment->server) ? attachment->server->track.number : 0;
     Goalloc__V1__Envelope note = GOALLOC__V1__ENVELOPE__INIT;
     note.body_case = GOALLOC__V1__ENVELOPE__BODY_GC_STOP;
     note.gc_stop = &body;

@@ -60,6 +60,8 @@ static void test_bad_options(void)
         "--gc-percent", "100001",
         "--gc-percent: '100001' is not allowed: give a number of percent up to 100000, or "
         "off");
+    refuse_option("--gc-mode", "never",
+                  "--gc-mode: 'never' is not allowed: give concurrent or stop");
     refuse_option("--limit", "12Q",
                   "--limit: '12Q' is not allowed: give a multiple of 8K from 1M up to the reserve, "
                   "such as 512M");
@@ -148,8 +150,8 @@ static void test_config_file(void)
         "replace = yes\n",
         ":1: 'replace' is not known: give one of name, socket, limit, soft-limit, reserve, base, "
         "quota, "
-        "client-quota, group, mode, allow-user, allow-group, gc-percent, huge-pages, no-io-uring, "
-        "ephemeral, private, log-level, log-format");
+        "client-quota, group, mode, allow-user, allow-group, gc-percent, gc-mode, huge-pages, "
+        "no-io-uring, ephemeral, private, log-level, log-format");
     refuse_config("ephemeral = maybe\n", ":1: ephemeral: 'maybe' is not allowed: give yes or no");
     refuse_config("ephemeral\n",
                   ":1: 'ephemeral' is not allowed: give key = value, or # and a comment");

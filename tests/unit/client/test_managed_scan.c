@@ -81,7 +81,9 @@ static void *library(void *argument)
     ga_stop_set_stack(place, pthread_self());
     *ret = ga_stop_all(STOP_MS, why);
     if (*ret == 0) {
-        *ret = ga_scan_run(scan, heap, note, NULL, why, &read_bytes);
+        *ret = ga_scan_look(scan, heap, why);
+        if (*ret == 0)
+            *ret = ga_scan_run(scan, note, NULL, why, &read_bytes);
         ga_stop_release();
     }
     ga_stop_free_place(place);
