@@ -70,7 +70,15 @@ done
 ! ldd "$prefix/bin/goallocd" "$prefix/bin/goallocctl" | grep 'not found' >&2 ||
     fail "the programs do not find their libraries"
 
+for function in $(grep -v '^#' "$source_dir/client/include/goalloc/goalloc.h" | tr '\n' ' ' |
+    grep -o 'GOALLOC_API [^(;]*(' | grep -o '[a-z_]*($' | tr -d '('); do
+    page=$prefix/share/man/man3/$function.3
+    [ -s "$page" ] || fail "there is no page for $function"
+    ! grep -q '^\.so ' "$page" || page=$prefix/share/man/$(sed -n 's/^\.so //p' "$page")
+    grep -q "^\.Nm $function\b" "$page" || fail "the page for $function, $page, is none"
+done
 for page in "$prefix"/share/man/man*/*; do
+    ! grep -q '^\.so ' "$page" || continue
     ! command -v groff >/dev/null || [ -z "$(groff -mandoc -Tutf8 -ww "$page" 2>&1 >"$dir/page")" ] ||
         fail "groff has complaints about $page"
 done

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# The libraries export exactly the functions that goalloc.h declares GOALLOC_API, and goalloc(3)
-# names each of them.
+# The libraries export exactly the functions that goalloc.h declares GOALLOC_API, goalloc(3) names
+# each of them, and the page of its group shows it as it is declared.
 #
 #   test_symbols.sh CLIENT_ROOM SHARED_LIBRARY STATIC_LIBRARY
 set -euo pipefail
@@ -36,5 +36,18 @@ expect "$static exports otherwise" "$dir/declared" "$dir/static"
 
 sed -n 's/^\.Fn \(goalloc_[a-z_]*\).*/\1/p' "$room/goalloc.3" | sort -u >"$dir/manual"
 expect "goalloc.3 has other functions" "$dir/declared" "$dir/manual"
+
+grep -v '^#' "$room/include/goalloc/goalloc.h" | tr '\n' ' ' | grep -o 'GOALLOC_API [^;]*;' |
+    sed 's/^GOALLOC_API //; s/ *__attribute__.*//; s/;$//; s/  */ /g' | sort >"$dir/prototypes"
+awk '/^\.Ft / { type = $0; sub(/^\.Ft /, "", type); gsub(/"/, "", type) }
+     /^\.Fo / { name = $2; arguments = "" }
+     /^\.Fa "/ && name { argument = $0; gsub(/^\.Fa "|"$/, "", argument)
+                         arguments = arguments (arguments ? ", " : "") argument }
+     /^\.Fa [^"]*$/ && name { arguments = arguments (arguments ? ", " : "") $2 }
+     /^\.Fc/ { print type (type ~ /\*$/ ? "" : " ") name "(" arguments ")"; name = "" }' \
+    "$room"/man/*.3 | sort >"$dir/shown"
+expect "man/*.3 show other prototypes" "$dir/prototypes" "$dir/shown"
+sed -n 's/^\.Nm \(goalloc_[a-z_]*\).*/\1/p' "$room"/man/*.3 | sort >"$dir/named"
+expect "man/*.3 name other functions" "$dir/declared" "$dir/named"
 
 exit $failed
