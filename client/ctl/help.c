@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "client/ctl/color.h"
+#include "client/ctl/manual.h"
 #include "shm/nearest.h"
 
 #define NAME_COLUMNS 17
@@ -59,7 +60,9 @@ static void print_all(void)
         entry(ga_commands[i].name, ga_commands[i].summary);
     title("options:");
     print_options(NULL);
-    fputs("\n'goallocctl COMMAND --help' tells the options of a command.\n", stdout);
+    fputs("\n'goallocctl COMMAND --help' tells the options of a command, 'goallocctl help\n"
+          "COMMAND' also what it does and what it prints.\n",
+          stdout);
     title("exit status:");
     fputs("  0 done, 1 failed, 2 wrong usage, 3 held up by a server or by clients,\n"
           "  4 the heap has faults, 5 there is no server, or no heap, 6 no right to it,\n"
@@ -68,21 +71,27 @@ static void print_all(void)
           stdout);
 }
 
-void ga_help_print(const struct ga_command *command)
+static void print_command(const struct ga_command *command, bool at_length)
 {
-    if (!command) {
-        print_all();
-        return;
-    }
     printf("goallocctl %s: %s\n\nusage: goallocctl %s [OPTION...]%s%s\n", command->name,
            command->summary, command->name, command->words ? " " : "",
            command->words ? command->words : "");
+    if (at_length) {
+        putchar('\n');
+        ga_manual_print(ga_manual_page, command->name, stdout);
+    }
     title("options:");
     print_options(command);
-    if (command->example) {
-        title("example:");
-        printf("  $ %s\n", command->example);
-    }
+    title("example:");
+    printf("  $ %s\n", command->example);
+}
+
+void ga_help_print(const struct ga_command *command)
+{
+    if (command)
+        print_command(command, false);
+    else
+        print_all();
 }
 
 int ga_ctl_help(const struct ga_request *request)
@@ -90,10 +99,12 @@ int ga_ctl_help(const struct ga_request *request)
     const struct ga_command *command = NULL;
     if (request->operand)
         command = ga_command_find(request->operand);
-    if (command || !request->operand) {
-        ga_help_print(command);
+    if (command)
+        print_command(command, true);
+    if (!request->operand)
+        print_all();
+    if (command || !request->operand)
         return 0;
-    }
     struct ga_nearest nearest = {.word = request->operand};
     for (size_t i = 0; i < GA_COMMAND_COUNT; i++)
         ga_nearest_try(&nearest, ga_commands[i].name);

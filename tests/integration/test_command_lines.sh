@@ -42,6 +42,15 @@ for command in $commands; do
     [ -z "$wide" ] || wrong "goallocctl $command --help is wider than 80 columns: $wide"
     grep -q "^\.It Cm $command" "$source_dir/client/ctl/goallocctl.1" ||
         wrong "goallocctl.1 says nothing of $command"
+    # At length, as the manual page has it, with nothing of its source left.
+    "$bin/goallocctl" help "$command" >"$dir/long" || wrong "goallocctl help $command exits with $?"
+    [ "$(wc -w <"$dir/long")" -gt "$(($(wc -w <"$dir/$command.help") + 5))" ] ||
+        wrong "goallocctl help $command says no more than goallocctl $command --help"
+    wide=$(grep -E '^.{81}' "$dir/long" || true)
+    [ -z "$wide" ] || wrong "goallocctl help $command is wider than 80 columns: $wide"
+    odd=$(sed '/^options:/,$d' "$dir/long" |
+        grep -E '^\.|\\[^x]|  [.,;]| [.,;:]( |$)|\b(Fl|Ar|Cm|Xr|Sy|Ql|Pp) ' || true)
+    [ -z "$odd" ] || wrong "goallocctl help $command shows the source of the page: $odd"
 done
 
 for page in server/goallocd.8 client/ctl/goallocctl.1; do
