@@ -56,7 +56,7 @@ done
 for page in server/goallocd.8 client/ctl/goallocctl.1; do
     program=$(basename "${page%.*}")
     { "$bin/$program" --help && cat "$dir"/*.help; } >"$dir/helps"
-    [ $program = goallocctl ] || "$bin/$program" --help >"$dir/helps"
+    [ "$program" = goallocctl ] || "$bin/$program" --help >"$dir/helps"
     sed -n 's/^  \(-[a-z], \)*--\([a-z-]*\).*/\2/p' "$dir/helps" | sort -u >"$dir/help"
     sed -n 's/^\.It Fl -\([a-z-]*\).*/\1/p' "$source_dir/$page" | sort -u >"$dir/manual"
     [ -s "$dir/help" ] || wrong "$program --help shows no options"
