@@ -41,10 +41,11 @@ struct ga_ctl {
 
 /* What a command may return beside 0 and a negative errno; each has an exit status of its own. */
 enum ga_ctl_outcome {
-    GA_CTL_FAULTS = 1,     /* the heap has faults */
-    GA_CTL_TERMINAL = 2,   /* the terminal is none, or too small */
-    GA_CTL_TAKEN = 3,      /* somebody else listens at the port or path */
-    GA_CTL_EXIT = 0x10000, /* + n: the exit status is n */
+    GA_CTL_FAULTS = 1,              /* the heap has faults */
+    GA_CTL_TERMINAL = 2,            /* the terminal is none, or too small */
+    GA_CTL_TAKEN = 3,               /* somebody else listens at the port or path */
+    GA_CTL_EXIT = 0x10000,          /* + n: the exit status is n */
+    GA_CTL_USAGE = GA_CTL_EXIT + 2, /* wrong usage, which only the command could see */
 };
 
 /* Fetch the answer and print it to stdout. Return 0, an outcome, or a negative errno after the

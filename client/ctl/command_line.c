@@ -214,6 +214,9 @@ static int apply_option(const struct ga_option *option, const char *value,
     case GA_OPTION_OUTPUT:
         ctl->output = value;
         return 0;
+    case GA_OPTION_LISTEN:
+        request->listen = value;
+        return 0;
     case GA_OPTION_HELP:
         request->help = true;
         return 0;

@@ -15,6 +15,7 @@ struct ga_request {
     enum ga_color_when color;
     bool help;
     bool version;
+    const char *listen; /* where to serve, NULL = the default */
     bool wait_given;
     struct ga_run_options run;
     uint64_t events;   /* kinds of them, as bits; 0 = none was named */

@@ -6,6 +6,7 @@
 #include "client/ctl/destroy.h"
 #include "client/ctl/help.h"
 #include "client/ctl/run.h"
+#include "client/ctl/serve.h"
 #include "client/ctl/watch.h"
 
 static_assert(GA_COMMAND_COUNT <= 63, "a set of commands has a bit for each");
@@ -48,6 +49,10 @@ const struct ga_command ga_commands[GA_COMMAND_COUNT] = {
                         .summary = "the heap as a picture: arenas and pages, in SVG",
                         .example = "goallocctl map --by occupancy -o heap.svg",
                         .run = ga_ctl_map},
+    [GA_COMMAND_SERVE] = {.name = "serve",
+                          .summary = "a page that shows the heap live, and metrics for programs",
+                          .example = "goallocctl serve --listen 127.0.0.1:4625",
+                          .run_alone = ga_ctl_serve},
     [GA_COMMAND_CHECK] = {.name = "check",
                           .summary = "look for faults: every table and word against each other",
                           .example = "goallocctl check --shm default",
@@ -105,7 +110,8 @@ const struct ga_option ga_options[GA_OPTION_COUNT] = {
     [GA_OPTION_SOCKET] = {.name = "--socket",
                           .value = "PATH",
                           .kind = GA_VALUE_FILE,
-                          .commands = LOOKING | ASKING | GA_COMMAND_BIT(SNAPSHOT),
+                          .commands =
+                              LOOKING | ASKING | GA_COMMAND_BIT(SNAPSHOT) | GA_COMMAND_BIT(SERVE),
                           .summary = "the server's socket; default: $GOALLOC_SOCKET, else\n"
                                      "$XDG_RUNTIME_DIR/goalloc.sock, else\n"
                                      "/tmp/goalloc-UID/goalloc.sock"},
@@ -191,6 +197,12 @@ const struct ga_option ga_options[GA_OPTION_COUNT] = {
                           .kind = GA_VALUE_FILE,
                           .commands = GA_COMMAND_BIT(MAP) | GA_COMMAND_BIT(RUN),
                           .summary = "write the answer to FILE"},
+    [GA_OPTION_LISTEN] = {.name = "--listen",
+                          .value = "ADDRESS",
+                          .kind = GA_VALUE_TEXT,
+                          .commands = GA_COMMAND_BIT(SERVE),
+                          .summary = "127.0.0.1:PORT, [::1]:PORT or unix:PATH; port 0: any\n"
+                                     "that is free; default: 127.0.0.1:4625"},
     [GA_OPTION_REPORT] = {.name = "--report",
                           .commands = GA_COMMAND_BIT(GC),
                           .summary = "count it only, also of who keeps what it leaves"},

@@ -12,12 +12,18 @@
 
 #define ANSWER_MS 5000u
 
-int ga_source_open_socket(const char *socket, struct ga_source *ret)
+static int connect_to(const char *socket, char reason[static GA_CHANNEL_ERROR_BYTES],
+                      struct ga_channel **ret)
 {
     struct ga_channel_options options = {.client_name = "goallocctl"};
+    return ga_channel_open(socket, &options, reason, ret);
+}
+
+int ga_source_open_socket(const char *socket, struct ga_source *ret)
+{
     char reason[GA_CHANNEL_ERROR_BYTES];
     struct ga_source source = {.kind = "socket", .server_alive = true, .socket = socket};
-    int err = ga_channel_open(socket, &options, reason, &source.channel);
+    int err = connect_to(socket, reason, &source.channel);
     if (err < 0) {
         fprintf(stderr, "goallocctl: %s\n", reason);
         return err;
@@ -42,6 +48,14 @@ int ga_source_open_shm(const char *name, struct ga_source *ret)
     source.server_alive = source.heap->server_alive;
     *ret = source;
     return 0;
+}
+
+int ga_source_reopen(struct ga_source *source)
+{
+    char reason[GA_CHANNEL_ERROR_BYTES];
+    ga_channel_close(source->channel);
+    source->channel = NULL;
+    return connect_to(source->socket, reason, &source->channel);
 }
 
 void ga_source_close(struct ga_source *source)

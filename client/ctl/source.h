@@ -33,6 +33,9 @@ struct ga_source {
 int ga_source_open_socket(const char *socket, struct ga_source *ret);
 /* Copy the heap called name, which must outlive the source, out of shared memory. As above. */
 int ga_source_open_shm(const char *name, struct ga_source *ret);
+/* Connect to the source's socket anew, silently: for who goes on when a server has gone. Returns 0,
+ * or a negative errno, and then nothing can be asked until it has returned 0. */
+int ga_source_reopen(struct ga_source *source);
 void ga_source_close(struct ga_source *source);
 
 /* Have request answered by a message of body case expected. Returns 0 and *ret_answer, for

@@ -65,5 +65,5 @@ void ga_ctl_view_fini(struct ga_ctl_view *view)
 
 const Goalloc__V1__ClientInfo *ga_ctl_view_client(const struct ga_ctl_view *view, uint32_t number)
 {
-    return number <= GA_CLIENT_COUNT ? view->by_number[number] : NULL;
+    return view->by_number && number <= GA_CLIENT_COUNT ? view->by_number[number] : NULL;
 }

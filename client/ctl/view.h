@@ -21,8 +21,8 @@ int ga_ctl_view_fetch(const struct ga_ctl *ctl,
                       struct ga_ctl_view *ret_view);
 void ga_ctl_view_fini(struct ga_ctl_view *view);
 
-/* The attached client of this number; NULL for 0, which stands for nobody. Valid until
- * ga_ctl_view_fini. */
+/* The attached client of this number; NULL for 0, which stands for nobody, and in an empty view.
+ * Valid until ga_ctl_view_fini. */
 const Goalloc__V1__ClientInfo *ga_ctl_view_client(const struct ga_ctl_view *view, uint32_t number);
 
 #endif
