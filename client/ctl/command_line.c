@@ -194,6 +194,16 @@ static int apply_option(const struct ga_option *option, const char *value,
         err = read_number(option, value, 0, WAIT_MAX_S, &number);
         ctl->wait_ms = (uint32_t)number * 1000;
         return err;
+    case GA_OPTION_ONCE:
+        request->once = true;
+        return 0;
+    case GA_OPTION_BATCH:
+        request->batch = true;
+        return 0;
+    case GA_OPTION_INTERVAL:
+        err = read_number(option, value, 200, 60000, &number);
+        request->interval_ms = (unsigned)number;
+        return err;
     case GA_OPTION_QUIET:
         ctl->quiet = true;
         return 0;

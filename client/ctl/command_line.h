@@ -18,8 +18,11 @@ struct ga_request {
     const char *listen; /* where to serve, NULL = the default */
     bool wait_given;
     struct ga_run_options run;
-    uint64_t events;   /* kinds of them, as bits; 0 = none was named */
-    struct ga_ctl ctl; /* its source is not open */
+    bool once;
+    bool batch;
+    unsigned interval_ms; /* 0 = not given */
+    uint64_t events;      /* kinds of them, as bits; 0 = none was named */
+    struct ga_ctl ctl;    /* its source is not open */
 };
 
 /* Read the words. Returns 0; -EINVAL after what is wrong, and what is allowed, has been told on

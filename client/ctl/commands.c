@@ -7,6 +7,7 @@
 #include "client/ctl/help.h"
 #include "client/ctl/run.h"
 #include "client/ctl/serve.h"
+#include "client/ctl/top.h"
 #include "client/ctl/watch.h"
 
 static_assert(GA_COMMAND_COUNT <= 63, "a set of commands has a bit for each");
@@ -57,6 +58,10 @@ const struct ga_command ga_commands[GA_COMMAND_COUNT] = {
                           .summary = "look for faults: every table and word against each other",
                           .example = "goallocctl check --shm default",
                           .run = ga_ctl_check},
+    [GA_COMMAND_TOP] = {.name = "top",
+                        .summary = "a live view: memory, processes, classes, rates, latency",
+                        .example = "goallocctl top --once",
+                        .run_alone = ga_ctl_top},
     [GA_COMMAND_WATCH] = {.name = "watch",
                           .words = "[EVENT...]",
                           .summary = "tell what happens, when it does, until it is ended",
@@ -110,15 +115,16 @@ const struct ga_option ga_options[GA_OPTION_COUNT] = {
     [GA_OPTION_SOCKET] = {.name = "--socket",
                           .value = "PATH",
                           .kind = GA_VALUE_FILE,
-                          .commands =
-                              LOOKING | ASKING | GA_COMMAND_BIT(SNAPSHOT) | GA_COMMAND_BIT(SERVE),
+                          .commands = LOOKING | ASKING | GA_COMMAND_BIT(SNAPSHOT) |
+                                      GA_COMMAND_BIT(SERVE) | GA_COMMAND_BIT(TOP),
                           .summary = "the server's socket; default: $GOALLOC_SOCKET, else\n"
                                      "$XDG_RUNTIME_DIR/goalloc.sock, else\n"
                                      "/tmp/goalloc-UID/goalloc.sock"},
     [GA_OPTION_SHM] = {.name = "--shm",
                        .value = "NAME",
                        .kind = GA_VALUE_HEAP,
-                       .commands = LOOKING | GA_COMMAND_BIT(SNAPSHOT) | GA_COMMAND_BIT(DESTROY),
+                       .commands = LOOKING | GA_COMMAND_BIT(SNAPSHOT) | GA_COMMAND_BIT(DESTROY) |
+                                   GA_COMMAND_BIT(TOP),
                        .summary = "read the heap's shared memory, also when its server is dead"},
     [GA_OPTION_JSON] = {.name = "--json",
                         .commands =
@@ -230,6 +236,17 @@ const struct ga_option ga_options[GA_OPTION_COUNT] = {
                                   .commands = GA_COMMAND_BIT(RUN),
                                   .summary = "with --leak-check: end with N, 1 to 255, where\n"
                                              "something is lost"},
+    [GA_OPTION_ONCE] = {.name = "--once",
+                        .commands = GA_COMMAND_BIT(TOP),
+                        .summary = "print one report, an interval after the start"},
+    [GA_OPTION_BATCH] = {.name = "--batch",
+                         .commands = GA_COMMAND_BIT(TOP),
+                         .summary = "print a report each interval"},
+    [GA_OPTION_INTERVAL] = {.name = "--interval",
+                            .value = "MS",
+                            .kind = GA_VALUE_NUMBER,
+                            .commands = GA_COMMAND_BIT(TOP),
+                            .summary = "look each so many ms, 200 to 60000; default: 1000"},
     [GA_OPTION_WAIT] = {.name = "--wait",
                         .value = "SECONDS",
                         .kind = GA_VALUE_NUMBER,

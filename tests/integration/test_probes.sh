@@ -54,6 +54,7 @@ timeout 60 bpftrace -e 'BEGIN { exit(); }' >/dev/null 2>&1 || skip "bpftrace can
 
 dir=$(mktemp -d)
 server='' tracer=''
+# shellcheck disable=SC2317 # by the trap
 clean_up() {
     [ -z "$tracer" ] || kill "$tracer" 2>/dev/null || true
     [ -z "$server" ] || kill "$server" 2>/dev/null || true
