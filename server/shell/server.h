@@ -63,8 +63,8 @@ struct ga_server {
     struct ga_standstill standstill;   /* for that */
     struct ga_cycle cycle;             /* of collection */
     struct ga_lease_times leases;
-    struct ga_events events;           /* for who watches */
-    bool is_private;                   /* it ends when nobody is there */
+    struct ga_events events; /* for who watches */
+    bool is_private;         /* it ends when nobody is there */
     struct ga_scavenger scavenger;
     bool ending;
     bool damaged;         /* an object was truncated: that is why it ends */
