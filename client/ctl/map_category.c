@@ -143,7 +143,7 @@ static uint8_t occupancy_category(const struct ga_map_run *run)
 {
     if (run->used == 0 || run->slots == 0)
         return 0;
-    return run->used >= run->slots ? 5 : (uint8_t)(1 + (uint64_t)run->used * 4 / run->slots);
+    return (uint8_t)(run->used >= run->slots ? 5 : 1 + (uint64_t)run->used * 4 / run->slots);
 }
 
 static uint8_t age_category(uint32_t age_s)

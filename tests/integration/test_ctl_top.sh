@@ -12,7 +12,8 @@ bin=$(readlink -f "${1:?usage: test_ctl_top.sh BIN_DIR}")
 command -v tmux >/dev/null || { echo "skipped: tmux is not installed"; exit 77; }
 dir=$(mktemp -d)
 server='' client=''
-terminal() { tmux -S "$dir/tmux" -f /dev/null "$@"; }
+nterminals=0 # each has a tmux of its own: one that is ending takes no new session
+terminal() { tmux -S "$dir/tmux.$nterminals" -f /dev/null "$@"; }
 clean_up() {
     terminal kill-server 2>/dev/null || true
     [ -z "$client" ] || kill "$client" 2>/dev/null || true
@@ -47,6 +48,7 @@ start_server() {
     await "no server" "$bin/goallocctl" status --socket "$dir/s" >/dev/null 2>&1
 }
 start_top() { # COLUMNS LINES
+    nterminals=$((nterminals + 1))
     # shellcheck disable=SC2016
     terminal new-session -d -x "$1" -y "$2" \
         "stty -a >$dir/before; $bin/goallocctl top --interval 200 --socket $dir/s; echo \"ended \$?\"; stty -a >$dir/after; sleep 60"
