@@ -38,6 +38,9 @@ for command in $commands; do
         wrong "goallocctl $command --help shows no usage"
     grep -q "^  [$] goallocctl .*$command\|^  [$] .*goallocctl $command" "$dir/$command.help" ||
         wrong "goallocctl $command --help shows no example"
+    example=$(sed -n 's/^  \([$] .*\)/\1/p' "$dir/$command.help")
+    grep -qxF ".Dl $example" "$source_dir/client/ctl/goallocctl.1" ||
+        wrong "goallocctl.1 does not have the example of $command: $example"
     wide=$(grep -E '^.{81}' "$dir/$command.help" || true)
     [ -z "$wide" ] || wrong "goallocctl $command --help is wider than 80 columns: $wide"
     grep -q "^\.It Cm $command" "$source_dir/client/ctl/goallocctl.1" ||

@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "goalloc/goalloc.h"
@@ -260,6 +261,26 @@ static void no_server(void)
     CU_ASSERT_PTR_NOT_NULL(strstr(run.err, "/nonexistent/sock"));
 }
 
+/* Another user's socket, which that user alone may use. */
+static void no_right(void)
+{
+    const char *const arguments[] = {"status", "--socket", server.socket, NULL};
+    if (getuid() != 0 || access(GOALLOCCTL_PATH, X_OK) < 0)
+        return; /* only root can be somebody else */
+    pid_t pid = fork();
+    if (pid == 0) {
+        bool other = setgid(65534) == 0 && setuid(65534) == 0;
+        if (other && access(GOALLOCCTL_PATH, X_OK) < 0)
+            _exit(0); /* the build is for nobody else to run */
+        bool good = other && ga_run(&run, GOALLOCCTL_PATH, arguments) && run.code == 6 &&
+                    strstr(run.err, server.socket);
+        _exit(good ? 0 : 1);
+    }
+    int status = -1;
+    CU_ASSERT_EQUAL(waitpid(pid, &status, 0), pid);
+    CU_ASSERT_EQUAL(status, 0);
+}
+
 /* What a complaint says: what is wrong, and what to do. */
 static void complaints(void)
 {
@@ -346,6 +367,7 @@ int main(void)
         {"filters of spans", filters_of_spans},
         {"wrong usage", wrong_usage},
         {"no server", no_server},
+        {"no right", no_right},
         {"complaints", complaints},
         {"help of commands", help_of_commands},
     };
