@@ -56,6 +56,7 @@ static void make_arguments(const struct ga_run_options *options, const struct ga
     int n = 0;
     arguments[n++] = "goallocd";
     arguments[n++] = "--ephemeral";
+    arguments[n++] = "--replace"; /* what one of the same process number may have left */
     for (size_t i = 0; i < sizeof(given) / sizeof(given[0]); i++) {
         if (!given[i].value)
             continue;

@@ -49,14 +49,15 @@ static void on_signal(int number)
     got = number;
 }
 
-/* Say on standard output that a signal may come, and end with its number. */
+/* Say on standard output that a signal may come, and end with its number; or with goallocctl. */
 static int wait_for_signal(void)
 {
+    pid_t parent = getppid();
     signal(SIGUSR1, on_signal);
     signal(SIGTERM, on_signal);
     puts("ready");
     fflush(stdout);
-    while (!got)
+    while (!got && getppid() == parent)
         poll(NULL, 0, 1);
     return got;
 }
