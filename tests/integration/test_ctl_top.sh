@@ -47,13 +47,6 @@ start_server() {
     server=$!
     await "no server" "$bin/goallocctl" status --socket "$dir/s" >/dev/null 2>&1
 }
-# A terminal that is just ending would take the next one's session, and end.
-end_terminal() {
-    local pid
-    pid=$(terminal display-message -p '#{pid}')
-    terminal kill-server
-    while kill -0 "$pid" 2>/dev/null; do sleep 0.05; done
-}
 start_top() { # COLUMNS LINES
     nterminals=$((nterminals + 1))
     # shellcheck disable=SC2016
@@ -120,7 +113,7 @@ await "it shows another server" shows "pid $server"
 terminal send-keys q
 await "it does not quit" shows "ended 0"
 diff "$dir/before" "$dir/after" >&2 || fail "the terminal is not as before"
-end_terminal
+terminal kill-server
 start_top 80 24
 await "it does not start again" shows "word_index "
 pid=$(terminal list-panes -F '#{pane_pid}')
@@ -128,7 +121,7 @@ kill -TERM "$(ps -o pid= --ppid "$pid" | tr -d ' ')"
 await "a signal does not end it" shows "ended 0"
 await "no settings" test -s "$dir/after"
 diff "$dir/before" "$dir/after" >&2 || fail "the terminal is not as before"
-end_terminal
+terminal kill-server
 
 # Too small from the start.
 start_top 30 8
