@@ -53,6 +53,8 @@ static const char *why_not(const struct ga_attachment *attachment)
         return "it has no connection to the server";
     if (attachment->quarantined)
         return "it is in quarantine";
+    if (!attachment->settled)
+        return "it is just attaching"; /* an answer would say that it is done with that */
     if (!attachment->tracks)
         return "it cannot tell what it writes";
     return ga_process_is_stopped(attachment->pid) ? "it is stopped by a signal, or a debugger"
