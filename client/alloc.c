@@ -6,6 +6,7 @@
 
 #include "client/heap.h"
 #include "client/mcache.h"
+#include "client/sampler.h"
 #include "client/spans.h"
 #include "client/tiny.h"
 #include "client/uncancelled.h"
@@ -91,6 +92,59 @@ static __attribute__((noinline)) void *alloc_next(struct goalloc_heap *heap, uin
     return ga_busy_end_with(p);
 }
 
+/* Where a tiny object goes that is sampled: a free of a tiny one does not look for samples. The
+ * slots are the longer the fewer they are, so that there is room for the words of all (sample.h).
+ */
+static uint32_t class_of_sampled_tiny(uint64_t rate)
+{
+    uint64_t size = rate / 128;
+    size = size < GA_TINY_BLOCK_BYTES ? GA_TINY_BLOCK_BYTES : size;
+    size = size > 4096 ? 4096 : size;
+    return ga_size_class_for_malloc(size) * 2 + 1;
+}
+
+/* Note an object of a small class, if it is sampled: rate is not 0 then. */
+static void *note_small(struct goalloc_heap *heap, void *p, uint32_t span_class, uint64_t rate)
+{
+    uint64_t size = ga_size_classes[span_class / 2].size;
+    return p && rate ? ga_profile_note(heap, p, size, rate) : p;
+}
+
+/* Whether the malloc from cache that comes next, which has been counted, is to be sampled: at which
+ * rate, or 0. */
+static uint64_t look_if_due(struct goalloc_heap *heap, struct ga_thread_cache *cache,
+                            uint32_t span_class)
+{
+    uint64_t rate = 0;
+    bool due =
+        cache->heap == heap && ga_sampler_is_due(cache, &cache->classes[span_class].list,
+                                                 ga_size_classes[span_class / 2].size, &rate);
+    return due ? rate : 0;
+}
+
+/* The class has counted down. Ends the operation. */
+static __attribute__((noinline)) void *alloc_counted(struct goalloc_heap *heap, uint32_t span_class)
+{
+    struct ga_thread_cache *cache = ga_thread_cache_peek(heap);
+    uint64_t rate = look_if_due(heap, cache, span_class);
+    return note_small(heap, alloc_next(heap, span_class), span_class, rate);
+}
+
+/* The thread has no cache at hand, and so has not counted. Ends the operation. */
+static __attribute__((noinline)) void *alloc_uncounted(struct goalloc_heap *heap,
+                                                       uint32_t span_class)
+{
+    void *p = ga_alloc_slowly(heap, (ga_span_class)span_class, (struct ga_tiny_shape){0});
+    uint64_t rate = 0;
+    ga_busy_begin();
+    struct ga_thread_cache *cache = ga_thread_cache_peek(heap);
+    if (p && cache && ga_sampler_count(&cache->by_class[span_class]->list))
+        rate = look_if_due(heap, cache, span_class);
+    ga_busy_end();
+    ga_busy_keep(p);
+    return note_small(heap, p, span_class, rate);
+}
+
 /* Ends the operation. */
 static inline __attribute__((always_inline)) void *alloc_small(struct goalloc_heap *heap,
                                                                uint32_t span_class)
@@ -98,14 +152,28 @@ static inline __attribute__((always_inline)) void *alloc_small(struct goalloc_he
     struct ga_thread_cache *cache = ga_thread_cache_at_hand(heap);
     uint64_t a;
     if (__builtin_expect(!cache, 0))
-        return ga_alloc_slowly(heap, (ga_span_class)span_class, (struct ga_tiny_shape){0});
+        return alloc_uncounted(heap, span_class);
     struct ga_free_list *list = &cache->by_class[span_class]->list;
     struct ga_free_slot *top = list->top;
     cache->last = list;
+    if (ga_sampler_count(list))
+        return alloc_counted(heap, span_class);
     if (__builtin_expect(!ga_free_list_serves(top, &a), 0))
         return alloc_next(heap, span_class);
     void *p = ga_free_list_take(list, top, a);
     return ga_busy_end_with(p);
+}
+
+__attribute__((noinline)) void *ga_tiny_alloc_counted(struct goalloc_heap *heap,
+                                                      struct ga_tiny_shape shape)
+{
+    struct ga_thread_cache *cache = ga_thread_cache_peek(heap);
+    uint64_t rate = 0;
+    if (cache->heap != heap || !ga_sampler_is_due(cache, &cache->classes[GA_SPAN_CLASS_TINY].list,
+                                                  GA_TINY_SAMPLED_BYTES, &rate))
+        return ga_tiny_alloc_slowly(heap, shape);
+    void *p = alloc_next(heap, class_of_sampled_tiny(rate));
+    return p ? ga_profile_note(heap, p, GA_TINY_SAMPLED_BYTES, rate) : NULL;
 }
 
 /* Of more than about 1 KiB. Ends the operation. */

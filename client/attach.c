@@ -101,6 +101,7 @@ static int request_attach(struct goalloc_heap *heap, struct ga_reply **ret)
     body.policy = heap->policy;
     body.managed = heap->managed;
     body.tracks = true;
+    body.profile_rate_plus_1 = ga_load_relaxed(&heap->profiler.rate_plus_1);
     Goalloc__V1__Envelope request = GOALLOC__V1__ENVELOPE__INIT;
     request.body_case = GOALLOC__V1__ENVELOPE__BODY_ATTACH;
     request.attach = &body;
@@ -232,6 +233,7 @@ static void free_heap(struct goalloc_heap *heap)
     pthread_cond_destroy(&heap->asked);
     pthread_mutex_destroy(&heap->lock);
     pthread_mutex_destroy(&heap->pausing);
+    ga_profile_fini(heap);
     ga_managed_end(heap);
     ga_written_end(heap);
     free(heap->client_name);
@@ -264,6 +266,7 @@ static int make_heap(const char *address, const struct goalloc_options *options,
     pthread_cond_init(&heap->asked, NULL);
     pthread_mutex_init(&heap->lock, NULL);
     pthread_mutex_init(&heap->pausing, NULL);
+    ga_profile_init(heap);
     heap->report = options->report;
     heap->report_data = options->report_data;
     heap->timeout_ms = options->timeout_ms ? options->timeout_ms : DEFAULT_TIMEOUT_MS;
@@ -367,6 +370,8 @@ int goalloc_attach(const char *address, const struct goalloc_options *options,
     assert(heap);
     struct ga_reply *reply = NULL;
     r = begin_managed(heap, options);
+    if (r == 0 && !ga_profile_read_rate(heap))
+        r = fail(-EINVAL, "GOALLOC_PROFILE_RATE is no size such as 512K, and no 0");
     if (r == 0)
         r = prepare_private(address, &heap->may_start);
     if (r == 0)

@@ -9,6 +9,7 @@
 #include "client/mcache.h"
 #include "client/spans.h"
 #include "client/tiny.h"
+#include "shm/sample.h"
 
 /* A free has left its word without objects, or its span is not on the list: see to that. Ends the
  * operation. */
@@ -95,8 +96,10 @@ static void free_found(struct goalloc_heap *heap, void *p)
         return;
     }
     /* seq_cst: pairs with the server's count of a hold; on the line that is read next. */
-    if (__builtin_expect(ga_load_seq_cst(&heap->view.lines[slot.page].nholds) != 0, 0) &&
-        ga_free_held(heap, p, &slot))
+    uint64_t nholds = ga_load_seq_cst(&heap->view.lines[slot.page].nholds);
+    if (ga_line_samples(nholds) != 0)
+        ga_profile_freed(heap, &slot, (uintptr_t)p - heap->base);
+    if (__builtin_expect(ga_line_holds(nholds) != 0, 0) && ga_free_held(heap, p, &slot))
         return;
     struct ga_thread_cache *cache = ga_thread_cache_peek(heap);
     uint64_t holder = ga_load_relaxed(&heap->view.lines[slot.page].holder);

@@ -15,7 +15,8 @@ void ga_free_list_init(struct ga_free_list *list, struct ga_mcache_class *counts
                        ga_mcache_id holder, const struct ga_size_class *class)
 {
     static struct ga_free_slot none[2] = {NEVER_SERVES, NEVER_SERVES};
-    *list = (struct ga_free_list){.counts = counts, .holder = GA_NOBODY, .slot = none};
+    *list = (struct ga_free_list){
+        .counts = counts, .holder = GA_NOBODY, .slot = none, .sample_rate = UINT64_MAX};
     if (class) {
         list->size = class->size;
         list->magic = class->magic;

@@ -35,12 +35,15 @@ struct ga_free_list {
     struct ga_free_slot *full; /* where no more are put in; NULL until it is opened */
     struct ga_free_slot *slot; /* its places; before it is opened two that are not its own */
     struct ga_mcache_class *counts;
+    int64_t to_sample;         /* mallocs that come before it is looked for one to sample */
     uint32_t size;             /* of a slot, bytes; 0 of large and tiny ones, which no list has */
     uint32_t magic;            /* of the size class (size_class.h) */
     ga_mcache_id holder;       /* whose spans these are; GA_NOBODY where size is 0 */
     _Atomic uint64_t *current; /* the word it was filled from last, NULL = none */
     bool untouched;            /* none of what it was filled with was ever handed out */
     uint64_t frees_filled;     /* what counts->nfree was then */
+    uint64_t beyond;           /* mallocs that come then before one is sampled (sampler.h) */
+    uint64_t sample_rate;      /* at which that was drawn */
 };
 
 /* An id that no holder word carries. */

@@ -12,6 +12,7 @@
 #include "client/free_list.h"
 #include "client/known.h"
 #include "client/own_fd.h"
+#include "client/profile.h"
 #include "client/reclaim.h"
 #include "goalloc/goalloc.h"
 #include "shm/mapping.h"
@@ -115,6 +116,7 @@ struct ga_thread_cache {
     struct ga_known known;
     struct ga_free_slot places[GA_SPAN_CLASS_COUNT][GA_FREE_LIST_PLACES]; /* of the lists */
     struct ga_batch batch;
+    uint64_t random; /* the state of the numbers that decide what is sampled */
 };
 
 /* How many of the bad frees the server is told of in this second, and which not. Any thread's. */
@@ -166,6 +168,8 @@ struct goalloc_heap {
     pthread_mutex_t pausing;
     _Atomic uint32_t reattach_count; /* how often the server was told whether it is paused */
     _Atomic uint32_t pause_wanted;   /* GA_PAUSE_...; a futex. Writer: the library's thread */
+
+    struct ga_profiler profiler;
 
     bool going; /* is being detached, and not there in a child of fork; see registry.c */
 

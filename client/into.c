@@ -7,6 +7,7 @@
 #include <stdio.h>
 
 #include "client/mcache.h"
+#include "client/sampler.h"
 
 static_assert(GOALLOC_SLOTS == GA_HANDLE_COUNT, "as many as there are");
 static_assert(sizeof(void *) == sizeof(_Atomic uint64_t), "a handle is a pointer");
@@ -83,12 +84,22 @@ static int take_large(struct ga_thread_cache *cache, size_t size, uint32_t handl
     return r;
 }
 
-static int take(struct ga_thread_cache *cache, size_t size, uint32_t handle, uint64_t *ret_offset)
+/* The object is taken. *ret_sampled is its size where it is sampled, at *ret_rate. */
+static int take(struct ga_thread_cache *cache, size_t size, uint32_t handle, uint64_t *ret_offset,
+                uint64_t *ret_sampled, uint64_t *ret_rate)
 {
-    if (size > GA_SMALL_MAX)
-        return take_large(cache, size, handle, ret_offset);
-    ga_span_class span_class = (ga_span_class)(ga_size_class_for_malloc(size) * 2);
-    return take_small(cache, span_class, handle, ret_offset);
+    bool small = size <= GA_SMALL_MAX;
+    ga_span_class span_class = small ? (ga_span_class)(ga_size_class_for_malloc(size) * 2) : 0;
+    struct ga_free_list *list = &cache->classes[span_class].list;
+    uint64_t bytes = small ? ga_size_classes[span_class / 2].size
+                           : (size + GA_PAGE_SIZE - 1) / GA_PAGE_SIZE * GA_PAGE_SIZE;
+    int r = small ? take_small(cache, span_class, handle, ret_offset)
+                  : take_large(cache, size, handle, ret_offset);
+    bool due =
+        r == 0 && (small ? ga_sampler_count(list) && ga_sampler_is_due(cache, list, bytes, ret_rate)
+                         : ga_sampler_is_large_due(cache, bytes, ret_rate));
+    *ret_sampled = due ? bytes : 0;
+    return r;
 }
 
 void *goalloc_malloc_into(struct goalloc_heap *heap, size_t size, void **slot)
@@ -105,7 +116,9 @@ void *goalloc_malloc_into(struct goalloc_heap *heap, size_t size, void **slot)
     ga_busy_begin();
     struct ga_thread_cache *cache = ga_thread_cache_get(heap);
     uint64_t offset = 0;
-    int r = cache ? take(cache, size, handle, &offset) : -ENOMEM;
+    uint64_t sampled = 0;
+    uint64_t rate = 0;
+    int r = cache ? take(cache, size, handle, &offset, &sampled, &rate) : -ENOMEM;
     if (r == 0)
         ga_store_release(word, heap->base + offset);
     if (cache) {
@@ -114,5 +127,6 @@ void *goalloc_malloc_into(struct goalloc_heap *heap, size_t size, void **slot)
     }
     ga_busy_end();
     errno = r == 0 ? saved_errno : ENOMEM;
-    return r == 0 ? (char *)heap->base + offset : NULL;
+    void *p = r == 0 ? (char *)heap->base + offset : NULL;
+    return sampled ? ga_profile_note(heap, p, sampled, rate) : p;
 }

@@ -5,6 +5,7 @@
 #include "client/heap.h"
 #include "client/large.h"
 #include "client/mcache.h"
+#include "client/sampler.h"
 #include "client/spans.h"
 
 static int request_large(struct ga_thread_cache *cache, size_t size, size_t alignment, bool noscan,
@@ -81,6 +82,13 @@ int ga_alloc_large_span(struct ga_thread_cache *cache, size_t size, size_t align
     return r;
 }
 
+/* What an object of size counts in a profile: its pages. */
+static uint64_t sampled_size(size_t size)
+{
+    uint64_t npages = (size + GA_PAGE_SIZE - 1) / GA_PAGE_SIZE;
+    return (npages ? npages : 1) * GA_PAGE_SIZE;
+}
+
 void *ga_alloc_large(struct goalloc_heap *heap, size_t size, size_t alignment, bool noscan,
                      bool *ret_zeroed)
 {
@@ -88,14 +96,18 @@ void *ga_alloc_large(struct goalloc_heap *heap, size_t size, size_t alignment, b
     struct ga_thread_cache *cache = ga_thread_cache_get(heap);
     ga_page_id page = 0;
     int r = -ENOMEM;
+    uint64_t rate = 0;
+    bool due = false;
     if (cache)
         r = ga_alloc_large_span(cache, size, alignment, noscan, &page, ret_zeroed);
+    if (r == 0)
+        due = ga_sampler_is_large_due(cache, sampled_size(size), &rate);
     if (cache)
         ga_thread_cache_put(cache);
     void *p = r < 0 ? NULL : (char *)heap->base + ((uint64_t)page << GA_PAGE_SHIFT);
     p = ga_busy_end_with(p);
     errno = r == 0 ? saved_errno : ENOMEM;
-    return p;
+    return due ? ga_profile_note(heap, p, sampled_size(size), rate) : p;
 }
 
 void *ga_alloc_large_longest(struct goalloc_heap *heap, size_t size, bool noscan)
@@ -105,7 +117,13 @@ void *ga_alloc_large_longest(struct goalloc_heap *heap, size_t size, bool noscan
     struct ga_thread_cache *cache = ga_thread_cache_peek(heap);
     /* Another heap's cache: as in ga_free_quickly_by_other. */
     ga_page_id page = 0;
+    uint64_t rate = 0;
+    bool due = false;
     if (cache && cache->heap == heap && npages <= GA_LARGE_NPAGES_LEASED)
         page = ga_large_take_longest(cache, noscan ? 1 : 0, npages);
-    return ga_busy_end_with(page ? (char *)heap->base + ((uint64_t)page << GA_PAGE_SHIFT) : NULL);
+    if (page)
+        due = ga_sampler_is_large_due(cache, sampled_size(size), &rate);
+    void *p =
+        ga_busy_end_with(page ? (char *)heap->base + ((uint64_t)page << GA_PAGE_SHIFT) : NULL);
+    return due ? ga_profile_note(heap, p, sampled_size(size), rate) : p;
 }

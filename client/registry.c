@@ -53,6 +53,7 @@ static void leave_parent(struct goalloc_heap *heap)
     heap->asking = false;                     /* whoever asks is not here */
     pthread_cond_init(&heap->asked, NULL);
     ga_pause_reset(heap);
+    ga_profile_reset(heap);
     ga_store_relaxed(&heap->tls_index, heap->place);
 }
 

@@ -13,6 +13,7 @@
 #include "client/heap.h"
 #include "client/managed_stop.h"
 #include "client/mcache.h"
+#include "client/sampler.h"
 #include "client/spans.h"
 #include "client/tiny.h"
 #include "client/uncancelled.h"
@@ -261,6 +262,7 @@ static int make_cache(struct goalloc_heap *heap, const struct timespec *deadline
     cache->id = id;
     cache->shared = &heap->view.mcaches[id];
     cache->ring_taken = ga_load_relaxed(&cache->shared->ring_taken);
+    ga_sampler_init(cache);
     for (uint32_t c = 0; c < GA_SPAN_CLASS_COUNT; c++) {
         init_class(cache, (ga_span_class)c);
     }

@@ -5,6 +5,7 @@
 #define GA_CLIENT_TINY_H
 
 #include "client/heap.h"
+#include "client/sampler.h"
 #include "shm/tiny.h"
 
 /* Of the words of A and F side by side, that of an address. */
@@ -34,12 +35,20 @@ static inline bool ga_tiny_take(struct ga_thread_cache *cache, const struct ga_t
 /* Allocate a tiny object that does not fit into the run. Ends the operation. NULL with errno. */
 void *ga_tiny_alloc_slowly(struct goalloc_heap *heap, struct ga_tiny_shape shape);
 
+/* Allocate a tiny object whose malloc has counted the class down: one that is sampled, in a slot
+ * of its own; else as any other. Ends the operation. NULL with errno. */
+void *ga_tiny_alloc_counted(struct goalloc_heap *heap, struct ga_tiny_shape shape);
+
 /* Allocate a tiny object. Ends the operation. NULL with errno. */
 static inline void *ga_tiny_alloc(struct goalloc_heap *heap, const struct ga_tiny_shape *shape)
 {
     struct ga_thread_cache *cache = ga_thread_cache_at_hand(heap);
     void *p;
-    if (!cache || !ga_tiny_take(cache, shape, &p))
+    if (!cache)
+        return ga_tiny_alloc_slowly(heap, *shape);
+    if (ga_sampler_count(&cache->classes[GA_SPAN_CLASS_TINY].list))
+        return ga_tiny_alloc_counted(heap, *shape);
+    if (!ga_tiny_take(cache, shape, &p))
         return ga_tiny_alloc_slowly(heap, *shape);
     return ga_busy_end_with(p);
 }

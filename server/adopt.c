@@ -298,6 +298,8 @@ static int back(struct ga_heap *heap)
         r = ga_handles_back(heap, 0, ga_load_relaxed(&meta->client_end));
     if (r == 0)
         r = ga_clients_back_gc_words(heap, 0, ga_load_relaxed(&meta->client_end));
+    if (r == 0)
+        r = ga_profiles_back_again(heap, ga_load_relaxed(&meta->client_end));
     if (r == 0 && mcache_end > 1)
         r = back_table(of_meta, meta->mcaches_offset, mcache_end, sizeof(struct ga_mcache_entry));
     if (r == 0)
@@ -417,6 +419,7 @@ static void sign_headers(struct ga_heap *heap, const struct ga_heap_config *conf
     header->server_start_time = config->server_start_time;
     header->generation++;
     header->limit_bytes = heap->npages_limit * GA_PAGE_SIZE;
+    ga_store_relaxed(&header->profile_rate_bytes, config->profile_rate_bytes);
     snprintf(header->server_version, sizeof(header->server_version), "%s", config->server_version);
     ga_heap_sign_bits(heap);
 }

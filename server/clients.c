@@ -61,13 +61,23 @@ int ga_clients_back_gc_words(struct ga_heap *heap, ga_client_id client, uint32_t
                              count * sizeof(uint64_t));
 }
 
-/* The lowest entry that is free, its memory backed. */
+/* Whether the entry is free, and no profile is kept under its number. */
+static bool is_unused(const struct ga_heap *heap, ga_client_id client)
+{
+    return ga_load_relaxed(&heap->clients[client].state) == GA_CLIENT_FREE &&
+           !ga_profiles_is_kept(heap, client);
+}
+
+/* The lowest entry that is unused, its memory backed; or one whose profile is let go. */
 static int find_entry(struct ga_heap *heap, ga_client_id *ret)
 {
     ga_client_id client = 0;
-    while (client < heap->client_end &&
-           ga_load_relaxed(&heap->clients[client].state) != GA_CLIENT_FREE)
+    while (client < heap->client_end && !is_unused(heap, client))
         client++;
+    if (client == heap->client_end) {
+        ga_client_id oldest = ga_profiles_oldest(heap);
+        client = oldest < GA_CLIENT_COUNT ? oldest : client;
+    }
     if (client == GA_CLIENT_COUNT)
         return -EAGAIN;
     if (client == heap->client_end) {
@@ -79,6 +89,8 @@ static int find_entry(struct ga_heap *heap, ga_client_id *ret)
             r = ga_handles_back(heap, client, 1);
         if (r == 0)
             r = ga_clients_back_gc_words(heap, client, 1);
+        if (r == 0)
+            r = ga_profiles_back_entries(heap, client, 1);
         if (r < 0)
             return r;
         ga_store_release(&heap->meta->client_end, ++heap->client_end);
@@ -107,6 +119,7 @@ static int attach(struct ga_heap *heap, uint32_t pid, uint32_t uid, uint32_t gid
     snprintf(entry->name, sizeof(entry->name), "%s", client_name);
     entry->flags = 0;
     ga_handles_begin(heap, client);
+    ga_profiles_begin(heap, client);
     ga_store_release(&heap->view.gc_words[client], ga_gc_word(GA_GC_RUNNING, 0));
     ga_journal_forget_outcomes(entry);
     ga_store_release(&entry->state, GA_CLIENT_ATTACHED);

@@ -8,7 +8,7 @@
 static uint64_t not_held(struct ga_heap *heap, const struct ga_collect_span *span, uint32_t word,
                          uint64_t slots)
 {
-    if (ga_load_relaxed(&heap->view.lines[span->page].nholds) == 0)
+    if (ga_line_holds(ga_load_relaxed(&heap->view.lines[span->page].nholds)) == 0)
         return slots;
     uint64_t start = (uint64_t)span->page << GA_PAGE_SHIFT;
     for (uint64_t left = slots; left; left &= left - 1) {
@@ -34,6 +34,7 @@ static uint64_t free_word(struct ga_heap *heap, const struct ga_collect_span *sp
     uint32_t nslots = ga_mheap_nslots(span->span_class);
     slots &= ~ga_free_bits(view, span->page, word, nslots);
     slots = not_held(heap, span, word, slots);
+    ga_profiles_freed_slots(heap, span->page, word, slots);
     return (uint32_t)__builtin_popcountll(ga_slot_free_word(view, span->page, word, slots));
 }
 

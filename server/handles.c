@@ -65,6 +65,7 @@ static void free_object(struct ga_heap *heap, ga_client_id client, uint64_t offs
     ga_mcache_id mcache = counter_of(heap, client, slot.page);
     if (mcache == 0 || !is_in_use(heap, &slot) || ga_roots_has(heap, offset))
         return;
+    ga_profiles_freed(heap, slot.page, offset);
     int r = ga_heap_put_off(heap, offset);
     if (r == -EINVAL)
         return; /* freed before, and kept for who holds it */

@@ -70,6 +70,7 @@ void ga_heap_point_into(struct ga_heap *heap, void *meta, void *bits)
     heap->rings = (void *)(m + header->rings_offset);
     heap->roots = (void *)(m + header->roots_offset);
     heap->holds = (void *)(m + header->holds_offset);
+    heap->profile_entries = (void *)(m + header->profiles_offset);
     heap->page_table = (void *)(m + header->page_table_offset);
 }
 
@@ -106,6 +107,8 @@ static int make_objects(struct ga_heap *heap, const struct ga_heap_config *confi
     header->created_ms = heap->effects.wall_ms(heap->effects.data);
     header->base = config->base;
     header->limit_bytes = heap->npages_limit * GA_PAGE_SIZE;
+    header->sample_words = ga_profiles_sample_words(config->profile_rate_bytes);
+    ga_store_relaxed(&header->profile_rate_bytes, config->profile_rate_bytes);
     snprintf(header->name, sizeof(header->name), "%s", config->name);
     snprintf(header->server_version, sizeof(header->server_version), "%s", config->server_version);
 

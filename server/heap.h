@@ -66,6 +66,7 @@ struct ga_heap_config {
     const char *server_version;
     struct ga_amounts user_quota;   /* of each user */
     struct ga_amounts client_quota; /* of each client; connections are not looked at */
+    uint64_t profile_rate_bytes;    /* of clients that attach, if nobody says otherwise */
 };
 
 /* How many bytes of meta and bits a heap of this reserve maps. */
@@ -106,6 +107,14 @@ int ga_heap_set_policy(struct ga_heap *heap, ga_client_id client, uint32_t polic
 int ga_heap_set_managed(struct ga_heap *heap, ga_client_id client);
 /* Whether any managed client is attached. */
 bool ga_heap_has_managed(const struct ga_heap *heap);
+/* How densely a client samples what it allocates from now on (struct ga_profile_entry): the one
+ * with this number (from 1), or those of process pid, or, where both are 0, all, also those to
+ * come. 0; -ENOENT: there is none. */
+int ga_heap_set_profile_rate(struct ga_heap *heap, uint32_t client_plus_1, uint32_t pid,
+                             uint64_t rate_bytes);
+/* Have memory for the client's profile, or for as much again. 0; -EPERM; -ENOSPC: it has all there
+ * may be; -ENOMEM. */
+int ga_heap_profile_room(struct ga_heap *heap, ga_client_id client);
 /* The client's gc word (shm/gc_word.h), which it writes too. */
 _Atomic uint64_t *ga_heap_gc_word(struct ga_heap *heap, ga_client_id client);
 /* Tell clients that stand still that the server is at the collection (meta's gc_beat). */

@@ -66,6 +66,7 @@ struct ga_heap {
     struct ga_ring *rings;
     struct ga_root_entry *roots;
     struct ga_hold *holds;
+    struct ga_profile_entry *profile_entries;
     ga_page_word *page_table;
 
     struct ga_backing meta_backing;
@@ -325,6 +326,32 @@ void ga_collect_free_books(struct ga_heap *heap);
 
 /* stats.c: the clock by which spans age, in seconds. */
 uint32_t ga_heap_now_s(const struct ga_heap *heap);
+
+/* profile.c */
+
+/* Back the entries of count clients from client on; or those of the first count clients, and what
+ * they say is backed of their profiles. 0 or -ENOMEM. */
+int ga_profiles_back_entries(struct ga_heap *heap, ga_client_id client, uint32_t count);
+int ga_profiles_back_again(struct ga_heap *heap, uint32_t count);
+/* How many words a set of samples has in a heap whose clients sample at this rate: 16 times as many
+ * as that many pages are expected to have of samples, as far as the layout allows. */
+uint64_t ga_profiles_sample_words(uint64_t rate_bytes);
+/* Whether there is a profile under this number, be it of a client that is gone. */
+bool ga_profiles_is_kept(const struct ga_heap *heap, ga_client_id client);
+/* The free number whose client has been gone for longest, if enough profiles are kept that it may
+ * be given away; else GA_CLIENT_COUNT. */
+ga_client_id ga_profiles_oldest(const struct ga_heap *heap);
+/* The number is about to be a client's; is nobody's any more. */
+void ga_profiles_begin(struct ga_heap *heap, ga_client_id client);
+void ga_profiles_client_gone(struct ga_heap *heap, ga_client_id client);
+/* Whether an object in the span may be sampled; clients can write that. */
+bool ga_profiles_has_samples(const struct ga_heap *heap, ga_page_id page);
+/* The server frees the object at offset, or these slots of a word, in the span at page: before they
+ * are free. */
+void ga_profiles_freed(struct ga_heap *heap, ga_page_id page, uint64_t offset);
+void ga_profiles_freed_slots(struct ga_heap *heap, ga_page_id page, uint32_t word, uint64_t slots);
+/* The span is gone, and nothing in it is in use. */
+void ga_profiles_forget_span(struct ga_heap *heap, ga_page_id page, uint64_t npages);
 
 /* handles.c */
 

@@ -13,6 +13,7 @@
 
 #include <errno.h>
 
+#include "shm/sample.h"
 #include "shm/size_class.h"
 
 static uint32_t state_of(const struct ga_hold *hold)
@@ -59,7 +60,9 @@ static void show_count(struct ga_heap *heap, ga_page_id page)
     uint64_t n = 0;
     for (uint32_t i = 0; i < heap->hold_end; i++)
         n += ga_hold_counts(state_of(&heap->holds[i])) && heap->holds[i].page == page;
-    ga_xchg_seq_cst(&heap->view.lines[page].nholds, n);
+    /* The other half is others'. */
+    _Atomic uint64_t *shown = &heap->view.lines[page].nholds;
+    ga_fetch_add_seq_cst(shown, n - ga_line_holds(ga_load_relaxed(shown)));
 }
 
 /* The record of client and offset; or, with client_plus_1 0, of anybody. NULL if there is none. */

@@ -63,6 +63,13 @@ int ga_mheap_back_tables(struct ga_heap *heap, uint64_t page, uint64_t npages)
         r = ga_backing_ensure(&heap->bits_backing,
                               meta->bits_lines_offset + page * sizeof(struct ga_span_line),
                               npages * sizeof(struct ga_span_line));
+    uint64_t first_set = page / GA_SAMPLE_SET_NPAGES;
+    uint64_t end_set = (end + GA_SAMPLE_SET_NPAGES - 1) / GA_SAMPLE_SET_NPAGES;
+    if (r == 0)
+        r = ga_backing_ensure(&heap->bits_backing,
+                              meta->bits_samples_offset +
+                                  first_set * meta->sample_words * sizeof(uint64_t),
+                              (end_set - first_set) * meta->sample_words * sizeof(uint64_t));
     return r;
 }
 
@@ -411,6 +418,7 @@ void ga_mheap_free_span(struct ga_heap *heap, ga_page_id page)
     ga_mheap_disown_large(heap, page);
     ga_quota_free_span(heap, page);
     uint64_t npages = span->npages;
+    ga_profiles_forget_span(heap, page, npages);
     *span = (struct ga_mspan){0};
     ga_page_alloc_free(heap->pages, page, npages);
 }

@@ -14,6 +14,7 @@
 #include "server/heap_internal.h"
 
 #include "shm/batch.h"
+#include "shm/sample.h"
 #include "shm/tiny.h"
 
 /* The dead have one writer left. */
@@ -25,7 +26,7 @@ static void add(_Atomic uint64_t *counter, uint64_t n)
 /* Clients can write this count; who does frees what is held, as it could anyway. */
 static bool has_holds(const struct ga_heap *heap, ga_page_id page)
 {
-    return ga_load_relaxed(&heap->view.lines[page].nholds) != 0;
+    return ga_line_holds(ga_load_relaxed(&heap->view.lines[page].nholds)) != 0;
 }
 
 /* ---- the objects of a private client ---- */
@@ -37,8 +38,10 @@ static uint64_t free_slots(struct ga_heap *heap, ga_page_id page, uint32_t nslot
     uint32_t nwords = ga_word_count(nslots);
     uint64_t slots[GA_SPAN_WORDS];
     uint64_t n = 0;
-    for (uint32_t word = 0; word < nwords; word++)
+    for (uint32_t word = 0; word < nwords; word++) {
         slots[word] = ga_valid_mask(nslots, word) & ~ga_free_bits(&heap->view, page, word, nslots);
+        ga_profiles_freed_slots(heap, page, word, slots[word]);
+    }
     if (has_holds(heap, page))
         n += ga_holds_put_off_span(heap, page, slots);
     for (uint32_t word = 0; word < nwords; word++)
@@ -177,6 +180,7 @@ bool ga_heap_recover(struct ga_heap *heap, ga_client_id client, uint32_t nspans)
         ga_clients_drop_mcache(heap, client);
     }
     ga_quota_detach(heap, client);
+    ga_profiles_client_gone(heap, client);
     heap->nleaving--;
     ga_store_release(&heap->clients[client].state, GA_CLIENT_FREE);
     return true;

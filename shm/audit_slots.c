@@ -1,6 +1,7 @@
 /* The words of one span: who holds it, its bitmaps, its holds; and the account of its slots. */
 #include "shm/audit_internal.h"
 #include "shm/batch.h"
+#include "shm/sample.h"
 #include "shm/tiny.h"
 
 static struct ga_audit_fault fault_of(enum ga_fault_kind kind, ga_page_id page, uint64_t entry)
@@ -118,7 +119,7 @@ static void look_at_nholds(const struct ga_audit_run *run, ga_page_id page, uint
                            struct ga_audit_findings *findings)
 {
     struct ga_audit_fault fault = fault_of(GA_FAULT_NHOLDS, page, entry);
-    fault.found = ga_load_seq_cst(&run->view->lines[page].nholds);
+    fault.found = ga_line_holds(ga_load_seq_cst(&run->view->lines[page].nholds));
     fault.expected = run->hold_end ? ga_audit_count_holds(run, page) : 0;
     uint64_t off = fault.found - fault.expected;
     /* The server is between a record and the count, that is one off. */

@@ -5,6 +5,7 @@
 
 #include "shm/audit_internal.h"
 #include "shm/gc_word.h"
+#include "shm/sample.h"
 
 bool ga_audit_find_ends(struct ga_audit_run *run)
 {
@@ -247,7 +248,7 @@ static void look_at_hold(struct ga_audit_run *run, uint64_t index, bool again, v
     }
     /* The spans' counts were looked at with the spans; here, that of a span that is gone. */
     fault.kind = GA_FAULT_NHOLDS;
-    fault.found = ga_load_seq_cst(&run->view->lines[hold->page].nholds);
+    fault.found = ga_line_holds(ga_load_seq_cst(&run->view->lines[hold->page].nholds));
     fault.expected = ga_audit_count_holds(run, hold->page);
     uint64_t off = fault.found - fault.expected;
     bool is_span = ga_entry_is_span(ga_view_entry(run->view, hold->page));

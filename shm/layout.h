@@ -8,7 +8,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define GA_LAYOUT_VERSION 8u
+#define GA_LAYOUT_VERSION 9u
 #define GA_META_MAGIC     UINT64_C(0x6174656d636c6167) /* "galcmeta" in memory */
 #define GA_META_MAKING                                                                             \
     UINT64_C(0x656b616d636c6167)                   /* "galcmake": it is being made, no heap yet    \
@@ -107,15 +107,18 @@ struct ga_meta_header {
     uint64_t rings_offset;
     uint64_t roots_offset;
     uint64_t holds_offset;
+    uint64_t profiles_offset;
     uint64_t page_table_offset;
     uint64_t meta_bytes;
     uint64_t bits_mcaches_offset; /* offsets of the planes in bits */
     uint64_t bits_pending_offset;
     uint64_t bits_handles_offset;
     uint64_t bits_gc_words_offset;
+    uint64_t bits_profiles_offset;
     uint64_t bits_lines_offset;
     uint64_t bits_wide_offset;
     uint64_t bits_tiny_offset;
+    uint64_t bits_samples_offset;
     uint64_t bits_bytes;
     char name[GA_HEAP_NAME_MAX + 1];
     char server_version[32];
@@ -128,16 +131,18 @@ struct ga_meta_header {
     /* Changes a few times a second while managed clients stand still: who waits knows that there is
      * a server that is at it. */
     _Atomic uint64_t gc_beat;
+    _Atomic uint64_t profile_rate_bytes; /* of clients that attach: see struct ga_profile_entry */
+    uint64_t sample_words;               /* of each set of samples */
 };
-static_assert(sizeof(struct ga_meta_header) == 384, "layout");
+static_assert(sizeof(struct ga_meta_header) == 424, "layout");
 static_assert(offsetof(struct ga_meta_header, state) == 16, "layout");
 static_assert(offsetof(struct ga_meta_header, base) == 56, "layout");
 static_assert(offsetof(struct ga_meta_header, committed_npages) == 80, "layout");
-static_assert(offsetof(struct ga_meta_header, bits_bytes) == 208, "layout");
-static_assert(offsetof(struct ga_meta_header, name) == 216, "layout");
-static_assert(offsetof(struct ga_meta_header, client_end) == 312, "layout");
-static_assert(offsetof(struct ga_meta_header, journal) == 328, "layout");
-static_assert(offsetof(struct ga_meta_header, gc_beat) == 376, "layout");
+static_assert(offsetof(struct ga_meta_header, bits_bytes) == 232, "layout");
+static_assert(offsetof(struct ga_meta_header, name) == 240, "layout");
+static_assert(offsetof(struct ga_meta_header, client_end) == 336, "layout");
+static_assert(offsetof(struct ga_meta_header, journal) == 352, "layout");
+static_assert(offsetof(struct ga_meta_header, gc_beat) == 400, "layout");
 
 /* What is behind an arena's addresses, as Go has it: None (outside the reserve), Reserved (mapped,
  * past the object's end), Prepared (inside the object, a hole), Ready (committed). */
@@ -247,6 +252,17 @@ static inline int ga_hold_counts(uint32_t state)
     return state != GA_HOLD_UNUSED && state != GA_HOLD_GONE;
 }
 
+/* Of a client's profile (profile.h), by the client's number; what is said of a client that is gone
+ * stays until the number is another's. */
+struct ga_profile_entry {
+    _Atomic uint64_t rate_bytes; /* mean distance of its samples, in bytes allocated; 0 = none */
+    _Atomic uint64_t bytes;      /* of its struct ga_profile that are committed; 0 = it has none */
+    _Atomic uint32_t instance;   /* from 1 on: how many clients the number has had */
+    uint32_t reserved;
+    uint64_t ended_ms; /* when the client was gone, wall clock; 0 = it is not */
+};
+static_assert(sizeof(struct ga_profile_entry) == 32, "layout");
+
 /* The page table: one entry a page, see page_entry.h. */
 typedef _Atomic uint64_t ga_page_word;
 
@@ -346,7 +362,10 @@ struct ga_span_line {
     _Atomic uint32_t d; /* a living mcache's, or one's that has died in it. Writers: those */
     _Atomic uint32_t d_recovery; /* a dead one's. Writer: the server */
     _Atomic uint64_t link;       /* the holder's own list of its spans (client/mcache.c) */
-    _Atomic uint64_t nholds;     /* of objects in the span. Writer: the server */
+    /* What a free in the span has to look for, 0 = nothing: in the low half how many holds there
+     * are of its objects, of the server's writing; in the high half how many of its objects were
+     * sampled (profile.h), which who allocates adds and who frees takes back. */
+    _Atomic uint64_t nholds;
 };
 static_assert(sizeof(struct ga_span_line) == 64, "one cache line");
 static_assert(offsetof(struct ga_span_line, f) == GA_LINE_WORDS * 8, "F lies behind A");
@@ -386,5 +405,75 @@ struct ga_tiny_bits {
 };
 static_assert(sizeof(struct ga_tiny_bits) == 1024, "layout");
 static_assert(GA_TINY_NBLOCKS * GA_TINY_BLOCK_BYTES == GA_PAGE_SIZE, "the blocks fill the page");
+
+/* ---- profiles: samples of what is allocated, and where (profile.h) ---- */
+
+/* The objects of 32 pages share a set of words, each of which stands for a sampled object
+ * (sample.h); committed with the pages. 0 = unused. Writers: who allocates the object, and who
+ * frees it. How many words a set has, a power of two, is the heap's sample_words. */
+#define GA_SAMPLE_SET_NPAGES 32u
+#define GA_SAMPLE_WORDS_MIN  128u
+#define GA_SAMPLE_WORDS_MAX  4096u
+
+#define GA_PROFILE_FRAMES    56u
+#define GA_PROFILE_FREERS    64u
+#define GA_PROFILE_MAPPINGS  112u
+#define GA_PROFILE_SITES     1984u
+#define GA_PROFILE_BYTES_MIN (UINT64_C(64) << 10) /* what is committed of one, if anything is */
+
+/* Where a client allocates objects of one size, sampled at one rate: by which calls. What is
+ * counted are samples. Writer: the client, once; of the counts who allocates and frees. */
+struct ga_profile_site {
+    _Atomic uint64_t ready; /* 1: the words up to nframes and pc are filled in; stored last */
+    uint64_t rate_bytes;
+    uint64_t size_bytes; /* of an object */
+    uint64_t nframes;
+    _Atomic uint64_t nalloc;
+    _Atomic uint64_t nfree_own;     /* freed by the process that allocated them */
+    _Atomic uint64_t nfree_other;   /* by another */
+    _Atomic uint64_t nfree_server;  /* by the server: garbage, and objects of the dead */
+    uint64_t pc[GA_PROFILE_FRAMES]; /* in the calls, the innermost first */
+};
+static_assert(sizeof(struct ga_profile_site) == 512, "layout");
+
+/* A piece of a file with code that the client has mapped. Writer: the client. */
+struct ga_profile_mapping {
+    uint64_t start;
+    uint64_t limit;
+    uint64_t offset; /* in the file */
+    uint8_t build_id[20];
+    uint8_t build_id_bytes;
+    char path[203]; /* cut off where it is longer */
+};
+static_assert(sizeof(struct ga_profile_mapping) == 248, "layout");
+
+/* Who has freed sampled objects of a client. Writers: those who free. */
+struct ga_profile_freer {
+    _Atomic uint64_t who;      /* ga_sample_who, 0 = nobody as yet */
+    _Atomic uint64_t nobjects; /* estimated, as bytes */
+    _Atomic uint64_t bytes;
+};
+static_assert(sizeof(struct ga_profile_freer) == 24, "layout");
+
+/* The profile of one client. */
+struct ga_profile {
+    _Atomic uint64_t
+        instance;        /* which it is of; stored last when it is begun. Writer: the client */
+    uint64_t start_time; /* of its process, in clock ticks after boot */
+    uint32_t pid;
+    _Atomic uint32_t nsites; /* begun; those that there is no room for are none */
+    _Atomic uint32_t nmappings;
+    uint32_t reserved;
+    _Atomic uint64_t ndropped; /* samples that there was no room for */
+    char program[88];          /* the name of its file */
+    struct ga_profile_freer freers[GA_PROFILE_FREERS];
+    uint8_t reserved_more[2432];
+    struct ga_profile_mapping mappings[GA_PROFILE_MAPPINGS];
+    uint8_t reserved_most[896];
+    struct ga_profile_site sites[GA_PROFILE_SITES];
+};
+static_assert(offsetof(struct ga_profile, mappings) == GA_OS_PAGE_SIZE, "layout");
+static_assert(offsetof(struct ga_profile, sites) == 32768, "layout");
+static_assert(sizeof(struct ga_profile) == 1 << 20, "1 MiB");
 
 #endif

@@ -1,9 +1,10 @@
 /* Geometry: the tables lie one after the other, each on an OS page of its own, so that it can be
  * committed by itself.
  *
- *   meta   header | arenas | clients | mcache entries | rings | roots | holds | page table
- *   bits   header | mcaches | pending bits | handles | gc words | span lines | wide plane | tiny
- * plane
+ *   meta   header | arenas | clients | mcache entries | rings | roots | holds | profile
+ *          entries | page table
+ *   bits   header | mcaches | pending bits | handles | gc words | profiles | span lines | wide
+ * plane | tiny plane | samples
  */
 #include "shm/view.h"
 
@@ -32,6 +33,7 @@ void ga_geometry_init(struct ga_meta_header *header, uint64_t reserve_bytes)
     header->rings_offset = place(&end, GA_MCACHE_COUNT * sizeof(struct ga_ring));
     header->roots_offset = place(&end, GA_ROOT_COUNT * sizeof(struct ga_root_entry));
     header->holds_offset = place(&end, GA_HOLD_COUNT * sizeof(struct ga_hold));
+    header->profiles_offset = place(&end, GA_CLIENT_COUNT * sizeof(struct ga_profile_entry));
     header->page_table_offset = place(&end, npages * sizeof(ga_page_word));
     header->meta_bytes = end;
 
@@ -41,9 +43,12 @@ void ga_geometry_init(struct ga_meta_header *header, uint64_t reserve_bytes)
     header->bits_pending_offset = place(&end, npages / 8);
     header->bits_handles_offset = place(&end, GA_CLIENT_COUNT * sizeof(struct ga_handles));
     header->bits_gc_words_offset = place(&end, GA_CLIENT_COUNT * sizeof(uint64_t));
+    header->bits_profiles_offset = place(&end, GA_CLIENT_COUNT * sizeof(struct ga_profile));
     header->bits_lines_offset = place(&end, npages * sizeof(struct ga_span_line));
     header->bits_wide_offset = place(&end, npages * sizeof(struct ga_span_wide));
     header->bits_tiny_offset = place(&end, npages * sizeof(struct ga_tiny_bits));
+    header->bits_samples_offset =
+        place(&end, npages / GA_SAMPLE_SET_NPAGES * GA_SAMPLE_WORDS_MAX * sizeof(uint64_t));
     header->bits_bytes = end;
 }
 
@@ -70,6 +75,12 @@ int ga_geometry_check(const struct ga_meta_header *header, char *ret_why, size_t
         snprintf(ret_why, why_bytes, "its header is damaged: more is committed than allowed");
         return -EPROTO;
     }
+    uint64_t words = header->sample_words;
+    if (words < GA_SAMPLE_WORDS_MIN || words > GA_SAMPLE_WORDS_MAX || (words & (words - 1)) != 0) {
+        snprintf(ret_why, why_bytes, "its header is damaged: %llu words in a set of samples",
+                 (unsigned long long)words);
+        return -EPROTO;
+    }
     struct ga_meta_header expected = {0};
     ga_geometry_init(&expected, reserve);
     size_t from = offsetof(struct ga_meta_header, arenas_offset);
@@ -94,13 +105,17 @@ struct ga_view ga_view_of(const void *meta, void *bits)
         .rings = (const void *)(m + header->rings_offset),
         .roots = (const void *)(m + header->roots_offset),
         .holds = (const void *)(m + header->holds_offset),
+        .profile_entries = (const void *)(m + header->profiles_offset),
         .page_table = (const void *)(m + header->page_table_offset),
         .mcaches = (void *)(b + header->bits_mcaches_offset),
         .pending = (void *)(b + header->bits_pending_offset),
         .handles = (void *)(b + header->bits_handles_offset),
         .gc_words = (void *)(b + header->bits_gc_words_offset),
+        .profiles = (void *)(b + header->bits_profiles_offset),
         .lines = (void *)(b + header->bits_lines_offset),
         .wide = (void *)(b + header->bits_wide_offset),
         .tiny = (void *)(b + header->bits_tiny_offset),
+        .sample_words = (uint32_t)header->sample_words,
+        .samples = (void *)(b + header->bits_samples_offset),
     };
 }

@@ -23,15 +23,19 @@ struct ga_view {
     const struct ga_ring *rings; /* by mcache id */
     const struct ga_root_entry *roots;
     const struct ga_hold *holds;
+    const struct ga_profile_entry *profile_entries; /* by client */
     const ga_page_word *page_table;
     struct ga_mcache *mcaches;
     _Atomic uint64_t *pending;  /* one bit a page: freed slots, and nobody leases the span. Writers:
                                    who frees sets, the server clears */
     struct ga_handles *handles; /* by client */
     _Atomic uint64_t *gc_words; /* by client: gc_word.h */
+    struct ga_profile *profiles; /* by client: profile.h */
     struct ga_span_line *lines;
     struct ga_span_wide *wide;
     struct ga_tiny_bits *tiny; /* by page, of tiny spans */
+    _Atomic uint64_t *samples; /* sets of sample_words words, one for GA_SAMPLE_SET_NPAGES pages */
+    uint32_t sample_words;
 };
 
 /* The view of a heap whose meta and bits objects lie at these addresses. */

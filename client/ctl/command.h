@@ -37,6 +37,9 @@ struct ga_ctl {
     enum ga_map_by by;  /* how a map is coloured */
     int64_t arena;      /* to draw alone, -1 = all */
     const char *output; /* to write to; NULL = stdout, or with run stderr */
+    bool allocs;        /* what was ever allocated, rather than what is in use */
+    bool rate_given;
+    uint64_t rate_bytes; /* of samples, to be set */
 };
 
 /* What a command may return beside 0 and a negative errno; each has an exit status of its own. */
@@ -61,6 +64,7 @@ int ga_ctl_users(const struct ga_ctl *ctl);
 int ga_ctl_roots(const struct ga_ctl *ctl);
 int ga_ctl_map(const struct ga_ctl *ctl);
 int ga_ctl_gc(const struct ga_ctl *ctl);
+int ga_ctl_profile(const struct ga_ctl *ctl);
 int ga_ctl_scavenge(const struct ga_ctl *ctl);
 /* Returns -EBUSY where clients, or a server, hold it up. */
 int ga_ctl_snapshot(const struct ga_ctl *ctl);

@@ -73,6 +73,23 @@ static int read_number(const struct ga_option *option, const char *text, uint64_
     return 0;
 }
 
+/* Bytes, or a number with K, M, G or T. */
+static int read_size(const struct ga_option *option, const char *text, uint64_t *ret)
+{
+    static const char units[] = "KMGT";
+    char *end;
+    assert(text);
+    errno = 0;
+    unsigned long long number = strtoull(text, &end, 10);
+    const char *unit = *end ? strchr(units, *end) : NULL;
+    unsigned shift = unit ? 10 * (unsigned)(unit - units + 1) : 0;
+    if (text[0] < '0' || text[0] > '9' || errno != 0 || (*end && (!unit || end[1])) ||
+        number > UINT64_MAX >> shift)
+        return wrong("'%s' is no value for '%s': give a size, such as 512K", text, option->name);
+    *ret = (uint64_t)number << shift;
+    return 0;
+}
+
 /* The place of text among the option's choices. */
 static int read_choice(const struct ga_option *option, const char *text, unsigned *ret)
 {
@@ -166,6 +183,12 @@ static int apply_option(const struct ga_option *option, const char *value,
     unsigned place = 0;
     int err = 0;
     switch ((enum ga_option_id)(option - ga_options)) {
+    case GA_OPTION_ALLOCS:
+        ctl->allocs = true;
+        return 0;
+    case GA_OPTION_RATE:
+        ctl->rate_given = true;
+        return read_size(option, value, &ctl->rate_bytes);
     case GA_OPTION_SOCKET:
         request->socket = value;
         return 0;
@@ -447,6 +470,10 @@ static int check_together(const struct ga_request *request)
     if (request->wait_given && request->shm)
         return wrong("'--wait' and '--shm' do not go together: without a server nobody can be "
                      "asked to pause");
+    if (request->ctl.rate_given && request->shm)
+        return wrong("'--rate' and '--shm' do not go together: a server sets it");
+    if (request->ctl.rate_given && request->ctl.output)
+        return wrong("'--rate' and '--output' do not go together: give one of them");
     if (request->ctl.client && request->ctl.recount)
         return wrong("'--recount' counts the objects of all: it does not go with '--client'");
     if (request->run.error_status_given && !request->run.leak_check)

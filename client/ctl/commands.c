@@ -58,6 +58,10 @@ const struct ga_command ga_commands[GA_COMMAND_COUNT] = {
                           .summary = "look for faults: every table and word against each other",
                           .example = "goallocctl check --shm default",
                           .run = ga_ctl_check},
+    [GA_COMMAND_PROFILE] = {.name = "profile",
+                            .summary = "which calls allocated what is in use, by sampling",
+                            .example = "goallocctl profile -o heap.pb.gz",
+                            .run = ga_ctl_profile},
     [GA_COMMAND_TOP] = {.name = "top",
                         .summary = "a live view: memory, processes, classes, rates, latency",
                         .example = "goallocctl top --once",
@@ -106,7 +110,8 @@ const struct ga_command ga_commands[GA_COMMAND_COUNT] = {
 #define LOOKING                                                                                    \
     (GA_COMMAND_BIT(STATUS) | GA_COMMAND_BIT(STATS) | GA_COMMAND_BIT(CLASSES) |                    \
      GA_COMMAND_BIT(ARENAS) | GA_COMMAND_BIT(SPANS) | GA_COMMAND_BIT(CLIENTS) |                    \
-     GA_COMMAND_BIT(ROOTS) | GA_COMMAND_BIT(MAP) | GA_COMMAND_BIT(CHECK))
+     GA_COMMAND_BIT(ROOTS) | GA_COMMAND_BIT(MAP) | GA_COMMAND_BIT(CHECK) |                         \
+     GA_COMMAND_BIT(PROFILE))
 /* Those that only a server can carry out. */
 #define ASKING                                                                                     \
     (GA_COMMAND_BIT(USERS) | GA_COMMAND_BIT(GC) | GA_COMMAND_BIT(SCAVENGE) | GA_COMMAND_BIT(WATCH))
@@ -166,7 +171,8 @@ const struct ga_option ga_options[GA_OPTION_COUNT] = {
     [GA_OPTION_PID] = {.name = "--pid",
                        .value = "PID",
                        .kind = GA_VALUE_PID,
-                       .commands = GA_COMMAND_BIT(SPANS) | GA_COMMAND_BIT(WATCH),
+                       .commands =
+                           GA_COMMAND_BIT(SPANS) | GA_COMMAND_BIT(WATCH) | GA_COMMAND_BIT(PROFILE),
                        .summary = "those of this process"},
     [GA_OPTION_PARTIAL] = {.name = "--partial",
                            .commands = GA_COMMAND_BIT(SPANS),
@@ -201,8 +207,19 @@ const struct ga_option ga_options[GA_OPTION_COUNT] = {
                           .letter = 'o',
                           .value = "FILE",
                           .kind = GA_VALUE_FILE,
-                          .commands = GA_COMMAND_BIT(MAP) | GA_COMMAND_BIT(RUN),
+                          .commands =
+                              GA_COMMAND_BIT(MAP) | GA_COMMAND_BIT(RUN) | GA_COMMAND_BIT(PROFILE),
                           .summary = "write the answer to FILE"},
+    [GA_OPTION_ALLOCS] = {.name = "--allocs",
+                          .commands = GA_COMMAND_BIT(PROFILE),
+                          .summary = "of what was ever allocated, rather than is in use"},
+    [GA_OPTION_RATE] = {.name = "--rate",
+                        .value = "SIZE",
+                        .kind = GA_VALUE_NUMBER,
+                        .commands = GA_COMMAND_BIT(PROFILE),
+                        .summary = "only set it: from now on one object is sampled in so\n"
+                                   "many bytes, such as 512K, in all processes, or in that\n"
+                                   "of --pid; 0 = none"},
     [GA_OPTION_LISTEN] = {.name = "--listen",
                           .value = "ADDRESS",
                           .kind = GA_VALUE_TEXT,

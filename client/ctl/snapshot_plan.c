@@ -91,9 +91,12 @@ static int plan_bits(struct ga_snapshot_plan *plan, const struct ga_mapping *obj
         {header->bits_mcaches_offset, mcaches * sizeof(struct ga_mcache)},
         {header->bits_pending_offset, (npages + 63) / 64 * 8},
         {header->bits_handles_offset, clients * sizeof(struct ga_handles)},
+        {header->bits_profiles_offset, clients * sizeof(struct ga_profile)},
         {header->bits_lines_offset, npages * sizeof(struct ga_span_line)},
         {header->bits_wide_offset, npages * sizeof(struct ga_span_wide)},
         {header->bits_tiny_offset, npages * sizeof(struct ga_tiny_bits)},
+        {header->bits_samples_offset, (npages + GA_SAMPLE_SET_NPAGES - 1) / GA_SAMPLE_SET_NPAGES *
+                                          header->sample_words * sizeof(uint64_t)},
     };
     int r = 0;
     for (size_t i = 0; r == 0 && i < sizeof(tables) / sizeof(tables[0]); i++)

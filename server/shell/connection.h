@@ -42,13 +42,14 @@ struct ga_connection {
     uint64_t attach_id;               /* of an Attach that waits for a collection's end, 0 = none */
     uint32_t attach_policy;           /* likewise */
     bool attach_tracks;               /* likewise */
-    bool after_collection;            /* what is being handled has waited for one, */
-    bool after_current;               /* or for the end of what was under way */
-    bool after_pass;                  /* or for all to be swept */
-    struct ga_watch *watch;           /* what it is told of (events.h), NULL = of nothing */
-    uint32_t nwaits;                  /* for roots (waiters.h) */
-    uint64_t relief_asked_ms;         /* when others of its user were asked for memory for it */
-    size_t queued_bytes;              /* of output, with what keeping it costs */
+    uint64_t attach_profile_rate_plus_1; /* likewise */
+    bool after_collection;               /* what is being handled has waited for one, */
+    bool after_current;                  /* or for the end of what was under way */
+    bool after_pass;                     /* or for all to be swept */
+    struct ga_watch *watch;              /* what it is told of (events.h), NULL = of nothing */
+    uint32_t nwaits;                     /* for roots (waiters.h) */
+    uint64_t relief_asked_ms;            /* when others of its user were asked for memory for it */
+    size_t queued_bytes;                 /* of output, with what keeping it costs */
     char client_name[GA_CLIENT_NAME_BYTES];
     struct ga_frame_reader reader;
     uint8_t buffer[GA_FRAME_BUFFER_BYTES]; /* the reader's */

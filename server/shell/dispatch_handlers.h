@@ -31,6 +31,9 @@ ga_handler ga_handle_get_status, ga_handle_list_spans, ga_handle_list_clients,
 /* dispatch_scavenge.c */
 ga_handler ga_handle_scavenge;
 
+/* dispatch_profile.c */
+ga_handler ga_handle_profile_room, ga_handle_set_profile_rate;
+
 /* dispatch_stats.c */
 ga_handler ga_handle_get_stats, ga_handle_get_client_stats;
 

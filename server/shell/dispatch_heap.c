@@ -145,7 +145,7 @@ static bool is_quiet(struct ga_connection *connection, uint64_t id)
 }
 
 static void attach(struct ga_connection *connection, uint64_t id, uint32_t policy, bool managed,
-                   bool tracks)
+                   bool tracks, uint64_t profile_rate_plus_1)
 {
     struct ga_heap *heap = connection->server->heap;
     struct ga_attachment *attachment;
@@ -160,6 +160,8 @@ static void attach(struct ga_connection *connection, uint64_t id, uint32_t polic
         (void)ga_heap_set_managed(heap, attachment->client);
     attachment->tracks = tracks;
     ga_track_joined(attachment);
+    if (profile_rate_plus_1)
+        (void)ga_heap_set_profile_rate(heap, attachment->client + 1, 0, profile_rate_plus_1 - 1);
     ga_event_attach(attachment);
 
     tell_attached(connection, id);
@@ -197,9 +199,11 @@ void ga_handle_attach(struct ga_connection *connection, const Goalloc__V1__Envel
         connection->attach_id = message->id;
         connection->attach_policy = policy;
         connection->attach_tracks = message->attach->tracks;
+        connection->attach_profile_rate_plus_1 = message->attach->profile_rate_plus_1;
         return;
     }
-    attach(connection, message->id, policy, message->attach->managed, message->attach->tracks);
+    attach(connection, message->id, policy, message->attach->managed, message->attach->tracks,
+           message->attach->profile_rate_plus_1);
 }
 
 void ga_attach_now(struct ga_connection *connection)
@@ -207,7 +211,8 @@ void ga_attach_now(struct ga_connection *connection)
     uint64_t id = connection->attach_id;
     connection->attach_id = 0;
     if (id != 0 && !connection->closing && !connection->attachment && !is_quiet(connection, id))
-        attach(connection, id, connection->attach_policy, true, connection->attach_tracks);
+        attach(connection, id, connection->attach_policy, true, connection->attach_tracks,
+               connection->attach_profile_rate_plus_1);
 }
 
 /* A server gives an id to another only when the process that had it has ended or detached. So who

@@ -83,6 +83,11 @@ const struct ga_option ga_options[GA_OPTION_COUNT] = {
                                "concurrent: managed processes run while they are collected,\n"
                                "and stand still for the end of it; stop: for all of it\n"
                                "(concurrent, where that can be)"},
+    [GA_OPTION_PROFILE_RATE] = {.name = "profile-rate",
+                                .value = "SIZE",
+                                .in_file = true,
+                                .summary = "sample one object in so many bytes allocated, for\n"
+                                           "profiles (512K); 0: none"},
     [GA_OPTION_HUGE_PAGES] = {.name = "huge-pages",
                               .in_file = true,
                               .summary =

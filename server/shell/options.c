@@ -182,6 +182,13 @@ static int set_gc_mode(const char *value, struct ga_options *options)
                : bad("gc-mode", value, "concurrent or stop");
 }
 
+static int set_profile_rate(const char *value, struct ga_options *options)
+{
+    if (ga_size_parse(value, &options->profile_rate_bytes) < 0)
+        return bad("profile-rate", value, "a size, such as 512K, or 0");
+    return 0;
+}
+
 static int set_ready_fd(const char *value, struct ga_options *options)
 {
     char *end;
@@ -242,6 +249,8 @@ static int set_option(int id, const char *value, struct ga_options *options)
     case GA_OPTION_ALLOW_USER:
     case GA_OPTION_ALLOW_GROUP:
         return set_access(id, value, &options->access);
+    case GA_OPTION_PROFILE_RATE:
+        return set_profile_rate(value, options);
     case GA_OPTION_GC_PERCENT:
         return set_gc_percent(value, options);
     case GA_OPTION_GC_MODE:
@@ -406,6 +415,7 @@ int ga_options_parse(int argc, char *argv[], struct ga_options *ret)
 {
     struct ga_options options = {.reserve_bytes = GA_WINDOW_SIZE,
                                  .gc_percent = GA_GC_PERCENT_DEFAULT,
+                                 .profile_rate_bytes = GA_PROFILE_RATE_DEFAULT,
                                  .io_uring = true,
                                  .ready_fd = -1};
     int r = read_config_file(argc, argv, &options);

@@ -18,6 +18,8 @@
 #define GA_GC_PERCENT_DEFAULT 100u
 #define GA_GC_PERCENT_MAX     100000u
 
+#define GA_PROFILE_RATE_DEFAULT (UINT64_C(512) << 10)
+
 struct ga_options {
     const char *name; /* NULL = that of the snapshot */
     char socket_path[GA_SOCKET_PATH_BYTES];
@@ -37,7 +39,8 @@ struct ga_options {
     struct ga_amounts client_quota;
     bool gc_stops;       /* managed clients stand still while all is marked, though they need not */
     uint32_t gc_percent; /* how much managed clients may grow before they are collected; 0 = off */
-    int ready_fd;        /* told when the socket accepts; -1 = nobody */
+    uint64_t profile_rate_bytes; /* of clients, 0 = they sample nothing */
+    int ready_fd;                /* told when the socket accepts; -1 = nobody */
 };
 
 /* What the command line asks for, if not to serve a heap. */

@@ -323,6 +323,7 @@ int ga_world_configure(const struct ga_world *world, struct ga_heap_config *ret)
         .server_pid = pid,
         .server_start_time = start_time,
         .server_version = GOALLOC_VERSION,
+        .profile_rate_bytes = world->options->profile_rate_bytes,
         .user_quota = world->options->user_quota,
         .client_quota = world->options->client_quota,
     };

@@ -145,6 +145,7 @@ static struct table find_table(uint64_t which)
         {GA_OBJECT_BITS, h.bits_lines_offset, npages * sizeof(struct ga_span_line)},
         {GA_OBJECT_BITS, h.bits_wide_offset, npages * sizeof(struct ga_span_wide)},
         {GA_OBJECT_BITS, h.bits_tiny_offset, npages * sizeof(struct ga_tiny_bits)},
+        {GA_OBJECT_BITS, h.bits_samples_offset, (npages / GA_SAMPLE_SET_NPAGES + 1) * 1024},
         {GA_OBJECT_BITS, 0, sizeof(struct ga_bits_header)},
         {GA_OBJECT_META, 0, sizeof(struct ga_meta_header)},
         {GA_OBJECT_META, h.arenas_offset, 2 * sizeof(struct ga_arena_entry)},

@@ -174,8 +174,8 @@ static void refused_with(const char *suffix, size_t offset, uint32_t word, const
 
 static void damaged_heaps(void)
 {
-    refused_with("meta", offsetof(struct ga_meta_header, layout_version), 9,
-                 "its layout version is 9, known here is ");
+    refused_with("meta", offsetof(struct ga_meta_header, layout_version), 99,
+                 "its layout version is 99, known here is ");
     refused_with("meta", offsetof(struct ga_meta_header, magic), 7, "it is no goalloc heap");
     refused_with("meta", offsetof(struct ga_meta_header, bits_lines_offset), 7,
                  "the tables' offsets are wrong");
@@ -205,9 +205,9 @@ static void a_dead_heap_goes(void)
 {
     uint32_t old = 0;
     uint32_t none = 0;
-    put("meta", offsetof(struct ga_meta_header, layout_version), 9, &old);
+    put("meta", offsetof(struct ga_meta_header, layout_version), 99, &old);
     CU_ASSERT_EQUAL(CTL("destroy", name), 7);
-    SAYS(run.err, "its layout version is 9");
+    SAYS(run.err, "its layout version is 99");
     put("meta", offsetof(struct ga_meta_header, layout_version), old, &none);
     CU_ASSERT(ga_daemon_left_objects(name));
 

@@ -149,9 +149,8 @@ static void test_config_file(void)
     refuse_config(
         "replace = yes\n",
         ":1: 'replace' is not known: give one of name, socket, limit, soft-limit, reserve, base, "
-        "quota, "
-        "client-quota, group, mode, allow-user, allow-group, gc-percent, gc-mode, huge-pages, "
-        "no-io-uring, ephemeral, private, log-level, log-format");
+        "quota, client-quota, group, mode, allow-user, allow-group, gc-percent, gc-mode, "
+        "profile-rate, huge-pages, no-io-uring, ephemeral, private, log-level, log-format");
     refuse_config("ephemeral = maybe\n", ":1: ephemeral: 'maybe' is not allowed: give yes or no");
     refuse_config("ephemeral\n",
                   ":1: 'ephemeral' is not allowed: give key = value, or # and a comment");

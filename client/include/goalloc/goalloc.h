@@ -396,6 +396,14 @@ struct goalloc_gc_result {
  * -ENOMEM. */
 GOALLOC_API int goalloc_gc(struct goalloc_heap *heap, struct goalloc_gc_result *result);
 
+/* Set how densely what this process allocates is sampled for profiles (goallocctl profile): one
+ * object in rate_bytes allocated, in the mean, with the calls it was allocated by; 1: each; 0:
+ * none. Without this call the rate is what $GOALLOC_PROFILE_RATE says when the process attaches,
+ * else the server's, 512 KiB if nobody has set another. The calling thread's next allocation knows
+ * it; other threads learn it within 64 allocations or 64 KiB, whichever is more, of a size.
+ * Children of fork inherit it. Thread-safe. Returns 0; -ETIMEDOUT, -ENOTCONN, -EPROTO, -ENOMEM. */
+GOALLOC_API int goalloc_set_profile_rate(struct goalloc_heap *heap, uint64_t rate_bytes);
+
 /* A sentence for a negative errno returned by a function above. */
 GOALLOC_API const char *goalloc_strerror(int err);
 

@@ -107,9 +107,9 @@ static void table_full(void)
     for (uint32_t i = 0; i < GA_CLIENT_COUNT; i++) {
         CU_ASSERT_EQUAL(ga_heap_attach(core.heap, i, 2, 3, 4, "c", &client), 0);
         CU_ASSERT_EQUAL(client, i);
-        /* and one each, of handles */
+        /* and one each, of handles; gc words, profile entries */
         CU_ASSERT_EQUAL(core.backed_bytes - backed,
-                        (i / 32 + 1 + i + 1 + i / 512 + 1) * GA_OS_PAGE_SIZE);
+                        (i / 32 + 1 + i + 1 + i / 512 + 1 + i / 128 + 1) * GA_OS_PAGE_SIZE);
     }
     client = 77;
     CU_ASSERT_EQUAL(ga_heap_attach(core.heap, 1, 2, 3, 4, "c", &client), -EAGAIN);

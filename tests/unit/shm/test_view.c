@@ -47,7 +47,8 @@ static void tables_do_not_overlap(void)
             {0, sizeof(struct ga_meta_header)}, {h.arenas_offset, reserves[i] / GA_ARENA_SIZE * 8},
             {h.clients_offset, 4096 * 128},     {h.mcaches_offset, 65536 * 16},
             {h.rings_offset, 65536 * 512},      {h.roots_offset, 4096 * 320},
-            {h.holds_offset, 4096 * 24},        {h.page_table_offset, npages * 8},
+            {h.holds_offset, 4096 * 24},        {h.profiles_offset, 4096 * 32},
+            {h.page_table_offset, npages * 8},
         };
         check_tables(meta, COUNT(meta), h.meta_bytes);
         const struct table bits[] = {
@@ -56,9 +57,11 @@ static void tables_do_not_overlap(void)
             {h.bits_pending_offset, npages / 8},
             {h.bits_handles_offset, 4096 * 4096},
             {h.bits_gc_words_offset, 4096 * 8},
+            {h.bits_profiles_offset, UINT64_C(4096) << 20},
             {h.bits_lines_offset, npages * 64},
             {h.bits_wide_offset, npages * 256},
             {h.bits_tiny_offset, npages * sizeof(struct ga_tiny_bits)},
+            {h.bits_samples_offset, npages / 32 * 32768},
         };
         check_tables(bits, COUNT(bits), h.bits_bytes);
     }
@@ -81,7 +84,8 @@ static struct ga_meta_header good_header(void)
     struct ga_meta_header h = {.magic = GA_META_MAGIC,
                                .layout_version = GA_LAYOUT_VERSION,
                                .header_bytes = sizeof(h),
-                               .base = GA_WINDOW_LOW};
+                               .base = GA_WINDOW_LOW,
+                               .sample_words = GA_SAMPLE_WORDS_MIN};
     ga_geometry_init(&h, 3 * GA_ARENA_SIZE);
     return h;
 }
@@ -139,6 +143,13 @@ static void damage_is_refused(void)
         h.base = bad_bases[i];
         check_refused(&h, "header is damaged: base");
     }
+    static const uint64_t bad_words[] = {0, GA_SAMPLE_WORDS_MIN / 2, GA_SAMPLE_WORDS_MIN + 1,
+                                         2 * GA_SAMPLE_WORDS_MAX};
+    for (size_t i = 0; i < COUNT(bad_words); i++) {
+        h = good_header();
+        h.sample_words = bad_words[i];
+        check_refused(&h, "words in a set of samples");
+    }
     /* Another good reserve does not go with these tables. */
     h = good_header();
     h.reserve_bytes += GA_ARENA_SIZE;
@@ -150,7 +161,7 @@ static void every_offset_counts(void)
 {
     size_t from = offsetof(struct ga_meta_header, arenas_offset);
     size_t to = offsetof(struct ga_meta_header, name);
-    CU_ASSERT_EQUAL(to - from, 16 * sizeof(uint64_t));
+    CU_ASSERT_EQUAL(to - from, 19 * sizeof(uint64_t));
     for (size_t i = from; i < to; i++) {
         struct ga_meta_header h = good_header();
         ((unsigned char *)&h)[i] ^= 0x10;
@@ -189,6 +200,9 @@ static void view_points_at_the_tables(void)
     CU_ASSERT_PTR_EQUAL(view.lines, bits + h.bits_lines_offset);
     CU_ASSERT_PTR_EQUAL(view.wide, bits + h.bits_wide_offset);
     CU_ASSERT_PTR_EQUAL(view.tiny, bits + h.bits_tiny_offset);
+    CU_ASSERT_PTR_EQUAL(view.profiles, bits + h.bits_profiles_offset);
+    CU_ASSERT_PTR_EQUAL(view.samples, bits + h.bits_samples_offset);
+    CU_ASSERT_PTR_EQUAL(view.profile_entries, m + h.profiles_offset);
 }
 
 /* The words of a span's bitmaps: two in its line, fourteen in its part of the wide plane, A and F

@@ -1,0 +1,381 @@
+/* Heap profiles: what is sampled at known places, in processes that end, is told of by the real go
+ * tool pprof, by the names of C functions and within 10 %; frees by whomever count; rates can be
+ * set; and a killed server takes nothing of it along. */
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "goalloc/goalloc.h"
+#include "integration/daemon.h"
+#include "integration/json_check.h"
+#include "integration/run.h"
+#include "support/cunit_main.h"
+
+#define COUNT(a) (sizeof(a) / sizeof(*(a)))
+#define MIB      (UINT64_C(1) << 20)
+
+static struct ga_daemon daemon_;
+static char name[64];
+static char socket_path[128];
+static struct goalloc_heap *heap;
+static struct ga_run run;
+
+static int ctl(const char *const *words)
+{
+    CU_ASSERT_FATAL(ga_run(&run, GOALLOCCTL_PATH, words));
+    return run.code;
+}
+#define CTL(...)    ctl((const char *const[]){"--socket", socket_path, __VA_ARGS__, NULL})
+#define CTL_OF(...) ctl((const char *const[]){__VA_ARGS__, NULL})
+
+static void start(const char *rate)
+{
+    const char *arguments[] = {"--name",         name, "--socket", socket_path, "--reserve", "2G",
+                               "--profile-rate", rate, NULL};
+    const struct ga_daemon_setup setup = {.keep = true};
+    CU_ASSERT_FATAL(ga_daemon_launch(&daemon_, &setup, arguments) && ga_daemon_wait(&daemon_));
+}
+
+static void attach(void)
+{
+    const struct goalloc_options options = {.size = sizeof(options)};
+    if (goalloc_attach(socket_path, &options, &heap) < 0) {
+        printf("%s\n", goalloc_attach_error());
+        abort();
+    }
+}
+
+/* The places. Each keeps itself from being a jump to the library, which would be no call of its
+ * own; they are named in what pprof says. */
+#define PLACE __attribute__((noinline, used)) static
+#define CALLED(p)                                                                                  \
+    do {                                                                                           \
+        __asm__ volatile("" : : "r"(p) : "memory");                                                \
+        if (!(p))                                                                                  \
+            abort();                                                                               \
+    } while (0)
+
+PLACE void *place_small(void)
+{
+    void *p = goalloc_malloc(heap, 64);
+    CALLED(p);
+    return p;
+}
+
+PLACE void *place_medium(void)
+{
+    void *p = goalloc_calloc(heap, 3, 1000);
+    CALLED(p);
+    return p;
+}
+
+PLACE void *place_large(void)
+{
+    void *p = goalloc_malloc(heap, 100000);
+    CALLED(p);
+    return p;
+}
+
+PLACE void *place_tiny(void)
+{
+    void *p = goalloc_alloc(heap, 5, 0, GOALLOC_NOSCAN);
+    CALLED(p);
+    return p;
+}
+
+PLACE void *place_in_turn(void)
+{
+    void *p = goalloc_malloc(heap, 200);
+    CALLED(p);
+    return p;
+}
+
+PLACE void *place_grown(void)
+{
+    void *p = goalloc_realloc(heap, goalloc_malloc(heap, 24), 1500);
+    CALLED(p);
+    return p;
+}
+
+/* Run in a child, which attaches as itself and ends without detaching. */
+static pid_t in_child(void (*work)(void))
+{
+    fflush(NULL);
+    pid_t pid = fork();
+    if (pid == 0) {
+        if (!heap)
+            attach();
+        work();
+        _exit(CU_get_number_of_failures() != 0);
+    }
+    CU_ASSERT_FATAL(pid > 0);
+    return pid;
+}
+
+static void await(pid_t pid)
+{
+    int status = 0;
+    CU_ASSERT_EQUAL(waitpid(pid, &status, 0), pid);
+    CU_ASSERT_EQUAL(status, 0);
+}
+
+/* ---- pprof ---- */
+
+/* What `go tool pprof -top` says of the function in the file, or -1. */
+static double value_of(const char *file, const char *index, const char *function)
+{
+    char index_option[64];
+    char home[160];
+    snprintf(index_option, sizeof(index_option), "-sample_index=%s", index);
+    snprintf(home, sizeof(home), "HOME=%s", ga_daemon_folder());
+    CU_ASSERT_FATAL(
+        ga_run(&run, "/usr/bin/env",
+               (const char *const[]){home, "go", "tool", "pprof", "-top", "-nodefraction=0",
+                                     "-nodecount=1000", "-unit=B", index_option, file, NULL}));
+    if (run.code != 0)
+        printf("pprof: %s\n", run.err);
+    CU_ASSERT_EQUAL_FATAL(run.code, 0);
+    for (char *line = strtok(run.out, "\n"); line; line = strtok(NULL, "\n")) {
+        const char *last = strrchr(line, ' ');
+        if (last && strcmp(last + 1, function) == 0)
+            return strtod(line, NULL);
+    }
+    return -1;
+}
+
+#define NSMALL   (UINT64_C(40) * MIB / 64)
+#define NMEDIUM  (UINT64_C(40) * MIB / 3072)
+#define NLARGE   (UINT64_C(80) * MIB / 106496)
+#define NTINY    (UINT64_C(24) * MIB / 8)
+#define NIN_TURN (UINT64_C(40) * MIB / 208)
+#define NGROWN   (UINT64_C(40) * MIB / 1536)
+
+static void allocate_at_places(void)
+{
+    for (uint64_t i = 0; i < NSMALL; i++)
+        (void)place_small();
+    for (uint64_t i = 0; i < NMEDIUM; i++)
+        goalloc_free(heap, i % 2 ? place_medium() : NULL);
+    for (uint64_t i = 1; i < NMEDIUM; i += 2)
+        (void)place_medium();
+    for (uint64_t i = 0; i < NLARGE; i++)
+        (void)place_large();
+    for (uint64_t i = 0; i < NTINY; i++)
+        (void)place_tiny();
+    for (uint64_t i = 0; i < NIN_TURN; i++)
+        goalloc_free(heap, place_in_turn());
+    for (uint64_t i = 0; i < NGROWN; i++)
+        goalloc_free(heap, place_grown());
+}
+
+static void pprof_knows_the_places(void)
+{
+    static const struct {
+        const char *function;
+        uint64_t size;
+        double alloc, inuse;
+    } places[] = {
+        {"place_small", 64, NSMALL, NSMALL},
+        {"place_medium", 3072, NMEDIUM / 2 * 2, NMEDIUM / 2},
+        {"place_large", 106496, NLARGE, NLARGE},
+        {"place_tiny", 8, NTINY, NTINY},
+        {"place_in_turn", 208, NIN_TURN, 0},
+    };
+    if (access("/usr/bin/go", X_OK) != 0) {
+        printf("skipped: there is no go\n");
+        return;
+    }
+    start("8K");
+    await(in_child(allocate_at_places));
+    const char *file = ga_daemon_path("heap.pb.gz");
+    CU_ASSERT_EQUAL_FATAL(CTL("profile", "-o", file), 0);
+    CU_ASSERT_STRING_EQUAL(run.err, "");
+    for (size_t i = 0; i < COUNT(places); i++) {
+        double alloc = value_of(file, "alloc_objects", places[i].function);
+        double space = value_of(file, "alloc_space", places[i].function);
+        double inuse = value_of(file, "inuse_objects", places[i].function);
+        double inuse_space = value_of(file, "inuse_space", places[i].function);
+        printf("%-13s %9.0f objects, estimated %9.0f; in use %9.0f, estimated %9.0f\n",
+               places[i].function, places[i].alloc, alloc, places[i].inuse, inuse);
+        CU_ASSERT_DOUBLE_EQUAL(alloc / places[i].alloc, 1, 0.1);
+        CU_ASSERT_DOUBLE_EQUAL(space / places[i].alloc / (double)places[i].size, 1, 0.1);
+        if (places[i].inuse == 0) {
+            CU_ASSERT(inuse <= 0 && inuse_space <= 0);
+            continue;
+        }
+        CU_ASSERT_DOUBLE_EQUAL(inuse / places[i].inuse, 1, 0.1);
+        CU_ASSERT_DOUBLE_EQUAL(inuse_space / places[i].inuse / (double)places[i].size, 1, 0.1);
+    }
+    /* Both sizes. */
+    double grown = value_of(file, "alloc_space", "place_grown");
+    CU_ASSERT_DOUBLE_EQUAL(grown / (double)(NGROWN * (1536 + 32)), 1, 0.1);
+    /* What is shown if nothing is said. */
+    CU_ASSERT_EQUAL(CTL("profile", "--allocs", "--output", file), 0);
+    CU_ASSERT_FATAL(ga_run(&run, "/usr/bin/env",
+                           (const char *const[]){"go", "tool", "pprof", "-raw", file, NULL}));
+    CU_ASSERT_PTR_NOT_NULL(strstr(run.out, "alloc_space/bytes[dflt]"));
+    CU_ASSERT_PTR_NOT_NULL(strstr(run.out, "program:[integration_profile]"));
+    CU_ASSERT_PTR_NOT_NULL(strstr(run.out, "integration_profile "));
+    CU_ASSERT_EQUAL(ga_daemon_end(&daemon_, SIGTERM), 0);
+    CU_ASSERT_EQUAL(CTL_OF("destroy", name), 0);
+}
+
+/* ---- exactly ---- */
+
+#define NOBJECTS 40u
+static void *objects[NOBJECTS];
+
+static uint64_t number(const char *key)
+{
+    return ga_json_number_of(run.out, key);
+}
+
+/* Over all sites. */
+static uint64_t sum_of(const char *key)
+{
+    char quoted[64];
+    uint64_t sum = 0;
+    snprintf(quoted, sizeof(quoted), "\"%s\"", key);
+    for (const char *at = run.out; (at = strstr(at, quoted)) != NULL; at++)
+        sum += ga_json_number_of(at, key);
+    return sum;
+}
+
+/* What the process has, in one site. */
+static void site_has(uint64_t alloc, uint64_t inuse)
+{
+    char pid[16];
+    snprintf(pid, sizeof(pid), "%d", getpid());
+    CU_ASSERT_EQUAL(CTL_OF("--shm", name, "--json", "profile", "--pid", pid), 0);
+    CU_ASSERT(ga_json_is_valid(run.out));
+    CU_ASSERT_EQUAL(ga_json_count(run.out, "alloc_objects"), alloc != 0);
+    if (alloc == 0)
+        return;
+    CU_ASSERT_EQUAL(number("alloc_objects"), alloc);
+    CU_ASSERT_EQUAL(number("inuse_objects"), inuse);
+    CU_ASSERT_EQUAL(number("inuse_bytes"), inuse * 3072);
+    CU_ASSERT_EQUAL(number("dropped_samples"), 0);
+    CU_ASSERT_PTR_NOT_NULL(strstr(run.out, "\"function\": \"place_medium\""));
+    /* The innermost call is the program's. */
+    CU_ASSERT_PTR_NULL(strstr(run.out, "goalloc_calloc"));
+}
+
+static void free_ten(void)
+{
+    for (unsigned i = 0; i < 10; i++)
+        goalloc_free(heap, objects[i]);
+}
+
+/* At a rate of 1 each object is sampled. */
+static void every_object(void)
+{
+    start("0");
+    attach();
+    (void)place_medium();
+    site_has(0, 0);
+    CU_ASSERT_EQUAL(goalloc_set_profile_rate(heap, 1), 0);
+    for (unsigned i = 0; i < NOBJECTS; i++)
+        objects[i] = place_medium();
+    site_has(NOBJECTS, NOBJECTS);
+    await(in_child(free_ten));
+    site_has(NOBJECTS, NOBJECTS - 10);
+    goalloc_free(heap, objects[10]);
+    site_has(NOBJECTS, NOBJECTS - 11);
+    CU_ASSERT_EQUAL(goalloc_set_profile_rate(heap, 0), 0);
+    (void)place_medium();
+    site_has(NOBJECTS, NOBJECTS - 11);
+}
+
+static void rates_are_set(void)
+{
+    char pid[16];
+    snprintf(pid, sizeof(pid), "%d", getpid());
+    CU_ASSERT_EQUAL(CTL("profile", "--rate", "1", "--pid", pid), 0);
+    /* What is left of the old distance: of this size 64 objects, at most. */
+    for (unsigned i = 0; i < 64; i++)
+        goalloc_free(heap, place_medium());
+    CU_ASSERT_EQUAL(CTL("--json", "profile", "--pid", pid), 0);
+    uint64_t before = sum_of("alloc_samples");
+    for (unsigned i = 0; i < 100; i++)
+        goalloc_free(heap, place_medium());
+    CU_ASSERT_EQUAL(CTL("--json", "profile", "--pid", pid), 0);
+    CU_ASSERT_EQUAL(sum_of("alloc_samples"), before + 100);
+    CU_ASSERT_EQUAL(CTL("profile", "--rate", "0"), 0);
+    CU_ASSERT_EQUAL(CTL("--json", "profile"), 0);
+    CU_ASSERT_EQUAL(number("rate_bytes"), 0);
+    CU_ASSERT_EQUAL(CTL("profile", "--rate", "7", "--pid", "1"), 1);
+    CU_ASSERT_PTR_NOT_NULL(strstr(run.err, "process 1 is not attached"));
+    CU_ASSERT_EQUAL(CTL("profile", "--rate", "7x"), 2);
+    CU_ASSERT_EQUAL(CTL("profile", "--rate", "20T"), 0);
+}
+
+/* A table for people. */
+static void a_table(void)
+{
+    CU_ASSERT_EQUAL(CTL("profile"), 0);
+    CU_ASSERT_PTR_NOT_NULL(strstr(run.out, "CALLED IN"));
+    CU_ASSERT_PTR_NOT_NULL(strstr(run.out, "place_medium < every_object"));
+}
+
+/* What was sampled is there without a server and with the next, and frees then count. */
+static void the_server_is_killed(void)
+{
+    CU_ASSERT_EQUAL(ga_daemon_end(&daemon_, SIGKILL), 256 + SIGKILL);
+    CU_ASSERT_EQUAL(CTL_OF("--shm", name, "--json", "profile"), 0);
+    uint64_t inuse = number("inuse_objects");
+    CU_ASSERT(inuse > 20 && inuse < UINT64_MAX);
+    goalloc_free(heap, objects[11]);
+    CU_ASSERT_EQUAL(CTL_OF("--shm", name, "--json", "profile"), 0);
+    CU_ASSERT_EQUAL(number("inuse_objects"), inuse - 1);
+    start("1M");
+    goalloc_free(heap, objects[12]);
+    CU_ASSERT_EQUAL(CTL("--json", "profile"), 0);
+    CU_ASSERT_EQUAL(number("inuse_objects"), inuse - 2);
+    CU_ASSERT_EQUAL(goalloc_set_profile_rate(heap, 0), 0); /* there is a connection again */
+    goalloc_detach(heap);
+    heap = NULL;
+    /* The objects stay, and so does what is known of them. */
+    CU_ASSERT_EQUAL(CTL("--json", "profile"), 0);
+    CU_ASSERT_EQUAL(number("inuse_objects"), inuse - 2);
+    CU_ASSERT_PTR_NOT_NULL(strstr(run.out, "\"gone\": true"));
+}
+
+static void the_environment(void)
+{
+    const struct goalloc_options options = {.size = sizeof(options)};
+    setenv("GOALLOC_PROFILE_RATE", "12 apples", 1);
+    CU_ASSERT_EQUAL(goalloc_attach(socket_path, &options, &heap), -EINVAL);
+    CU_ASSERT_PTR_NOT_NULL(strstr(goalloc_attach_error(), "GOALLOC_PROFILE_RATE"));
+    setenv("GOALLOC_PROFILE_RATE", "1", 1);
+    attach();
+    void *p = place_small();
+    CU_ASSERT_EQUAL(CTL("--json", "profile"), 0);
+    CU_ASSERT_PTR_NOT_NULL(strstr(run.out, "\"function\": \"place_small\""));
+    goalloc_free(heap, p);
+    goalloc_detach(heap);
+    unsetenv("GOALLOC_PROFILE_RATE");
+    CU_ASSERT_EQUAL(ga_daemon_end(&daemon_, SIGTERM), 0);
+}
+
+int main(void)
+{
+    snprintf(name, sizeof(name), "%s", ga_daemon_heap("profile"));
+    snprintf(socket_path, sizeof(socket_path), "%s", ga_daemon_path("sock"));
+    static const struct ga_test tests[] = {
+        {"pprof knows the places", pprof_knows_the_places},
+        {"every object", every_object},
+        {"rates are set", rates_are_set},
+        {"a table", a_table},
+        {"the server is killed", the_server_is_killed},
+        {"the environment", the_environment},
+    };
+    int code = ga_test_main("integration.profile", tests, COUNT(tests));
+    (void)ga_daemon_end(&daemon_, SIGKILL);
+    ga_run_fini(&run);
+    (void)ga_daemon_clean_up();
+    return code;
+}
