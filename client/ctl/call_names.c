@@ -1,5 +1,7 @@
 #include "client/ctl/call_names.h"
 
+#include <inttypes.h>
+#include <stdio.h>
 #include <string.h>
 
 const struct ga_profile_mapping *ga_call_mapping(const struct ga_profile_process *process,
@@ -44,4 +46,38 @@ uint32_t ga_call_first(struct ga_symbols *symbols, const struct ga_profile_data 
         name = first < record->nframes ? ga_call_name(symbols, data, record, first) : NULL;
     }
     return first < record->nframes ? first : 0;
+}
+
+#define LINE_CALLS 3u
+
+void ga_call_line(struct ga_symbols *symbols, const struct ga_profile_data *data,
+                  const struct ga_profile_record *record, char *ret_text, size_t bytes)
+{
+    uint32_t first = ga_call_first(symbols, data, record);
+    size_t length = 0;
+    ret_text[0] = '\0';
+    for (uint32_t i = first; i < record->nframes && i < first + LINE_CALLS && length < bytes; i++) {
+        const char *name = ga_call_name(symbols, data, record, i);
+        char unnamed[24];
+        snprintf(unnamed, sizeof(unnamed), "0x%" PRIx64, record->pc[i]);
+        int n = snprintf(ret_text + length, bytes - length, "%s%s", i == first ? "" : " < ",
+                         name ? name : unnamed);
+        length += n > 0 ? (size_t)n : 0;
+    }
+}
+
+void ga_call_json(struct ga_json *json, struct ga_symbols *symbols,
+                  const struct ga_profile_data *data, const struct ga_profile_record *record)
+{
+    const struct ga_profile_process *process = &data->processes[record->process];
+    ga_json_begin_list(json, "calls");
+    for (uint32_t i = ga_call_first(symbols, data, record); i < record->nframes; i++) {
+        const struct ga_profile_mapping *mapping = ga_call_mapping(process, record->pc[i]);
+        ga_json_begin_object(json, NULL);
+        ga_json_address(json, "address", record->pc[i]);
+        ga_json_string(json, "function", ga_call_name(symbols, data, record, i));
+        ga_json_string(json, "file", mapping ? mapping->path : NULL);
+        ga_json_end(json);
+    }
+    ga_json_end(json);
 }

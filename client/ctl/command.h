@@ -65,6 +65,7 @@ int ga_ctl_roots(const struct ga_ctl *ctl);
 int ga_ctl_map(const struct ga_ctl *ctl);
 int ga_ctl_gc(const struct ga_ctl *ctl);
 int ga_ctl_profile(const struct ga_ctl *ctl);
+int ga_ctl_sharing(const struct ga_ctl *ctl);
 int ga_ctl_scavenge(const struct ga_ctl *ctl);
 /* Returns -EBUSY where clients, or a server, hold it up. */
 int ga_ctl_snapshot(const struct ga_ctl *ctl);

@@ -72,6 +72,10 @@ const struct ga_command ga_commands[GA_COMMAND_COUNT] = {
                           .example = "goallocctl watch refusal bad-free",
                           .operand = GA_OPERAND_EVENTS,
                           .run_alone = ga_ctl_watch},
+    [GA_COMMAND_SHARING] = {.name = "sharing",
+                            .summary = "who frees whose objects, what stays private, what is lost",
+                            .example = "goallocctl sharing",
+                            .run = ga_ctl_sharing},
     [GA_COMMAND_GC] = {.name = "gc",
                        .summary = "free what nothing reaches, and say how much",
                        .example = "goallocctl gc --report",
@@ -111,7 +115,7 @@ const struct ga_command ga_commands[GA_COMMAND_COUNT] = {
     (GA_COMMAND_BIT(STATUS) | GA_COMMAND_BIT(STATS) | GA_COMMAND_BIT(CLASSES) |                    \
      GA_COMMAND_BIT(ARENAS) | GA_COMMAND_BIT(SPANS) | GA_COMMAND_BIT(CLIENTS) |                    \
      GA_COMMAND_BIT(ROOTS) | GA_COMMAND_BIT(MAP) | GA_COMMAND_BIT(CHECK) |                         \
-     GA_COMMAND_BIT(PROFILE))
+     GA_COMMAND_BIT(PROFILE) | GA_COMMAND_BIT(SHARING))
 /* Those that only a server can carry out. */
 #define ASKING                                                                                     \
     (GA_COMMAND_BIT(USERS) | GA_COMMAND_BIT(GC) | GA_COMMAND_BIT(SCAVENGE) | GA_COMMAND_BIT(WATCH))
@@ -171,8 +175,8 @@ const struct ga_option ga_options[GA_OPTION_COUNT] = {
     [GA_OPTION_PID] = {.name = "--pid",
                        .value = "PID",
                        .kind = GA_VALUE_PID,
-                       .commands =
-                           GA_COMMAND_BIT(SPANS) | GA_COMMAND_BIT(WATCH) | GA_COMMAND_BIT(PROFILE),
+                       .commands = GA_COMMAND_BIT(SPANS) | GA_COMMAND_BIT(WATCH) |
+                                   GA_COMMAND_BIT(PROFILE) | GA_COMMAND_BIT(SHARING),
                        .summary = "those of this process"},
     [GA_OPTION_PARTIAL] = {.name = "--partial",
                            .commands = GA_COMMAND_BIT(SPANS),

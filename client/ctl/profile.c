@@ -102,23 +102,6 @@ static int heavier_first(const void *one, const void *other, void *data)
     return (a < b) - (a > b);
 }
 
-/* The innermost calls of the program's, so many as are told of in a line. */
-static void name_calls(const struct shown *shown, const struct ga_profile_record *record,
-                       char *ret_text, size_t bytes)
-{
-    uint32_t first = ga_call_first(shown->symbols, shown->data, record);
-    size_t length = 0;
-    ret_text[0] = '\0';
-    for (uint32_t i = first; i < record->nframes && i < first + 3 && length < bytes; i++) {
-        const char *name = ga_call_name(shown->symbols, shown->data, record, i);
-        char unnamed[24];
-        snprintf(unnamed, sizeof(unnamed), "0x%" PRIx64, record->pc[i]);
-        int n = snprintf(ret_text + length, bytes - length, "%s%s", i == first ? "" : " < ",
-                         name ? name : unnamed);
-        length += n > 0 ? (size_t)n : 0;
-    }
-}
-
 static int print_table(const struct shown *shown)
 {
     static const struct ga_table_column columns[] = {
@@ -139,7 +122,7 @@ static int print_table(const struct shown *shown)
             continue;
         const struct ga_profile_process *process = &shown->data->processes[record->process];
         char calls[256];
-        name_calls(shown, record, calls, sizeof(calls));
+        ga_call_line(shown->symbols, shown->data, record, calls, sizeof(calls));
         ga_table_size(table, ga_profile_bytes(record, record->ninuse));
         ga_table_number(table, ga_profile_objects(record, record->ninuse));
         ga_table_size(table, ga_profile_bytes(record, record->nalloc));
@@ -184,17 +167,7 @@ static void json_record(struct ga_json *json, const struct shown *shown,
     ga_json_number(json, "alloc_bytes", ga_profile_bytes(record, record->nalloc));
     ga_json_number(json, "inuse_objects", ga_profile_objects(record, record->ninuse));
     ga_json_number(json, "inuse_bytes", ga_profile_bytes(record, record->ninuse));
-    ga_json_begin_list(json, "calls");
-    for (uint32_t i = ga_call_first(shown->symbols, shown->data, record); i < record->nframes;
-         i++) {
-        const struct ga_profile_mapping *mapping = ga_call_mapping(process, record->pc[i]);
-        ga_json_begin_object(json, NULL);
-        ga_json_address(json, "address", record->pc[i]);
-        ga_json_string(json, "function", ga_call_name(shown->symbols, shown->data, record, i));
-        ga_json_string(json, "file", mapping ? mapping->path : NULL);
-        ga_json_end(json);
-    }
-    ga_json_end(json);
+    ga_call_json(json, shown->symbols, shown->data, record);
     ga_json_end(json);
 }
 

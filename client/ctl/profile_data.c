@@ -66,7 +66,6 @@ static void add_process(struct ga_profile_data *data, const struct ga_view *view
         .ndropped = ga_load_relaxed(&copy->ndropped),
         .nmappings = n,
         .mappings = copy->mappings,
-        .freers = copy->freers,
     };
     clean_text(copy->program, sizeof(copy->program));
     memcpy(process->program, copy->program, sizeof(process->program));
@@ -132,6 +131,64 @@ static void count_in_use(struct ga_profile_data *data, const struct ga_view *vie
             data->records[i].nalloc = data->records[i].ninuse;
 }
 
+/* The process that frees under this name, as far as its number is still its own; 0 = not known. */
+static uint32_t pid_of(const struct ga_view *view, uint64_t who)
+{
+    uint32_t client = ga_sample_client(who);
+    if (client >= ga_load_acquire(&view->meta->client_end) ||
+        ga_load_acquire(&view->profile_entries[client].instance) != ga_sample_instance(who))
+        return 0;
+    return view->clients[client].pid;
+}
+
+static void add_free(struct ga_profile_data *data, const struct ga_profile_free *freed)
+{
+    for (size_t i = 0; i < data->nfrees; i++) {
+        struct ga_profile_free *known = &data->frees[i];
+        if (known->process == freed->process && known->by == freed->by &&
+            known->pid == freed->pid) {
+            known->nobjects += freed->nobjects;
+            known->bytes += freed->bytes;
+            return;
+        }
+    }
+    data->frees[data->nfrees++] = *freed;
+}
+
+/* Who has freed objects of the process that was added last. */
+static int add_frees(struct ga_profile_data *data, const struct ga_view *view)
+{
+    uint32_t process = (uint32_t)data->nprocesses - 1;
+    const struct ga_profile *copy = data->copies[process];
+    struct ga_profile_free *frees =
+        reallocarray(data->frees, data->nfrees + GA_PROFILE_FREERS + 1, sizeof(*frees));
+    if (!frees)
+        return -ENOMEM;
+    data->frees = frees;
+    for (uint32_t i = 0; i < GA_PROFILE_FREERS; i++) {
+        const struct ga_profile_freer *freer = &copy->freers[i];
+        struct ga_profile_free freed = {.process = process,
+                                        .by = GA_PROFILE_FREED_BY_PROCESS,
+                                        .nobjects = ga_load_relaxed(&freer->nobjects),
+                                        .bytes = ga_load_relaxed(&freer->bytes)};
+        if (i < GA_PROFILE_FREERS - 1)
+            freed.pid = pid_of(view, ga_load_relaxed(&freer->who));
+        if (freed.nobjects > 0)
+            add_free(data, &freed);
+    }
+    struct ga_profile_free by_server = {.process = process, .by = GA_PROFILE_FREED_BY_SERVER};
+    for (size_t i = 0; i < data->nrecords; i++) {
+        const struct ga_profile_record *record = &data->records[i];
+        if (record->process != process)
+            continue;
+        by_server.nobjects += ga_profile_objects(record, record->nfree_server);
+        by_server.bytes += ga_profile_bytes(record, record->nfree_server);
+    }
+    if (by_server.nobjects > 0)
+        add_free(data, &by_server);
+    return 0;
+}
+
 static int read_processes(struct ga_profile_data *data, const struct ga_view *view, uint32_t end,
                           uint32_t pid, struct index *index)
 {
@@ -145,6 +202,8 @@ static int read_processes(struct ga_profile_data *data, const struct ga_view *vi
         add_process(data, view, client, copy);
         index->process_plus_1[client] = (uint32_t)data->nprocesses;
         r = add_sites(data, index);
+        if (r == 0)
+            r = add_frees(data, view);
     }
     return r;
 }
@@ -202,6 +261,7 @@ void ga_profile_data_fini(struct ga_profile_data *data)
     free(data->copies);
     free(data->processes);
     free(data->records);
+    free(data->frees);
     *data = (struct ga_profile_data){0};
 }
 

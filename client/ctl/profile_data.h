@@ -19,7 +19,6 @@ struct ga_profile_process {
     uint64_t ndropped; /* samples that there was no room for */
     uint32_t nmappings;
     const struct ga_profile_mapping *mappings;
-    const struct ga_profile_freer *freers; /* GA_PROFILE_FREERS */
 };
 
 /* Samples of objects of one size, at one rate, from one place; of one process. */
@@ -36,11 +35,28 @@ struct ga_profile_record {
     uint64_t nfree_server;
 };
 
+enum ga_profile_freed_by {
+    GA_PROFILE_FREED_BY_PROCESS,
+    GA_PROFILE_FREED_BY_SERVER,
+};
+
+/* Who has freed objects of a process. */
+struct ga_profile_free {
+    uint32_t process; /* whose they were */
+    enum ga_profile_freed_by by;
+    uint32_t pid; /* 0 = others: processes that are not known any more, or that came when as many as
+                     are told apart were known */
+    uint64_t nobjects; /* estimated, as bytes */
+    uint64_t bytes;
+};
+
 struct ga_profile_data {
     struct ga_profile_process *processes;
     size_t nprocesses;
     struct ga_profile_record *records;
     size_t nrecords;
+    struct ga_profile_free *frees; /* by process */
+    size_t nfrees;
     uint64_t rate_bytes; /* of processes that attach */
     void **copies;       /* what the others point into */
 };

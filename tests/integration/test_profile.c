@@ -313,6 +313,97 @@ static void rates_are_set(void)
     CU_ASSERT_EQUAL(CTL("profile", "--rate", "20T"), 0);
 }
 
+/* ---- sharing ---- */
+
+PLACE void *place_own(void)
+{
+    void *p = goalloc_malloc(heap, 700);
+    CALLED(p);
+    return p;
+}
+
+PLACE void *place_shared(void)
+{
+    void *p = goalloc_malloc(heap, 800);
+    CALLED(p);
+    return p;
+}
+
+PLACE void *place_left(void)
+{
+    void *p = goalloc_malloc(heap, 900);
+    CALLED(p);
+    return p;
+}
+
+static void free_shared(void)
+{
+    for (unsigned i = 0; i < 30; i++)
+        goalloc_free(heap, objects[i]);
+}
+
+static void leave(void)
+{
+    if (goalloc_set_profile_rate(heap, 1) < 0)
+        abort();
+    for (unsigned i = 0; i < 7; i++)
+        (void)place_left();
+}
+
+/* The line of the place's JSON, or NULL. */
+static const char *place_line(const char *function)
+{
+    const char *at = strstr(run.out, function);
+    while (at && at > run.out && at[-1] != '\n')
+        at--;
+    return at;
+}
+
+static bool place_is(const char *function, const char *kinds, const char *key, uint64_t n)
+{
+    char wanted[64];
+    const char *line = place_line(function);
+    snprintf(wanted, sizeof(wanted), "\"kinds\": [%s]", kinds);
+    const char *found = line ? strstr(line, wanted) : NULL;
+    bool good = found && found < strchr(line, '\n') && ga_json_number_of(line, key) == n;
+    if (!good)
+        printf("%s: %.200s\n", function, line ? line : "not there");
+    return good;
+}
+
+static void who_frees_whose(void)
+{
+    char frees[128];
+    CU_ASSERT_EQUAL(goalloc_set_profile_rate(heap, 1), 0);
+    for (unsigned i = 0; i < 50; i++)
+        goalloc_free(heap, place_own());
+    void *before[NOBJECTS];
+    memcpy(before, objects, sizeof(objects));
+    for (unsigned i = 0; i < 30; i++)
+        objects[i] = place_shared();
+    pid_t freer = in_child(free_shared);
+    await(freer);
+    memcpy(objects, before, sizeof(objects));
+    await(in_child(leave));
+    CU_ASSERT_EQUAL(goalloc_set_profile_rate(heap, 0), 0);
+
+    CU_ASSERT_EQUAL(CTL("--json", "sharing"), 0);
+    CU_ASSERT(ga_json_is_valid(run.out));
+    CU_ASSERT(place_is("place_own", "\"own\"", "freed_by_itself", 50));
+    CU_ASSERT(place_is("place_shared", "\"shared\"", "freed_by_others", 30));
+    CU_ASSERT(place_is("place_left", "\"left\"", "inuse_objects", 7));
+    snprintf(frees, sizeof(frees),
+             "{\"allocated_by\": %d, \"freed_by\": %d, \"server\": false, \"objects\": 30,",
+             getpid(), freer);
+    CU_ASSERT_PTR_NOT_NULL(strstr(run.out, frees));
+
+    CU_ASSERT_EQUAL(CTL("sharing"), 0);
+    CU_ASSERT_PTR_NOT_NULL(strstr(run.out, "could be private"));
+    CU_ASSERT_PTR_NOT_NULL(strstr(run.out, "place_left < leave"));
+    CU_ASSERT_PTR_NOT_NULL(strstr(run.out, "who frees whose"));
+    CU_ASSERT_PTR_NOT_NULL(strstr(run.out, "itself"));
+}
+
 /* A table for people. */
 static void a_table(void)
 {
@@ -369,6 +460,7 @@ int main(void)
         {"pprof knows the places", pprof_knows_the_places},
         {"every object", every_object},
         {"rates are set", rates_are_set},
+        {"who frees whose", who_frees_whose},
         {"a table", a_table},
         {"the server is killed", the_server_is_killed},
         {"the environment", the_environment},
