@@ -116,7 +116,8 @@ struct ga_thread_cache {
     struct ga_known known;
     struct ga_free_slot places[GA_SPAN_CLASS_COUNT][GA_FREE_LIST_PLACES]; /* of the lists */
     struct ga_batch batch;
-    uint64_t random; /* the state of the numbers that decide what is sampled */
+    struct ga_stack_memory *stacks; /* that were sampled, NULL = none yet */
+    uint64_t random;                /* the state of the numbers that decide what is sampled */
 };
 
 /* How many of the bad frees the server is told of in this second, and which not. Any thread's. */

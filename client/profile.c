@@ -107,13 +107,11 @@ static void find_own_code(struct ga_profiler *profiler, const struct ga_profile_
     char program[sizeof(mappings->path)];
     ssize_t length = readlink("/proc/self/exe", program, sizeof(program) - 1);
     program[length > 0 ? length : 0] = '\0';
-    profiler->own_from = profiler->own_to = 0;
+    profiler->own = (struct ga_code_range){0};
     for (uint32_t i = 0; i < n; i++)
         if (here >= mappings[i].start && here < mappings[i].limit &&
-            strcmp(mappings[i].path, program) != 0) {
-            profiler->own_from = mappings[i].start;
-            profiler->own_to = mappings[i].limit;
-        }
+            strcmp(mappings[i].path, program) != 0)
+            profiler->own = (struct ga_code_range){mappings[i].start, mappings[i].limit};
 }
 
 static void name_program(struct ga_profile *profile)
@@ -293,6 +291,23 @@ static bool put(struct goalloc_heap *heap, uint64_t who, uint32_t site, const vo
     return done;
 }
 
+/* What this thread remembers of its stacks; NULL where it has no cache, or there is no memory. */
+static struct ga_stack_memory *memory_of(struct goalloc_heap *heap)
+{
+    struct ga_stack_memory *memory = NULL;
+    ga_busy_begin();
+    struct ga_thread_cache *cache = ga_thread_cache_peek(heap);
+    if (cache && cache->heap == heap && !cache->stacks) {
+        void *made =
+            mmap(NULL, sizeof(*memory), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+        cache->stacks = made == MAP_FAILED ? NULL : made;
+    }
+    if (cache && cache->heap == heap)
+        memory = cache->stacks;
+    ga_busy_end();
+    return memory;
+}
+
 __attribute__((noinline)) void *ga_profile_note(struct goalloc_heap *heap, void *p,
                                                 uint64_t size_bytes, uint64_t rate_bytes)
 {
@@ -300,7 +315,7 @@ __attribute__((noinline)) void *ga_profile_note(struct goalloc_heap *heap, void 
     struct key key = {.size_bytes = size_bytes, .rate_bytes = rate_bytes};
     uint64_t who = begin(heap);
     if (who != 0) {
-        ga_stack_walk(heap->profiler.own_from, heap->profiler.own_to, &key.stack);
+        ga_stack_walk(&heap->profiler.own, memory_of(heap), &key.stack);
         struct ga_profile *profile = profile_of(heap, who);
         uint32_t site = find_site(heap, who, &key);
         if (site != 0 && put(heap, who, site - 1, p))

@@ -6,6 +6,7 @@
 #include <pthread.h>
 #include <stdbool.h>
 
+#include "client/stack.h"
 #include "shm/slot.h"
 
 struct goalloc_heap;
@@ -19,11 +20,10 @@ struct ga_profiler {
     pthread_mutex_t lock;         /* over beginning, and asking for room */
     /* Of whom the profile is, as ga_sample_who has it; 0 = it is not begun. Stored last. */
     _Atomic uint64_t who;
-    _Atomic uint32_t *index; /* site + 1 by hash, 0 = none; NULL before the first sample */
-    char *buffer;            /* to read maps with */
-    uintptr_t own_from;      /* the library's own code, where it is a file's of its own */
-    uintptr_t own_to;
-    uint64_t asked_ms; /* when room was asked for last, and refused; 0 = it was not */
+    _Atomic uint32_t *index;  /* site + 1 by hash, 0 = none; NULL before the first sample */
+    char *buffer;             /* to read maps with */
+    struct ga_code_range own; /* the library's own code, where it is a file's of its own */
+    uint64_t asked_ms;        /* when room was asked for last, and refused; 0 = it was not */
 };
 
 void ga_profile_init(struct goalloc_heap *heap);

@@ -56,6 +56,8 @@ static void free_cache(struct ga_thread_cache *cache)
 {
     for (uint32_t c = 0; c < GA_SPAN_CLASS_COUNT; c++)
         ga_spans_fini(&cache->classes[c]);
+    if (cache->stacks)
+        munmap(cache->stacks, sizeof(*cache->stacks));
     munmap(cache, sizeof(*cache));
 }
 
