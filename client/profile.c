@@ -328,7 +328,20 @@ __attribute__((noinline)) void *ga_profile_note(struct goalloc_heap *heap, void 
     return p;
 }
 
-/* Count the free for the matrix of who frees whose. */
+/* This process as one who frees: a child of fork attaches for it, as it would for the free. 0 where
+ * it cannot. */
+static uint64_t find_freer(struct goalloc_heap *heap)
+{
+    int saved_errno = errno;
+    struct ga_thread_cache *cache = ga_thread_cache_get(heap);
+    uint64_t who = find_who(heap);
+    if (cache)
+        ga_thread_cache_put(cache);
+    errno = saved_errno;
+    return who;
+}
+
+/* Count the free for the matrix of who frees whose. me: 0 = somebody. */
 static void count_freer(struct ga_profile *profile, uint64_t me, uint64_t size_bytes,
                         uint64_t rate_bytes)
 {
@@ -336,8 +349,8 @@ static void count_freer(struct ga_profile *profile, uint64_t me, uint64_t size_b
         struct ga_profile_freer *freer = &profile->freers[i];
         uint64_t who = ga_load_relaxed(&freer->who);
         /* The last place is for all that come when the others are taken. */
-        if (i == GA_PROFILE_FREERS - 1 || who == me ||
-            (who == 0 && (ga_cas_seq_cst(&freer->who, &who, me) || who == me))) {
+        if (i == GA_PROFILE_FREERS - 1 || (me != 0 && who == me) ||
+            (me != 0 && who == 0 && (ga_cas_seq_cst(&freer->who, &who, me) || who == me))) {
             double scale = ga_sampling_scale(size_bytes, rate_bytes);
             ga_fetch_add_relaxed(&freer->nobjects, (uint64_t)(scale + 0.5));
             ga_fetch_add_relaxed(&freer->bytes, (uint64_t)(scale * (double)size_bytes + 0.5));
@@ -360,10 +373,11 @@ __attribute__((noinline)) void ga_profile_freed(struct goalloc_heap *heap,
     if (client >= ga_load_acquire(&view->meta->client_end) || !has_site(heap, word, number) ||
         ga_load_acquire(&entry->instance) != ga_sample_instance(word))
         return;
-    uint64_t me = find_who(heap);
+    uint64_t me = find_freer(heap);
     struct ga_profile *profile = &view->profiles[client];
     struct ga_profile_site *site = &profile->sites[number];
     bool own = me == ga_sample_who(client, ga_sample_instance(word));
     ga_fetch_add_relaxed(own ? &site->nfree_own : &site->nfree_other, 1);
-    count_freer(profile, me, site->size_bytes, site->rate_bytes);
+    count_freer(profile, me ? ga_sample_freer(me, (uint32_t)getpid()) : 0, site->size_bytes,
+                site->rate_bytes);
 }

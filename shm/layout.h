@@ -449,7 +449,7 @@ static_assert(sizeof(struct ga_profile_mapping) == 248, "layout");
 
 /* Who has freed sampled objects of a client. Writers: those who free. */
 struct ga_profile_freer {
-    _Atomic uint64_t who;      /* ga_sample_who, 0 = nobody as yet */
+    _Atomic uint64_t who;      /* ga_sample_freer, 0 = nobody as yet */
     _Atomic uint64_t nobjects; /* estimated, as bytes */
     _Atomic uint64_t bytes;
 };

@@ -50,10 +50,21 @@ static inline uint64_t ga_sample_make(uint32_t client, uint32_t instance, uint32
            (uint64_t)client << GA_SAMPLE_CLIENT_SHIFT | (uint64_t)site << GA_SAMPLE_SITE_SHIFT;
 }
 
-/* How a client is named among those who free: never 0. */
+/* A client, of which there was never another: not 0. */
 static inline uint64_t ga_sample_who(uint32_t client, uint32_t instance)
 {
     return ga_sample_make(client, instance, 0);
+}
+
+/* The same among those who free, with its pid, which says who it was when it is long gone. */
+static inline uint64_t ga_sample_freer(uint64_t who, uint32_t pid)
+{
+    return who | (pid & ((UINT64_C(1) << GA_SAMPLE_CLIENT_SHIFT) - 1));
+}
+
+static inline uint32_t ga_sample_freer_pid(uint64_t freer)
+{
+    return (uint32_t)(freer & ((UINT64_C(1) << GA_SAMPLE_CLIENT_SHIFT) - 1));
 }
 
 /* The offset from the heap's base of the object that word, of this set, stands for. */

@@ -131,16 +131,6 @@ static void count_in_use(struct ga_profile_data *data, const struct ga_view *vie
             data->records[i].nalloc = data->records[i].ninuse;
 }
 
-/* The process that frees under this name, as far as its number is still its own; 0 = not known. */
-static uint32_t pid_of(const struct ga_view *view, uint64_t who)
-{
-    uint32_t client = ga_sample_client(who);
-    if (client >= ga_load_acquire(&view->meta->client_end) ||
-        ga_load_acquire(&view->profile_entries[client].instance) != ga_sample_instance(who))
-        return 0;
-    return view->clients[client].pid;
-}
-
 static void add_free(struct ga_profile_data *data, const struct ga_profile_free *freed)
 {
     for (size_t i = 0; i < data->nfrees; i++) {
@@ -156,7 +146,7 @@ static void add_free(struct ga_profile_data *data, const struct ga_profile_free 
 }
 
 /* Who has freed objects of the process that was added last. */
-static int add_frees(struct ga_profile_data *data, const struct ga_view *view)
+static int add_frees(struct ga_profile_data *data)
 {
     uint32_t process = (uint32_t)data->nprocesses - 1;
     const struct ga_profile *copy = data->copies[process];
@@ -172,7 +162,7 @@ static int add_frees(struct ga_profile_data *data, const struct ga_view *view)
                                         .nobjects = ga_load_relaxed(&freer->nobjects),
                                         .bytes = ga_load_relaxed(&freer->bytes)};
         if (i < GA_PROFILE_FREERS - 1)
-            freed.pid = pid_of(view, ga_load_relaxed(&freer->who));
+            freed.pid = ga_sample_freer_pid(ga_load_relaxed(&freer->who));
         if (freed.nobjects > 0)
             add_free(data, &freed);
     }
@@ -203,7 +193,7 @@ static int read_processes(struct ga_profile_data *data, const struct ga_view *vi
         index->process_plus_1[client] = (uint32_t)data->nprocesses;
         r = add_sites(data, index);
         if (r == 0)
-            r = add_frees(data, view);
+            r = add_frees(data);
     }
     return r;
 }

@@ -44,8 +44,7 @@ enum ga_profile_freed_by {
 struct ga_profile_free {
     uint32_t process; /* whose they were */
     enum ga_profile_freed_by by;
-    uint32_t pid; /* 0 = others: processes that are not known any more, or that came when as many as
-                     are told apart were known */
+    uint32_t pid; /* 0 = others: processes that came when as many as are told apart were known */
     uint64_t nobjects; /* estimated, as bytes */
     uint64_t bytes;
 };
