@@ -3,6 +3,8 @@
 
 #include <errno.h>
 
+#include "shm/sample.h"
+
 /* Of slots of a word, those that nobody holds: who has found a way to an object since the marking
  * may hold it, and then it stays. */
 static uint64_t not_held(struct ga_heap *heap, const struct ga_collect_span *span, uint32_t word,
