@@ -294,8 +294,8 @@ static void test_ctl_refusals(void)
     CU_ASSERT_PTR_NOT_NULL(strstr(child.text, "'--partial' goes with 'spans', not with 'watch'"));
     const char *pid[] = {"stats", "--pid", "1", NULL};
     CU_ASSERT_EQUAL(run_ctl(&child, pid), 2);
-    CU_ASSERT_PTR_NOT_NULL(
-        strstr(child.text, "'--pid' goes with 'spans', 'watch', not with 'stats'"));
+    CU_ASSERT_PTR_NOT_NULL(strstr(
+        child.text, "'--pid' goes with 'spans', 'profile', 'sharing', 'watch', not with 'stats'"));
     free(child.text);
 }
 
