@@ -307,3 +307,17 @@ int ga_feed_map(struct ga_feed *feed, enum ga_map_by by, uint64_t arena, uint64_
     pthread_mutex_unlock(&feed->lock);
     return r;
 }
+
+int ga_feed_profile(struct ga_feed *feed, enum ga_pprof_default shown, struct ga_document **ret)
+{
+    uint8_t *bytes = NULL;
+    size_t nbytes = 0;
+    /* Under lock, for it uses the channel, which the feeding thread closes once the server is lost.
+     */
+    pthread_mutex_lock(&feed->lock);
+    int r = feed->alive ? ga_pprof_fetch(feed->ctl, 0, shown, &bytes, &nbytes) : -ENOTCONN;
+    pthread_mutex_unlock(&feed->lock);
+    if (r == 0)
+        *ret = ga_document_of((char *)bytes, nbytes);
+    return r;
+}

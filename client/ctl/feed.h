@@ -9,6 +9,7 @@
 #include "client/ctl/document.h"
 #include "client/ctl/heap_map.h"
 #include "client/ctl/map_source.h"
+#include "client/ctl/pprof.h"
 
 #define GA_FEED_INTERVAL_MS 1000u
 #define GA_FEED_SAMPLES     600u /* that are kept, ten minutes */
@@ -72,5 +73,9 @@ struct ga_document *ga_feed_history(struct ga_feed *feed);
  * -ENOMEM; -EBADMSG. Thread-safe. */
 int ga_feed_map(struct ga_feed *feed, enum ga_map_by by, uint64_t arena, uint64_t narenas,
                 struct ga_document **ret);
+
+/* The profile of all processes, for pprof, as it is now: 0; -ENOTCONN while the server is away; or
+ * another negative errno after the reason has been told on stderr. Thread-safe. */
+int ga_feed_profile(struct ga_feed *feed, enum ga_pprof_default shown, struct ga_document **ret);
 
 #endif

@@ -136,6 +136,20 @@ static enum MHD_Result send_map(struct ga_http *http, struct MHD_Connection *con
     }
 }
 
+/* As a Go program serves it, so that go tool pprof takes the URL. */
+static enum MHD_Result send_profile(struct ga_http *http, struct MHD_Connection *connection,
+                                    enum ga_pprof_default shown)
+{
+    struct ga_document *document = NULL;
+    int r = ga_feed_profile(http->feed, shown, &document);
+    if (r == -ENOTCONN)
+        return send_text(connection, MHD_HTTP_SERVICE_UNAVAILABLE, "goallocd is away\n");
+    if (r < 0)
+        return send_text(connection, MHD_HTTP_INTERNAL_SERVER_ERROR,
+                         "the profile cannot be had; goallocctl has said why\n");
+    return send_document(connection, "application/octet-stream", document);
+}
+
 static enum MHD_Result route(struct ga_http *http, struct MHD_Connection *connection,
                              const char *path)
 {
@@ -147,6 +161,10 @@ static enum MHD_Result route(struct ga_http *http, struct MHD_Connection *connec
         return send_document(connection, "application/json", ga_feed_history(http->feed));
     if (strcmp(path, "/api/map") == 0)
         return send_map(http, connection);
+    if (strcmp(path, "/debug/pprof/heap") == 0)
+        return send_profile(http, connection, GA_PPROF_HEAP);
+    if (strcmp(path, "/debug/pprof/allocs") == 0)
+        return send_profile(http, connection, GA_PPROF_ALLOCS);
     if (strcmp(path, "/metrics") == 0)
         return send_document(connection, "text/plain; version=0.0.4; charset=utf-8",
                              ga_feed_metrics(http->feed));

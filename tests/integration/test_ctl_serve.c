@@ -147,6 +147,8 @@ static void all_is_served(void)
         {"/api/history", "application/json", "\"samples\""},
         {"/api/map", "application/json", "\"by\": \"state\""},
         {"/metrics", "text/plain; version=0.0.4", "goalloc_up 1\n"},
+        {"/debug/pprof/heap", "application/octet-stream", "\x1f\x8b"}, /* gzip */
+        {"/debug/pprof/allocs", "application/octet-stream", "\x1f\x8b"},
     };
     for (size_t i = 0; i < COUNT(pages); i++) {
         const char *body;
@@ -327,6 +329,7 @@ static void the_server_comes_and_goes(void)
     const char *body;
     CU_ASSERT_EQUAL(get("/", &body), 200);
     CU_ASSERT_EQUAL(get("/api/map", &body), 200); /* as it was left */
+    CU_ASSERT_EQUAL(get("/debug/pprof/heap", &body), 503);
     CU_ASSERT_FATAL(ga_daemon_start(&daemon_, 0, server_arguments));
     CU_ASSERT(comes("/api/state", "\"server_alive\": true"));
     CU_ASSERT(comes("/metrics", "goalloc_up 1\n"));

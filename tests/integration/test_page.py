@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
 """The page of goallocctl serve in a real browser: it shows the heap, goes on by itself, tells what the
 pointer rests on, zooms, sorts, survives its server, takes no name for markup, and logs no error. And what
-Prometheus' own tool says of the metrics.
+Prometheus' own tool says of the metrics, and Go's of the profiles.
 
     test_page.py BIN_DIR
 
-Ends with 77 where there is no chromium or promtool."""
+Ends with 77 where there is no chromium, promtool or go."""
 import os
 import shutil
 import signal
@@ -77,6 +77,16 @@ def metrics_are_sound(url):
         text = answer.read()
     done = subprocess.run(["promtool", "check", "metrics"], input=text, capture_output=True)
     check(done.returncode == 0, f"promtool: {done.stderr.decode()}")
+
+
+def profiles_are_read(url):
+    """By the tool that reads those of Go programs, from where it looks for them."""
+    for name, kind in (("heap", "inuse_space"), ("allocs", "alloc_space")):
+        done = subprocess.run(["go", "tool", "pprof", "-top", url + "debug/pprof/" + name],
+                              capture_output=True, text=True,
+                              env={**os.environ, "PPROF_TMPDIR": tempfile.gettempdir()})
+        check(done.returncode == 0 and f"Type: {kind}" in done.stdout and " main" in done.stdout,
+              f"go tool pprof: {done.stdout} {done.stderr}")
 
 
 def it_shows(browser, heap):
@@ -192,14 +202,15 @@ def it_ends(browser, heap):
 
 def main():
     chromium = shutil.which("chromium")
-    if not chromium or not shutil.which("promtool"):
-        print("skipped: there is no chromium, or no promtool")
+    if not chromium or not shutil.which("promtool") or not shutil.which("go"):
+        print("skipped: there is no chromium, no promtool, or no go")
         return 77
     heap = Heap(sys.argv[1])
     browser = None
     try:
         url = heap.start()
         metrics_are_sound(url)
+        profiles_are_read(url)
         browser = Browser(chromium, 1440, 1300)
         browser.open(url)
         it_shows(browser, heap)
