@@ -199,7 +199,8 @@ static int show(const struct ga_ctl *ctl)
         fputs("goallocctl: out of memory\n", stderr);
         r = -ENOMEM;
     } else {
-        qsort_r(data.records, data.nrecords, sizeof(*data.records), heavier_first, &shown);
+        if (data.nrecords > 0)
+            qsort_r(data.records, data.nrecords, sizeof(*data.records), heavier_first, &shown);
         if (ctl->json)
             print_json(ctl, &shown);
         else

@@ -110,7 +110,7 @@ static void count_word(struct ga_profile_data *data, const struct index *index, 
     if (process == 0 || site >= GA_PROFILE_SITES ||
         data->processes[process - 1].instance != ga_sample_instance(word))
         return;
-    assert(index->record_plus_1); /* or there would be no process */
+    assert(index->record_plus_1 && data->records); /* or there would be no process */
     uint32_t record = index->record_plus_1[process - 1][site];
     if (record != 0)
         data->records[record - 1].ninuse++;

@@ -58,7 +58,8 @@ static int heavier_first(const void *one, const void *other, void *kind)
 
 static void sort(struct ga_profile_data *data, enum kind kind)
 {
-    qsort_r(data->records, data->nrecords, sizeof(*data->records), heavier_first, &kind);
+    if (data->nrecords > 0)
+        qsort_r(data->records, data->nrecords, sizeof(*data->records), heavier_first, &kind);
 }
 
 /* ---- for people ---- */
