@@ -83,6 +83,15 @@ static _Atomic uint64_t *take_words(struct ga_mark *mark, uint32_t n)
     return words;
 }
 
+/* How many words say what of the span's is not reached. */
+static uint32_t nwords_of(const struct ga_mark_page *record)
+{
+    if (record->size_class == 0)
+        return 1;
+    return record->is_special ? GA_TINY_WORDS
+                              : ga_size_class_nwords(&ga_size_classes[record->size_class]);
+}
+
 /* Note what the span has in use. */
 static void note_used(struct ga_mark *mark, struct ga_mark_page *record)
 {
@@ -183,9 +192,11 @@ int ga_mark_add_root_span(struct ga_mark *mark, ga_page_id page, uint64_t npages
 
 void ga_mark_leave_out(struct ga_mark *mark, ga_page_id page, uint32_t word, uint64_t slots)
 {
-    _Atomic uint64_t *words = mark->pages[page].words;
-    if (words)
-        ga_store_relaxed(&words[word], ga_load_relaxed(&words[word]) & ~slots);
+    if (!ga_mark_knows(mark, (uint64_t)page << GA_PAGE_SHIFT))
+        return;
+    const struct ga_mark_page *record = &mark->pages[page];
+    if (record->first == page && word < nwords_of(record))
+        ga_store_relaxed(&record->words[word], ga_load_relaxed(&record->words[word]) & ~slots);
 }
 
 int ga_mark_add_root(struct ga_mark *mark, uint64_t offset)

@@ -33,7 +33,8 @@ int ga_mark_add_span(struct ga_mark *mark, ga_page_id page, uint64_t npages,
                      ga_span_class span_class);
 int ga_mark_add_root_span(struct ga_mark *mark, ga_page_id page, uint64_t npages,
                           ga_span_class span_class);
-/* Slots of an entered span's word are not to be found, though they were in use. */
+/* Slots of an entered span's word are not to be found, though they were in use. Nothing is done
+ * where no such word was entered: the page may be another span's by now. */
 void ga_mark_leave_out(struct ga_mark *mark, ga_page_id page, uint32_t word, uint64_t slots);
 /* Somebody points at offset, from the heap's base; anything is allowed. */
 int ga_mark_add_root(struct ga_mark *mark, uint64_t offset);

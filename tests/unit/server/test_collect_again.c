@@ -305,6 +305,38 @@ static void another_span(void)
     close_core();
 }
 
+/* A thread's batch lies in a span that was made meanwhile: behind the pages that there were at the
+ * beginning, or where one with fewer slots was. */
+static void batch_in_another_span(void)
+{
+    open_core();
+    struct ga_mcache *line = &core.view.mcaches[others];
+    uint64_t npages = ga_load_relaxed(&core.view.meta->committed_npages);
+    size_t gone = ga_graph_alloc(&graph, client, me, 26 * 2 + 1);
+    ga_page_id page = graph.objects[gone].slot.page;
+    size_t kept = alloc(); /* behind it, where the bits of more slots would lie */
+    publish("kept", kept);
+    begin();
+    CU_ASSERT(ga_core_free_own(&core, me, &graph.objects[gone].slot));
+    CU_ASSERT_EQUAL(ga_core_return(&core, client, me, page), 0);
+    size_t object = clear(ga_graph_alloc(&graph, client, me, 1 * 2));
+    CU_ASSERT_EQUAL_FATAL(graph.objects[object].slot.page, page);
+    for (uint32_t word = 0; word < ga_word_count(ga_mheap_nslots(1 * 2)); word++) {
+        ga_store_relaxed(&line->batch_where, ga_batch_where(page, word));
+        ga_store_relaxed(&line->batch_mask, ~UINT64_C(0));
+        look_again(true);
+    }
+    size_t added;
+    do
+        added = ga_graph_alloc(&graph, client, me, (GA_SIZE_CLASS_COUNT - 1) * 2);
+    while (graph.objects[added].slot.page < npages);
+    ga_store_relaxed(&line->batch_where, ga_batch_where(graph.objects[added].slot.page, 0));
+    CU_ASSERT_EQUAL(finish()->freed.objects, 0);
+    CU_ASSERT(is_there(kept) && is_there(object) && is_there(added));
+    ga_store_relaxed(&line->batch_mask, 0);
+    close_core();
+}
+
 /* One that has become longer is not told by a pointer to what it had not at the beginning; all that
  * it points to is found nevertheless, though it was not written to. */
 static void resized(void)
@@ -456,6 +488,7 @@ int main(void)
         {"batched meanwhile", batched},
         {"tiny objects meanwhile", tiny_again},
         {"another span", another_span},
+        {"a batch in another span", batch_in_another_span},
         {"a longer object", resized},
         {"pages that there are not", outside},
         {"random heaps", random_heaps},
