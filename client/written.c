@@ -151,7 +151,7 @@ static int tell_all(const struct goalloc_heap *heap, int pagemap, bool again,
         .end = heap->base + (ga_load_acquire(&heap->view.meta->committed_npages) << GA_PAGE_SHIFT),
         .vec = (uintptr_t)teller->written->regions,
         .vec_len = REGIONS,
-        .category_anyof_mask = GA_PAGEMAP_WRITTEN,
+        .category_mask = GA_PAGEMAP_WRITTEN,
         .return_mask = GA_PAGEMAP_WRITTEN,
     };
     while (scan.start < scan.end) {
