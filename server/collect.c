@@ -206,9 +206,11 @@ int ga_collect_begin(struct ga_heap *heap, enum ga_collect_mode mode)
                        ga_collect_count_unreached(collect, &collect->spans[i]));
     if (r < 0)
         ga_collect_abandon(heap);
-    else if (mode != GA_COLLECT_REPORT)
-        heap->has_new_orphans = false;
-    return r;
+    if (r < 0 || mode == GA_COLLECT_REPORT)
+        return r;
+    collect->had_new_orphans = heap->has_new_orphans;
+    heap->has_new_orphans = false;
+    return 0;
 }
 
 int ga_collect_add_roots(struct ga_heap *heap, const uint64_t *offsets, size_t n)
@@ -286,5 +288,7 @@ void ga_collect_end(struct ga_heap *heap)
 
 void ga_collect_abandon(struct ga_heap *heap)
 {
+    /* They wait for the next. */
+    heap->has_new_orphans |= ga_collect_is_on(heap) && heap->collect->had_new_orphans;
     finish(heap);
 }

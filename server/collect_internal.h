@@ -32,7 +32,8 @@ struct ga_collect {
         *let_go; /* offsets of what was held or published while it was marked, and is no more */
     size_t nlet_go;
     size_t let_go_room;
-    bool forgets; /* there was no memory to note one */
+    bool forgets;         /* there was no memory to note one */
+    bool had_new_orphans; /* when it began */
     struct ga_collect_result result;
     struct ga_collect_count by_owner[GA_CLIENT_COUNT + 1];
 };

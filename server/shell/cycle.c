@@ -699,7 +699,9 @@ void ga_cycle_look(struct ga_server *server)
     if (server->ending || cycle->on || !ga_collect_has_new_orphans(server->heap) ||
         uv_is_active((uv_handle_t *)&cycle->delay))
         return;
-    uint64_t pause_ms = cycle->failure ? FAILURE_MS : DELAY_SHARE * cycle->last_ms;
+    uint64_t pause_ms = DELAY_SHARE * cycle->last_ms;
+    if (cycle->failure && pause_ms < FAILURE_MS)
+        pause_ms = FAILURE_MS;
     uint64_t next_ms = cycle->number ? cycle->last_end_ms + pause_ms : 0;
     uint64_t now_ms = ga_world_now_ms();
     uint64_t wait_ms = next_ms > now_ms ? next_ms - now_ms : 0;

@@ -522,8 +522,10 @@ static void given_up(void)
     ga_heap_client_gone(core.heap, client);
     begin(GA_COLLECT_ORPHANS);
     CU_ASSERT_EQUAL(ga_collect_begin(core.heap, GA_COLLECT_ORPHANS), -EBUSY);
+    CU_ASSERT(!ga_collect_has_new_orphans(core.heap));
     ga_collect_abandon(core.heap);
     ga_collect_abandon(core.heap);
+    CU_ASSERT(ga_collect_has_new_orphans(core.heap));
 
     begin(GA_COLLECT_ORPHANS);
     ga_collect_cancel(core.heap);
@@ -540,6 +542,7 @@ static void given_up(void)
     CU_ASSERT_EQUAL(ga_collect_get_result(core.heap)->freed.objects, 204);
     ga_core_check_sound(&core);
     CU_ASSERT_EQUAL(collect(GA_COLLECT_ORPHANS)->freed.objects, 796);
+    CU_ASSERT(!ga_collect_has_new_orphans(core.heap));
     close_core();
 }
 
