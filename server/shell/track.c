@@ -14,9 +14,10 @@
 #include "server/shell/server.h"
 #include "shm/process.h"
 
-/* For the answers: at the beginning threads are stopped, and memory is looked through; last
- * somebody stands still meanwhile. */
+/* For the answers: at the beginning threads are stopped, and memory is looked through, which may
+ * take longer as long as it goes on, but not for ever; last somebody stands still meanwhile. */
 #define BEGIN_MS 5000u
+#define TOTAL_MS 60000u
 #define AGAIN_MS 2000u
 #define LAST_MS  1000u
 
@@ -75,6 +76,15 @@ static void ask(struct ga_attachment *attachment, enum step step)
     ga_connection_send(attachment->connection, &note);
 }
 
+/* What they answer from now on comes too late. */
+static void wait_no_more(struct ga_server *server)
+{
+    for (struct ga_attachment *a = server->attachments; a; a = a->next)
+        if (a->tracking == GA_TRACKING_ASKED)
+            a->tracking = GA_TRACKING_NOT;
+    server->track.nwaiting = 0;
+}
+
 static void on_limit(uv_timer_t *limit)
 {
     struct ga_server *server = limit->data;
@@ -82,7 +92,7 @@ static void on_limit(uv_timer_t *limit)
         if (a->tracking == GA_TRACKING_ASKED)
             spoil_by(a, ga_process_is_stopped(a->pid) ? "it is stopped by a signal, or a debugger"
                                                       : "it does not answer");
-    server->track.nwaiting = 0;
+    wait_no_more(server);
     ga_cycle_tracked(server);
 }
 
@@ -107,8 +117,9 @@ static void ask_all(struct ga_server *server, enum step step, uint64_t limit_ms)
         if (attachment && !track->why[0] && attachment->standing == GA_STANDING_NOT)
             ask(attachment, step);
     }
-    uv_timer_start(&track->limit, on_limit, track->nwaiting > 0 && !track->why[0] ? limit_ms : 0,
-                   0);
+    if (track->why[0])
+        wait_no_more(server);
+    uv_timer_start(&track->limit, on_limit, track->nwaiting > 0 ? limit_ms : 0, 0);
 }
 
 bool ga_track_begin(struct ga_server *server)
@@ -120,6 +131,7 @@ bool ga_track_begin(struct ga_server *server)
     track->nroots = track->nwords = 0;
     track->stood_ns = 0;
     track->number++;
+    track->began_ns = uv_hrtime();
     ga_heap_get_status(server->heap, &status);
     track->room = status.reserve_bytes / GA_OS_PAGE_SIZE / 64;
     track->written = calloc(track->room, sizeof(*track->written));
@@ -173,7 +185,9 @@ bool ga_track_takes_roots(const struct ga_connection *connection, const Goalloc_
         connection->attachment->tracking != GA_TRACKING_ASKED)
         return false;
     /* It goes on. */
-    uv_timer_start(&track->limit, on_limit, BEGIN_MS, 0);
+    uint64_t ms = (uv_hrtime() - track->began_ns) / 1000000;
+    uint64_t left_ms = ms < TOTAL_MS ? TOTAL_MS - ms : 0;
+    uv_timer_start(&track->limit, on_limit, left_ms < BEGIN_MS ? left_ms : BEGIN_MS, 0);
     if (note->n_offsets == 0)
         return true;
     uint64_t more = track->nroots + note->n_offsets;

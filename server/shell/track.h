@@ -33,6 +33,7 @@ struct ga_track {
     bool on;         /* clients note what they write */
     uint32_t number; /* what they know this by */
     uint32_t nwaiting;
+    uint64_t began_ns;
     uv_timer_t limit;  /* for the answers */
     uint64_t *written; /* a bit each OS page of the heap */
     uint64_t room;     /* words */
