@@ -104,22 +104,27 @@ static int note_span(struct ga_heap *heap, ga_page_id page, uint32_t client_plus
     return ga_mark_add_span(collect->mark, page, span->npages, span->span_class);
 }
 
-static int enter_spans(struct ga_heap *heap)
+/* The next n spans, or pages of none. What is a span on pages behind now may be none when it was
+ * their turn, or another: nothing of it was there then but what was stored since. */
+static int enter_spans(struct ga_heap *heap, uint64_t n)
 {
+    struct ga_collect *collect = heap->collect;
     int r = 0;
-    for (uint64_t page = 1; r == 0 && page < heap->npages_committed;) {
+    uint64_t page = collect->entered;
+    for (; r == 0 && n > 0 && page < collect->npages; n--) {
         const struct ga_mspan *span = &heap->mspans[page];
         uint64_t npages = span->npages ? span->npages : 1;
         uint32_t client_plus_1 = span->npages ? ga_lease_client(heap, (ga_page_id)page) : 0;
         if (span->npages == 0)
             r = 0;
-        else if (fate_of(heap, (ga_page_id)page, client_plus_1) == COLLECTED)
+        else if (page + npages <= collect->npages && /* not grown in place since it began */
+                 fate_of(heap, (ga_page_id)page, client_plus_1) == COLLECTED)
             r = note_span(heap, (ga_page_id)page, client_plus_1);
         else
-            r = ga_mark_add_root_span(heap->collect->mark, (ga_page_id)page, npages,
-                                      span->span_class);
+            r = ga_mark_add_root_span(collect->mark, (ga_page_id)page, npages, span->span_class);
         page += npages;
     }
+    collect->entered = page;
     return r;
 }
 
@@ -181,7 +186,7 @@ int ga_collect_add_known_roots(struct ga_heap *heap)
 
 /* ---- the cycle ---- */
 
-int ga_collect_begin(struct ga_heap *heap, enum ga_collect_mode mode)
+int ga_collect_prepare(struct ga_heap *heap, enum ga_collect_mode mode)
 {
     if (mode >= GA_COLLECT_MODES || !heap->memory)
         return -EINVAL;
@@ -192,18 +197,10 @@ int ga_collect_begin(struct ga_heap *heap, enum ga_collect_mode mode)
     struct ga_collect *collect = heap->collect;
     if (collect->is_on)
         return -EBUSY;
-    *collect = (struct ga_collect){.mode = mode, .is_on = true};
-    int r = ga_mark_new(&heap->view, heap->memory, heap->meta->base, heap->npages_committed,
-                        &collect->mark);
-    if (r == 0)
-        r = enter_spans(heap);
-    if (r == 0)
-        r = ga_collect_add_known_roots(heap);
-    if (r == 0)
-        ga_collect_leave_out_batches(heap);
-    for (uint64_t i = 0; r == 0 && i < collect->nspans; i++)
-        ga_collect_add(&collect->result.found, &collect->spans[i],
-                       ga_collect_count_unreached(collect, &collect->spans[i]));
+    *collect = (struct ga_collect){
+        .mode = mode, .is_on = true, .npages = heap->npages_committed, .entered = 1};
+    int r =
+        ga_mark_new(&heap->view, heap->memory, heap->meta->base, collect->npages, &collect->mark);
     if (r < 0)
         ga_collect_abandon(heap);
     if (r < 0 || mode == GA_COLLECT_REPORT)
@@ -211,6 +208,41 @@ int ga_collect_begin(struct ga_heap *heap, enum ga_collect_mode mode)
     collect->had_new_orphans = heap->has_new_orphans;
     heap->has_new_orphans = false;
     return 0;
+}
+
+/* Count what is in use in the next n spans. */
+static void count_found(struct ga_collect *collect, uint64_t n)
+{
+    for (; n > 0 && collect->counted < collect->nspans; n--) {
+        const struct ga_collect_span *span = &collect->spans[collect->counted++];
+        ga_collect_add(&collect->result.found, span, ga_collect_count_unreached(collect, span));
+    }
+}
+
+int ga_collect_enter_some(struct ga_heap *heap, uint64_t n, bool *ret_done)
+{
+    struct ga_collect *collect = heap->collect;
+    int r = 0;
+    if (collect->is_entered) {
+        count_found(collect, n);
+    } else if ((r = enter_spans(heap, n)) == 0 && collect->entered >= collect->npages) {
+        collect->is_entered = true;
+        ga_collect_leave_out_batches(heap);
+        r = ga_collect_add_known_roots(heap);
+    }
+    *ret_done = r == 0 && collect->is_entered && collect->counted == collect->nspans;
+    if (r < 0)
+        ga_collect_abandon(heap);
+    return r;
+}
+
+int ga_collect_begin(struct ga_heap *heap, enum ga_collect_mode mode)
+{
+    bool done = false;
+    int r = ga_collect_prepare(heap, mode);
+    while (r == 0 && !done)
+        r = ga_collect_enter_some(heap, UINT64_MAX, &done);
+    return r;
 }
 
 int ga_collect_add_roots(struct ga_heap *heap, const uint64_t *offsets, size_t n)

@@ -56,6 +56,11 @@ void ga_heap_set_memory(struct ga_heap *heap, const void *memory);
 
 /* 0; -EBUSY (a cycle is under way), -EINVAL (mode; or the memory is not known), -ENOMEM. */
 int ga_collect_begin(struct ga_heap *heap, enum ga_collect_mode mode);
+/* The same in slices, between which the core serves others, and clients note what they write: enter
+ * or count about n spans. True in ret_done when it has begun, and work may come. enter_some: 0 or
+ * -ENOMEM, and then it is abandoned. */
+int ga_collect_prepare(struct ga_heap *heap, enum ga_collect_mode mode);
+int ga_collect_enter_some(struct ga_heap *heap, uint64_t n, bool *ret_done);
 /* Whether clients have left orphans since the last cycle that would free them began. */
 bool ga_collect_has_new_orphans(const struct ga_heap *heap);
 bool ga_collect_is_on(const struct ga_heap *heap);

@@ -10,6 +10,9 @@
  * since: by a page that was written to. So that such objects keep what they point to, whether they
  * are reached or not.
  *
+ * The beginning may be in slices: then a span's is its slice, and all that is told was written
+ * since before the first.
+ *
  * This takes a span for what it was at the beginning. If it has been freed, and its pages are
  * others' now, all that is in use there was stored since; if it has another leaseholder or length,
  * it is read whole. And what was freed meanwhile is no garbage, for its slot may be another's

@@ -21,13 +21,17 @@ static_assert(GA_CLIENT_COUNT <= UINT16_MAX, "a client fits");
 struct ga_collect {
     enum ga_collect_mode mode;
     bool is_on;
+    bool is_entered; /* all that it looks for, and the roots that the server knows of */
     bool is_settled;
     bool is_concurrent; /* clients have run and written while it was marked (collect_again.c) */
     struct ga_mark *mark;
     struct ga_collect_span *spans;
     uint64_t nspans;
     uint64_t room;
-    uint64_t swept; /* spans */
+    uint64_t npages;  /* of the heap when it began */
+    uint64_t entered; /* up to this page */
+    uint64_t counted; /* spans whose objects are in result.found */
+    uint64_t swept;   /* spans */
     uint64_t
         *let_go; /* offsets of what was held or published while it was marked, and is no more */
     size_t nlet_go;

@@ -35,8 +35,9 @@
 /* And on a quarter of the cores, as in Go, unless somebody waits for the end. */
 #define RUNNING_SHARE 4u
 
-#define SLICE_NSPANS 256u /* swept in a turn of the loop */
-#define OWNERS_MAX   64u  /* that are told, those with the most garbage */
+#define ENTER_NSPANS 2048u /* entered, or counted, in a turn of the loop */
+#define SLICE_NSPANS 256u  /* swept */
+#define OWNERS_MAX   64u   /* that are told, those with the most garbage */
 
 struct ga_cycle_waiter {
     struct ga_cycle_waiter *next;
@@ -476,12 +477,41 @@ void ga_cycle_all_stopped(struct ga_server *server)
         ga_cycle_tracked(server);
 }
 
+/* Enter what is to be marked while all run. */
+static void on_enter(uv_idle_t *slices)
+{
+    struct ga_server *server = slices->data;
+    const struct ga_track *track = &server->track;
+    bool is_known = ga_track_is_known(server);
+    bool done = false;
+    int r = is_known ? ga_collect_enter_some(server->heap, ENTER_NSPANS, &done) : 0;
+    if (is_known && r == 0 && !done)
+        return;
+    uv_idle_stop(slices);
+    if (!is_known) {
+        stop(server);
+        return;
+    }
+    if (r == 0)
+        r = ga_collect_add_roots(server->heap, track->roots, track->nroots);
+    go_on_marking(server, r, GA_CYCLE_MARKING);
+}
+
+static void enter(struct ga_server *server)
+{
+    struct ga_cycle *cycle = &server->cycle;
+    cycle->phase = GA_CYCLE_ENTERING;
+    if (ga_collect_prepare(server->heap, cycle->mode) < 0)
+        finish(server, "there is no memory to mark with");
+    else
+        uv_idle_start(&cycle->slices, on_enter);
+}
+
 void ga_cycle_tracked(struct ga_server *server)
 {
     struct ga_cycle *cycle = &server->cycle;
     const struct ga_track *track = &server->track;
     bool is_known = ga_track_is_known(server);
-    int r;
     if (cycle->phase == GA_CYCLE_TELLING && is_known) {
         mark_last(server);
     } else if (cycle->phase == GA_CYCLE_TELLING) {
@@ -489,13 +519,10 @@ void ga_cycle_tracked(struct ga_server *server)
     } else if (!is_known) {
         stop(server);
     } else if (cycle->phase == GA_CYCLE_LOOKING) {
-        r = ga_collect_look_again(server->heap, track->written, track->nwords, false);
+        int r = ga_collect_look_again(server->heap, track->written, track->nwords, false);
         go_on_marking(server, r, GA_CYCLE_MARKING);
     } else {
-        r = ga_collect_begin(server->heap, cycle->mode);
-        if (r == 0)
-            r = ga_collect_add_roots(server->heap, track->roots, track->nroots);
-        go_on_marking(server, r, GA_CYCLE_MARKING);
+        enter(server);
     }
 }
 

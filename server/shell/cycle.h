@@ -32,6 +32,7 @@ struct ga_cycle_waiter;
 /* Of a cycle that is not swept as yet. */
 enum ga_cycle_phase {
     GA_CYCLE_TRACKING, /* clients begin to note what they write */
+    GA_CYCLE_ENTERING, /* what there is to be marked, in slices */
     GA_CYCLE_MARKING,  /* while they run */
     GA_CYCLE_LOOKING,  /* they say what they have written */
     GA_CYCLE_STOPPING, /* those that are managed come to stand still */
@@ -49,7 +50,7 @@ struct ga_cycle {
     uv_work_t work[GA_CYCLE_WORKERS_MAX];
     uint32_t nworkers; /* that the marking has */
     uint32_t nmarking; /* of them, not done */
-    bool sweeping;     /* in slices, by: */
+    bool sweeping;     /* in slices; entering as well; by: */
     uv_idle_t slices;
     uv_timer_t delay; /* before orphans are looked for */
     enum ga_cycle_phase phase;

@@ -437,6 +437,65 @@ static void reach(const uint64_t *roots, size_t n)
         ga_graph_reach(&graph, roots[i]);
 }
 
+/* Begin in slices, while all goes on. */
+static void begin_slowly(void)
+{
+    bool done = false;
+    memset(written, 0, sizeof(written));
+    CU_ASSERT_EQUAL_FATAL(ga_collect_prepare(core.heap, GA_COLLECT_FULL), 0);
+    while (!done) {
+        mutate(below(20));
+        CU_ASSERT_EQUAL_FATAL(ga_collect_enter_some(core.heap, 1 + below(300), &done), 0);
+    }
+    ga_collect_work(core.heap, true);
+}
+
+/* What is in a span that is made where a slice has been is known by the pages written to. */
+static void made_between_slices(void)
+{
+    open_core();
+    bool done = false;
+    size_t kept = alloc();
+    size_t lost = alloc();
+    CU_ASSERT_EQUAL_FATAL(ga_collect_prepare(core.heap, GA_COLLECT_FULL), 0);
+    CU_ASSERT_EQUAL_FATAL(ga_collect_enter_some(core.heap, 1000, &done), 0);
+    CU_ASSERT(!done);
+    size_t made = clear(ga_graph_alloc(&graph, client, me, 60 * 2));
+    CU_ASSERT(graph.objects[made].slot.page < 900);
+    memset(written, 0, sizeof(written));
+    point(made, 0, offset_of(kept));
+    is_noted = false;
+    point(made, graph.objects[made].bytes / 8 - 1, offset_of(lost));
+    while (!done)
+        CU_ASSERT_EQUAL_FATAL(ga_collect_enter_some(core.heap, 1000, &done), 0);
+    ga_collect_work(core.heap, true);
+    CU_ASSERT_EQUAL(finish()->freed.objects, 1);
+    CU_ASSERT(is_there(kept) && is_there(made) && !is_there(lost));
+    close_core();
+}
+
+/* Slices find what a beginning at once finds. */
+static void slices(void)
+{
+    open_core();
+    bool done = false;
+    unsigned n = 0;
+    for (int i = 0; i < 1000; i++)
+        alloc();
+    size_t kept = alloc();
+    publish("kept", kept);
+    CU_ASSERT_EQUAL_FATAL(ga_collect_prepare(core.heap, GA_COLLECT_FULL), 0);
+    CU_ASSERT(ga_collect_is_marking(core.heap));
+    for (; !done; n++)
+        CU_ASSERT_EQUAL_FATAL(ga_collect_enter_some(core.heap, 3, &done), 0);
+    CU_ASSERT(n > 10);
+    ga_collect_work(core.heap, true);
+    const struct ga_collect_result *result = finish();
+    CU_ASSERT(result->found.objects == 1001 && result->freed.objects == 1000);
+    CU_ASSERT(is_there(kept));
+    close_core();
+}
+
 /* Nothing goes that is reached when all stand still; and all that is not goes with the next cycle.
  */
 static void one_random(void)
@@ -446,7 +505,10 @@ static void one_random(void)
     for (size_t i = 0; i < 200; i++)
         alloc_any();
     mutate(3000);
-    begin();
+    if (below(2))
+        begin();
+    else
+        begin_slowly();
     for (uint64_t rounds = below(3); rounds > 0; rounds--) {
         mutate(below(500));
         look_again(false);
@@ -491,6 +553,8 @@ int main(void)
         {"a batch in another span", batch_in_another_span},
         {"a longer object", resized},
         {"pages that there are not", outside},
+        {"slices", slices},
+        {"made between slices", made_between_slices},
         {"random heaps", random_heaps},
     };
     state = ga_test_seed();
