@@ -114,7 +114,12 @@ bool ga_ahead_has(struct ga_ahead *ahead, uint64_t offset, uint64_t bytes)
     pthread_mutex_lock(&ahead->lock);
     if (ahead->next > ahead->ready_end)
         ahead->ready_end = ahead->next;
+    bool works = ahead->next < ahead->goal;
     pthread_mutex_unlock(&ahead->lock);
+    /* The caller will commit it himself, and the thread must not be at the same then: if it finds
+     * no memory for the rest, what is not yet written to goes, whoever has committed it. */
+    if (offset + bytes > ahead->ready_end && works)
+        settle(ahead);
     return offset + bytes <= ahead->ready_end;
 }
 
