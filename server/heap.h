@@ -37,7 +37,8 @@ struct ga_heap_effects {
     /* Take the memory from behind [offset, offset + bytes) of the heap object, which is committed
      * and nobody's. 0; or negative errno, and then all of it may still be there. */
     int (*punch)(void *data, uint64_t offset, uint64_t bytes);
-    /* As commit, of the heap object, some of whose memory was punched there. */
+    /* Back [offset, offset + bytes) of the heap object again, which was punched. 0; or -ENOMEM, and
+     * then some of it may have memory. */
     int (*recommit)(void *data, uint64_t offset, uint64_t bytes);
     /* Wait until the release that is under way is done: ga_heap_end_release is called before this
      * returns. */

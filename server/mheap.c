@@ -243,11 +243,9 @@ static int recommit(struct ga_heap *heap, uint64_t page, uint64_t npages)
     int r = ga_scavenge_make_room(heap, 0); /* as taken, they count as retained */
     if (r < 0)
         return r;
-    uint64_t offset = page * GA_PAGE_SIZE;
-    uint64_t bytes = npages * GA_PAGE_SIZE;
-    r = heap->effects.recommit(heap->effects.data, offset, bytes);
+    r = ga_scavenge_recommit(heap, page, npages);
     if (r < 0 && ga_scavenge_now(heap, npages) > 0)
-        r = heap->effects.recommit(heap->effects.data, offset, bytes);
+        r = ga_scavenge_recommit(heap, page, npages);
     return r;
 }
 

@@ -150,6 +150,18 @@ static uint64_t count_alike(const struct ga_heap *heap, uint64_t page, uint64_t 
     return n;
 }
 
+int ga_scavenge_recommit(struct ga_heap *heap, uint64_t page, uint64_t npages)
+{
+    uint64_t end = page + npages;
+    int r = 0;
+    while (r == 0 && (page += count_alike(heap, page, end, false)) < end) {
+        uint64_t n = count_alike(heap, page, end, true);
+        r = heap->effects.recommit(heap->effects.data, page * GA_PAGE_SIZE, n * GA_PAGE_SIZE);
+        page += n;
+    }
+    return r;
+}
+
 /* The others keep their memory: a marker may be reading it. */
 void ga_scavenge_taken(struct ga_heap *heap, uint64_t page, uint64_t npages)
 {

@@ -39,6 +39,10 @@ uint64_t ga_scavenge_room(const struct ga_heap *heap);
 
 /* Release up to npages at once. Returns how many were: none while a collection marks. */
 uint64_t ga_scavenge_now(struct ga_heap *heap, uint64_t npages);
+/* Have memory again behind those of the pages that are marked as scavenged. 0; or -ENOMEM, and then
+ * they stay marked, and some may have memory. Nothing else is asked for: who asks for pages that
+ * have memory, and are not written to as yet, and in the end does not get it all, loses them. */
+int ga_scavenge_recommit(struct ga_heap *heap, uint64_t page, uint64_t npages);
 /* Pages that were taken, of which some are scavenged, are not to be had after all: they are free
  * again, as they were. */
 void ga_scavenge_taken(struct ga_heap *heap, uint64_t page, uint64_t npages);

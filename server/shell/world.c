@@ -135,10 +135,7 @@ static int try_to_allocate(struct ga_world *world, enum ga_object object, uint64
     do {
         r = fallocate(mapping->fd, 0, (off_t)offset, (off_t)bytes);
     } while (r < 0 && errno == EINTR);
-    int err = r < 0 ? errno : 0;
-    if (err != 0 && huge)
-        decommit(world, object, offset, bytes); /* what the touch has got */
-    return err;
+    return r < 0 ? errno : 0;
 }
 
 static int punch(void *data, uint64_t offset, uint64_t bytes)
@@ -169,6 +166,8 @@ static int commit(void *data, enum ga_object object, uint64_t offset, uint64_t b
     int r = 0;
     if (object != GA_OBJECT_HEAP || !ga_ahead_has(&world->ahead, offset, bytes))
         r = allocate(world, object, offset, bytes);
+    if (r < 0 && object == GA_OBJECT_HEAP && world->huge)
+        decommit(world, object, offset, bytes); /* what the touch has got */
     if (r == 0 && object == GA_OBJECT_HEAP)
         ga_ahead_go_on(&world->ahead, offset + bytes,
                        length < world->limit_bytes ? length : world->limit_bytes);
@@ -182,6 +181,7 @@ static int recommit(void *data, uint64_t offset, uint64_t bytes)
         world->cut[GA_OBJECT_HEAP] = true;
         return -ENOMEM;
     }
+    /* What the touch has got when it fails is given back by who asked. */
     return allocate(world, GA_OBJECT_HEAP, offset, bytes);
 }
 

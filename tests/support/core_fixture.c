@@ -90,7 +90,7 @@ static int recommit(void *data, uint64_t offset, uint64_t bytes)
         set_punched(core, offset, GA_PAGE_SIZE, 0); /* it had come that far */
         return -ENOMEM;
     }
-    set_punched(core, offset, bytes, 0);
+    core->nrecommitted_whole += bytes / GA_PAGE_SIZE - set_punched(core, offset, bytes, 0);
     return 0;
 }
 

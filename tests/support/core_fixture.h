@@ -25,21 +25,22 @@ struct ga_core {
     struct ga_view view;
     char *objects[GA_OBJECT_COUNT]; /* meta and bits; NULL for the heap */
     uint64_t object_bytes[GA_OBJECT_COUNT];
-    uint64_t heap_end;     /* the heap object's length */
-    uint64_t heap_backed;  /* committed from its beginning on */
-    uint8_t *punched;      /* of its pages, that have no memory since */
-    uint64_t npunches;     /* calls */
-    uint64_t npunched;     /* pages that had memory until then */
-    uint64_t nrecommits;   /* calls, the failed ones included */
-    uint64_t nwaits;       /* for a release */
-    bool fail_punch;       /* all of them */
-    bool fail_recommit;    /* all of them */
-    uint64_t ncommits;     /* calls, the failed ones included */
-    uint64_t fail_commit;  /* this many calls from now one fails; 0 = none */
-    uint64_t fail_above;   /* commits of more heap bytes than this fail; 0 = none */
-    bool fail_shrink;      /* making the heap object shorter fails */
-    bool fail_extend;      /* all of them */
-    uint64_t backed_bytes; /* of meta and bits */
+    uint64_t heap_end;           /* the heap object's length */
+    uint64_t heap_backed;        /* committed from its beginning on */
+    uint8_t *punched;            /* of its pages, that have no memory since */
+    uint64_t npunches;           /* calls */
+    uint64_t npunched;           /* pages that had memory until then */
+    uint64_t nrecommits;         /* calls, the failed ones included */
+    uint64_t nwaits;             /* for a release */
+    bool fail_punch;             /* all of them */
+    uint64_t nrecommitted_whole; /* pages that had memory */
+    bool fail_recommit;          /* all of them */
+    uint64_t ncommits;           /* calls, the failed ones included */
+    uint64_t fail_commit;        /* this many calls from now one fails; 0 = none */
+    uint64_t fail_above;         /* commits of more heap bytes than this fail; 0 = none */
+    bool fail_shrink;            /* making the heap object shorter fails */
+    bool fail_extend;            /* all of them */
+    uint64_t backed_bytes;       /* of meta and bits */
     uint64_t nextends;
     uint64_t nreclaims;
     uint64_t now_ms;

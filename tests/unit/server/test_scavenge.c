@@ -142,6 +142,7 @@ static void taken_again(void)
     ga_page_id longer = alloc(50, &zeroed); /* 30 pages that were used, and 20 without memory */
     CU_ASSERT_EQUAL(longer, page);
     CU_ASSERT_FALSE(zeroed);
+    CU_ASSERT_EQUAL(core.nrecommitted_whole, 0);
     CU_ASSERT_EQUAL(ga_core_lease(&core, client, mcache, 20), page + 50);
     CU_ASSERT_EQUAL(core.heap->npages_committed, extent);
     CU_ASSERT_EQUAL(retained(), core.heap->npages_inuse + 1);
