@@ -197,8 +197,15 @@ int ga_collect_prepare(struct ga_heap *heap, enum ga_collect_mode mode)
     struct ga_collect *collect = heap->collect;
     if (collect->is_on)
         return -EBUSY;
-    *collect = (struct ga_collect){
-        .mode = mode, .is_on = true, .npages = heap->npages_committed, .entered = 1};
+    /* From the clock, so that no server that was before it has had the same. */
+    uint32_t number = collect->result.collection
+                          ? collect->result.collection + 1
+                          : (uint32_t)heap->effects.wall_ms(heap->effects.data);
+    *collect = (struct ga_collect){.mode = mode,
+                                   .is_on = true,
+                                   .npages = heap->npages_committed,
+                                   .entered = 1,
+                                   .result.collection = number};
     int r =
         ga_mark_new(&heap->view, heap->memory, heap->meta->base, collect->npages, &collect->mark);
     if (r < 0)

@@ -43,6 +43,7 @@ struct ga_collect_result {
     struct ga_collect_count by_class[GA_SIZE_CLASS_COUNT]; /* garbage, 0 = large */
     uint64_t roots;                                        /* that point into these spans */
     uint64_t roots_outside; /* named, held, in slots or sent by clients, that point elsewhere */
+    uint32_t collection;    /* what profiles call it (ga_profile_site), of this server or another */
 };
 
 /* Of one client's garbage. */

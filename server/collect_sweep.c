@@ -71,6 +71,18 @@ static uint64_t count_garbage(struct ga_collect *collect, const struct ga_collec
     return n;
 }
 
+/* Have the sites of a profile know of their garbage. Tiny objects that are sampled lie in other
+ * spans. */
+static void tell_sites(struct ga_heap *heap, const struct ga_collect_span *span)
+{
+    if (span->span_class == GA_SPAN_CLASS_TINY || !ga_profiles_has_samples(heap, span->page))
+        return;
+    for (uint32_t word = 0; word < ga_collect_words_of(span); word++)
+        ga_profiles_unreached_slots(heap, span->page, word,
+                                    ga_mark_unreached(heap->collect->mark, span->page, word),
+                                    heap->collect->result.collection);
+}
+
 bool ga_collect_sweep_some(struct ga_heap *heap, uint32_t nspans)
 {
     struct ga_collect *collect = heap->collect;
@@ -81,6 +93,8 @@ bool ga_collect_sweep_some(struct ga_heap *heap, uint32_t nspans)
         uint64_t n = count_garbage(collect, span);
         bool is_same = now->collected;
         now->collected = false;
+        if (n > 0 && is_same)
+            tell_sites(heap, span);
         if (n > 0 && is_same && collect->mode != GA_COLLECT_REPORT)
             free_garbage(heap, span);
     }

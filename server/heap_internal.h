@@ -350,6 +350,10 @@ bool ga_profiles_has_samples(const struct ga_heap *heap, ga_page_id page);
  * are free. */
 void ga_profiles_freed(struct ga_heap *heap, ga_page_id page, uint64_t offset);
 void ga_profiles_freed_slots(struct ga_heap *heap, ga_page_id page, uint32_t word, uint64_t slots);
+/* Nothing reaches these slots of a word, in the span at page, says a collection: their sites tell
+ * how many those are. */
+void ga_profiles_unreached_slots(const struct ga_heap *heap, ga_page_id page, uint32_t word,
+                                 uint64_t slots, uint32_t collection);
 /* The span is gone, and nothing in it is in use. */
 void ga_profiles_forget_span(struct ga_heap *heap, ga_page_id page, uint64_t npages);
 

@@ -117,7 +117,8 @@ int ga_heap_set_profile_rate(struct ga_heap *heap, uint32_t client_plus_1, uint3
 
 /* ---- what the server frees ---- */
 
-static void count_free(struct ga_heap *heap, uint64_t word)
+/* The site that the word names; NULL where there is none. */
+static struct ga_profile_site *site_of(const struct ga_heap *heap, uint64_t word)
 {
     uint32_t client = ga_sample_client(word);
     uint32_t site = ga_sample_site(word);
@@ -125,7 +126,15 @@ static void count_free(struct ga_heap *heap, uint64_t word)
     if (client < heap->client_end && site < GA_PROFILE_SITES &&
         end <= ga_load_relaxed(&heap->profile_entries[client].bytes) &&
         ga_sample_instance(word) == ga_load_relaxed(&heap->profile_entries[client].instance))
-        ga_fetch_add_relaxed(&heap->view.profiles[client].sites[site].nfree_server, 1);
+        return &heap->view.profiles[client].sites[site];
+    return NULL;
+}
+
+static void count_free(struct ga_heap *heap, uint64_t word)
+{
+    struct ga_profile_site *site = site_of(heap, word);
+    if (site)
+        ga_fetch_add_relaxed(&site->nfree_server, 1);
 }
 
 bool ga_profiles_has_samples(const struct ga_heap *heap, ga_page_id page)
@@ -148,6 +157,25 @@ void ga_profiles_freed_slots(struct ga_heap *heap, ga_page_id page, uint32_t wor
     for (; slots; slots &= slots - 1) {
         uint64_t index = (uint64_t)word * 64 + (uint64_t)__builtin_ctzll(slots);
         ga_profiles_freed(heap, page, (uint64_t)page * GA_PAGE_SIZE + index * size);
+    }
+}
+
+void ga_profiles_unreached_slots(const struct ga_heap *heap, ga_page_id page, uint32_t word,
+                                 uint64_t slots, uint32_t collection)
+{
+    uint64_t size = ga_size_classes[heap->mspans[page].span_class / 2].size;
+    for (; slots; slots &= slots - 1) {
+        uint64_t index = (uint64_t)word * 64 + (uint64_t)__builtin_ctzll(slots);
+        uint64_t sample;
+        if (!ga_sample_find(&heap->view, (uint64_t)page * GA_PAGE_SIZE + index * size, &sample))
+            continue;
+        struct ga_profile_site *site = site_of(heap, sample);
+        if (!site)
+            continue;
+        /* What another collection has counted there is void. */
+        uint64_t before = ga_load_relaxed(&site->nunreached);
+        uint64_t none = (uint64_t)collection << 32;
+        ga_store_relaxed(&site->nunreached, (before >> 32 == collection ? before : none) + 1);
     }
 }
 

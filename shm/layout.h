@@ -413,9 +413,9 @@ static_assert(GA_TINY_NBLOCKS * GA_TINY_BLOCK_BYTES == GA_PAGE_SIZE, "the blocks
  * frees it. How many words a set has, a power of two, is the heap's sample_words. */
 #define GA_SAMPLE_SET_NPAGES 32u
 #define GA_SAMPLE_WORDS_MIN  128u
-#define GA_SAMPLE_WORDS_MAX  4096u
+#define GA_SAMPLE_WORDS_MAX  16384u /* two for each object of 32 bytes; valgrind maps no more */
 
-#define GA_PROFILE_FRAMES    56u
+#define GA_PROFILE_FRAMES    55u
 #define GA_PROFILE_FREERS    64u
 #define GA_PROFILE_MAPPINGS  112u
 #define GA_PROFILE_SITES     1984u
@@ -432,6 +432,9 @@ struct ga_profile_site {
     _Atomic uint64_t nfree_own;     /* freed by the process that allocated them */
     _Atomic uint64_t nfree_other;   /* by another */
     _Atomic uint64_t nfree_server;  /* by the server: garbage, and objects of the dead */
+    _Atomic uint64_t nunreached;    /* in use, but nothing reaches them: what the collection found
+                                       that the high half names, counted in the low one. Writer: the
+                                       server */
     uint64_t pc[GA_PROFILE_FRAMES]; /* in the calls, the innermost first */
 };
 static_assert(sizeof(struct ga_profile_site) == 512, "layout");

@@ -54,6 +54,20 @@ static void count_down(const struct ga_view *view, ga_page_id page)
         ga_fetch_sub_relaxed(count, ONE_SAMPLE);
 }
 
+bool ga_sample_find(const struct ga_view *view, uint64_t offset, uint64_t *ret)
+{
+    _Atomic uint64_t *set = set_of(view, offset);
+    uint64_t place = place_of(offset);
+    for (uint32_t i = 0; i < NPLACES; i++) {
+        uint64_t word = ga_load_acquire(nth_word(view, set, place, i));
+        if (is_at(word, place)) {
+            *ret = word;
+            return true;
+        }
+    }
+    return false;
+}
+
 bool ga_sample_take(const struct ga_view *view, ga_page_id page, uint64_t offset, uint64_t *ret)
 {
     _Atomic uint64_t *set = set_of(view, offset);

@@ -89,6 +89,9 @@ static inline uint32_t ga_line_samples(uint64_t nholds)
  * there is no room. Any process; a kill in it leaves it done, or a count that is too high. */
 bool ga_sample_put(const struct ga_view *view, ga_page_id page, uint64_t offset, uint64_t word);
 
+/* Whether the object at offset is sampled, and *ret is its word. */
+bool ga_sample_find(const struct ga_view *view, uint64_t offset, uint64_t *ret);
+
 /* If the object at offset, in the span at page, is sampled: it is not any more, and *ret is what
  * its word was. Of several who do it at once one gets true. */
 bool ga_sample_take(const struct ga_view *view, ga_page_id page, uint64_t offset, uint64_t *ret);

@@ -143,6 +143,7 @@ static void fill(struct ga_server *server, struct answer *answer)
     body->freed_objects = result->freed.objects;
     body->freed_bytes = result->freed.bytes;
     body->roots = result->roots;
+    body->collection = result->collection;
     body->roots_outside = result->roots_outside;
     fill_classes(result, answer);
     fill_owners(server, answer);

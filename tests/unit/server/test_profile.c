@@ -192,6 +192,30 @@ static void a_hold_counts_beside(void)
     ga_core_close(&core);
 }
 
+/* Counted at the site, for one collection; what is not sampled, or has no site, is not. */
+static void what_is_unreached(void)
+{
+    sample_object(GA_POLICY_KEEP);
+    const struct ga_profile_site *site = &core.view.profiles[client].sites[3];
+    uint64_t found;
+    CU_ASSERT(ga_sample_find(&core.view, offset, &found));
+    CU_ASSERT_EQUAL(ga_sample_site(found), 3);
+    CU_ASSERT(!ga_sample_find(&core.view, offset + 8, &found));
+    uint64_t slots = UINT64_C(1) << slot.index % 64;
+    ga_profiles_unreached_slots(core.heap, page, slot.index / 64, ~slots, 7);
+    CU_ASSERT_EQUAL(ga_load_relaxed(&site->nunreached), 0);
+    ga_profiles_unreached_slots(core.heap, page, slot.index / 64, slots, 7);
+    ga_profiles_unreached_slots(core.heap, page, slot.index / 64, slots, 7);
+    CU_ASSERT_EQUAL(ga_load_relaxed(&site->nunreached), UINT64_C(7) << 32 | 2);
+    ga_profiles_unreached_slots(core.heap, page, slot.index / 64, slots, 9);
+    CU_ASSERT_EQUAL(ga_load_relaxed(&site->nunreached), UINT64_C(9) << 32 | 1);
+    CU_ASSERT(ga_sample_take(&core.view, page, offset, &found));
+    CU_ASSERT(ga_sample_put(&core.view, page, offset, ga_sample_make(client, 77, 3)));
+    ga_profiles_unreached_slots(core.heap, page, slot.index / 64, slots, 9);
+    CU_ASSERT_EQUAL(ga_load_relaxed(&site->nunreached), UINT64_C(9) << 32 | 1);
+    ga_core_close(&core);
+}
+
 static void the_next_server_has_it(void)
 {
     sample_object(GA_POLICY_KEEP);
@@ -221,6 +245,7 @@ int main(void)
         {"a client that keeps ends", a_client_that_keeps_ends},
         {"what clients may write", what_clients_may_write},
         {"a hold counts beside", a_hold_counts_beside},
+        {"what is unreached", what_is_unreached},
         {"the next server has it", the_next_server_has_it},
     };
     return ga_test_main("server.profile", tests, COUNT(tests));

@@ -61,7 +61,7 @@ static void tables_do_not_overlap(void)
             {h.bits_lines_offset, npages * 64},
             {h.bits_wide_offset, npages * 256},
             {h.bits_tiny_offset, npages * sizeof(struct ga_tiny_bits)},
-            {h.bits_samples_offset, npages / 32 * 32768},
+            {h.bits_samples_offset, npages / 32 * 131072},
         };
         check_tables(bits, COUNT(bits), h.bits_bytes);
     }
