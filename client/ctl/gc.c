@@ -1,5 +1,5 @@
 /* goallocctl gc: has the server collect what nothing reaches, or count it; and says what came of
- * it, by size class and by who allocated it. */
+ * it, by size class, by who allocated it, and where, as far as that was sampled. */
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -7,6 +7,7 @@
 #include "client/ctl/ask.h"
 #include "client/ctl/command.h"
 #include "client/ctl/json.h"
+#include "client/ctl/lost.h"
 #include "client/ctl/print.h"
 #include "client/ctl/table.h"
 #include "client/ctl/units.h"
@@ -42,7 +43,8 @@ static void json_owner(struct ga_json *json, const Goalloc__V1__GcCount *count)
     ga_json_end(json);
 }
 
-static void print_json(const struct ga_ctl *ctl, const Goalloc__V1__GcResult *result)
+static void print_json(const struct ga_ctl *ctl, const Goalloc__V1__GcResult *result,
+                       const struct ga_lost *lost)
 {
     struct ga_json json;
     ga_print_begin_json(ctl, &json);
@@ -69,6 +71,7 @@ static void print_json(const struct ga_ctl *ctl, const Goalloc__V1__GcResult *re
     for (size_t i = 0; i < result->n_by_owner; i++)
         json_owner(&json, result->by_owner[i]);
     ga_json_end(&json);
+    ga_lost_json(lost, &json);
     ga_json_end(&json);
 }
 
@@ -159,13 +162,30 @@ static int print_owners(const Goalloc__V1__GcResult *result)
     return err;
 }
 
-static int print_result(const struct ga_ctl *ctl, const Goalloc__V1__GcResult *result)
+static int print_result(const struct ga_ctl *ctl, const Goalloc__V1__GcResult *result,
+                        const struct ga_lost *lost)
 {
     print_sums(ctl, result);
     if (result->garbage_objects == 0)
         return 0;
     int err = print_classes(result);
-    return err < 0 ? err : print_owners(result);
+    if (err == 0)
+        err = print_owners(result);
+    return err < 0 ? err : ga_lost_print_table(lost);
+}
+
+static int show(const struct ga_ctl *ctl, const Goalloc__V1__GcResult *result)
+{
+    struct ga_lost lost;
+    int err = ga_lost_fetch(ctl, result->collection, &lost);
+    if (err < 0)
+        return err;
+    if (ctl->json)
+        print_json(ctl, result, &lost);
+    else if (!result->failure[0])
+        err = print_result(ctl, result, &lost);
+    ga_lost_fini(&lost);
+    return err;
 }
 
 int ga_ctl_gc(const struct ga_ctl *ctl)
@@ -175,15 +195,12 @@ int ga_ctl_gc(const struct ga_ctl *ctl)
     if (err < 0)
         return err;
     const Goalloc__V1__GcResult *result = answer.message->gc_result;
+    err = show(ctl, result);
     if (result->failure[0]) {
         fprintf(stderr, "goallocctl: the collection was abandoned, and nothing is freed: %s\n",
                 result->failure);
         err = -ECANCELED;
     }
-    if (ctl->json)
-        print_json(ctl, result);
-    else if (err == 0)
-        err = print_result(ctl, result);
     ga_answer_fini(&answer);
     return err;
 }

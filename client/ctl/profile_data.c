@@ -97,6 +97,8 @@ static int add_sites(struct ga_profile_data *data, struct index *index)
             .nfree_own = ga_load_relaxed(&site->nfree_own),
             .nfree_other = ga_load_relaxed(&site->nfree_other),
             .nfree_server = ga_load_relaxed(&site->nfree_server),
+            .nunreached = (uint32_t)ga_load_relaxed(&site->nunreached),
+            .collection = (uint32_t)(ga_load_relaxed(&site->nunreached) >> 32),
         };
         index->record_plus_1[process][i] = (uint32_t)data->nrecords;
     }

@@ -33,6 +33,8 @@ struct ga_profile_record {
     uint64_t nfree_own; /* freed by the process that allocated them; by another; by the server */
     uint64_t nfree_other;
     uint64_t nfree_server;
+    uint64_t nunreached; /* of what is in use, as that collection found */
+    uint32_t collection;
 };
 
 enum ga_profile_freed_by {

@@ -1,6 +1,7 @@
 /* All processes have ended, so what is left is what a collection would look at, and what it would
  * find unreachable is lost: nobody can free it any more. The server makes the difference, by the
- * marker that `goallocctl gc --report` uses. */
+ * marker that `goallocctl gc --report` uses; where it was allocated say the samples of all objects
+ * that the processes have noted. */
 #include "client/ctl/run_report.h"
 
 #include <errno.h>
@@ -11,6 +12,7 @@
 #include "client/ctl/ask.h"
 #include "client/ctl/color.h"
 #include "client/ctl/json.h"
+#include "client/ctl/lost.h"
 #include "client/ctl/print.h"
 #include "client/ctl/table.h"
 #include "client/ctl/units.h"
@@ -101,7 +103,7 @@ static int print_classes(FILE *out, const Goalloc__V1__GcResult *result)
 }
 
 static int print_text(const struct ga_request *request, const Goalloc__V1__GcResult *result,
-                      const struct ga_run_left *left, FILE *out)
+                      const struct ga_run_left *left, const struct ga_lost *lost, FILE *out)
 {
     char size[GA_UNITS_BYTES];
     if (request->ctl.quiet && left->lost_objects == 0)
@@ -123,13 +125,16 @@ static int print_text(const struct ga_request *request, const Goalloc__V1__GcRes
     print_amount(out, "reachable", left->objects - left->lost_objects,
                  left->bytes - left->lost_bytes,
                  left->objects > left->lost_objects ? ": published, or reached from what is" : "");
-    return left->lost_objects ? print_classes(out, result) : 0;
+    int err = left->lost_objects ? print_classes(out, result) : 0;
+    ga_lost_print(lost, left->lost_objects, left->lost_bytes, out);
+    return err;
 }
 
 /* ---- as JSON ---- */
 
 static void print_json(const struct ga_request *request, const Goalloc__V1__GcResult *result,
-                       const struct ga_run_left *left, int status, FILE *out)
+                       const struct ga_run_left *left, const struct ga_lost *lost, int status,
+                       FILE *out)
 {
     struct ga_json json;
     ga_json_init(&json, out);
@@ -152,6 +157,8 @@ static void print_json(const struct ga_request *request, const Goalloc__V1__GcRe
         ga_json_end(&json);
     }
     ga_json_end(&json);
+    if (request->run.leak_check)
+        ga_lost_json(lost, &json);
     ga_json_end(&json);
 }
 
@@ -160,12 +167,15 @@ int ga_run_report(const struct ga_request *request, const char *socket, int stat
 {
     struct ga_ctl ctl = request->ctl;
     struct ga_answer answer = {0};
+    struct ga_lost lost = {0};
     int err = ga_source_open_socket(socket, &ctl.source);
     if (err < 0)
         return err;
     err = wait_until_gone(&ctl);
     if (err == 0)
         err = ask(&ctl, &answer);
+    if (err == 0 && request->run.leak_check)
+        err = ga_lost_fetch(&ctl, answer.message->gc_result->collection, &lost);
     if (err == 0) {
         const Goalloc__V1__GcResult *result = answer.message->gc_result;
         struct ga_run_left left = {.objects = result->found_objects,
@@ -173,11 +183,12 @@ int ga_run_report(const struct ga_request *request, const char *socket, int stat
                                    .lost_objects = result->garbage_objects,
                                    .lost_bytes = result->garbage_bytes};
         if (ctl.json)
-            print_json(request, result, &left, status, out);
+            print_json(request, result, &left, &lost, status, out);
         else
-            err = print_text(request, result, &left, out);
+            err = print_text(request, result, &left, &lost, out);
         *ret = left;
     }
+    ga_lost_fini(&lost);
     ga_answer_fini(&answer);
     ga_source_close(&ctl.source);
     return err;

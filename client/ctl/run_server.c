@@ -52,6 +52,7 @@ static void make_arguments(const struct ga_run_options *options, const struct ga
         {"--limit", options->limit},
         {"--reserve", options->reserve},
         {"--gc-percent", options->gc_percent},
+        {"--profile-rate", options->leak_check ? "1" : NULL},
     };
     int n = 0;
     arguments[n++] = "goallocd";

@@ -27,11 +27,63 @@ static char self[4096]; /* the path of this program */
 
 static struct goalloc_heap *heap;
 
-static void leak(int n, size_t size)
+__attribute__((noinline)) static void leak(int n, size_t size)
 {
     for (int i = 0; i < n; i++)
         if (!goalloc_malloc(heap, size))
             abort();
+}
+
+/* Places that are named in what is told of leaks. Each keeps itself from being a jump to what it
+ * calls, which would be no call of its own. */
+#define PLACE  __attribute__((noinline, used)) static
+#define NSMALL 30000
+
+PLACE void place_one(void)
+{
+    static const size_t volatile sizes[] = {1024, 100000, 1024, 100000};
+    for (int i = 0; i < 4; i++)
+        leak(2, sizes[i]); /* of two sizes, by one call */
+    __asm__ volatile("" : : : "memory");
+}
+
+/* So many that they lie close together. */
+PLACE void place_two(void)
+{
+    leak(NSMALL, 32);
+    __asm__ volatile("" : : : "memory");
+}
+
+PLACE void place_that_frees(void)
+{
+    void *objects[1000];
+    for (size_t i = 0; i < 1000; i++)
+        objects[i] = goalloc_malloc(heap, 16 + i);
+    for (size_t i = 0; i < 1000; i++)
+        goalloc_free(heap, objects[i]);
+}
+
+PLACE void place_for_all(int n)
+{
+    void **list = NULL;
+    for (int i = 0; i < n; i++) {
+        void **object = goalloc_malloc(heap, 200);
+        if (!object)
+            abort();
+        *object = list;
+        list = object;
+    }
+    if (goalloc_publish(heap, "list", list) < 0)
+        abort();
+}
+
+/* As many stacks as n, and one. */
+PLACE void place_in_many(int n) // NOLINT(misc-no-recursion)
+{
+    leak(1, 64);
+    if (n > 0)
+        place_in_many(n - 1);
+    __asm__ volatile("" : : : "memory");
 }
 
 /* Two objects that the other processes can find. */
@@ -114,6 +166,16 @@ static int program(int argc, char **argv)
             leak(10, 100);
         else if (strcmp(argv[i], "large") == 0)
             leak(1, 100000);
+        else if (strcmp(argv[i], "one") == 0)
+            place_one();
+        else if (strcmp(argv[i], "two") == 0)
+            place_two();
+        else if (strcmp(argv[i], "frees") == 0)
+            place_that_frees();
+        else if (strcmp(argv[i], "list") == 0)
+            place_for_all(3);
+        else if (strcmp(argv[i], "many") == 0)
+            place_in_many(24);
         else if (strcmp(argv[i], "keep") == 0)
             keep();
         else if (strcmp(argv[i], "orphan") == 0)
@@ -240,6 +302,57 @@ static void what_is_lost(void)
     CU_ASSERT_EQUAL(RUN(SELF, "leak"), 0);
     SAYS("goallocctl: 1.1 KiB in 10 objects are left in the heap\n");
     CU_ASSERT_PTR_NULL(strstr(ctl.text, "lost"));
+}
+
+/* What is left at place, of the list called "places": the line that names it. */
+static uint64_t number_at(const char *place, const char *key)
+{
+    char name[64];
+    const char *at = strstr(ctl.text, place);
+    if (!at)
+        return UINT64_MAX;
+    while (at > ctl.text && at[-1] != '\n')
+        at--;
+    snprintf(name, sizeof(name), "\"%s\": ", key);
+    const char *p = strstr(at, name);
+    return p ? strtoull(p + strlen(name), NULL, 10) : UINT64_MAX;
+}
+
+static void where_it_was_allocated(void)
+{
+    CU_ASSERT_EQUAL(RUN("--leak-check", "--json", SELF, "one", "two", "frees", "list"), 0);
+    CU_ASSERT(ga_json_is_valid(ctl.text));
+    CU_ASSERT_EQUAL(number("lost_objects"), NSMALL + 8);
+    CU_ASSERT_EQUAL(number_at("place_one", "lost_bytes"), 4 * 1024 + 4 * 13 * 8192);
+    CU_ASSERT_EQUAL(number_at("place_one", "lost_objects"), 8);
+    CU_ASSERT_EQUAL(number_at("place_one", "reachable_objects"), 0);
+    CU_ASSERT_EQUAL(number_at("place_two", "lost_objects"), NSMALL);
+    CU_ASSERT_EQUAL(number_at("place_two", "lost_bytes"), NSMALL * 32);
+    CU_ASSERT_EQUAL(number_at("place_for_all", "lost_objects"), 0);
+    CU_ASSERT_EQUAL(number_at("place_for_all", "reachable_objects"), 3);
+    CU_ASSERT_EQUAL(number_at("place_for_all", "reachable_bytes"), 3 * 208);
+    CU_ASSERT_PTR_NULL(strstr(ctl.text, "place_that_frees"));
+}
+
+static void where_in_words(void)
+{
+    CU_ASSERT_EQUAL(RUN("--leak-check", SELF, "one", "two", "list"), 0);
+    SAYS("960,000 bytes in 30,000 objects are lost, allocated by process ");
+    SAYS("430,080 bytes in 8 objects are lost, allocated by process ");
+    SAYS(" (integration_ctl_run) at:\n    leak (integration_ctl_run)\n    place_one (");
+    SAYS("624 bytes in 3 objects are reachable, allocated by process ");
+    CU_ASSERT_PTR_NULL(strstr(ctl.text, "not known where"));
+    const char *more = strstr(ctl.text, "960,000 bytes");
+    CU_ASSERT(more && strstr(more, "430,080 bytes")); /* the largest first */
+    CU_ASSERT_EQUAL(RUN("--leak-check", SELF, "many"), 0);
+    SAYS("\n  and 5 more places, where 320 bytes in 5 objects are lost\n");
+    /* What is not sampled is told of nevertheless. */
+    setenv("GOALLOC_PROFILE_RATE", "0", 1);
+    CU_ASSERT_EQUAL(RUN("--leak-check", SELF, "leak"), 0);
+    unsetenv("GOALLOC_PROFILE_RATE");
+    SAYS("\n  1,120 bytes in 10 objects are lost, and it is not known where allocated\n");
+    CU_ASSERT_EQUAL(RUN("--leak-check", SELF, "frees"), 0);
+    CU_ASSERT_STRING_EQUAL(ctl.text, "goallocctl: nothing is left in the heap\n");
 }
 
 /* What the server frees by itself is no leak. */
@@ -375,6 +488,8 @@ int main(int argc, char **argv)
     static const struct ga_test tests[] = {
         {"nothing is left", nothing_is_left},
         {"what is lost", what_is_lost},
+        {"where it was allocated", where_it_was_allocated},
+        {"where in words", where_in_words},
         {"what is collected", what_is_collected},
         {"children are waited for", children_are_waited_for},
         {"an account in a file", account_in_a_file},

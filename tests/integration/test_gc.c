@@ -219,7 +219,10 @@ static void reported(void)
 {
     open_heap();
     struct node *ours = goalloc_calloc(heap, 1, sizeof(*ours));
+    /* More than the heap has room to note, but some it has. */
+    setenv("GOALLOC_PROFILE_RATE", "1", 1);
     leave_in_a_child(ours, GOALLOC_POLICY_KEEP);
+    unsetenv("GOALLOC_PROFILE_RATE");
     CU_ASSERT_EQUAL(collect().found, 0);
     const char *const words[] = {"--json", "--socket", server.socket, "gc", "--report", NULL};
     CU_ASSERT_FATAL(ga_run(&run, GOALLOCCTL_PATH, words));
@@ -235,8 +238,14 @@ static void reported(void)
              "{\"size_class\": 5, \"size_bytes\": 48, \"objects\": %d, \"bytes\": %d}", GARBAGE,
              GARBAGE * 48);
     CU_ASSERT_PTR_NOT_NULL(strstr(run.out, expected));
+    const char *places = strstr(run.out, "\"places\": [");
+    CU_ASSERT_PTR_NOT_NULL(strstr(run.out, "\"program\": \"integration_gc\""));
+    const char *lost = !places ? NULL : strstr(places, "\"lost_objects\": ");
+    unsigned long long n = lost ? strtoull(lost + strlen("\"lost_objects\": "), NULL, 10) : 0;
+    CU_ASSERT(n > 0 && n <= GARBAGE + 4);
 
     CU_ASSERT_FATAL(ga_run(&run, GOALLOCCTL_PATH, &words[1]));
+    CU_ASSERT_PTR_NOT_NULL(strstr(run.out, "where it was allocated"));
     CU_ASSERT_EQUAL(run.code, 0);
     CU_ASSERT_PTR_NOT_NULL(strstr(run.out, "unreachable  5004 objects"));
     CU_ASSERT_PTR_NOT_NULL(strstr(run.out, "gone"));
