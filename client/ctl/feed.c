@@ -8,6 +8,7 @@
 #include <time.h>
 
 #include "client/ctl/ask.h"
+#include "client/ctl/feed_sites.h"
 #include "client/ctl/feed_text.h"
 #include "client/ctl/map_json.h"
 
@@ -135,6 +136,7 @@ static int open_map(struct ga_feed *feed)
         feed->map_source = source;
     for (size_t i = 0; i < GA_FEED_MAPS; i++)
         feed->maps[i].sequence = 0;
+    feed->sites_sequence = 0;
     pthread_mutex_unlock(&feed->lock);
     return r;
 }
@@ -190,6 +192,7 @@ void ga_feed_close(struct ga_feed *feed)
 {
     for (size_t i = 0; i < GA_FEED_MAPS; i++)
         ga_document_unref(feed->maps[i].document);
+    ga_document_unref(feed->sites);
     ga_document_unref(feed->state);
     ga_document_unref(feed->metrics);
     ga_ctl_view_fini(&feed->clients);
@@ -320,4 +323,43 @@ int ga_feed_profile(struct ga_feed *feed, enum ga_pprof_default shown, struct ga
     if (r == 0)
         *ret = ga_document_of((char *)bytes, nbytes);
     return r;
+}
+
+/* Without a server they stay as it left them. */
+static bool has_fresh_sites(const struct ga_feed *feed)
+{
+    return feed->sites_sequence != 0 &&
+           (!feed->alive || feed->sequence < feed->sites_sequence + GA_FEED_SITES_LOOKS);
+}
+
+static void keep_sites(struct ga_feed *feed, struct ga_document *document, uint64_t sequence)
+{
+    pthread_mutex_lock(&feed->lock);
+    replace(&feed->sites, ga_document_ref(document));
+    feed->sites_sequence = document ? sequence : 0;
+    pthread_mutex_unlock(&feed->lock);
+}
+
+int ga_feed_sites(struct ga_feed *feed, struct ga_document **ret)
+{
+    struct ga_profile_data data;
+    struct ga_document *document = NULL;
+    pthread_mutex_lock(&feed->lock);
+    uint64_t sequence = feed->sequence;
+    int r = 0;
+    if (has_fresh_sites(feed))
+        document = ga_document_ref(feed->sites);
+    else
+        r = feed->alive ? ga_profile_data_fetch(feed->ctl, 0, &data) : -ENOTCONN;
+    pthread_mutex_unlock(&feed->lock);
+    if (r < 0)
+        return r;
+    if (!document) {
+        /* Not under lock: files are read for the names of functions. */
+        document = ga_feed_sites_write(&data, sequence);
+        ga_profile_data_fini(&data);
+        keep_sites(feed, document, sequence);
+    }
+    *ret = document;
+    return 0;
 }

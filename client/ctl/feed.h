@@ -14,6 +14,7 @@
 #define GA_FEED_INTERVAL_MS 1000u
 #define GA_FEED_SAMPLES     600u /* that are kept, ten minutes */
 #define GA_FEED_MAPS        8u   /* that are kept until the next look */
+#define GA_FEED_SITES_LOOKS 5u   /* that sites are kept for */
 
 /* One look, for charts. Bytes, and counts since the heap was made. */
 struct ga_feed_sample {
@@ -53,6 +54,8 @@ struct ga_feed {
     bool has_map_source;
     uint64_t ages_wanted; /* the look after which they were, 0 = never */
     struct ga_feed_map maps[GA_FEED_MAPS];
+    struct ga_document *sites;
+    uint64_t sites_sequence; /* of the look they were made after, 0 = there are none */
 };
 
 /* Take the first look. ctl, whose source is open, must outlive the feed. Returns 0; or a negative
@@ -77,5 +80,9 @@ int ga_feed_map(struct ga_feed *feed, enum ga_map_by by, uint64_t arena, uint64_
 /* The profile of all processes, for pprof, as it is now: 0; -ENOTCONN while the server is away; or
  * another negative errno after the reason has been told on stderr. Thread-safe. */
 int ga_feed_profile(struct ga_feed *feed, enum ga_pprof_default shown, struct ga_document **ret);
+
+/* The places that hold most memory, reckoned when somebody asks, at most once in
+ * GA_FEED_SITES_LOOKS looks; while the server is away, as they were. Returns as ga_feed_profile. */
+int ga_feed_sites(struct ga_feed *feed, struct ga_document **ret);
 
 #endif

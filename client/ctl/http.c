@@ -136,18 +136,32 @@ static enum MHD_Result send_map(struct ga_http *http, struct MHD_Connection *con
     }
 }
 
+/* What came of reading profiles, err, or document, which is taken over. */
+static enum MHD_Result send_sampled(struct MHD_Connection *connection, const char *type, int err,
+                                    struct ga_document *document)
+{
+    if (err == -ENOTCONN)
+        return send_text(connection, MHD_HTTP_SERVICE_UNAVAILABLE, "goallocd is away\n");
+    if (err < 0)
+        return send_text(connection, MHD_HTTP_INTERNAL_SERVER_ERROR,
+                         "the profile cannot be had; goallocctl has said why\n");
+    return send_document(connection, type, document);
+}
+
 /* As a Go program serves it, so that go tool pprof takes the URL. */
 static enum MHD_Result send_profile(struct ga_http *http, struct MHD_Connection *connection,
                                     enum ga_pprof_default shown)
 {
     struct ga_document *document = NULL;
-    int r = ga_feed_profile(http->feed, shown, &document);
-    if (r == -ENOTCONN)
-        return send_text(connection, MHD_HTTP_SERVICE_UNAVAILABLE, "goallocd is away\n");
-    if (r < 0)
-        return send_text(connection, MHD_HTTP_INTERNAL_SERVER_ERROR,
-                         "the profile cannot be had; goallocctl has said why\n");
-    return send_document(connection, "application/octet-stream", document);
+    int err = ga_feed_profile(http->feed, shown, &document);
+    return send_sampled(connection, "application/octet-stream", err, document);
+}
+
+static enum MHD_Result send_sites(struct ga_http *http, struct MHD_Connection *connection)
+{
+    struct ga_document *document = NULL;
+    int err = ga_feed_sites(http->feed, &document);
+    return send_sampled(connection, "application/json", err, document);
 }
 
 static enum MHD_Result route(struct ga_http *http, struct MHD_Connection *connection,
@@ -161,6 +175,8 @@ static enum MHD_Result route(struct ga_http *http, struct MHD_Connection *connec
         return send_document(connection, "application/json", ga_feed_history(http->feed));
     if (strcmp(path, "/api/map") == 0)
         return send_map(http, connection);
+    if (strcmp(path, "/api/sites") == 0)
+        return send_sites(http, connection);
     if (strcmp(path, "/debug/pprof/heap") == 0)
         return send_profile(http, connection, GA_PPROF_HEAP);
     if (strcmp(path, "/debug/pprof/allocs") == 0)

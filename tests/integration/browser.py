@@ -110,8 +110,9 @@ class Browser:
         self.call("Input.dispatchMouseEvent", type=kind, x=x, y=y, **more)
 
     def click(self, selector):
-        x, y = self.run(f"(() => {{ const b = document.querySelector('{selector}')"
-                        ".getBoundingClientRect(); return [b.x + b.width / 2, b.y + b.height / 2]"
+        x, y = self.run(f"(() => {{ const e = document.querySelector('{selector}');"
+                        "e.scrollIntoView({block: 'nearest'});"
+                        "const b = e.getBoundingClientRect(); return [b.x + b.width / 2, b.y + b.height / 2]"
                         " })()")
         for kind in ("mousePressed", "mouseReleased"):
             self.mouse(kind, x, y, button="left", clickCount=1)

@@ -23,15 +23,19 @@
 #define COUNT(a)     (sizeof(a) / sizeof(*(a)))
 #define ANSWER_BYTES (4u << 20)
 #define MANY         9000u /* spans: more than are told run by run */
+#define FEW          1000u
 #define WAIT_MS      30000 /* for what comes at once on a machine that has nothing else to do */
 
 static struct ga_daemon daemon_;
 static char name[64];
 static char socket_path[128];
-static const char *server_arguments[] = {"--name",  name,   "--socket", socket_path,
-                                         "--limit", "512M", NULL};
+static const char *server_arguments[] = {
+    "--name", name, "--socket", socket_path, "--limit", "512M", "--profile-rate", "64K", NULL};
 static struct goalloc_heap *heap;
 static void *many[MANY];
+static pid_t child;
+static uint64_t alloc_bytes; /* by this process and its child */
+static uint64_t inuse_bytes;
 static char answer[ANSWER_BYTES];
 static struct ga_run run;
 
@@ -146,6 +150,7 @@ static void all_is_served(void)
         {"/api/state", "application/json", "\"server_alive\": true"},
         {"/api/history", "application/json", "\"samples\""},
         {"/api/map", "application/json", "\"by\": \"state\""},
+        {"/api/sites", "application/json", "\"sites\""},
         {"/metrics", "text/plain; version=0.0.4", "goalloc_up 1\n"},
         {"/debug/pprof/heap", "application/octet-stream", "\x1f\x8b"}, /* gzip */
         {"/debug/pprof/allocs", "application/octet-stream", "\x1f\x8b"},
@@ -285,6 +290,60 @@ static void maps_in_cells(void)
     }
 }
 
+/* A member of the first site. */
+static uint64_t of_first_site(const char *body, const char *key)
+{
+    char text[64];
+    snprintf(text, sizeof(text), "\"%s\": ", key);
+    const char *site = strstr(body, "{\"calls\": [");
+    const char *at = site ? strstr(site, text) : NULL;
+    return at ? strtoull(at + strlen(text), NULL, 10) : 0;
+}
+
+static bool is_near(uint64_t estimate, uint64_t truth)
+{
+    return estimate > truth / 10 * 8 && estimate < truth / 10 * 12;
+}
+
+/* One place, of two processes and many sizes, and who they are. */
+static void sites_say_where(void)
+{
+    const char *body;
+    char process[64];
+    CU_ASSERT_EQUAL(get("/api/sites", &body), 200);
+    CU_ASSERT(ga_json_is_valid(body));
+    CU_ASSERT_EQUAL(ga_json_number_of(body, "rate_bytes"), 65536);
+    CU_ASSERT_PTR_NOT_NULL(
+        strstr(body, "\"sites\": [\n    {\"calls\": [\"the_place\", \"fill_heap\""));
+    CU_ASSERT_PTR_NOT_NULL(strstr(body, "{\"calls\": [\"a_small_place\", \"libc.so.6+0x"));
+    CU_ASSERT_PTR_NOT_NULL(strstr(body, "\"main\"]"));
+    CU_ASSERT(is_near(of_first_site(body, "inuse_bytes"), inuse_bytes));
+    CU_ASSERT(is_near(of_first_site(body, "alloc_bytes"), alloc_bytes));
+    CU_ASSERT(of_first_site(body, "inuse_objects") < of_first_site(body, "alloc_objects"));
+    CU_ASSERT_EQUAL(of_first_site(body, "nprocesses"), 2);
+    snprintf(process, sizeof(process), "{\"pid\": %d, ", (int)getpid());
+    CU_ASSERT_PTR_NOT_NULL(strstr(body, process));
+    snprintf(process, sizeof(process), "{\"pid\": %d, ", (int)child);
+    const char *gone = strstr(body, process);
+    CU_ASSERT(gone && strstr(gone, "\"gone\": true") < strchr(gone, '}'));
+}
+
+/* They are kept for some looks, however often somebody asks, and then are others. */
+static void sites_are_kept(void)
+{
+    const char *body;
+    CU_ASSERT_EQUAL(get("/api/sites", &body), 200);
+    uint64_t first = ga_json_number_of(body, "sequence");
+    uint64_t next = first;
+    CU_ASSERT(first > 0);
+    for (int waited_ms = 0; waited_ms < WAIT_MS && next == first; waited_ms += 50) {
+        usleep(50000);
+        CU_ASSERT_EQUAL(get("/api/sites", &body), 200);
+        next = ga_json_number_of(body, "sequence");
+    }
+    CU_ASSERT(next >= first + 5);
+}
+
 /* Wait until path's answer holds needle. */
 static bool comes(const char *path, const char *needle)
 {
@@ -329,6 +388,7 @@ static void the_server_comes_and_goes(void)
     const char *body;
     CU_ASSERT_EQUAL(get("/", &body), 200);
     CU_ASSERT_EQUAL(get("/api/map", &body), 200); /* as it was left */
+    CU_ASSERT_EQUAL(get("/api/sites", &body), 200);
     CU_ASSERT_EQUAL(get("/debug/pprof/heap", &body), 503);
     CU_ASSERT_FATAL(ga_daemon_start(&daemon_, 0, server_arguments));
     CU_ASSERT(comes("/api/state", "\"server_alive\": true"));
@@ -401,19 +461,55 @@ static void it_ends(void)
     CU_ASSERT_EQUAL(end_serve(&serve, SIGINT), 0);
 }
 
-static bool fill_heap(void)
+/* Where all is allocated. */
+__attribute__((noinline, used)) static void *the_place(size_t size)
+{
+    void *object = goalloc_malloc(heap, size);
+    alloc_bytes += size; /* and so it is no tail call */
+    inuse_bytes += size;
+    return object;
+}
+
+__attribute__((noinline, used)) static bool fill_heap(size_t nobjects)
+{
+    bool good = true;
+    for (size_t i = 0; i < nobjects; i++)
+        good = (many[i] = the_place(8192)) && good;
+    for (size_t i = 0; i < nobjects; i += 7) {
+        goalloc_free(heap, many[i]);
+        inuse_bytes -= 8192;
+        good = (many[i] = the_place(100 + i)) && good;
+    }
+    return good;
+}
+
+/* Another place, less of it, called by a function of the C library that has no name. */
+static void *small;
+__attribute__((noinline, used)) static int a_small_place(const void *one, const void *other)
+{
+    if (!small)
+        small = goalloc_malloc(heap, 1u << 20);
+    return one < other ? -1 : 1;
+}
+
+/* This process, and one that ends, and leaves what it has allocated. */
+static bool make_heap(void)
 {
     struct goalloc_options options = {.size = sizeof(options), .client_name = "q\"u\\o"};
     if (goalloc_attach(socket_path, &options, &heap) < 0)
         return false;
-    bool good = true;
-    for (size_t i = 0; i < MANY; i++)
-        good = (many[i] = goalloc_malloc(heap, 8192)) && good;
-    for (size_t i = 0; i < MANY; i += 7) {
-        goalloc_free(heap, many[i]);
-        good = (many[i] = goalloc_malloc(heap, 100 + i)) && good;
-    }
-    return good;
+    child = fork();
+    if (child == 0)
+        _exit(!fill_heap(FEW));
+    int status = 1;
+    if (waitpid(child, &status, 0) != child || status != 0)
+        return false;
+    int few[] = {2, 1};
+    qsort(few, COUNT(few), sizeof(few[0]), a_small_place);
+    bool good = fill_heap(FEW) && small; /* which is as much as the child's */
+    alloc_bytes *= 2;
+    inuse_bytes *= 2;
+    return good && fill_heap(MANY);
 }
 
 int main(void)
@@ -423,6 +519,8 @@ int main(void)
         {"what there is not", what_there_is_not},
         {"only to read, and only for us", only_to_read_and_only_for_us},
         {"metrics say what is", metrics_say_what_is},
+        {"sites say where", sites_say_where},
+        {"sites are kept", sites_are_kept},
         {"maps in cells", maps_in_cells},
         {"ages come", ages_come},
         {"many viewers", many_viewers},
@@ -434,7 +532,7 @@ int main(void)
     snprintf(name, sizeof(name), "%s", ga_daemon_heap("serve"));
     snprintf(socket_path, sizeof(socket_path), "%s", ga_daemon_path("sock"));
     int code = 1;
-    if (ga_daemon_start(&daemon_, 0, server_arguments) && fill_heap() &&
+    if (ga_daemon_start(&daemon_, 0, server_arguments) && make_heap() &&
         start_serve(&serve_, "127.0.0.1:0"))
         code = ga_test_main("integration.ctl_serve", tests, COUNT(tests));
     if (serve_.pid > 0 && code != 0)

@@ -38,27 +38,32 @@ class Heap:
     def program(self, name):
         return os.path.join(self.bin_dir, name)
 
-    def start_server(self):
+    def start_server(self, *arguments):
         self.server = subprocess.Popen(
             [self.program("goallocd"), "--name", self.name, "--socket", self.socket, "--limit", "256M",
-             "--ephemeral"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+             "--ephemeral", *arguments], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         deadline = time.monotonic() + WAIT_S
         while subprocess.call([self.program("goallocctl"), "--socket", self.socket, "status"],
                               stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL):
             check(time.monotonic() < deadline, "goallocd serves")
             time.sleep(0.05)
 
-    def start(self):
-        self.start_server()
+    def start_load(self):
         self.load = subprocess.Popen([self.program("page_load"), self.socket, NAME],
                                      stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         check(self.load.stdout.readline() == "ready\n", "the heap is filled")
+
+    def start_serve(self):
         self.serve = subprocess.Popen(
             [self.program("goallocctl"), "--socket", self.socket, "serve", "--listen", "127.0.0.1:0"],
             stdout=subprocess.PIPE, text=True)
         line = self.serve.stdout.readline()
         check(self.name in line, "goallocctl says what it serves: " + line)
         return line.split()[-1]
+
+    def goallocctl(self, *arguments):
+        done = subprocess.run([self.program("goallocctl"), "--socket", self.socket, *arguments], capture_output=True)
+        check(done.returncode == 0, f"goallocctl {arguments}: {done.stderr.decode()}")
 
     def close(self):
         for process in (self.load, self.serve, self.server):
@@ -89,6 +94,24 @@ def profiles_are_read(url):
               f"go tool pprof: {done.stdout} {done.stderr}")
 
 
+SITES = "document.querySelector('#sites tbody').textContent"
+
+
+def it_says_that_nothing_is_sampled(browser):
+    browser.wait(f"{SITES}.includes('goallocctl profile --rate')", "how sampling is switched on")
+
+
+def it_tells_sites(browser, heap):
+    # All in one: what is in use goes up and down, and with it whether there is anything to tell.
+    row = ("[...document.querySelectorAll('#sites tbody tr')].map(r => [...r.cells].map(c => c.textContent))"
+           f".some(r => r.length === 6 && r[0] === 'main' && r[5].startsWith('{heap.load.pid} page_load')"
+           " && [r[1], r[3]].every(t => t.endsWith('MiB') && parseFloat(t) > 10))")
+    browser.wait(row, "where it is allocated, how much, and by whom")
+    check("in 64.0 KiB is sampled" in browser.run("document.querySelector('#sites-note').textContent"), "the rate")
+    browser.click("#sites th:nth-child(4)")
+    check(browser.run("document.querySelector('#sites th:nth-child(4)').ariaSort") == "descending", "it sorts")
+
+
 def it_shows(browser, heap):
     browser.wait("document.body.dataset.alive === 'true'", "the page has the state")
     browser.wait("document.querySelector('#map').dataset.by === 'state'", "the map is drawn")
@@ -96,7 +119,7 @@ def it_shows(browser, heap):
     check(browser.run("document.querySelectorAll('.tile').length") == 7, "seven tiles")
     browser.wait("[...document.querySelectorAll('.chart')].every(c => c.querySelectorAll('path.line').length)",
                  "three charts with lines")
-    check(browser.run("document.querySelectorAll('#classes tbody tr').length") >= 5, "size classes")
+    browser.wait("document.querySelectorAll('#classes tbody tr').length >= 5", "size classes")
     check(str(heap.load.pid) in browser.run("document.querySelector('#clients tbody').textContent"),
           "the process is named")
     check(browser.run("document.querySelectorAll('#legend > div').length") == 6, "a legend of six")
@@ -208,12 +231,17 @@ def main():
     heap = Heap(sys.argv[1])
     browser = None
     try:
-        url = heap.start()
-        metrics_are_sound(url)
-        profiles_are_read(url)
+        heap.start_server("--profile-rate", "0")
+        url = heap.start_serve()
         browser = Browser(chromium, 1440, 1300)
         browser.open(url)
+        it_says_that_nothing_is_sampled(browser)
+        heap.goallocctl("profile", "--rate", "64K")
+        heap.start_load()
+        metrics_are_sound(url)
+        profiles_are_read(url)
         it_shows(browser, heap)
+        it_tells_sites(browser, heap)
         it_updates(browser)
         it_hovers(browser)
         it_zooms(browser)

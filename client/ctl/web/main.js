@@ -7,6 +7,7 @@ import {Table} from "./table.js";
 import {count, duration, share, size} from "./format.js";
 
 const MAP_EVERY = 2;       // looks
+const SITES_EVERY = 5;
 const SAMPLES_MAX = 600;
 const CPU_OVER = 5;        // samples
 
@@ -60,6 +61,43 @@ const classes = new Table(byId("classes"), [
   {key: "used", title: "Used", show: row => bar(row.alloc_bytes, row.span_bytes)},
   {key: "malloc_rate", title: "mallocs", show: row => perSecond(row.malloc_rate)},
 ], "span_bytes", "nothing was ever allocated");
+
+function processesOf(row) {
+  const [first] = row.processes;
+  return row.nprocesses > 1 ? `${count(row.nprocesses)} processes: ${row.processes.map(each => each.pid).join(", ")}`
+    : `${first.pid} ${first.program}${first.gone ? " (gone)" : ""}`;
+}
+
+const sites = new Table(byId("sites"), [
+  {key: "place", title: "Allocated in", text: true, show: row => row.place, help: "the innermost function first"},
+  {key: "inuse_bytes", title: "In use", show: row => size(row.inuse_bytes)},
+  {key: "inuse_objects", title: "Objects", show: row => count(row.inuse_objects)},
+  {key: "alloc_bytes", title: "Ever allocated", show: row => size(row.alloc_bytes)},
+  {key: "alloc_objects", title: "Objects", show: row => count(row.alloc_objects)},
+  {key: "who", title: "By", text: true, show: row => row.who},
+], "inuse_bytes", "asking…");
+
+async function refreshSites() {
+  try {
+    showSites(await getJson("api/sites"));
+  } catch {
+    // The page says by itself that nobody answers.
+  }
+}
+
+function showSites({sites: found, nsites, rate_bytes: rate}) {
+  for (const site of found) {
+    site.place = site.calls.join(" < ") || "unknown";
+    site.who = processesOf(site);
+  }
+  sites.empty = rate
+    ? "nothing that was sampled is in use"
+    : "nothing is sampled; goallocctl profile --rate 512K switches it on";
+  sites.fill(found);
+  byId("sites-note").textContent = rate
+    ? `Estimates: one object in ${size(rate)} is sampled. ${count(found.length)} of ${count(nsites)} sites.`
+    : "Processes that attach sample nothing.";
+}
 
 function showTiles(state, row) {
   const tile = (label, value, small) =>
@@ -179,7 +217,9 @@ async function look() {
     sequence = state.sequence;
     show(state);
     document.body.dataset.sequence = sequence;
-    if (looks++ % MAP_EVERY === 0) map.refresh();
+    if (looks % MAP_EVERY === 0) map.refresh();
+    if (looks % SITES_EVERY === 0) refreshSites();
+    looks++;
   } catch {
     byId("light").className = "light bad";
     byId("banner").hidden = false;
