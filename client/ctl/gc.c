@@ -174,18 +174,18 @@ static int print_result(const struct ga_ctl *ctl, const Goalloc__V1__GcResult *r
     return err < 0 ? err : ga_lost_print_table(lost);
 }
 
+/* Who may ask the server, but not open the heap's memory, is told all but the places. */
 static int show(const struct ga_ctl *ctl, const Goalloc__V1__GcResult *result)
 {
-    struct ga_lost lost;
-    int err = ga_lost_fetch(ctl, result->collection, &lost);
-    if (err < 0)
-        return err;
+    struct ga_lost lost = {0};
+    int without_places = ga_lost_fetch(ctl, result->collection, &lost);
+    int err = 0;
     if (ctl->json)
         print_json(ctl, result, &lost);
     else if (!result->failure[0])
         err = print_result(ctl, result, &lost);
     ga_lost_fini(&lost);
-    return err;
+    return err < 0 ? err : without_places;
 }
 
 int ga_ctl_gc(const struct ga_ctl *ctl)

@@ -156,7 +156,7 @@ static int keep_run(const struct ga_map_run *run, void *data)
     struct ga_map *map = &drawing->map;
     if (drawing->order->cells_max && map->nruns == drawing->order->runs_max)
         return TOO_MANY;
-    if (map->nruns == drawing->capacity) {
+    if (!map->runs || map->nruns == drawing->capacity) {
         size_t capacity = drawing->capacity ? 2 * drawing->capacity : 1024;
         struct ga_map_run *runs = reallocarray(map->runs, capacity, sizeof(*runs));
         if (!runs)

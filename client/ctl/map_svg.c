@@ -54,7 +54,8 @@ static double arena_x(const struct picture *p, uint64_t index)
 
 static double arena_y(const struct picture *p, uint64_t index)
 {
-    return HEAD + (double)(index / p->columns) * (p->arena_width / 2 + p->gap);
+    uint64_t row = index / p->columns;
+    return HEAD + (double)row * (p->arena_width / 2 + p->gap);
 }
 
 /* The shape of the pages [begin, end) of an arena, all in lines of COLUMNS. */
