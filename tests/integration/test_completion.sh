@@ -45,6 +45,10 @@ complete_words() { # PROGRAM WORD...
     rule=${rule#*-F }
     "${rule%% *}" || true # the function; bash does not mind what it returns
 }
+sorted() {
+    printf '%s\n' "$@" | sort
+}
+# In any order: files come as their folder has them, and bash sorts what it shows.
 expect() { # REPLY... -- WORD...
     local want=()
     while [ "$1" != -- ]; do
@@ -53,7 +57,7 @@ expect() { # REPLY... -- WORD...
     done
     shift
     complete_words "$@"
-    [ "${COMPREPLY[*]-}" = "${want[*]-}" ] ||
+    [ "$(sorted "${COMPREPLY[@]}")" = "$(sorted "${want[@]}")" ] ||
         wrong "'$*' may become '${COMPREPLY[*]-}', and not '${want[*]-}'"
 }
 # All of the words, beside others.
