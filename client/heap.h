@@ -154,6 +154,7 @@ struct goalloc_heap {
     struct ga_written *written; /* what it writes while that goes on (written.h); NULL = unknown */
     bool may_start;             /* a private server, where nobody serves */
     _Atomic bool mapped;        /* view and objects are there, once and for all */
+    _Atomic bool has_own_page;  /* the same of own_page.c's */
     _Atomic uint32_t client;    /* our number, as Attached said; 0 = not attached as yet */
     uint64_t generation;        /* of the server; the library's thread's, once attached */
     Goalloc__V1__Reattach reattach; /* the library's thread's */

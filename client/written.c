@@ -3,7 +3,9 @@
  * written only where the kernel says that it is protected still: so one whose protection was lost,
  * however that came, counts as written. Where no page was ever mapped there is nothing to be told
  * apart from the protected, so all that the heap has is marked when it begins, mapped or not, and
- * what is added to the heap later is told once it is mapped. */
+ * what is added to the heap later is told once it is mapped. Page 0 is left out: no object is
+ * there, and it may be private memory (own_page.c), which the kernel would not take with the rest.
+ */
 #include "client/written.h"
 
 #include <errno.h>
@@ -43,11 +45,16 @@ static int fail(char *ret_why, int err, const char *what)
     return err;
 }
 
+static uint64_t first_byte(const struct goalloc_heap *heap)
+{
+    return heap->base + GA_PAGE_SIZE;
+}
+
 static int register_heap(const struct goalloc_heap *heap, int fd)
 {
     struct uffdio_api api = {.api = UFFD_API,
                              .features = WITH_SHARED_MEMORY | WITH_UNMAPPED | WITHOUT_WAITING};
-    struct uffdio_register range = {.range = {heap->base, heap->reserve_bytes},
+    struct uffdio_register range = {.range = {first_byte(heap), heap->reserve_bytes - GA_PAGE_SIZE},
                                     .mode = UFFDIO_REGISTER_MODE_WP};
     if (ioctl(fd, UFFDIO_API, &api) < 0 || ioctl(fd, UFFDIO_REGISTER, &range) < 0)
         return -errno;
@@ -88,9 +95,10 @@ int ga_written_begin(struct goalloc_heap *heap, char ret_why[static GA_WRITTEN_W
         return r;
     /* Pairs with the server's release: what lies below has memory. */
     uint64_t npages = ga_load_acquire(&heap->view.meta->committed_npages);
-    struct uffdio_writeprotect protect = {.range = {heap->base, npages << GA_PAGE_SHIFT},
-                                          .mode = UFFDIO_WRITEPROTECT_MODE_WP};
-    if (npages > 0 && ioctl(heap->written->uffd.fd, UFFDIO_WRITEPROTECT, &protect) < 0)
+    struct uffdio_writeprotect protect = {
+        .range = {first_byte(heap), (npages - 1) << GA_PAGE_SHIFT},
+        .mode = UFFDIO_WRITEPROTECT_MODE_WP};
+    if (npages > 1 && ioctl(heap->written->uffd.fd, UFFDIO_WRITEPROTECT, &protect) < 0)
         return fail(ret_why, -errno, "its memory cannot be write-protected");
     return 0;
 }
@@ -147,7 +155,7 @@ static int tell_all(const struct goalloc_heap *heap, int pagemap, bool again,
     struct ga_pagemap_scan scan = {
         .size = sizeof(scan),
         .flags = GA_PAGEMAP_CHECK | (again ? GA_PAGEMAP_PROTECT : 0),
-        .start = heap->base,
+        .start = first_byte(heap),
         .end = heap->base + (ga_load_acquire(&heap->view.meta->committed_npages) << GA_PAGE_SHIFT),
         .vec = (uintptr_t)teller->written->regions,
         .vec_len = REGIONS,

@@ -202,6 +202,22 @@ GOALLOC_API int goalloc_to_ref(struct goalloc_heap *heap, const void *p, uint64_
  * goalloc_to_ref cannot have given for this heap. errno is untouched otherwise. */
 GOALLOC_API void *goalloc_from_ref(struct goalloc_heap *heap, uint64_t ref);
 
+/* How long the page is that goalloc_own_page gives. */
+#define GOALLOC_OWN_PAGE_BYTES 4096
+
+/* A page of memory of this process's own, at an address that is the same in every process of the
+ * heap: it lies at the beginning of the heap's addresses, where no object ever is. So an object in
+ * the heap may point to what each process has there for itself: a C++ object with virtual
+ * functions, a table of functions. A process must have made this call, and put it there, before it
+ * follows such a pointer; what others have is not seen, and after goalloc_detach it is gone. A
+ * child of fork has a copy.
+ *
+ * The first word is heap itself. The rest of the first 1024 bytes is for goalloc's own headers
+ * (goalloc.hpp), all behind it for the program; it is zero at first. It is unmapped by
+ * goalloc_detach alone, and goalloc_free refuses it. Thread-safe; asks no server. NULL with errno
+ * ENOMEM where the kernel has no more mappings for this process. */
+GOALLOC_API void *goalloc_own_page(struct goalloc_heap *heap);
+
 /* Publish object p under name (1..255 bytes of UTF-8), so that other processes find it.
  * Returns 0, -EEXIST (name taken), -EINVAL (name or p), -ENAMETOOLONG, -ENOSPC (table of roots
  * full), -EDQUOT (the user, or this process, has as many roots as it may have), -ETIMEDOUT,

@@ -16,6 +16,8 @@
 #define BASE   UINT64_C(0x5a0000000000)
 #define NPAGES 600u /* of the heap, of 8 KiB; more than the first has memory */
 #define NTOLD  (NPAGES * 2)
+#define FIRST                                                                                      \
+    (GA_PAGE_SIZE / GA_OS_PAGE_SIZE) /* page 0 is no object's, and nothing is told of it */
 
 static struct goalloc_heap *heap;
 static struct ga_meta_header meta;
@@ -92,7 +94,8 @@ static void stores(void)
     if (open_heap()) {
         CU_ASSERT_EQUAL(tell(false), 0);
         CU_ASSERT_EQUAL(ntold(), 0);
-        *page(0) = 2;
+        *page(0) = 2; /* is no object's */
+        *page(2) = 2;
         *page(39) = 7;
         *page(200) = 2;                     /* which was never touched */
         unsigned char read_only = *page(7); /* is not written to */
@@ -100,7 +103,7 @@ static void stores(void)
         CU_ASSERT_EQUAL(read_only, 1);
         for (int i = 0; i < 2; i++) {
             CU_ASSERT_EQUAL(tell(false), 0);
-            CU_ASSERT(told[0] && told[39] && told[200]);
+            CU_ASSERT(told[2] && told[39] && told[200]);
             CU_ASSERT_EQUAL(ntold(), 3);
         }
     }
@@ -159,24 +162,47 @@ static void grown(void)
 {
     if (open_heap()) {
         ga_store_relaxed(&meta.committed_npages, NPAGES);
-        for (unsigned i = 0; i < NTOLD; i++)
+        for (unsigned i = FIRST; i < NTOLD; i++)
             *page(i) = 3;
         CU_ASSERT_EQUAL(tell(true), 0);
-        CU_ASSERT_EQUAL(ntold(), NTOLD);
-        for (unsigned i = 1; i < NTOLD; i += 2)
+        CU_ASSERT_EQUAL(ntold(), NTOLD - FIRST);
+        for (unsigned i = FIRST + 1; i < NTOLD; i += 2)
             *page(i) = 4;
         CU_ASSERT_EQUAL(tell(true), 0);
-        CU_ASSERT_EQUAL(ntold(), NTOLD / 2);
-        CU_ASSERT(told[1] && told[NTOLD - 1] && !told[0]);
+        CU_ASSERT_EQUAL(ntold(), (NTOLD - FIRST) / 2);
+        CU_ASSERT(told[FIRST + 1] && told[NTOLD - 1] && !told[FIRST]);
     }
     close_heap();
+}
+
+/* What the process has for itself is in nobody's way, whenever it comes. */
+static void own_page(void)
+{
+    for (int before = 0; before < 2; before++) {
+        if (open_heap()) {
+            char *own = goalloc_own_page(heap);
+            CU_ASSERT_PTR_EQUAL(own, memory);
+            if (before)
+                CU_ASSERT_EQUAL(ga_written_begin(heap, why), 0);
+            own[1000] = 'o';
+            *page(5) = 2;
+            CU_ASSERT_EQUAL(tell(true), 0);
+            CU_ASSERT(told[5] && ntold() == 1);
+            ga_written_end(heap);
+            CU_ASSERT_EQUAL(ga_written_begin(heap, why), 0); /* registered with it */
+            *page(6) = 2;
+            CU_ASSERT_EQUAL(tell(true), 0);
+            CU_ASSERT(told[6] && ntold() == 1);
+        }
+        close_heap();
+    }
 }
 
 /* A child has begun nothing, whatever its parent has. */
 static void forked(void)
 {
     if (open_heap()) {
-        *page(1) = 2;
+        *page(3) = 2;
         pid_t pid = fork();
         if (pid == 0) {
             bool knows = ga_written_tell(heap, false, note, NULL, why) == 0;
@@ -188,7 +214,7 @@ static void forked(void)
         CU_ASSERT_EQUAL(waitpid(pid, &status, 0), pid);
         CU_ASSERT_EQUAL(status, 0);
         CU_ASSERT_EQUAL(tell(false), 0);
-        CU_ASSERT(told[1] && ntold() == 1);
+        CU_ASSERT(told[3] && ntold() == 1);
     }
     close_heap();
 }
@@ -216,6 +242,7 @@ int main(void)
         {"by the kernel", by_the_kernel},
         {"no longer mapped", no_longer_mapped},
         {"grown", grown},
+        {"own page", own_page},
         {"forked", forked},
         {"closed", closed},
     };
