@@ -7,7 +7,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/sdt.h>
-#include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -16,6 +15,7 @@
 #include "client/heap.h"
 #include "client/managed.h"
 #include "client/mcache.h"
+#include "client/owner.h"
 #include "client/private_server.h"
 #include "client/reclaim.h"
 #include "client/track.h"
@@ -165,12 +165,14 @@ static int map_heap(struct goalloc_heap *heap, const Goalloc__V1__Attached *atta
     const char *name = attached->heap_name;
     if (!ga_heap_name_is_valid(name))
         return fail(-EPROTO, "%s: the server named no valid heap", heap->address);
-    struct ucred peer = {.uid = (uid_t)-1};
-    socklen_t bytes = sizeof(peer);
-    if (getsockopt(ga_channel_fd(heap->channel), SOL_SOCKET, SO_PEERCRED, &peer, &bytes) < 0)
-        return fail(-errno, "%s: cannot tell who serves: %s", heap->address, strerror(errno));
+    int64_t owner;
+    int r = ga_owner_of_server(ga_channel_fd(heap->channel), &owner);
+    if (r < 0)
+        return fail(r, "%s: cannot tell who serves: %s", heap->address, strerror(-r));
 
-    int r = map_object(heap, name, GA_OBJECT_META, peer.uid, 0, 0);
+    r = map_object(heap, name, GA_OBJECT_META, owner, 0, 0);
+    if (r == 0)
+        r = ga_owner_of_object(heap->objects[GA_OBJECT_META].fd, &owner);
     if (r < 0)
         return r;
     const struct ga_meta_header *meta = heap->objects[GA_OBJECT_META].address;
@@ -184,13 +186,13 @@ static int map_heap(struct goalloc_heap *heap, const Goalloc__V1__Attached *atta
         meta->meta_bytes > heap->objects[GA_OBJECT_META].bytes)
         return fail(-EPROTO, "heap '%s' is not the one that %s serves", name, heap->address);
 
-    r = map_object(heap, name, GA_OBJECT_BITS, peer.uid, 0, meta->bits_bytes);
+    r = map_object(heap, name, GA_OBJECT_BITS, owner, 0, meta->bits_bytes);
     if (r < 0)
         return r;
     const struct ga_bits_header *bits = heap->objects[GA_OBJECT_BITS].address;
     if (bits->magic != GA_BITS_MAGIC || bits->heap_id != meta->heap_id)
         return fail(-EPROTO, "the objects of heap '%s' do not belong together", name);
-    r = map_object(heap, name, GA_OBJECT_HEAP, peer.uid, meta->base, meta->reserve_bytes);
+    r = map_object(heap, name, GA_OBJECT_HEAP, owner, meta->base, meta->reserve_bytes);
     if (r < 0)
         return r;
     heap->base = meta->base;

@@ -4,10 +4,9 @@
 #include <errno.h>
 #include <stdio.h>
 #include <sys/sdt.h>
-#include <sys/socket.h>
-#include <sys/stat.h>
 
 #include "client/heap.h"
+#include "client/owner.h"
 #include "client/private_server.h"
 #include "proto/error.h"
 
@@ -44,11 +43,11 @@ static int start_server(char ret_why[static GA_CHANNEL_ERROR_BYTES], void *data)
 static int check_user(const struct goalloc_heap *heap, int fd,
                       char ret_why[static GA_CHANNEL_ERROR_BYTES])
 {
-    struct ucred peer = {.uid = (uid_t)-1};
-    socklen_t bytes = sizeof(peer);
-    struct stat st;
-    if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &bytes) == 0 &&
-        fstat(heap->objects[GA_OBJECT_META].fd, &st) == 0 && st.st_uid == peer.uid)
+    int64_t server;
+    int64_t owner;
+    if (ga_owner_of_server(fd, &server) == 0 &&
+        ga_owner_of_object(heap->objects[GA_OBJECT_META].fd, &owner) == 0 &&
+        (server == GA_OWNER_ANYBODY || server == owner))
         return 0;
     snprintf(ret_why, GA_CHANNEL_ERROR_BYTES, "%s is served by another user now", heap->address);
     return -EAGAIN;

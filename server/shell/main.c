@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "server/heap.h"
+#include "server/shell/activation.h"
 #include "server/shell/attachment.h"
 #include "server/shell/descriptors.h"
 #include "server/shell/listener.h"
@@ -38,11 +39,11 @@ static void tell_ready(const struct ga_options *options, const struct ga_world *
     ga_standard_fds_close(options->ready_fd);
 }
 
-static int serve(const struct ga_options *options)
+/* listener: the one that the service manager has passed, or none. */
+static int serve(const struct ga_options *options, struct ga_listener listener)
 {
     struct ga_world world;
     struct ga_heap *heap = NULL;
-    struct ga_listener listener = GA_LISTENER_NONE;
     struct ga_server *server = NULL;
 
     /* From here on there is something to take back. */
@@ -54,7 +55,8 @@ static int serve(const struct ga_options *options)
     if (r < 0)
         return r;
     ga_log_set_heap(world.name);
-    r = ga_listener_open(&listener, options->socket_path, &options->access);
+    if (listener.fd < 0)
+        r = ga_listener_open(&listener, options->socket_path, &options->access);
     if (r < 0)
         goto close_world;
     r = ga_server_new(&world, heap, options->socket_path, &options->access, &server);
@@ -70,6 +72,7 @@ static int serve(const struct ga_options *options)
     }
     ga_world_commit_ahead(&world);
     tell_ready(options, &world);
+    ga_service_ready(server);
     r = ga_server_run(server);
     /* A heap that was damaged is of no use to the next server. */
     world.keep = r == 0 && !options->ephemeral;
@@ -110,5 +113,11 @@ int main(int argc, char *argv[])
     /* A client that hangs up, and a limit on file sizes, are errors of calls and not our end. */
     signal(SIGPIPE, SIG_IGN);
     signal(SIGXFSZ, SIG_IGN);
-    return serve(&options) < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
+    struct ga_listener listener = GA_LISTENER_NONE;
+    r = ga_activation_take(&options, &listener);
+    if (r < 0)
+        return EXIT_FAILURE;
+    if (r == 0 && ga_options_default_socket(&options) < 0)
+        return EXIT_USAGE;
+    return serve(&options, listener) < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
 }

@@ -67,10 +67,12 @@ static int set_own_socket(struct ga_options *options)
     return 0;
 }
 
-/* Where clients look when they are told nothing; a variable that is empty, or a directory that is
- * not absolute, counts as unset, as it does for them. */
-static int set_default_socket(struct ga_options *options)
+/* A variable that is empty, or a directory that is not absolute, counts as unset, as it does for
+ * clients. */
+int ga_options_default_socket(struct ga_options *options)
 {
+    if (options->socket_path[0] != '\0')
+        return 0;
     const char *path = secure_getenv("GOALLOC_SOCKET");
     if (path && path[0] != '\0')
         return set_socket("socket", path, options);
@@ -317,7 +319,7 @@ static int check_together(struct ga_options *options)
                options->base, reserve);
         return -EINVAL;
     }
-    return options->socket_path[0] == '\0' ? set_default_socket(options) : 0;
+    return 0;
 }
 
 /* ---- the words ---- */

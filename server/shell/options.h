@@ -53,4 +53,8 @@ enum ga_options_outcome {
  * or -EINVAL when it is wrong, which has been logged. */
 int ga_options_parse(int argc, char *argv[], struct ga_options *ret);
 
+/* Where they name no socket: take the one where clients look when they are told nothing. 0; or
+ * -EINVAL or -EACCES, which has been logged. */
+int ga_options_default_socket(struct ga_options *options);
+
 #endif

@@ -41,6 +41,7 @@ static void end(struct ga_server *server)
     ga_track_close(server);
     ga_standstill_close(server);
     ga_events_close(server);
+    ga_service_close(server);
     uv_close((uv_handle_t *)&server->catching_up, NULL);
     uv_close((uv_handle_t *)&server->recovering, NULL);
     uv_close((uv_handle_t *)&server->sweeping, NULL);
@@ -264,6 +265,8 @@ static int init_handles(struct ga_server *server)
         r = ga_standstill_init(server);
     if (r == 0)
         r = ga_events_init(server);
+    if (r == 0)
+        r = ga_service_init(server);
     for (int i = 0; r == 0 && i < GA_ENDING_SIGNALS; i++) {
         server->signals[i].data = server;
         r = uv_signal_init(&server->loop, &server->signals[i]);

@@ -18,6 +18,7 @@
 #include "server/shell/quiet.h"
 #include "server/shell/refusal.h"
 #include "server/shell/scavenger.h"
+#include "server/shell/service.h"
 #include "server/shell/signals.h"
 #include "server/shell/standstill.h"
 #include "server/shell/track.h"
@@ -63,8 +64,9 @@ struct ga_server {
     struct ga_standstill standstill;   /* for that */
     struct ga_cycle cycle;             /* of collection */
     struct ga_lease_times leases;
-    struct ga_events events; /* for who watches */
-    bool is_private;         /* it ends when nobody is there */
+    struct ga_events events;   /* for who watches */
+    struct ga_service service; /* what the service manager is told */
+    bool is_private;           /* it ends when nobody is there */
     struct ga_scavenger scavenger;
     bool ending;
     bool damaged;         /* an object was truncated: that is why it ends */

@@ -59,7 +59,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     optind = 0; /* getopt begins anew */
     int r = ga_options_parse(argc, argv, &options);
     FUZZ_CHECK(r == GA_OPTIONS_SERVE || r == GA_OPTIONS_DONE || r < 0);
-    if (r == GA_OPTIONS_SERVE)
+    if (r == GA_OPTIONS_SERVE && ga_options_default_socket(&options) == 0)
         check(&options);
     return 0;
 }
