@@ -4,25 +4,18 @@
 #ifndef GA_CLIENT_BLOCK_POOL_H
 #define GA_CLIENT_BLOCK_POOL_H
 
-#include <pthread.h>
 #include <stddef.h>
 
-#define GA_BLOCK_POOL_KEPT 8
+#define GA_BLOCK_POOL_KEPT 8 /* blocks, for reuse */
 
-/* The fields are block_pool.c's. */
-struct ga_block_pool {
-    pthread_mutex_t lock;
-    size_t block_bytes;
-    size_t nout; /* blocks that are in use */
-    size_t nfree;
-    void *free[GA_BLOCK_POOL_KEPT]; /* the one given back last is at the end, and taken first */
-};
+struct ga_block_pool;
 
-/* Begin with no block. block_bytes: of each block, at least 1. */
-void ga_block_pool_init(struct ga_block_pool *pool, size_t block_bytes);
+/* A pool without a block, block_bytes (at least 1) each; NULL when the system has no memory. */
+struct ga_block_pool *ga_block_pool_new(size_t block_bytes);
 
-/* Unmap the blocks kept. None may be in use. */
-void ga_block_pool_fini(struct ga_block_pool *pool);
+/* No block is taken any more. Those that are in use stay until they are given back, and the pool
+ * with them. Returns how many these are. NULL is allowed. */
+size_t ga_block_pool_close(struct ga_block_pool *pool);
 
 /* A block, aligned to an OS page, its content undefined; NULL when the system has no memory.
  * Thread-safe. */

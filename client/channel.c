@@ -42,8 +42,8 @@ static struct ga_channel *new_channel(const struct ga_channel_options *options)
     ch->client_name = options->client_name;
     ch->data = options->data;
     atomic_init(&ch->new_fd, -1);
-    ga_reply_pool_init(&ch->reply_pool);
-    ga_send_pool_init(&ch->send_pool);
+    ch->reply_pool = ga_reply_pool_new();
+    ch->send_pool = ga_send_pool_new();
     ga_calls_init(&ch->calls, GA_HANDSHAKE_ID);
     ga_channel_watch_replies(ch);
     ga_frame_reader_init(&ch->reader, ch->read_buffer);
@@ -66,8 +66,8 @@ static void free_channel(struct ga_channel *ch)
     ga_reply_release(ch->spare);
     close_socket(ch);
     ga_calls_fini(&ch->calls);
-    ga_block_pool_fini(&ch->send_pool);
-    ga_block_pool_fini(&ch->reply_pool);
+    ga_block_pool_close(ch->send_pool);
+    ga_block_pool_close(ch->reply_pool); /* stays as long as a caller keeps a reply */
     munmap(ch, sizeof(*ch));
 }
 
@@ -96,7 +96,8 @@ int ga_channel_open(const char *socket_path, const struct ga_channel_options *op
     if (!ch)
         goto fail_new;
     ch->socket_path = socket_path;
-    ch->spare = ga_reply_new(&ch->reply_pool);
+    if (ch->reply_pool && ch->send_pool)
+        ch->spare = ga_reply_new(ch->reply_pool);
     if (!ch->spare)
         goto fail_spare;
     r = greet(ch, socket_path, options->client_name, ret_error);
@@ -104,7 +105,7 @@ int ga_channel_open(const char *socket_path, const struct ga_channel_options *op
         free_channel(ch);
         return r;
     }
-    r = ga_send_queue_init(&ch->queue, ch->fd, &ch->send_pool);
+    r = ga_send_queue_init(&ch->queue, ch->fd, ch->send_pool);
     if (r < 0)
         goto fail_queue;
     r = ga_channel_start_loop(ch);
@@ -194,11 +195,11 @@ static int send_message(struct ga_channel *ch, const Goalloc__V1__Envelope *mess
     int r = send_encoded(ch, message, small, sizeof(small));
     if (r != -EMSGSIZE)
         return r;
-    uint8_t *large = ga_block_pool_get(&ch->send_pool);
+    uint8_t *large = ga_block_pool_get(ch->send_pool);
     if (!large)
         return -ENOMEM;
     r = send_encoded(ch, message, large, GA_FRAME_BUFFER_BYTES);
-    ga_block_pool_put(&ch->send_pool, large, GA_FRAME_BUFFER_BYTES);
+    ga_block_pool_put(ch->send_pool, large, GA_FRAME_BUFFER_BYTES);
     return r;
 }
 
@@ -325,7 +326,7 @@ int ga_channel_call_within(struct ga_channel *ch, Goalloc__V1__Envelope *request
                            char *ret_detail, struct ga_reply **ret_reply)
 {
     GA_UNCANCELLED; /* or the thread would take a lock with it, or a call that is waited for */
-    struct ga_reply *reply = ga_reply_new(&ch->reply_pool);
+    struct ga_reply *reply = ga_reply_new(ch->reply_pool);
     int r = reply ? send_until_answered(ch, request, timeout_ms, &reply) : -ENOMEM;
     return conclude(r, reply, expected, ret_detail, ret_reply);
 }
@@ -336,7 +337,7 @@ int ga_channel_call_once_until(struct ga_channel *ch, Goalloc__V1__Envelope *req
                                struct ga_reply **ret_reply)
 {
     GA_UNCANCELLED;
-    struct ga_reply *reply = ga_reply_new(&ch->reply_pool);
+    struct ga_reply *reply = ga_reply_new(ch->reply_pool);
     int r = reply ? send_and_wait(ch, request, deadline, &reply) : -ENOMEM;
     return conclude(r, reply, expected, ret_detail, ret_reply);
 }

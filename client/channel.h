@@ -56,8 +56,8 @@ struct ga_channel_options {
     void *data;
 };
 
-/* A reply and the memory its message lies in; release it with ga_reply_release, before the channel
- * is closed. */
+/* A reply and the memory its message lies in; it stays until ga_reply_release, also when its
+ * channel has been closed. */
 struct ga_reply;
 
 /* Connect to socket_path and agree on a protocol version (Hello, Welcome). Starts the library's

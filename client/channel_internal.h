@@ -37,8 +37,8 @@ struct ga_channel {
     char server_version[GA_SERVER_TEXT_BYTES];
 
     /* Used by all threads; the first four have a lock each. */
-    struct ga_block_pool reply_pool;
-    struct ga_block_pool send_pool;
+    struct ga_block_pool *reply_pool;
+    struct ga_block_pool *send_pool;
     struct ga_calls calls;
     struct ga_send_queue queue;
     _Atomic bool closing; /* written by ga_channel_close */

@@ -4,9 +4,9 @@
 
 #include "client/channel.h"
 
-void ga_reply_pool_init(struct ga_block_pool *pool)
+struct ga_block_pool *ga_reply_pool_new(void)
 {
-    ga_block_pool_init(pool, sizeof(struct ga_reply));
+    return ga_block_pool_new(sizeof(struct ga_reply));
 }
 
 struct ga_reply *ga_reply_new(struct ga_block_pool *pool)

@@ -17,8 +17,8 @@ struct ga_reply {
     alignas(max_align_t) uint8_t memory[GA_DECODE_ARENA_BYTES];
 };
 
-/* Begin a pool whose blocks are replies. */
-void ga_reply_pool_init(struct ga_block_pool *pool);
+/* A pool whose blocks are replies; NULL when the system has no memory. */
+struct ga_block_pool *ga_reply_pool_new(void);
 
 /* A reply without a message; NULL when the system has no memory. Thread-safe. */
 struct ga_reply *ga_reply_new(struct ga_block_pool *pool);

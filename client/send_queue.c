@@ -27,9 +27,9 @@ struct ga_send_chunk {
 static_assert(sizeof(struct ga_send_chunk) <= 128u * 1024u, "a chunk fits in OS pages");
 static_assert(CHUNK_BYTES >= GA_FRAME_BUFFER_BYTES, "a frame fits in a chunk");
 
-void ga_send_pool_init(struct ga_block_pool *pool)
+struct ga_block_pool *ga_send_pool_new(void)
 {
-    ga_block_pool_init(pool, sizeof(struct ga_send_chunk));
+    return ga_block_pool_new(sizeof(struct ga_send_chunk));
 }
 
 static struct ga_send_chunk *new_chunk(struct ga_send_queue *queue)

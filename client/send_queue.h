@@ -26,9 +26,9 @@ struct ga_send_queue {
     size_t queued_bytes;
 };
 
-/* Begin a pool whose blocks are pieces of queues; each has at least GA_FRAME_BUFFER_BYTES, so they
- * serve to encode a frame in, too. */
-void ga_send_pool_init(struct ga_block_pool *pool);
+/* A pool whose blocks are pieces of queues; each has at least GA_FRAME_BUFFER_BYTES, so they serve
+ * to encode a frame in, too. NULL when the system has no memory. */
+struct ga_block_pool *ga_send_pool_new(void);
 
 /* Begin a queue to the stream socket fd, which stays the caller's. Returns 0 or -ENOMEM. */
 int ga_send_queue_init(struct ga_send_queue *queue, int fd, struct ga_block_pool *pool);

@@ -155,11 +155,6 @@ static int look_once(struct ga_feed *feed)
 
 static void try_again(struct ga_feed *feed)
 {
-    /* Answers go before the channel that they came by. */
-    pthread_mutex_lock(&feed->lock);
-    ga_ctl_view_fini(&feed->clients);
-    feed->clients = (struct ga_ctl_view){0};
-    pthread_mutex_unlock(&feed->lock);
     if (ga_source_reopen(&feed->ctl->source) < 0 || open_map(feed) < 0 || look_once(feed) < 0)
         lose(feed);
     else

@@ -571,6 +571,25 @@ static void test_server_dies_with_notes_unread(void)
     check_lost(ch, &told);
 }
 
+/* Who keeps an answer has it still when the channel that it came by is closed, and gives it back
+ * then. */
+static void test_close_with_replies(void)
+{
+    struct memory memory;
+    struct told told;
+    struct ga_reply *reply[3] = {NULL};
+    struct ga_channel *ch = open_channel(PATIENT_MS, &memory, &told);
+    CU_ASSERT_EQUAL_FATAL(call_and_keep(ch, "n17", NULL, &reply[0]), 0);
+    CU_ASSERT_EQUAL_FATAL(call_and_keep(ch, "n18", NULL, &reply[1]), 0);
+    CU_ASSERT_EQUAL_FATAL(call_and_keep(ch, "n19", NULL, &reply[2]), 0);
+    ga_reply_release(reply[1]);
+    close_channel(ch);
+    CU_ASSERT_EQUAL(ga_reply_message(reply[2])->root->offset, 19);
+    ga_reply_release(reply[2]);
+    CU_ASSERT_EQUAL(ga_reply_message(reply[0])->root->offset, 17);
+    ga_reply_release(reply[0]);
+}
+
 static void test_close_idle(void)
 {
     struct memory memory;
@@ -600,6 +619,7 @@ int main(void)
         {"a server that does not read", test_flood},
         {"close sends the rest", test_close_sends_the_rest},
         {"close gives up", test_close_gives_up},
+        {"close while replies are kept", test_close_with_replies},
         {"close while idle", test_close_idle},
     };
     return ga_test_main("client/channel", tests, sizeof(tests) / sizeof(tests[0]));

@@ -8,21 +8,21 @@
 #include "client/reply.h"
 #include "support/cunit_main.h"
 
-static struct ga_block_pool pool;
+static struct ga_block_pool *pool;
 static struct ga_calls calls;
 static const struct timespec past = {0, 0};
 
 static void begin(void)
 {
-    ga_reply_pool_init(&pool);
+    pool = ga_reply_pool_new();
     ga_calls_init(&calls, 41);
 }
 
-/* The pool's end checks that no reply is left over. */
+/* No reply is left over. */
 static void end(void)
 {
     ga_calls_fini(&calls);
-    ga_block_pool_fini(&pool);
+    CU_ASSERT_EQUAL(ga_block_pool_close(pool), 0);
 }
 
 static void test_by_id(void)
@@ -31,11 +31,11 @@ static void test_by_id(void)
     struct ga_reply *brought[3];
     begin();
     for (uint64_t i = 0; i < 3; i++) {
-        brought[i] = ga_reply_new(&pool);
+        brought[i] = ga_reply_new(pool);
         CU_ASSERT_EQUAL(ga_calls_begin(&calls, &call[i], brought[i]), 0);
         CU_ASSERT_EQUAL(call[i].id, 42 + i);
     }
-    struct ga_reply *sent = ga_reply_new(&pool);
+    struct ga_reply *sent = ga_reply_new(pool);
     struct ga_reply *reply = sent;
     CU_ASSERT(!ga_calls_complete(&calls, 41, &reply));
     CU_ASSERT(!ga_calls_complete(&calls, 45, &reply));
@@ -67,9 +67,9 @@ static void test_cancel_completed(void)
 {
     struct ga_pending_call call;
     begin();
-    struct ga_reply *sent = ga_reply_new(&pool);
+    struct ga_reply *sent = ga_reply_new(pool);
     struct ga_reply *reply = sent;
-    CU_ASSERT_EQUAL(ga_calls_begin(&calls, &call, ga_reply_new(&pool)), 0);
+    CU_ASSERT_EQUAL(ga_calls_begin(&calls, &call, ga_reply_new(pool)), 0);
     CU_ASSERT(ga_calls_complete(&calls, call.id, &reply));
     ga_calls_cancel(&calls, &call);
     CU_ASSERT_PTR_EQUAL(call.reply, sent);

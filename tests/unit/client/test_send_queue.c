@@ -10,21 +10,21 @@
 #include "proto/frame.h"
 #include "support/cunit_main.h"
 
-static struct ga_block_pool pool;
+static struct ga_block_pool *pool;
 static struct ga_send_queue queue;
 static int pair[2];
 
 static void begin(void)
 {
-    ga_send_pool_init(&pool);
+    pool = ga_send_pool_new();
     CU_ASSERT_EQUAL_FATAL(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair), 0);
-    CU_ASSERT_EQUAL_FATAL(ga_send_queue_init(&queue, pair[0], &pool), 0);
+    CU_ASSERT_EQUAL_FATAL(ga_send_queue_init(&queue, pair[0], pool), 0);
 }
 
 static void end(void)
 {
     ga_send_queue_fini(&queue);
-    ga_block_pool_fini(&pool);
+    CU_ASSERT_EQUAL(ga_block_pool_close(pool), 0);
     close(pair[0]);
     if (pair[1] >= 0)
         close(pair[1]);
