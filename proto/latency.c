@@ -29,6 +29,14 @@ void ga_latency_add(struct ga_latency *latency, uint64_t ns)
     latency->count[place_of(ns)]++;
 }
 
+struct ga_latency ga_latency_of(const uint64_t *counts, size_t n)
+{
+    struct ga_latency latency = {{0}};
+    for (size_t i = 0; i < n && i < GA_LATENCY_COUNTS; i++)
+        latency.count[i] = counts[i];
+    return latency;
+}
+
 uint64_t ga_latency_total(const struct ga_latency *latency)
 {
     uint64_t total = 0;

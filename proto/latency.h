@@ -15,6 +15,9 @@ struct ga_latency {
 /* Count one that took ns. */
 void ga_latency_add(struct ga_latency *latency, uint64_t ns);
 
+/* One of n counts as a message has them; those that are missing are 0. */
+struct ga_latency ga_latency_of(const uint64_t *counts, size_t n);
+
 /* The duration, in ns, that a share of them (0 to 1) did not take longer than, rounded up to the
  * end of its count, by a quarter at most; 0 where there are none. */
 uint64_t ga_latency_quantile(const struct ga_latency *latency, double share);

@@ -41,6 +41,21 @@ static void seconds(FILE *out, const char *name, const char *help, uint64_t ms)
     fprintf(out, "goalloc_%s %" PRIu64 ".%03" PRIu64 "\n", name, ms / 1000, ms % 1000);
 }
 
+static void nanoseconds(FILE *out, const char *name, const char *help, uint64_t ns)
+{
+    head(out, name, "gauge", help);
+    fprintf(out, "goalloc_%s %" PRIu64 ".%09" PRIu64 "\n", name, ns / 1000000000, ns % 1000000000);
+}
+
+static void write_loop(FILE *out, const Goalloc__V1__LoopStats *loop)
+{
+    counter(out, "server_turns_total", "How often the server's loop woke.", loop->turns);
+    nanoseconds(out, "server_longest_turn_seconds",
+                "How long the server heard nobody at most, since it began.", loop->longest_ns);
+    nanoseconds(out, "server_longest_turn_cpu_seconds", "The same by its time on a core.",
+                loop->longest_cpu_ns);
+}
+
 static void write_heap(FILE *out, const Goalloc__V1__Status *status,
                        const Goalloc__V1__Stats *stats)
 {
@@ -154,6 +169,8 @@ void ga_feed_write_metrics(FILE *out, const void *data)
     write_heap(out, look->status, look->stats);
     seconds(out, "server_cpu_seconds_total", "What the server's process has used of a core.",
             look->sample->server_cpu_ms);
+    if (look->status->loop)
+        write_loop(out, look->status->loop);
     write_classes(out, look->stats);
     write_clients(out, look->clients);
 }

@@ -10,10 +10,28 @@
 #include "client/ctl/shm_heap.h"
 #include "client/ctl/table.h"
 #include "client/ctl/units.h"
+#include "proto/latency.h"
 
 static bool is_shown(const struct ga_ctl *ctl, const struct ga_class_rows *rows, uint32_t class)
 {
     return ctl->all || rows->row[class].mallocs > 0 || rows->row[class].spans > 0;
+}
+
+/* Requests for spans since the server began; durations as proto/latency.h rounds them. */
+static void json_leases(struct ga_json *json, const Goalloc__V1__LeaseStats *leases)
+{
+    struct ga_latency served = ga_latency_of(leases->served, leases->n_served);
+    struct ga_latency waited = ga_latency_of(leases->waited, leases->n_waited);
+    ga_json_begin_object(json, "leases");
+    ga_json_number(json, "requests", leases->requests);
+    ga_json_number(json, "spans", leases->spans);
+    ga_json_number(json, "served_p50_ns", ga_latency_quantile(&served, 0.5));
+    ga_json_number(json, "served_p99_ns", ga_latency_quantile(&served, 0.99));
+    ga_json_number(json, "served_max_ns", ga_latency_quantile(&served, 1));
+    ga_json_number(json, "waited_p50_ns", ga_latency_quantile(&waited, 0.5));
+    ga_json_number(json, "waited_p99_ns", ga_latency_quantile(&waited, 0.99));
+    ga_json_number(json, "waited_max_ns", ga_latency_quantile(&waited, 1));
+    ga_json_end(json);
 }
 
 static void print_json(const struct ga_ctl *ctl, const Goalloc__V1__Stats *stats,
@@ -50,6 +68,8 @@ static void print_json(const struct ga_ctl *ctl, const Goalloc__V1__Stats *stats
         ga_json_number(&json, "pause_ns", stats->cycles->pause_ns);
         ga_json_number(&json, "pause_total_ns", stats->cycles->pause_total_ns);
     }
+    if (stats->leases)
+        json_leases(&json, stats->leases);
     if (count) {
         ga_json_number(&json, "counted_objects", count->objects);
         ga_json_number(&json, "counted_bytes", count->alloc_bytes);

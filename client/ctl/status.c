@@ -9,6 +9,26 @@
 #include "client/ctl/table.h"
 #include "client/ctl/units.h"
 
+/* What only a server that runs can tell of itself: null of one that does not. */
+static void json_server(const struct ga_ctl *ctl, struct ga_json *json,
+                        const Goalloc__V1__Status *status)
+{
+    static const char *const keys[] = {"uptime_ms", "soft_limit_bytes", "cpu_ns",
+                                       "turns",     "longest_turn_ns",  "longest_turn_cpu_ns"};
+    static const Goalloc__V1__LoopStats none = {.turns = 0};
+    const Goalloc__V1__LoopStats *loop = status->loop ? status->loop : &none;
+    const uint64_t values[] = {status->uptime_ms, status->soft_limit_bytes, status->cpu_ns,
+                               loop->turns,       loop->longest_ns,         loop->longest_cpu_ns};
+    for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++) {
+        if (ctl->source.socket)
+            ga_json_number(json, keys[i], values[i]);
+        else
+            ga_json_null(json, keys[i]);
+    }
+    ga_json_string(json, "scavenger", ctl->source.socket ? status->scavenger : NULL);
+    ga_json_string(json, "collector", ctl->source.socket ? status->collector : NULL);
+}
+
 static void print_json(const struct ga_ctl *ctl, const Goalloc__V1__Status *status)
 {
     struct ga_json json;
@@ -17,16 +37,7 @@ static void print_json(const struct ga_ctl *ctl, const Goalloc__V1__Status *stat
     ga_json_string(&json, "socket", ctl->source.socket ? status->socket : NULL);
     ga_json_string(&json, "server_version", status->server_version);
     ga_json_number(&json, "server_pid", status->server_pid);
-    if (ctl->source.socket)
-        ga_json_number(&json, "uptime_ms", status->uptime_ms);
-    else
-        ga_json_null(&json, "uptime_ms");
-    if (ctl->source.socket)
-        ga_json_number(&json, "soft_limit_bytes", status->soft_limit_bytes);
-    else
-        ga_json_null(&json, "soft_limit_bytes");
-    ga_json_string(&json, "scavenger", ctl->source.socket ? status->scavenger : NULL);
-    ga_json_string(&json, "collector", ctl->source.socket ? status->collector : NULL);
+    json_server(ctl, &json, status);
     ga_json_number(&json, "layout_version", status->layout_version);
     ga_json_address(&json, "base", status->heap_base);
     ga_json_address(&json, "end", status->heap_base + status->reserve_bytes);
@@ -97,6 +108,21 @@ static void memory_lines(struct ga_table *card, const Goalloc__V1__Status *statu
         size_line(card, "given back", status->released_bytes);
 }
 
+/* How busy the server is, and for how long it hears nobody at most. */
+static void loop_lines(struct ga_table *card, const Goalloc__V1__Status *status)
+{
+    char cpu[GA_UNITS_BYTES];
+    ga_units_duration(status->cpu_ns / 1000000, cpu);
+    ga_table_cell(card, "cpu");
+    ga_table_cell(card, "%s", cpu);
+    if (!status->loop)
+        return;
+    ga_table_cell(card, "loop");
+    ga_table_cell(card, "longest turn %.1f ms, %.1f ms of it on a core",
+                  (double)status->loop->longest_ns / 1e6,
+                  (double)status->loop->longest_cpu_ns / 1e6);
+}
+
 static int print_card(const struct ga_ctl *ctl, const Goalloc__V1__Status *status)
 {
     static const struct ga_table_column columns[] = {{.align = GA_TABLE_LEFT},
@@ -129,6 +155,7 @@ static int print_card(const struct ga_ctl *ctl, const Goalloc__V1__Status *statu
                       size, status->withholding, ga_print_plural(status->withholding));
     }
     if (ctl->source.socket) {
+        loop_lines(card, status);
         ga_table_cell(card, "scavenger");
         ga_table_cell(card, "%s", status->scavenger);
         ga_table_cell(card, "collector");

@@ -22,12 +22,6 @@ static void take_status(const Goalloc__V1__Status *status, struct ga_top_sample 
     sample->inuse_bytes = status->inuse_bytes;
 }
 
-static void take_latency(const uint64_t *counts, size_t n, struct ga_latency *ret)
-{
-    for (size_t i = 0; i < n && i < GA_LATENCY_COUNTS; i++)
-        ret->count[i] = counts[i];
-}
-
 static void take_stats(const Goalloc__V1__Stats *stats, struct ga_top_sample *sample)
 {
     sample->alloc_bytes = stats->alloc_bytes;
@@ -44,8 +38,8 @@ static void take_stats(const Goalloc__V1__Stats *stats, struct ga_top_sample *sa
         return;
     sample->lease_requests = stats->leases->requests;
     sample->lease_spans = stats->leases->spans;
-    take_latency(stats->leases->served, stats->leases->n_served, &sample->served);
-    take_latency(stats->leases->waited, stats->leases->n_waited, &sample->waited);
+    sample->served = ga_latency_of(stats->leases->served, stats->leases->n_served);
+    sample->waited = ga_latency_of(stats->leases->waited, stats->leases->n_waited);
 }
 
 static const char *state_of(const Goalloc__V1__ClientInfo *info)

@@ -37,6 +37,7 @@ static void end(struct ga_server *server)
     uv_close((uv_handle_t *)&server->private_timer, NULL);
     uv_close((uv_handle_t *)&server->quiet.limit, NULL);
     uv_close((uv_handle_t *)&server->after_reading, NULL);
+    ga_turns_close(&server->turns);
     ga_cycle_close(server);
     ga_track_close(server);
     ga_standstill_close(server);
@@ -258,6 +259,8 @@ static int init_handles(struct ga_server *server)
     if (r == 0)
         r = uv_idle_init(&server->loop, &server->sweeping);
     if (r == 0)
+        r = ga_turns_init(&server->turns, &server->loop);
+    if (r == 0)
         r = ga_cycle_init(server);
     if (r == 0)
         r = ga_track_init(server);
@@ -347,6 +350,8 @@ int ga_server_listen(struct ga_server *server, struct ga_listener *listener)
                            SWEEP_INTERVAL_MS);
     if (r == 0)
         r = uv_check_start(&server->after_reading, on_after_reading);
+    if (r == 0)
+        ga_turns_start(&server->turns);
     if (r == 0)
         r = ga_signals_start(server->signals, on_signal);
     return r;

@@ -23,6 +23,7 @@
 #include "server/shell/standstill.h"
 #include "server/shell/track.h"
 #include "server/shell/strangers.h"
+#include "server/shell/turns.h"
 #include "server/shell/waiters.h"
 #include "server/shell/world.h"
 
@@ -53,6 +54,7 @@ struct ga_server {
     uv_idle_t recovering;  /* runs while a client is leaving */
     uv_idle_t sweeping;    /* runs during a pass over the pending bits */
     uint64_t turn;         /* of the loop */
+    struct ga_turns turns; /* how long they take */
     struct ga_refusal refusal;
     struct ga_connection *connections; /* a list, those that are closing included */
     struct ga_attachment *attachments; /* likewise */

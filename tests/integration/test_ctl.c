@@ -77,6 +77,9 @@ static void every_command_prints(void)
     JSON("clients");
     CU_ASSERT_EQUAL(number("slots"), 1);
     *goalloc_slot(heap, 3) = NULL;
+    JSON("status");
+    CU_ASSERT(number("cpu_ns") > 0 && number("turns") > 0);
+    CU_ASSERT(number("longest_turn_ns") > 0 && number("longest_turn_cpu_ns") > 0);
     JSON("users");
     CU_ASSERT_EQUAL(number("uid"), (uint64_t)getuid());
     CU_ASSERT_EQUAL(number("used_roots"), 1);
@@ -97,6 +100,9 @@ static void stats_and_classes(void)
                                              number("mcache_sys_bytes") +
                                              number("other_sys_bytes"));
     CU_ASSERT_EQUAL(ga_json_count(run.out, "size_class"), 2);
+    CU_ASSERT(number("requests") > 0 && number("served_p50_ns") >= 1024);
+    CU_ASSERT(number("served_p99_ns") >= number("served_p50_ns"));
+    CU_ASSERT(number("served_max_ns") >= number("served_p99_ns"));
     JSON("stats", "--all");
     CU_ASSERT_EQUAL(ga_json_count(run.out, "size_class"), GA_SIZE_CLASS_COUNT);
 

@@ -241,6 +241,7 @@ static void metrics_say_what_is(void)
     const char *mallocs = strstr(body, "\ngoalloc_mallocs_total ");
     CU_ASSERT_PTR_NOT_NULL_FATAL(mallocs);
     CU_ASSERT(strtoull(mallocs + strlen("\ngoalloc_mallocs_total "), NULL, 10) >= MANY);
+    CU_ASSERT_PTR_NOT_NULL(strstr(body, "\ngoalloc_server_longest_turn_seconds 0.0"));
     char state[64];
     snprintf(state, sizeof(state), "\"pid\": %d,", (int)getpid());
     CU_ASSERT_EQUAL(get("/api/state", &body), 200);

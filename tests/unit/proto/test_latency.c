@@ -38,6 +38,10 @@ static void test_quantiles(void)
     CU_ASSERT_EQUAL(ga_latency_quantile(&latency, 0.5), 10240);
     CU_ASSERT_EQUAL(ga_latency_quantile(&latency, 0.99), 10240);
     CU_ASSERT(ga_latency_quantile(&latency, 0.995) > 1000000);
+    struct ga_latency fewer = ga_latency_of(latency.count, 20);
+    CU_ASSERT_EQUAL(ga_latency_total(&fewer), 99);
+    struct ga_latency same = ga_latency_of(latency.count, GA_LATENCY_COUNTS + 5);
+    CU_ASSERT_EQUAL(ga_latency_total(&same), 100);
 }
 
 int main(void)
