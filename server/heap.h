@@ -345,6 +345,10 @@ struct ga_span_info {
 };
 /* The first span in use at or after page; -ENOENT when there is none. */
 int ga_heap_next_span(struct ga_heap *heap, uint64_t page, struct ga_span_info *ret);
+/* The same, but none that begins at end or after it is looked for: -EAGAIN where there may be one.
+ */
+int ga_heap_next_span_before(struct ga_heap *heap, uint64_t page, uint64_t end,
+                             struct ga_span_info *ret);
 
 #define GA_NO_AGE UINT32_MAX
 /* Of at most count pages from page on: how many seconds ago the span that begins there was made, or

@@ -149,10 +149,17 @@ int ga_heap_next_arenas(struct ga_heap *heap, uint64_t index, struct ga_arena_in
 
 int ga_heap_next_span(struct ga_heap *heap, uint64_t page, struct ga_span_info *ret)
 {
-    while (page < heap->npages_committed && heap->mspans[page].npages == 0)
+    return ga_heap_next_span_before(heap, page, UINT64_MAX, ret);
+}
+
+int ga_heap_next_span_before(struct ga_heap *heap, uint64_t page, uint64_t end,
+                             struct ga_span_info *ret)
+{
+    uint64_t stop = end < heap->npages_committed ? end : heap->npages_committed;
+    while (page < stop && heap->mspans[page].npages == 0)
         page++;
-    if (page >= heap->npages_committed)
-        return -ENOENT;
+    if (page >= stop)
+        return page < heap->npages_committed ? -EAGAIN : -ENOENT;
     const struct ga_mspan *span = &heap->mspans[page];
     ret->page = (ga_page_id)page;
     ret->npages = span->npages;

@@ -2,6 +2,7 @@
  * pass the limit of a reply; the cursor of the next part is the first entry left out. */
 #include "server/shell/dispatch_handlers.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <time.h>
 #include <unistd.h>
@@ -20,11 +21,15 @@
 #define CLIENT_MAX_BYTES (3 + 6 * 6 + (2 + 31) + 5 * 11 + 2 * 2)
 #define USER_MAX_BYTES   (3 + 6 + 12 * 11)
 #define ARENA_MAX_BYTES  (3 + 5 * 6)
-#define LIST_AGES        (GA_LIST_MAX_BYTES - 64)
-#define LIST_ARENAS      ((GA_LIST_MAX_BYTES - 64) / ARENA_MAX_BYTES)
-#define LIST_SPANS       ((GA_LIST_MAX_BYTES - 64) / SPAN_MAX_BYTES)
-#define LIST_USERS       ((GA_LIST_MAX_BYTES - 64) / USER_MAX_BYTES)
-#define LIST_CLIENTS     ((GA_LIST_MAX_BYTES - 64) / CLIENT_MAX_BYTES)
+/* Entries that are looked at for one part of a list, so that others are served between two: a
+ * millisecond or so, where none of them is in a cache. */
+#define LOOK_PAGES        32768u
+#define LOOK_READY_ARENAS 16u
+#define LIST_AGES         (GA_LIST_MAX_BYTES - 64)
+#define LIST_ARENAS       ((GA_LIST_MAX_BYTES - 64) / ARENA_MAX_BYTES)
+#define LIST_SPANS        ((GA_LIST_MAX_BYTES - 64) / SPAN_MAX_BYTES)
+#define LIST_USERS        ((GA_LIST_MAX_BYTES - 64) / USER_MAX_BYTES)
+#define LIST_CLIENTS      ((GA_LIST_MAX_BYTES - 64) / CLIENT_MAX_BYTES)
 
 /* What this process has had of the cores, all its threads. */
 static uint64_t cpu_ns(void)
@@ -73,6 +78,11 @@ void ga_handle_get_status(struct ga_connection *connection, const Goalloc__V1__E
     char collector[GA_TRACK_TEXT_BYTES];
     ga_track_describe(server, collector);
     body.collector = collector;
+    Goalloc__V1__LoopStats loop = GOALLOC__V1__LOOP_STATS__INIT;
+    loop.turns = server->turns.count;
+    loop.longest_ns = server->turns.longest_ns;
+    loop.longest_cpu_ns = server->turns.longest_cpu_ns;
+    body.loop = &loop;
     Goalloc__V1__Envelope reply = GOALLOC__V1__ENVELOPE__INIT;
     reply.body_case = GOALLOC__V1__ENVELOPE__BODY_STATUS;
     reply.status = &body;
@@ -120,8 +130,10 @@ void ga_handle_list_spans(struct ga_connection *connection, const Goalloc__V1__E
     Goalloc__V1__SpanList body = GOALLOC__V1__SPAN_LIST__INIT;
     body.spans = list;
     uint64_t cursor = message->list_spans->cursor;
+    uint64_t end = cursor < UINT64_MAX - LOOK_PAGES ? cursor + LOOK_PAGES : UINT64_MAX;
     struct ga_span_info info;
-    while (ga_heap_next_span(connection->server->heap, cursor, &info) == 0) {
+    int r;
+    while ((r = ga_heap_next_span_before(connection->server->heap, cursor, end, &info)) == 0) {
         if (body.n_spans == LIST_SPANS) {
             body.next = info.page;
             break;
@@ -131,6 +143,8 @@ void ga_handle_list_spans(struct ga_connection *connection, const Goalloc__V1__E
         list[i] = &spans[i];
         cursor = info.page + info.npages;
     }
+    if (r == -EAGAIN)
+        body.next = cursor > end ? cursor : end;
     Goalloc__V1__Envelope reply = GOALLOC__V1__ENVELOPE__INIT;
     reply.body_case = GOALLOC__V1__ENVELOPE__BODY_SPAN_LIST;
     reply.span_list = &body;
@@ -241,8 +255,9 @@ void ga_handle_list_arenas(struct ga_connection *connection, const Goalloc__V1__
     body.arenas = list;
     uint64_t cursor = message->list_arenas->cursor;
     struct ga_arena_info info;
+    unsigned nready = 0;
     while (ga_heap_next_arenas(connection->server->heap, cursor, &info) == 0) {
-        if (body.n_arenas == LIST_ARENAS) {
+        if (body.n_arenas == LIST_ARENAS || nready == LOOK_READY_ARENAS) {
             body.next = info.index;
             break;
         }
@@ -254,6 +269,7 @@ void ga_handle_list_arenas(struct ga_connection *connection, const Goalloc__V1__
         arenas[i].ready_npages = (uint32_t)info.ready_npages;
         arenas[i].inuse_npages = (uint32_t)info.inuse_npages;
         list[i] = &arenas[i];
+        nready += info.state == GA_ARENA_READY;
         cursor = info.index + info.count;
     }
     Goalloc__V1__Envelope reply = GOALLOC__V1__ENVELOPE__INIT;

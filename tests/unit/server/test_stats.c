@@ -229,6 +229,11 @@ static void spans_are_told(void)
     CU_ASSERT_EQUAL(info.npages, 13);
     CU_ASSERT_EQUAL(ga_heap_next_span(core.heap, large.page + 1, &info), -ENOENT);
     CU_ASSERT_EQUAL(ga_heap_next_span(core.heap, UINT64_MAX, &info), -ENOENT);
+    CU_ASSERT_EQUAL(ga_heap_next_span_before(core.heap, 0, page, &info), -EAGAIN);
+    CU_ASSERT_EQUAL(ga_heap_next_span_before(core.heap, 0, page + 1, &info), 0);
+    CU_ASSERT_EQUAL(info.page, page);
+    uint64_t behind = large.page + 1;
+    CU_ASSERT_EQUAL(ga_heap_next_span_before(core.heap, behind, UINT64_MAX, &info), -ENOENT);
 
     core.now_ms += 1234;
     struct ga_heap_status status;
