@@ -176,6 +176,26 @@ __attribute__((noinline)) void *ga_tiny_alloc_counted(struct goalloc_heap *heap,
     return p ? ga_profile_note(heap, p, GA_TINY_SAMPLED_BYTES, rate) : NULL;
 }
 
+__attribute__((noinline)) void *ga_tiny_alloc_uncounted(struct goalloc_heap *heap,
+                                                        struct ga_tiny_shape shape)
+{
+    uint64_t rate = 0;
+    bool due = false;
+    int saved_errno = errno;
+    struct ga_thread_cache *cache = ga_thread_cache_get(heap);
+    if (cache) {
+        struct ga_free_list *list = &cache->classes[GA_SPAN_CLASS_TINY].list;
+        due =
+            ga_sampler_count(list) && ga_sampler_is_due(cache, list, GA_TINY_SAMPLED_BYTES, &rate);
+        ga_thread_cache_put(cache);
+    }
+    errno = saved_errno;
+    if (!due)
+        return ga_tiny_alloc_slowly(heap, shape);
+    void *p = ga_alloc_slowly(heap, (ga_span_class)class_of_sampled_tiny(rate), shape);
+    return p ? ga_profile_note(heap, p, GA_TINY_SAMPLED_BYTES, rate) : NULL;
+}
+
 /* Of more than about 1 KiB. Ends the operation. */
 static __attribute__((noinline)) void *malloc_longer(struct goalloc_heap *heap, size_t size)
 {

@@ -39,13 +39,17 @@ void *ga_tiny_alloc_slowly(struct goalloc_heap *heap, struct ga_tiny_shape shape
  * of its own; else as any other. Ends the operation. NULL with errno. */
 void *ga_tiny_alloc_counted(struct goalloc_heap *heap, struct ga_tiny_shape shape);
 
+/* Allocate a tiny object by a thread that has no cache at hand, and so has not counted: as above.
+ */
+void *ga_tiny_alloc_uncounted(struct goalloc_heap *heap, struct ga_tiny_shape shape);
+
 /* Allocate a tiny object. Ends the operation. NULL with errno. */
 static inline void *ga_tiny_alloc(struct goalloc_heap *heap, const struct ga_tiny_shape *shape)
 {
     struct ga_thread_cache *cache = ga_thread_cache_at_hand(heap);
     void *p;
     if (!cache)
-        return ga_tiny_alloc_slowly(heap, *shape);
+        return ga_tiny_alloc_uncounted(heap, *shape);
     if (ga_sampler_count(&cache->classes[GA_SPAN_CLASS_TINY].list))
         return ga_tiny_alloc_counted(heap, *shape);
     if (!ga_tiny_take(cache, shape, &p))

@@ -189,6 +189,7 @@ int ga_audit_run(const struct ga_view *view, const struct ga_audit_options *opti
     ga_audit_roots(&run);
     ga_audit_holds(&run);
     ga_audit_handles(&run);
+    ga_audit_samples(&run);
     ga_audit_journal(&run);
     ga_audit_settle(&run);
     if (live)

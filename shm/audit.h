@@ -1,7 +1,7 @@
-/* The audit of a heap: every page, span, holder, bitmap, ring, root, hold, mcache and client
- * against each other, by what lies in shared memory alone. It changes nothing, trusts nothing that
- * it reads (a damaged heap gives faults, never a crash), and needs no memory but what the caller
- * gives it.
+/* The audit of a heap: every page, span, holder, bitmap, ring, root, hold, sample, mcache
+ * and client against each other, by what lies in shared memory alone. It changes nothing, trusts
+ * nothing that it reads (a damaged heap gives faults, never a crash), and needs no memory but what
+ * the caller gives it.
  *
  * What a heap may look like depends on who was at work in it, and the caller says so:
  *   nothing         every process is between two calls, and the server has taken back what the dead
@@ -67,6 +67,9 @@ enum {
     X(HOLD, "hold", "the hold's entry is damaged")                                                 \
     X(HANDLE, "handle", "the client's slot names what is no object in use")                        \
     X(HANDLE_LEFT, "handle-left", "the client is gone, and its slot is not empty")                 \
+    X(SAMPLE, "sample", "what is said to be sampled is no object in use")                          \
+    X(SAMPLE_PLACE, "sample-place", "the sampled object's word is not the one that a free finds")  \
+    X(NSAMPLES, "nsamples", "more objects of the span are sampled than it counts")                 \
     X(GC_WORD, "gc-word", "the client's word stands for no state of a collection")                 \
     X(JOURNAL, "journal", "a change is written down that nobody is making")                        \
     X(COUNTERS, "counters", "mallocs less frees are not the objects in use")
@@ -127,6 +130,7 @@ struct ga_audit {
     uint32_t mcaches;
     uint32_t roots;
     uint32_t holds;
+    uint64_t samples;      /* objects that are sampled */
     uint64_t looked_again; /* LIVE: how often something was */
     uint64_t in_motion;    /* LIVE: what was other than sound, and other each time */
     uint64_t nfaults;

@@ -67,6 +67,7 @@ void ga_audit_mcaches(struct ga_audit_run *run);
 void ga_audit_roots(struct ga_audit_run *run);
 void ga_audit_holds(struct ga_audit_run *run);
 void ga_audit_handles(struct ga_audit_run *run);
+void ga_audit_samples(struct ga_audit_run *run);
 void ga_audit_journal(struct ga_audit_run *run);
 
 /* Read how far the tables are used. False, and nothing is changed, if that cannot be. */
@@ -76,6 +77,10 @@ bool ga_audit_find_ends(struct ga_audit_run *run);
  * its slots to count. */
 void ga_audit_span(const struct ga_audit_run *run, ga_page_id page, uint64_t entry,
                    struct ga_audit_account *count, struct ga_audit_findings *findings);
+/* The same: the slot that begins at offset, in a span that has a bitmap; and whether it is in use.
+ */
+bool ga_audit_find_slot(const struct ga_audit_run *run, uint64_t offset, struct ga_slot *ret);
+bool ga_audit_is_in_use(const struct ga_audit_run *run, const struct ga_slot *slot);
 /* audit_tables.c: how many holds there are of objects of the span at page. */
 uint64_t ga_audit_count_holds(const struct ga_audit_run *run, ga_page_id page);
 

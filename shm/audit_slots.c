@@ -1,4 +1,5 @@
-/* The words of one span: who holds it, its bitmaps, its holds; and the account of its slots. */
+/* The words of one span: who holds it, its bitmaps, its holds; and the account of its slots. And
+ * the slot that something else names. */
 #include "shm/audit_internal.h"
 #include "shm/batch.h"
 #include "shm/sample.h"
@@ -166,4 +167,37 @@ void ga_audit_span(const struct ga_audit_run *run, ga_page_id page, uint64_t ent
                                            : ga_size_classes[span_class / 2].size;
     count->bytes_in_use = count->in_use * slot_bytes;
     count->bytes_free = count->free * slot_bytes;
+}
+
+bool ga_audit_find_slot(const struct ga_audit_run *run, uint64_t offset, struct ga_slot *ret)
+{
+    uint64_t page = offset >> GA_PAGE_SHIFT;
+    if (page == 0 || page >= ga_audit_npages(run))
+        return false;
+    uint64_t distance = ga_entry_distance(ga_view_entry(run->view, page));
+    if (distance >= page)
+        return false;
+    page -= distance;
+    uint64_t entry = ga_view_entry(run->view, page);
+    ga_span_class span_class = ga_entry_span_class(entry);
+    if (!ga_entry_is_span(entry) || ga_entry_npages(entry) <= distance ||
+        span_class >= GA_SPAN_CLASS_COUNT || span_class == GA_SPAN_CLASS_TINY)
+        return false;
+    *ret = (struct ga_slot){.page = (ga_page_id)page, .entry = entry};
+    uint64_t in_span = offset - (page << GA_PAGE_SHIFT);
+    if (span_class < 2)
+        return in_span == 0;
+    const struct ga_size_class *class = &ga_size_classes[span_class / 2];
+    if (in_span >= class->npages * GA_PAGE_SIZE)
+        return false;
+    ret->index = ga_slot_index(class, (uint32_t)in_span);
+    return ga_slot_is_start(class, (uint32_t)in_span, ret->index);
+}
+
+bool ga_audit_is_in_use(const struct ga_audit_run *run, const struct ga_slot *slot)
+{
+    uint32_t word = slot->index / 64;
+    uint64_t a = ga_load_acquire(ga_view_a(run->view, slot->page, word));
+    uint64_t f = ga_load_seq_cst(ga_view_f(run->view, slot->page, word));
+    return (a ^ f) >> slot->index % 64 & 1;
 }

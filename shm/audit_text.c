@@ -56,6 +56,9 @@ static const char *table_of(uint32_t kind)
         return "root";
     case GA_FAULT_HOLD:
         return "hold";
+    case GA_FAULT_SAMPLE:
+    case GA_FAULT_SAMPLE_PLACE:
+        return "set of samples";
     case GA_FAULT_COUNTERS:
         return "size class";
     case GA_FAULT_RING:

@@ -54,18 +54,33 @@ static void count_down(const struct ga_view *view, ga_page_id page)
         ga_fetch_sub_relaxed(count, ONE_SAMPLE);
 }
 
-bool ga_sample_find(const struct ga_view *view, uint64_t offset, uint64_t *ret)
+/* Where the word of the object at offset is, and *ret is it; NULL where there is none. */
+static _Atomic uint64_t *find(const struct ga_view *view, uint64_t offset, uint64_t *ret)
 {
     _Atomic uint64_t *set = set_of(view, offset);
     uint64_t place = place_of(offset);
     for (uint32_t i = 0; i < NPLACES; i++) {
-        uint64_t word = ga_load_acquire(nth_word(view, set, place, i));
+        _Atomic uint64_t *at = nth_word(view, set, place, i);
+        /* Acquire: pairs with the put, for what the site says. */
+        uint64_t word = ga_load_acquire(at);
         if (is_at(word, place)) {
             *ret = word;
-            return true;
+            return at;
         }
     }
-    return false;
+    return NULL;
+}
+
+bool ga_sample_find(const struct ga_view *view, uint64_t offset, uint64_t *ret)
+{
+    return find(view, offset, ret) != NULL;
+}
+
+bool ga_sample_is_in_place(const struct ga_view *view, uint64_t set, uint32_t index)
+{
+    _Atomic uint64_t *at = &view->samples[set * view->sample_words + index];
+    uint64_t word;
+    return find(view, ga_sample_offset(set, ga_load_relaxed(at)), &word) == at;
 }
 
 bool ga_sample_take(const struct ga_view *view, ga_page_id page, uint64_t offset, uint64_t *ret)

@@ -92,6 +92,9 @@ bool ga_sample_put(const struct ga_view *view, ga_page_id page, uint64_t offset,
 /* Whether the object at offset is sampled, and *ret is its word. */
 bool ga_sample_find(const struct ga_view *view, uint64_t offset, uint64_t *ret);
 
+/* Whether the index-th word of the set, not 0, is the one that is found for its object. */
+bool ga_sample_is_in_place(const struct ga_view *view, uint64_t set, uint32_t index);
+
 /* If the object at offset, in the span at page, is sampled: it is not any more, and *ret is what
  * its word was. Of several who do it at once one gets true. */
 bool ga_sample_take(const struct ga_view *view, ga_page_id page, uint64_t offset, uint64_t *ret);

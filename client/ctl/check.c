@@ -286,6 +286,7 @@ static void print_json(const struct ga_ctl *ctl, const struct check *check)
     ga_json_number(&json, "mcaches", a->mcaches);
     ga_json_number(&json, "roots", a->roots);
     ga_json_number(&json, "holds", a->holds);
+    ga_json_number(&json, "samples", a->samples);
     json_account(&json, &a->all);
     ga_json_begin_list(&json, "classes");
     for (uint32_t c = 0; c < GA_SPAN_CLASS_COUNT; c++) {

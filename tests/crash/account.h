@@ -38,6 +38,7 @@ struct ga_account {
     void *spare[GA_ACCOUNT_SPARE];  /* what one process of a scenario hands to another */
     void *handed[GA_ACCOUNT_SPARE]; /* slots for goalloc_malloc_into and the like */
     bool by_survivor;               /* whose objects are noted now */
+    bool sampled;                   /* what must exist must have the word of a sample */
     uint32_t policy;                /* of the victim, or the driver */
     void (*operation)(void);        /* of the child that the survivor forks */
     int32_t forked;                 /* its pid */

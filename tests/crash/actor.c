@@ -16,6 +16,7 @@
 #include "crash/stuck.h"
 #include "crash/trace.h"
 #include "shm/ring.h"
+#include "shm/sample.h"
 
 #define REQUEST_MS 5000
 #define ACTOR_MS   60000 /* who does not do what it is told in this time is stuck */
@@ -376,6 +377,12 @@ void ga_actor_outgrow(void)
 void ga_actor_give_back(void)
 {
     put_big(NEEDED);
+}
+
+bool ga_actor_is_sampled(const void *p)
+{
+    uint64_t word;
+    return ga_sample_find(&ga_world.view, (uintptr_t)p - ga_world.view.meta->base, &word);
 }
 
 /* The mcache of this process that was given out last. */

@@ -73,6 +73,8 @@ void ga_actor_put(void *p);
 #define GA_ACTOR_BIG 32768u /* an object and a span */
 void ga_actor_outgrow(void);
 void ga_actor_give_back(void);
+/* Whether the object has the word of one that is sampled. */
+bool ga_actor_is_sampled(const void *p);
 /* Whether there are entries in this process's ring that it has not yet taken. */
 bool ga_actor_has_ring_entries(void);
 /* How many ring entries it has taken. */

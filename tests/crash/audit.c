@@ -16,6 +16,7 @@
 #include "shm/audit.h"
 #include "shm/batch.h"
 #include "shm/recount.h"
+#include "shm/sample.h"
 #include "shm/slot.h"
 #include "shm/tiny.h"
 
@@ -118,6 +119,36 @@ static int compare(const void *a, const void *b)
     return x < y ? -1 : x > y;
 }
 
+/* The site at which the object was allocated, by the profile of a client that may be gone; NULL
+ * where it has no word, or that names none. */
+static const struct ga_profile_site *site_of(const struct ga_view *view, uint64_t address)
+{
+    uint64_t word;
+    if (!ga_sample_find(view, address - view->meta->base, &word))
+        return NULL;
+    const struct ga_profile *profile = &view->profiles[ga_sample_client(word)];
+    const struct ga_profile_entry *entry = &view->profile_entries[ga_sample_client(word)];
+    const struct ga_profile_site *site = &profile->sites[ga_sample_site(word)];
+    bool known = ga_load_acquire(&entry->instance) == ga_sample_instance(word) &&
+                 ga_load_acquire(&profile->instance) == ga_sample_instance(word) &&
+                 ga_load_acquire(&site->ready) == 1;
+    return known ? site : NULL;
+}
+
+/* An object that must exist is in the profile, at a place that allocates such. That no word is left
+ * of one that is free the audit of the words says. */
+static void check_sample(struct audit *audit, const struct ga_account_object *object)
+{
+    const struct ga_profile_site *site = site_of(&audit->world->view, object->address);
+    if (!site)
+        blame(audit, &audit->verdict->corrupted, "an object of %" PRIu32 " bytes is in no profile",
+              object->bytes);
+    else if (site->size_bytes < object->bytes || site->nframes == 0)
+        blame(audit, &audit->verdict->corrupted,
+              "an object of %" PRIu32 " bytes is in the profile as one of %" PRIu64, object->bytes,
+              site->size_bytes);
+}
+
 static void check_objects(struct audit *audit)
 {
     struct ga_account *account = audit->account;
@@ -149,6 +180,8 @@ static void check_objects(struct audit *audit)
                                       heap + (object->address - audit->world->view.meta->base)))
             blame(audit, &verdict->corrupted, "an object of %" PRIu32 " bytes is spoiled",
                   object->bytes);
+        else if (object->state == GA_OBJECT_KEPT && account->sampled)
+            check_sample(audit, object);
     }
     for (uint32_t i = 0; i < account->nfound; i++) {
         if (known[i] != GA_OBJECT_NONE)

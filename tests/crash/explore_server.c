@@ -197,6 +197,7 @@ void ga_explore_server(const struct ga_server_scenario *scenario,
         goto close;
     e.soft_limit = scenario->soft_limit;
     ga_exploration_set_class(&e, scenario->bytes, scenario->noscan, false, scenario->is_private);
+    e.account->sampled = scenario->sampled;
     /* The second run is the one to go by, as for clients. */
     if (!run_server(&e, scenario, &trace, WARM_UP, 0) ||
         !run_server(&e, scenario, &trace, RECORD, 0))

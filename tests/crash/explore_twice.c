@@ -65,6 +65,7 @@ void ga_explore_twice(const struct ga_client_scenario *scenario,
         goto close;
     ga_exploration_set_class(&e, scenario->bytes, scenario->noscan, scenario->in_flight,
                              scenario->is_private);
+    e.account->sampled = scenario->sampled && !scenario->short_of_room;
     if (!ga_exploration_record_client(&e, scenario, &first))
         goto close;
     ret->npoints = ret->in_flight = 0;

@@ -97,6 +97,11 @@ static int run_task(const struct task *task, const struct ga_explore_options *op
     CPU_SET(cpu % (unsigned)sysconf(_SC_NPROCESSORS_ONLN), &set);
     (void)sched_setaffinity(0, sizeof(set), &set);
 
+    /* Which objects are sampled would be left to chance, and those take other steps: none are, or
+     * all. */
+    bool sampled = task->server ? task->server->sampled : task->client->sampled;
+    setenv("GOALLOC_PROFILE_RATE", sampled ? "1" : "0", true);
+
     struct ga_explored result;
     struct timespec begin;
     struct timespec end;
@@ -162,9 +167,6 @@ int main(int argc, char *argv[])
         {"help", no_argument, NULL, HELP},
         {NULL, 0, NULL, 0},
     };
-    /* Which objects are sampled is left to chance, and those take other steps than are looked for.
-     */
-    setenv("GOALLOC_PROFILE_RATE", "0", true);
     struct ga_explore_options options = {.goallocd = GOALLOCD_PATH, .seed = (uint32_t)time(NULL)};
     bool with_twice = true;
     bool list = false;

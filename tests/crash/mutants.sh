@@ -56,6 +56,11 @@ idle: the cache is back before it is trimmed~client/reclaim.c~s/(    ga_reclaim_
 idle: who comes back does not wait~client/thread_cache.c~s/        pthread_mutex_lock\(&heap->lock\);\n        pthread_mutex_unlock\(&heap->lock\);\n(    \}\n    return cache;)/$1/~idle thread's cache given back | it comes back, both go on
 managed: the last roots are not told~client/managed_scan.c~s/    return hand_on\(scan\);\n\}\n\n\/\* ---- all of it/    return 0;\n}\n\n\/* ---- all of it/~managed: it has told
 managed: its threads are not let go~client/managed.c~s/    ga_stop_release\(\);\n    if \(r < 0\)/    if (r < 0)/~server: managed clients go on
+sample: put before it is counted~shm/sample.c~s/    ga_fetch_add_seq_cst\(count, ONE_SAMPLE\);\n(.*?)ga_cas_seq_cst\(at, &expected, word \| place\)\)\n            return true;/$1ga_cas_seq_cst(at, &expected, word | place)) {\n            ga_fetch_add_seq_cst(count, ONE_SAMPLE);\n            return true;\n        }/s~sampled: malloc small
+sample: its word goes when the object has~client/free.c~s/(    if \(ga_line_samples\(nholds\) != 0\)\n        ga_profile_freed\([^\n]*\n)(.*?)(        ga_report_bad\(heap, "goalloc_free", p, GA_LOOKUP_SLOT, &slot\);\n)(\})/$2$3$1$4/s~sampled: free local
+sample: what a private client had keeps its word~server/recover.c~s/        ga_profiles_freed_slots\(heap, page, word, slots\[word\]\);\n//~sampled: private
+sample: garbage is freed, and then its word goes~server/collect_sweep.c~s/    ga_profiles_freed_slots\(heap, span->page, word, slots\);\n    return ([^;]*);\n/    uint64_t n = $1;\n    ga_profiles_freed_slots(heap, span->page, word, slots);\n    return n;\n/~server: a collection frees, sampled
+sample: of garbage the word stays~server/collect_sweep.c~s/    ga_profiles_freed_slots\(heap, span->page, word, slots\);\n//~server: a collection frees, sampled
 collect: what was emptied is left lying~server/collect.c~s/        ga_lease_look_again\(heap, span->page\);/        (void)heap;/~server: a collection frees
 EOF
 }

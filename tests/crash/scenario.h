@@ -20,8 +20,10 @@ struct ga_client_scenario {
     bool lives_on;          /* and the library's thread goes on; the kill is when both are done */
     size_t bytes;           /* of the objects that it is about; 0: of 64 */
     bool noscan;
-    bool in_flight;  /* one such object may be on its way to its caller */
-    bool is_private; /* the victim: nothing of it may be left */
+    bool in_flight;     /* one such object may be on its way to its caller */
+    bool is_private;    /* the victim: nothing of it may be left */
+    bool sampled;       /* everybody samples each object */
+    bool short_of_room; /* though not all have a word */
     enum ga_victim_kind kind;
     const char *function; /* of the library: it must come by. GA_VICTIM_LIBRARY: it begins there */
     const char *over;     /* a function of the library that is carried out in one piece, */
@@ -55,6 +57,7 @@ struct ga_server_scenario {
     size_t bytes; /* as above */
     bool noscan;
     bool is_private; /* the driver: nothing of it may be left */
+    bool sampled;    /* as above */
 };
 
 /* By subject: each ends with one that has no name. */
@@ -69,6 +72,7 @@ extern const struct ga_client_scenario ga_client_idle_scenarios[];
 extern const struct ga_client_scenario ga_client_managed_scenarios[];
 extern const struct ga_client_scenario ga_client_names_scenarios[];
 extern const struct ga_client_scenario ga_client_private_scenarios[];
+extern const struct ga_client_scenario ga_client_sampled_scenarios[];
 extern const struct ga_server_scenario ga_server_grant_scenarios[];
 extern const struct ga_server_scenario ga_server_memory_scenarios[];
 extern const struct ga_server_scenario ga_server_sweep_scenarios[];

@@ -4,10 +4,19 @@
 #include "crash/scenario.h"
 
 const struct ga_client_scenario *const ga_client_scenarios[] = {
-    ga_client_malloc_scenarios,  ga_client_realloc_scenarios, ga_client_into_scenarios,
-    ga_client_free_scenarios,    ga_client_batch_scenarios,   ga_client_life_scenarios,
-    ga_client_library_scenarios, ga_client_idle_scenarios,    ga_client_managed_scenarios,
-    ga_client_names_scenarios,   ga_client_private_scenarios, NULL,
+    ga_client_malloc_scenarios,
+    ga_client_realloc_scenarios,
+    ga_client_into_scenarios,
+    ga_client_free_scenarios,
+    ga_client_batch_scenarios,
+    ga_client_life_scenarios,
+    ga_client_library_scenarios,
+    ga_client_idle_scenarios,
+    ga_client_managed_scenarios,
+    ga_client_names_scenarios,
+    ga_client_private_scenarios,
+    ga_client_sampled_scenarios,
+    NULL,
 };
 
 const struct ga_server_scenario *const ga_server_scenarios[] = {

@@ -191,8 +191,9 @@ struct piece {
     size_t bytes;
 };
 
-#define PIECES         11
+#define PIECES         12
 #define MCACHES_LOOKED 6u
+#define SITES_LOOKED   8u /* of each profile */
 
 /* What is in use of the tables. */
 static void find_pieces(const struct ga_crash_world *world, struct piece ret[static PIECES])
@@ -202,7 +203,9 @@ static void find_pieces(const struct ga_crash_world *world, struct piece ret[sta
     const char *m = world->objects[GA_OBJECT_META].address;
     const char *b = world->objects[GA_OBJECT_BITS].address;
     ret[0] = (struct piece){m, sizeof(*meta) + sizeof(struct ga_arena_entry)};
-    ret[1] = (struct piece){m + meta->clients_offset, GA_OS_PAGE_SIZE};
+    uint32_t nclients = ga_load_relaxed(&meta->client_end);
+    ret[1] = (struct piece){m + meta->clients_offset,
+                            GA_OS_PAGE_SIZE + nclients * sizeof(struct ga_client_entry)};
     ret[2] = (struct piece){m + meta->mcaches_offset, 256};
     ret[3] = (struct piece){m + meta->rings_offset, MCACHES_LOOKED * sizeof(struct ga_ring)};
     ret[4] = (struct piece){m + meta->roots_offset, 4 * sizeof(struct ga_root_entry)};
@@ -213,9 +216,10 @@ static void find_pieces(const struct ga_crash_world *world, struct piece ret[sta
     ret[8] = (struct piece){b + meta->bits_pending_offset, npages / 8};
     ret[9] = (struct piece){b + meta->bits_handles_offset, 4 * sizeof(struct ga_handles)};
     ret[10] = (struct piece){b + meta->bits_gc_words_offset, 8 * sizeof(uint64_t)};
+    ret[11] = (struct piece){m + meta->profiles_offset, nclients * sizeof(struct ga_profile_entry)};
 }
 
-/* Lines, wide and tiny planes: of the first pages, which are used first. */
+/* Lines, wide and tiny planes, samples: of the first pages, which are used first. */
 #define PLANE_NPAGES 192u
 
 static bool differs(const void *at, size_t bytes, unsigned char **shadow)
@@ -224,6 +228,23 @@ static bool differs(const void *at, size_t bytes, unsigned char **shadow)
     if (changed)
         memcpy(*shadow, at, bytes);
     *shadow += bytes;
+    return changed;
+}
+
+/* The profiles of those who are attached: their headers and first sites. */
+static bool profiles_differ(const struct ga_crash_world *world, unsigned char **shadow)
+{
+    const struct ga_view *view = &world->view;
+    uint32_t end = ga_load_relaxed(&view->meta->client_end);
+    bool changed = false;
+    for (uint32_t client = 0; client < end; client++) {
+        const struct ga_profile *profile = &view->profiles[client];
+        if (ga_load_relaxed(&view->clients[client].state) == GA_CLIENT_FREE ||
+            ga_load_relaxed(&view->profile_entries[client].bytes) == 0)
+            continue;
+        changed |= differs(profile, offsetof(struct ga_profile, mappings), shadow);
+        changed |= differs(profile->sites, SITES_LOOKED * sizeof(profile->sites[0]), shadow);
+    }
     return changed;
 }
 
@@ -241,5 +262,9 @@ bool ga_crash_world_changed(void *data)
     changed |= differs(world->view.lines, PLANE_NPAGES * sizeof(struct ga_span_line), &shadow);
     changed |= differs(world->view.wide, PLANE_NPAGES * sizeof(struct ga_span_wide), &shadow);
     changed |= differs(world->view.tiny, PLANE_NPAGES * sizeof(struct ga_tiny_bits), &shadow);
+    changed |= differs(
+        world->view.samples,
+        PLANE_NPAGES / GA_SAMPLE_SET_NPAGES * world->view.sample_words * sizeof(uint64_t), &shadow);
+    changed |= profiles_differ(world, &shadow);
     return changed;
 }

@@ -405,6 +405,28 @@ static void who_frees_whose(void)
     CU_ASSERT_PTR_NOT_NULL(strstr(run.out, "itself"));
 }
 
+static void begin_with_tiny(void)
+{
+    if (goalloc_set_profile_rate(heap, 1) < 0)
+        abort();
+    for (volatile unsigned i = 0; i < 5; i++)
+        (void)place_tiny();
+}
+
+/* A thread's first objects are sampled as all others, also when they are tiny. */
+static void first_is_tiny(void)
+{
+    char pid[16];
+    pid_t child = in_child(begin_with_tiny);
+    await(child);
+    snprintf(pid, sizeof(pid), "%d", child);
+    CU_ASSERT_EQUAL(CTL("--json", "profile", "--pid", pid), 0);
+    CU_ASSERT_PTR_NOT_NULL(strstr(run.out, "\"function\": \"place_tiny\""));
+    CU_ASSERT_EQUAL(sum_of("alloc_samples"), 5);
+    CU_ASSERT_EQUAL(sum_of("inuse_samples"), 5);
+    CU_ASSERT_EQUAL(sum_of("inuse_bytes"), 5 * 8);
+}
+
 /* A table for people. */
 static void a_table(void)
 {
@@ -462,6 +484,7 @@ int main(void)
         {"every object", every_object},
         {"rates are set", rates_are_set},
         {"who frees whose", who_frees_whose},
+        {"the first is tiny", first_is_tiny},
         {"a table", a_table},
         {"the server is killed", the_server_is_killed},
         {"the environment", the_environment},

@@ -8,6 +8,7 @@
 
 #include "shm/gc_word.h"
 #include "shm/ring.h"
+#include "shm/sample.h"
 #include "shm/tiny.h"
 #include "support/core_fixture.h"
 #include "support/cunit_main.h"
@@ -423,6 +424,81 @@ static void handles(void)
     ga_core_close(&core);
 }
 
+/* Where the word of the object at offset lies. */
+static _Atomic uint64_t *word_of(uint64_t offset)
+{
+    uint64_t word = 0;
+    CU_ASSERT_FATAL(ga_sample_find(&core.view, offset, &word));
+    uint64_t set = offset / GA_PAGE_SIZE / GA_SAMPLE_SET_NPAGES;
+    _Atomic uint64_t *at = &core.view.samples[set * core.view.sample_words];
+    while (ga_load_relaxed(at) != word)
+        at++;
+    return at;
+}
+
+/* Each word speaks of an object in use, where it is looked for, and is counted. */
+static void samples(void)
+{
+    fill();
+    uint64_t of_large = (uint64_t)large * GA_PAGE_SIZE;
+    uint64_t sample = ga_sample_make(client, 1, 3);
+    CU_ASSERT(ga_sample_put(&core.view, leased, held, sample));
+    CU_ASSERT(ga_sample_put(&core.view, large, of_large, sample));
+    sound_with(0);
+    CU_ASSERT_EQUAL(audit.samples, 2);
+    _Atomic uint64_t *of_held = word_of(held);
+    ga_page_id held_page = (ga_page_id)(held / GA_PAGE_SIZE);
+    spoil(of_held, ga_load_relaxed(of_held) + 1, GA_FAULT_SAMPLE, held_page, 0);
+    spoil(word_of(of_large), ga_load_relaxed(word_of(of_large)) + 2 * GA_PAGE_SIZE / 8,
+          GA_FAULT_SAMPLE, large + 2, 0);
+    /* Another word for the same, which a free would leave; and one that nobody would find. */
+    uint64_t set = held / GA_PAGE_SIZE / GA_SAMPLE_SET_NPAGES;
+    _Atomic uint64_t *words = &core.view.samples[set * core.view.sample_words];
+    uint32_t line = (uint32_t)(of_held - words) / 8;
+    spoil(of_held + 1, ga_load_relaxed(of_held), GA_FAULT_SAMPLE_PLACE, held_page, 0);
+    spoil(&words[(line ^ 2) * 8], ga_load_relaxed(of_held), GA_FAULT_SAMPLE_PLACE, held_page, 0);
+    /* Too many may be counted, but not too few. */
+    _Atomic uint64_t *count = &core.view.lines[leased].nholds;
+    CU_ASSERT_EQUAL(ga_load_relaxed(count), UINT64_C(1) << 32 | 1);
+    spoil(count, 1, GA_FAULT_NSAMPLES, leased, 0);
+    ga_store_relaxed(count, UINT64_C(2) << 32 | 1);
+    sound_with(0);
+    /* Freed, and its word left. */
+    ga_store_relaxed(&core.view.lines[large].f[0], 1);
+    says(0, GA_FAULT_SAMPLE, large, 0);
+    CU_ASSERT_EQUAL(find(GA_FAULT_SAMPLE)->index, (int32_t)(large / GA_SAMPLE_SET_NPAGES));
+    ga_core_close(&core);
+}
+
+/* A span that begins in one set and has objects in the next. */
+static void samples_of_two_sets(void)
+{
+    fill();
+    struct ga_slot slot;
+    uint32_t span_class = 0;
+    for (uint32_t c = 2; c < GA_SPAN_CLASS_COUNT; c += 2)
+        if (ga_size_classes[c / 2].npages > ga_size_classes[span_class / 2].npages)
+            span_class = c;
+    ga_page_id page;
+    do
+        page = ga_core_lease(&core, client, mcache, (ga_span_class)span_class);
+    while (page / GA_SAMPLE_SET_NPAGES ==
+           (page + ga_size_classes[span_class / 2].npages - 1) / GA_SAMPLE_SET_NPAGES);
+    CU_ASSERT_FATAL(ga_core_claim(&core, mcache, page));
+    for (uint32_t i = 0; i < ga_size_classes[span_class / 2].nslots; i++) {
+        CU_ASSERT_EQUAL_FATAL(ga_core_malloc(&core, mcache, (ga_span_class)span_class, &slot), 0);
+        CU_ASSERT_EQUAL_FATAL(slot.page, page);
+        uint64_t offset =
+            page * GA_PAGE_SIZE + slot.index * (uint64_t)ga_size_classes[span_class / 2].size;
+        CU_ASSERT(ga_sample_put(&core.view, page, offset, ga_sample_make(client, 1, 3)));
+    }
+    sound_with(0);
+    CU_ASSERT_EQUAL(audit.samples, ga_size_classes[span_class / 2].nslots);
+    _Atomic uint64_t *count = &core.view.lines[page].nholds;
+    spoil(count, ga_load_relaxed(count) - (UINT64_C(1) << 32), GA_FAULT_NSAMPLES, page, 0);
+    ga_core_close(&core);
+}
+
 static void gc_words(void)
 {
     fill();
@@ -576,6 +652,7 @@ static void noise(void)
                 &core.heap->holds[0].offset,
                 &core.heap->roots[0].offset,
                 &core.view.handles[client].object[r % GA_HANDLE_COUNT],
+                &core.view.samples[(r >> 8) % core.view.sample_words],
             };
             _Atomic uint64_t *word = words[(r >> 1) % COUNT(words)];
             bool wide_or_tiny = word >= core.heap->page_table && word < core.heap->page_table + end;
@@ -604,6 +681,8 @@ int main(void)
         {"rings", rings},
         {"tables", tables},
         {"handles", handles},
+        {"samples", samples},
+        {"samples of two sets", samples_of_two_sets},
         {"gc words", gc_words},
         {"counters", counters},
         {"in motion", in_motion},
