@@ -16,6 +16,7 @@
 #include "client/managed.h"
 #include "client/mcache.h"
 #include "client/owner.h"
+#include "client/overlap.h"
 #include "client/private_server.h"
 #include "client/reclaim.h"
 #include "client/track.h"
@@ -140,15 +141,23 @@ static void request_detach(struct goalloc_heap *heap)
         ga_reply_release(reply);
 }
 
+/* Say what lies where the heap is to be. */
+static int fail_overlap(const char *name, uint64_t address, uint64_t bytes)
+{
+    char what[GA_OVERLAP_BYTES];
+    ga_overlap_name(address, bytes, what);
+    return fail(-EADDRINUSE,
+                "heap '%s' lies at %#llx, where this process has %s; attach it once, and where it "
+                "is another's, start goallocd with another --base",
+                name, (unsigned long long)address, what);
+}
+
 static int map_object(struct goalloc_heap *heap, const char *name, enum ga_object object,
                       int64_t owner, uint64_t address, uint64_t bytes)
 {
     int r = ga_mapping_open(name, object, false, owner, address, bytes, &heap->objects[object]);
     if (r == -EADDRINUSE)
-        return fail(r,
-                    "heap '%s' lies at %#llx, where this process has something else (or the same "
-                    "heap already)",
-                    name, (unsigned long long)address);
+        return fail_overlap(name, address, bytes);
     char path[GA_OBJECT_NAME_BYTES];
     ga_object_name(name, object, path);
     if (r == -EPERM)
@@ -258,8 +267,8 @@ static int make_heap(const char *address, const struct goalloc_options *options,
     char path[GA_ADDRESS_BYTES];
     int r = ga_address_resolve(address, path);
     if (r < 0)
-        return fail(r, "'%s' cannot be the path of a socket: %s", address ? address : "",
-                    ga_error_text(r));
+        return fail(r, "'%.128s' cannot be the path of a socket, which has 1 to %d bytes: %s",
+                    address ? address : "", GA_ADDRESS_BYTES - 1, ga_error_text(r));
     struct goalloc_heap *heap = ga_registry_new_heap();
     if (!heap)
         return fail(-ENOMEM, "out of memory");

@@ -13,6 +13,23 @@
 
 #include "client/deadline.h"
 
+/* Say who may connect to the socket at path, which this process may not. Numbers, and no names: to
+ * look those up takes the process's malloc. */
+static void explain_rights(const char *path, char ret_error[static GA_CHANNEL_ERROR_BYTES])
+{
+    struct stat st;
+    if (stat(path, &st) < 0)
+        snprintf(ret_error, GA_CHANNEL_ERROR_BYTES,
+                 "%s: no right to connect (permission denied): a folder on the way is closed to "
+                 "this user",
+                 path);
+    else
+        snprintf(ret_error, GA_CHANNEL_ERROR_BYTES,
+                 "%s: no right to connect (permission denied): the socket is of user %u, group %u, "
+                 "mode %o; join that group, or see --group and --mode of goallocd",
+                 path, (unsigned)st.st_uid, (unsigned)st.st_gid, (unsigned)st.st_mode & 07777);
+}
+
 /* What err, a positive errno of connect, means for the socket at path. */
 static const char *explain(const char *path, int err)
 {
@@ -24,9 +41,6 @@ static const char *explain(const char *path, int err)
         if (stat(path, &st) == 0 && !S_ISSOCK(st.st_mode))
             return "this is not a socket";
         return "nobody listens there (connection refused); is goallocd running?";
-    case EACCES:
-    case EPERM:
-        return "no right to connect (permission denied)";
     case ENOTDIR:
         return "no such socket: a part of the path is not a directory";
     case EPROTOTYPE:
@@ -106,6 +120,9 @@ int ga_connect(const char *path, const struct timespec *deadline,
     }
     if (fd >= 0)
         close(fd);
-    snprintf(ret_error, GA_CHANNEL_ERROR_BYTES, "%s: %s", path, explain(path, err));
+    if (err == EACCES || err == EPERM)
+        explain_rights(path, ret_error);
+    else
+        snprintf(ret_error, GA_CHANNEL_ERROR_BYTES, "%s: %s", path, explain(path, err));
     return translate(err);
 }

@@ -247,9 +247,10 @@ static int check_limit(const struct adoption *adoption)
     const struct ga_heap_config *config = adoption->config;
     uint64_t limit = config->limit_bytes ? config->limit_bytes : config->reserve_bytes;
     uint64_t least = adoption->npages_committed ? (adoption->npages_inuse + 1) * GA_PAGE_SIZE : 0;
-    return least > limit
-               ? refuse(adoption, "it has %" PRIu64 " bytes in use, more than the limit", least)
-               : 0;
+    if (least <= limit)
+        return 0;
+    (void)refuse(adoption, "it has %" PRIu64 " bytes in use, more than the limit", least);
+    return -EINVAL;
 }
 
 static int check(struct adoption *adoption, void *bits)

@@ -65,7 +65,7 @@ static int refuse_foreign(const struct ga_neighbour *old)
                "the name '%s' is taken: /dev/shm/goalloc.%s.meta is no heap; 'goallocd --name %s "
                "--replace' removes it and starts anew",
                old->name, old->name, old->name);
-    return -EEXIST;
+    return -EBADMSG;
 }
 
 /* What to do with a heap whose server is gone. */
@@ -107,7 +107,7 @@ int ga_claim_name(const struct ga_options *options, struct ga_neighbour *ret_old
                "heap '%s' is there already, with layout version %" PRIu32 ", and this server knows "
                "version %u: it is left as it is",
                old.name, old.layout_version, GA_LAYOUT_VERSION);
-        return -EEXIST;
+        return -EPROTO;
     }
     return decide(options, &old, ret_old);
 }
@@ -165,10 +165,11 @@ static int find_window(const struct ga_options *options, uint64_t *ret_base)
     char side[GA_SIZE_TEXT_BYTES];
     ga_log(GA_LOG_ERROR,
            "no room for a heap of %s in the %s from 0x%" PRIx64 " and from 0x%" PRIx64
-           ", where other heaps lie: end one, or give --base",
+           ", where other heaps lie: remove one (goallocctl destroy NAME), give a smaller "
+           "--reserve, or --base",
            ga_size_format(options->reserve_bytes, text),
            ga_size_format(GA_WINDOW_COUNT * GA_WINDOW_SIZE, side), GA_WINDOW_LOW, GA_WINDOW_HIGH);
-    return -EADDRINUSE;
+    return -EADDRNOTAVAIL;
 }
 
 int ga_claim_base(const struct ga_options *options, uint64_t *ret_base)
@@ -177,9 +178,10 @@ int ga_claim_base(const struct ga_options *options, uint64_t *ret_base)
         return find_window(options, ret_base);
     if (!ga_window_is_free(options->base, options->reserve_bytes)) {
         ga_log(GA_LOG_ERROR,
-               "--base: the addresses from 0x%" PRIx64 " on are taken in this process",
+               "--base: the addresses from 0x%" PRIx64
+               " on are taken in this process: give others, or leave the choice to goallocd",
                options->base);
-        return -EADDRINUSE;
+        return -EADDRNOTAVAIL;
     }
     struct ga_neighbour other;
     if (ga_neighbours_overlap(options->name, options->base, options->reserve_bytes, &other))

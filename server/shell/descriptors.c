@@ -35,7 +35,9 @@ int ga_descriptors_prepare(void)
     int r = open_so_many(fds, &count);
     while (count > 0)
         close(fds[--count]);
-    if (r < 0)
+    if (r < 0 && r != -EMFILE && r != -ENFILE)
+        ga_log(GA_LOG_ERROR, "/dev/null cannot be opened: %s", strerror(-r));
+    else if (r < 0)
         ga_log(GA_LOG_ERROR,
                "a server needs %d file descriptors and more: %s: raise the limit (ulimit -n)",
                LEAST, strerror(-r));

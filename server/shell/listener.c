@@ -62,7 +62,7 @@ static int clear_path(const char *path)
         return 0; /* what is wrong beside ENOENT, bind will find, too */
     if (!S_ISSOCK(st.st_mode)) {
         ga_log(GA_LOG_ERROR, "%s is there already and is no socket: it is left as it is", path);
-        return -EEXIST;
+        return -EADDRINUSE;
     }
     int r = probe(path);
     if (r == 0) {
@@ -90,10 +90,13 @@ static void log_bind_error(const char *path, const char *directory, int err)
                "the socket %s cannot be made: there is no directory %s: make it, or give --socket",
                path, directory);
     else if (err == -EACCES || err == -EROFS)
-        ga_log(GA_LOG_ERROR, "the socket %s cannot be made: no right to write in %s", path,
+        ga_log(GA_LOG_ERROR,
+               "the socket %s cannot be made: no right to write in %s: give another --socket", path,
                directory);
     else if (err == -ENOTDIR)
-        ga_log(GA_LOG_ERROR, "the socket %s cannot be made: %s is no directory", path, directory);
+        ga_log(GA_LOG_ERROR,
+               "the socket %s cannot be made: %s is no directory: give another --socket", path,
+               directory);
     else
         ga_log(GA_LOG_ERROR, "the socket %s cannot be made: %s", path, strerror(-err));
 }
@@ -111,7 +114,8 @@ static int bind_and_listen(int fd, const char *path, const char *directory,
     r = ga_access_apply_to_socket(access, path);
     if (r < 0) {
         ga_log(GA_LOG_ERROR, "the socket %s cannot be given its group and mode: %s", path,
-               strerror(-r));
+               r == -EPERM ? "only a member of --group, or root, may give it to that"
+                           : strerror(-r));
         unlink(path);
         return r;
     }

@@ -12,25 +12,25 @@
 #include "server/shell/activation.h"
 #include "server/shell/attachment.h"
 #include "server/shell/descriptors.h"
+#include "server/shell/exit_status.h"
 #include "server/shell/listener.h"
 #include "server/shell/log.h"
 #include "server/shell/options.h"
+#include "server/shell/room.h"
 #include "server/shell/server.h"
 #include "server/shell/signals.h"
 #include "server/shell/size_text.h"
 #include "server/shell/standard_fds.h"
 #include "server/shell/world.h"
 
-#define EXIT_USAGE 2
-
 static void tell_ready(const struct ga_options *options, const struct ga_world *world)
 {
     char reserve[GA_SIZE_TEXT_BYTES];
     char limit[GA_SIZE_TEXT_BYTES];
-    ga_log(GA_LOG_INFO, "ready: heap '%s' on %s, base 0x%" PRIx64 ", reserve %s, limit %s",
+    ga_log(GA_LOG_INFO, "ready: heap '%s' on %s, base 0x%" PRIx64 ", reserve %s, limit %s%s",
            world->name, options->socket_path, world->base,
-           ga_size_format(world->reserve_bytes, reserve),
-           ga_size_format(world->limit_bytes, limit));
+           ga_size_format(world->reserve_bytes, reserve), ga_size_format(world->limit_bytes, limit),
+           world->limit_bytes > ga_room_of_shm() ? ", which is more than /dev/shm holds" : "");
     if (options->ready_fd < 0)
         return;
     static const char ready[] = "READY\n";
@@ -49,6 +49,8 @@ static int serve(const struct ga_options *options, struct ga_listener listener)
     /* From here on there is something to take back. */
     ga_signals_block();
     int r = ga_descriptors_prepare();
+    if (r == 0)
+        r = ga_room_check();
     if (r < 0)
         return r;
     r = ga_world_open(&world, options, &heap);
@@ -70,6 +72,7 @@ static int serve(const struct ga_options *options, struct ga_listener listener)
         ga_log(GA_LOG_ERROR, "the server cannot listen: %s", strerror(-r));
         goto close_listener;
     }
+    ga_room_warn(options);
     ga_world_commit_ahead(&world);
     tell_ready(options, &world);
     ga_service_ready(server);
@@ -109,15 +112,13 @@ int main(int argc, char *argv[])
     ga_log_find_journal();
     int r = ga_options_parse(argc, argv, &options);
     if (r != GA_OPTIONS_SERVE)
-        return r < 0 ? EXIT_USAGE : finish_answer();
+        return r < 0 ? GA_EXIT_USAGE : finish_answer();
     /* A client that hangs up, and a limit on file sizes, are errors of calls and not our end. */
     signal(SIGPIPE, SIG_IGN);
     signal(SIGXFSZ, SIG_IGN);
     struct ga_listener listener = GA_LISTENER_NONE;
     r = ga_activation_take(&options, &listener);
-    if (r < 0)
-        return EXIT_FAILURE;
-    if (r == 0 && ga_options_default_socket(&options) < 0)
-        return EXIT_USAGE;
-    return serve(&options, listener) < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
+    if (r == 0)
+        r = ga_options_default_socket(&options);
+    return ga_exit_status_of(r < 0 ? r : serve(&options, listener));
 }

@@ -170,6 +170,6 @@ void ga_option_help(void)
     for (size_t i = 0; i < GA_OPTION_COUNT; i++)
         print_option(&ga_options[i]);
     fputs("\nSIZE is a number of bytes, or a number with K, M, G or T.\n"
-          "\nexit status: 0 ended in order, 1 failed, 2 wrong usage\n",
+          "\nexit status: 0 ended in order, 1 failed, 2 wrong usage; the others: man goallocd\n",
           stdout);
 }

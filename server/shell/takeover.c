@@ -65,10 +65,11 @@ static int adopt_object(struct ga_world *world, enum ga_object object, uint64_t 
     char path[GA_OBJECT_NAME_BYTES];
     char why[128];
     ga_object_name(world->name, object, path);
-    if (r == -EADDRINUSE)
+    if (r == -EADDRINUSE) {
+        r = -EADDRNOTAVAIL;
         snprintf(why, sizeof(why), "the addresses from 0x%" PRIx64 " on are taken in this process",
                  address);
-    else if (r == -EPERM)
+    } else if (r == -EPERM)
         snprintf(why, sizeof(why), "%s is another user's", path);
     else if (r == -EPROTO)
         snprintf(why, sizeof(why), "%s is shorter than it was", path);

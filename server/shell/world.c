@@ -241,14 +241,18 @@ static int make_object(struct ga_world *world, enum ga_object object, uint64_t a
         ga_object_unlink(world->name, object);
         r = ga_mapping_create(world->name, object, 0600, address, bytes, mapping);
     }
+    bool made = r == 0;
     if (r == 0)
         r = ga_access_apply_to_object(&world->options->access, object, mapping->fd);
+    bool refused = made && r == -EPERM;
     if (r == 0 && object != GA_OBJECT_HEAP)
         r = resize(world, object, bytes);
     if (r < 0) {
         char path[GA_OBJECT_NAME_BYTES];
         ga_object_name(world->name, object, path);
-        ga_log(GA_LOG_ERROR, "the shared memory object %s cannot be made: %s", path, strerror(-r));
+        ga_log(GA_LOG_ERROR, "the shared memory object %s cannot be made: %s", path,
+               refused ? "--group: only a member of the group, or root, may give it to that"
+                       : strerror(-r));
     }
     return r;
 }

@@ -51,7 +51,7 @@ bool ga_fixture_restore(struct ga_daemon *daemon, const char *file, const char *
     return start(daemon, arguments);
 }
 
-bool ga_fixture_refuses(const char *file, const char *heap, const char *needle)
+bool ga_fixture_refuses(const char *file, const char *heap, int expected_code, const char *needle)
 {
     struct ga_daemon daemon;
     static char path[128];
@@ -63,10 +63,10 @@ bool ga_fixture_refuses(const char *file, const char *heap, const char *needle)
     int code = ga_daemon_end(&daemon, ready ? SIGKILL : 0);
     bool said = ga_daemon_said(&daemon, expected);
     bool left = ga_daemon_left_objects(heap);
-    if (code != 1 || !said || left)
+    if (code != expected_code || !said || left)
         printf("code %d, objects %s; expected '%s' in:\n%s", code, left ? "left" : "gone", expected,
                daemon.text);
-    return !ready && code == 1 && said && !left;
+    return !ready && code == expected_code && said && !left;
 }
 
 bool ga_fixture_in_process(const char *path, ga_fixture_work *work)

@@ -18,7 +18,7 @@ bool ga_fixture_serve(struct ga_daemon *daemon, const char *heap, const char *pa
 bool ga_fixture_restore(struct ga_daemon *daemon, const char *file, const char *heap,
                         const char *path);
 /* Have a server refuse to restore file, and say so with needle; leave nothing behind. */
-bool ga_fixture_refuses(const char *file, const char *heap, const char *needle);
+bool ga_fixture_refuses(const char *file, const char *heap, int expected_code, const char *needle);
 
 typedef bool ga_fixture_work(struct goalloc_heap *heap);
 /* Do the work in a process of its own, which attaches to path and detaches. */

@@ -374,7 +374,7 @@ static void server_start(void)
     const char *name = ga_daemon_heap("full");
     const char *const arguments[] = {"--name", name, "--socket", ga_daemon_path("sock"), NULL};
     CU_ASSERT_FALSE(ga_daemon_start(&daemon, 0, arguments));
-    CU_ASSERT_EQUAL(ga_daemon_end(&daemon, 0), 1);
+    CU_ASSERT_EQUAL(ga_daemon_end(&daemon, 0), 10);
     CU_ASSERT(ga_daemon_said(&daemon, "no memory is left in /dev/shm"));
     CU_ASSERT_FALSE(ga_daemon_left_objects(name));
     close(file);

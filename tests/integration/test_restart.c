@@ -326,7 +326,7 @@ static void test_living_clients(void)
 /* ---- refusals: the heap stays as it is ---- */
 
 static void expect_refusal(const char *heap, const char *path, const char *option,
-                           const char *value, const char *why)
+                           const char *value, int code, const char *why)
 {
     struct ga_daemon daemon;
     char line[400];
@@ -335,7 +335,7 @@ static void expect_refusal(const char *heap, const char *path, const char *optio
              "removes it and starts anew\n",
              heap, why, heap);
     CU_ASSERT_FALSE(start(&daemon, heap, path, option, value));
-    CU_ASSERT_EQUAL(ga_daemon_end(&daemon, 0), 1);
+    CU_ASSERT_EQUAL(ga_daemon_end(&daemon, 0), code);
     CU_ASSERT_STRING_EQUAL(daemon.text, line);
     if (strcmp(daemon.text, line) != 0)
         fprintf(stderr, "said:     %sexpected: %s", daemon.text, line);
@@ -370,12 +370,12 @@ static void test_refusals(void)
     char why[128];
     snprintf(why, sizeof(why), "it lies at 0x%llx, and not where --base says",
              (unsigned long long)header.base);
-    expect_refusal(heap, path, "--base", "0x600000000000", why);
-    expect_refusal(heap, path, "--reserve", "128M",
+    expect_refusal(heap, path, "--base", "0x600000000000", 2, why);
+    expect_refusal(heap, path, "--reserve", "128M", 2,
                    "its reserve is 64 MiB, and not what --reserve says");
     snprintf(why, sizeof(why), "it has %llu bytes in use, more than the limit",
              (unsigned long long)(1 + pages_in_use(meta, &header)) * GA_PAGE_SIZE);
-    expect_refusal(heap, path, "--limit", "1M", why);
+    expect_refusal(heap, path, "--limit", "1M", 2, why);
 
     /* What any client can write is no reason to refuse. */
     int bits = ga_daemon_open_object(heap, "bits", O_RDWR);
@@ -392,7 +392,7 @@ static void test_refusals(void)
     int object = ga_daemon_open_object(heap, "heap", O_RDWR);
     CU_ASSERT(object >= 0 && ftruncate(object, 4096) == 0);
     close(object);
-    expect_refusal(heap, path, NULL, NULL, "its heap object was truncated");
+    expect_refusal(heap, path, NULL, NULL, 7, "its heap object was truncated");
 
     /* Never finished, or ended: nothing to take over, and nothing to ask about. */
     header.state = GA_HEAP_IN_MAKING;

@@ -416,9 +416,9 @@ static void test_same_heap(void)
     CU_ASSERT_FATAL(start(&first, heap, path, NULL, NULL));
     char sentence[160];
     snprintf(sentence, sizeof(sentence), "heap '%s' is served by process %d", heap, (int)first.pid);
-    expect_refusal(&second, start(&second, heap, ga_daemon_path("second"), NULL, NULL), 1,
+    expect_refusal(&second, start(&second, heap, ga_daemon_path("second"), NULL, NULL), 3,
                    sentence);
-    expect_refusal(&second, start(&second, heap, ga_daemon_path("second"), "--replace", NULL), 1,
+    expect_refusal(&second, start(&second, heap, ga_daemon_path("second"), "--replace", NULL), 3,
                    sentence);
     CU_ASSERT(ga_daemon_left_objects(heap));
     end_in_order(&first, SIGTERM, heap, path);
@@ -435,7 +435,7 @@ static void test_same_socket(void)
     CU_ASSERT_FATAL(start(&first, heap, path, NULL, NULL));
     char sentence[160];
     snprintf(sentence, sizeof(sentence), "another server listens on %s", path);
-    expect_refusal(&second, start(&second, other, path, NULL, NULL), 1, sentence);
+    expect_refusal(&second, start(&second, other, path, NULL, NULL), 9, sentence);
     CU_ASSERT_FALSE(ga_daemon_left_objects(other));
     CU_ASSERT(ga_wire_open_attached(&wire, path));
     ga_wire_close(&wire);
@@ -481,19 +481,19 @@ static void test_bad_places(void)
              "the socket %s cannot be made: there is no directory %s/none: make it, or give "
              "--socket",
              path, ga_daemon_folder());
-    expect_refusal(&daemon, start(&daemon, heap, path, NULL, NULL), 1, sentence);
+    expect_refusal(&daemon, start(&daemon, heap, path, NULL, NULL), 5, sentence);
 
     const char *file = ga_daemon_path("file");
     fclose(fopen(file, "w"));
     snprintf(sentence, sizeof(sentence),
              "%s is there already and is no socket: it is left as it is", file);
-    expect_refusal(&daemon, start(&daemon, heap, file, NULL, NULL), 1, sentence);
+    expect_refusal(&daemon, start(&daemon, heap, file, NULL, NULL), 9, sentence);
     CU_ASSERT(access(file, F_OK) == 0);
 
     path = ga_daemon_path("file/sock");
-    snprintf(sentence, sizeof(sentence), "the socket %s cannot be made: %s is no directory", path,
-             file);
-    expect_refusal(&daemon, start(&daemon, heap, path, NULL, NULL), 1, sentence);
+    snprintf(sentence, sizeof(sentence),
+             "the socket %s cannot be made: %s is no directory: give another --socket", path, file);
+    expect_refusal(&daemon, start(&daemon, heap, path, NULL, NULL), 5, sentence);
     CU_ASSERT_FALSE(ga_daemon_left_objects(heap));
     unlink(file);
 }
@@ -508,10 +508,11 @@ static void test_no_right(void)
     const char *heap = ga_daemon_heap("rights");
     CU_ASSERT_FATAL(mkdir(closed, 0500) == 0);
     CU_ASSERT_FATAL(chmod(closed, 0555) == 0 && chmod(ga_daemon_folder(), 0755) == 0);
-    snprintf(sentence, sizeof(sentence), "the socket %s cannot be made: no right to write in %s",
-             path, closed);
+    snprintf(sentence, sizeof(sentence),
+             "the socket %s cannot be made: no right to write in %s: give another --socket", path,
+             closed);
     const char *arguments[] = {"--name", heap, "--socket", path, "--reserve", "64M", NULL};
-    expect_refusal(&daemon, ga_daemon_start(&daemon, geteuid() == 0 ? NOBODY : 0, arguments), 1,
+    expect_refusal(&daemon, ga_daemon_start(&daemon, geteuid() == 0 ? NOBODY : 0, arguments), 6,
                    sentence);
     CU_ASSERT_FALSE(ga_daemon_left_objects(heap));
     rmdir(closed);
@@ -604,7 +605,7 @@ static void others_start_beside(const char *heap)
              "the name '%s' is taken: /dev/shm/goalloc.%s.meta is another user's, or no heap at "
              "all; it is left as it is",
              heap, heap);
-    expect_refusal(&daemon, start(&daemon, heap, path, "--replace", NULL), 1, sentence);
+    expect_refusal(&daemon, start(&daemon, heap, path, "--replace", NULL), 6, sentence);
 }
 
 static void test_strange_neighbours(void)

@@ -86,7 +86,7 @@ static void test_round_trip(void)
     CU_ASSERT_EQUAL(ga_daemon_end(&daemon, SIGTERM), 0);
 
     CU_ASSERT_FALSE(ga_fixture_restore(&daemon, file, NULL, path)); /* the name is taken */
-    CU_ASSERT_EQUAL(ga_daemon_end(&daemon, 0), 1);
+    CU_ASSERT_EQUAL(ga_daemon_end(&daemon, 0), 3);
     CU_ASSERT(ga_daemon_said(&daemon, "is there already, left by a server that has ended"));
     CU_ASSERT(ga_daemon_left_objects(heap));
     CU_ASSERT_EQUAL(GA_CTL(&other, "destroy", heap), 0);
@@ -108,7 +108,7 @@ static void test_another_name(void)
     CU_ASSERT_EQUAL(GA_CTL(&run, "--socket", path, "snapshot", file), 0);
     CU_ASSERT_EQUAL(GA_CTL(&run, "--socket", path, "--json", "stats", "--recount"), 0);
     CU_ASSERT_FALSE(ga_fixture_restore(&copy, file, NULL, ga_daemon_path("copy")));
-    CU_ASSERT_EQUAL(ga_daemon_end(&copy, 0), 1);
+    CU_ASSERT_EQUAL(ga_daemon_end(&copy, 0), 3);
     CU_ASSERT(ga_daemon_said(&copy, "' is served by process "));
     CU_ASSERT_FATAL(ga_fixture_restore(&copy, file, second, ga_daemon_path("copy")));
 

@@ -51,7 +51,7 @@ static struct ga_file copy_of_good(void)
 static void refused(const struct ga_file *bad, const char *why)
 {
     CU_ASSERT(ga_file_save(file, bad));
-    CU_ASSERT(ga_fixture_refuses(file, heap, why));
+    CU_ASSERT(ga_fixture_refuses(file, heap, 7, why));
 }
 
 /* ---- a byte is another ---- */
@@ -127,11 +127,11 @@ static void test_foreign(void)
     static char text[] = "Dear server, I am a text of more than eight bytes.\n";
     struct ga_file foreign = {.bytes = text, .nbytes = sizeof(text) - 1};
     refused(&foreign, "it is no snapshot of a goalloc heap");
-    CU_ASSERT(ga_fixture_refuses("/no/such/file", heap, "No such file or directory"));
-    CU_ASSERT(ga_fixture_refuses("/tmp", heap, "it is no regular file"));
+    CU_ASSERT(ga_fixture_refuses("/no/such/file", heap, 5, "No such file or directory"));
+    CU_ASSERT(ga_fixture_refuses("/tmp", heap, 7, "it is no regular file"));
     unlink(file);
     CU_ASSERT_EQUAL(mkfifo(file, 0600), 0);
-    CU_ASSERT(ga_fixture_refuses(file, heap, "it is no regular file"));
+    CU_ASSERT(ga_fixture_refuses(file, heap, 7, "it is no regular file"));
     unlink(file);
     struct ga_file bad = copy_of_good();
     for (int i = 0; i < 8; i++)
@@ -221,7 +221,7 @@ static void test_wishes(void)
         const char *arguments[] = {"--restore",   file,          "--socket", path,
                                    options[i][0], options[i][1], NULL};
         CU_ASSERT_FALSE(ga_daemon_start(&daemon, 0, arguments));
-        CU_ASSERT_EQUAL(ga_daemon_end(&daemon, 0), 1);
+        CU_ASSERT_EQUAL(ga_daemon_end(&daemon, 0), 2);
         CU_ASSERT(ga_daemon_said(&daemon, "cannot be restored: "));
         CU_ASSERT(ga_daemon_said(&daemon, whys[i]));
         CU_ASSERT_FALSE(ga_daemon_left_objects(heap));
@@ -246,7 +246,7 @@ static bool too_small(void)
     struct ga_daemon daemon;
     if (ga_private_shm_enter("1m") < 0)
         return true;
-    bool refuses = ga_fixture_refuses(file, heap, "no memory is left in /dev/shm");
+    bool refuses = ga_fixture_refuses(file, heap, 10, "no memory is left in /dev/shm");
     return refuses && ga_private_shm_enter("64m") == 0 &&
            ga_fixture_restore(&daemon, file, heap, path) && fill_up() &&
            GA_CTL(&run, "--socket", path, "snapshot", "/dev/shm/full") == 1 &&

@@ -107,7 +107,7 @@ static int judge_race(struct ga_daemon pair[2], const char *heap)
     char line[200];
     snprintf(line, sizeof(line), "goallocd: error: heap '%s' is served by process %d\n", heap,
              (int)pair[winner].pid);
-    CU_ASSERT_EQUAL(ga_daemon_end(loser, 0), 1);
+    CU_ASSERT_EQUAL(ga_daemon_end(loser, 0), 3);
     CU_ASSERT_STRING_EQUAL(loser->text, line);
     return winner;
 }
@@ -189,7 +189,7 @@ static void expect_refusal(const char *heap, const char *path, const char *optio
     print_objects(heap, &before);
     bool ready = start(&daemon, heap, path, option);
     CU_ASSERT_FALSE(ready);
-    CU_ASSERT_EQUAL(ga_daemon_end(&daemon, ready ? SIGTERM : 0), 1);
+    CU_ASSERT_EQUAL(ga_daemon_end(&daemon, ready ? SIGTERM : 0), 7);
     CU_ASSERT_STRING_EQUAL(daemon.text, line);
     if (strcmp(daemon.text, line) != 0)
         fprintf(stderr, "said:     %sexpected: %s", daemon.text, line);

@@ -154,14 +154,14 @@ def takes_its_rights(manager):
 
 
 def refuse(manager, what, listen, *arguments, how=(), kind=socket.SOCK_STREAM):
-    """A start that fails, with 1, and says what."""
+    """A start that fails as wrong usage, and says what."""
     manager.activate(listen, *arguments, how=how)
     client = manager.connect(listen[0].replace("@", "\0", 1) if listen[0][0] == "@" else listen[0], kind)
     if kind == socket.SOCK_DGRAM:
         client.send(b"x")
     code, log = manager.end()
     client.close()
-    check(code == 1 and what in log, f"'{what}' is not what it says, {code}: {log}")
+    check(code == 2 and what in log, f"'{what}' is not what it says, {code}: {log}")
     check(not os.path.exists(f"/dev/shm/goalloc.{manager.name}.meta"), "no heap is made")
     for path in listen:
         if os.path.exists(path):
