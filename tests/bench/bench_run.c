@@ -131,7 +131,7 @@ int main(int argc, char **argv)
         fprintf(stderr, "bench_run: cannot take signals: %s\n", strerror(-err));
         return 1;
     }
-    snprintf(runner.segment, sizeof runner.segment, "goalloc-bench-%d", (int)getpid());
+    snprintf(runner.segment, sizeof runner.segment, "goalloc.test-%d-boost", (int)getpid());
     err = run(&runner);
     ga_bench_server_stop(&runner.server);
     /* Only a worker that failed has left it. */

@@ -1,7 +1,6 @@
 /* The goallocd of a benchmark run: see server.h. */
 #include "server.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -15,36 +14,15 @@
 
 static int make_folder(struct ga_bench_server *server)
 {
-    const char *parent = getenv("TMPDIR");
-    if (!parent || *parent == '\0')
-        parent = P_tmpdir;
-    int length = snprintf(server->folder, sizeof server->folder, "%s/goalloc-bench-XXXXXX", parent);
-    if (length < 0 || (size_t)length >= sizeof server->folder) {
-        server->folder[0] = '\0';
-        return -ENAMETOOLONG;
-    }
-    if (!mkdtemp(server->folder)) {
+    if (!ga_test_folder_make(server->folder)) {
         int err = -errno;
         server->folder[0] = '\0';
         return err;
     }
     snprintf(server->socket, sizeof server->socket, "%s/socket", server->folder);
     snprintf(server->log, sizeof server->log, "%s/log", server->folder);
-    snprintf(server->heap, sizeof server->heap, "bench-%d", (int)getpid());
+    snprintf(server->heap, sizeof server->heap, "test-%d-bench", (int)getpid());
     return 0;
-}
-
-/* The folder holds plain files and sockets only. */
-static void remove_folder(const char *path)
-{
-    DIR *folder = opendir(path);
-    if (folder) {
-        for (struct dirent *entry; (entry = readdir(folder));)
-            if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0)
-                unlinkat(dirfd(folder), entry->d_name, 0);
-        closedir(folder);
-    }
-    rmdir(path);
 }
 
 static int start_process(const char *path, unsigned limit_gib, struct ga_bench_server *server,
@@ -125,6 +103,6 @@ void ga_bench_server_stop(struct ga_bench_server *server)
         snprintf(name, sizeof name, "/goalloc.%s.%s", server->heap, parts[i]);
         shm_unlink(name);
     }
-    remove_folder(server->folder);
+    ga_test_folder_remove(server->folder);
     server->folder[0] = '\0';
 }

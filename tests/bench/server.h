@@ -3,15 +3,14 @@
 #ifndef GA_TESTS_BENCH_SERVER_H
 #define GA_TESTS_BENCH_SERVER_H
 
-#include <limits.h>
-
 #include "process.h"
+#include "support/folder.h"
 
 struct ga_bench_server {
     struct ga_bench_process process;
-    char folder[PATH_MAX - 64]; /* "": none */
-    char socket[PATH_MAX];
-    char log[PATH_MAX]; /* what goallocd said on stderr */
+    char folder[GA_TEST_FOLDER_BYTES]; /* "": none */
+    char socket[GA_TEST_FOLDER_BYTES + 16];
+    char log[GA_TEST_FOLDER_BYTES + 16]; /* what goallocd said on stderr */
     char heap[64];
 };
 

@@ -16,6 +16,7 @@
 
 #include "crash/own_memory.h"
 #include "crash/trace.h"
+#include "support/folder.h"
 
 #define SETTLE_MS    10000
 #define SHADOW_BYTES (2u << 20)
@@ -38,8 +39,7 @@ bool ga_crash_world_init(struct ga_crash_world *world, const char *goallocd)
     *world = (struct ga_crash_world){.goallocd = goallocd, .server = -1, .wire = {.fd = -1}};
     for (int i = 0; i < GA_OBJECT_COUNT; i++)
         world->objects[i] = GA_MAPPING_NONE;
-    snprintf(world->folder, sizeof(world->folder), "/tmp/goalloc-crash-XXXXXX");
-    if (!mkdtemp(world->folder))
+    if (!ga_test_folder_make(world->folder))
         return false;
     current = world;
     signal(SIGTERM, end_early);
@@ -123,11 +123,7 @@ void ga_crash_world_fini(struct ga_crash_world *world)
         ga_mapping_close(&world->objects[object]);
         ga_object_unlink(world->heap_name, object);
     }
-    unlink(world->socket);
-    char other[128];
-    snprintf(other, sizeof(other), "%s.lock", world->socket);
-    unlink(other);
-    rmdir(world->folder);
+    ga_test_folder_remove(world->folder);
     ga_own_memory_free(world->shadow, SHADOW_BYTES);
     world->shadow = NULL;
     current = NULL;

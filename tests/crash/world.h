@@ -10,11 +10,12 @@
 #include "integration/wire.h"
 #include "shm/mapping.h"
 #include "shm/view.h"
+#include "support/folder.h"
 
 struct ga_crash_world {
     const char *goallocd;   /* the program */
     const char *soft_limit; /* its --soft-limit; NULL = none */
-    char folder[64];
+    char folder[GA_TEST_FOLDER_BYTES];
     char socket[108];
     char heap_name[64];
     pid_t server;

@@ -17,6 +17,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "support/folder.h"
+
 #define TEXTS         8
 #define TEXT_BYTES    128
 #define ARGUMENTS_MAX 32
@@ -24,7 +26,7 @@
 #define SILENCE_MS    20000
 #define OBJECT_SUFFIX 3
 
-static char folder[64];
+static char folder[GA_TEST_FOLDER_BYTES];
 
 /* The next of a few buffers, so that several results can be used in one call. */
 static char *next_text(void)
@@ -38,12 +40,8 @@ const char *ga_daemon_folder(void)
 {
     if (folder[0])
         return folder;
-    const char *parent = getenv("TMPDIR");
-    if (!parent || strlen(parent) > 24)
-        parent = "/tmp";
-    snprintf(folder, sizeof(folder), "%s/goalloc-daemon-XXXXXX", parent);
-    if (!mkdtemp(folder)) {
-        fprintf(stderr, "%s: %s\n", folder, strerror(errno));
+    if (!ga_test_folder_make(folder)) {
+        perror("no folder");
         exit(2);
     }
     return folder;
@@ -229,19 +227,14 @@ bool ga_daemon_left_objects(const char *heap)
     return false;
 }
 
-static int remove_in(const char *path, const char *prefix)
+static int remove_objects(const char *prefix)
 {
     int removed = 0;
-    DIR *directory = opendir(path);
+    DIR *directory = opendir("/dev/shm");
     const struct dirent *entry;
-    while (directory && (entry = readdir(directory))) {
-        if (entry->d_name[0] == '.' || strncmp(entry->d_name, prefix, strlen(prefix)) != 0)
-            continue;
-        char file[sizeof(entry->d_name) + TEXT_BYTES];
-        snprintf(file, sizeof(file), "%s/%s", path, entry->d_name);
-        if (unlink(file) == 0 || rmdir(file) == 0)
+    while (directory && (entry = readdir(directory)))
+        if (strncmp(entry->d_name, prefix, strlen(prefix)) == 0 && shm_unlink(entry->d_name) == 0)
             removed++;
-    }
     if (directory)
         closedir(directory);
     return removed;
@@ -251,11 +244,9 @@ int ga_daemon_clean_up(void)
 {
     char prefix[TEXT_BYTES];
     snprintf(prefix, sizeof(prefix), "goalloc.test-%d-", (int)getpid());
-    int removed = remove_in("/dev/shm", prefix);
-    if (folder[0]) {
-        remove_in(folder, "");
-        rmdir(folder);
-    }
+    int removed = remove_objects(prefix);
+    if (folder[0])
+        ga_test_folder_remove(folder);
     folder[0] = '\0';
     return removed;
 }

@@ -18,6 +18,7 @@
 #include "goalloc/goalloc.h"
 #include "integration/json_check.h"
 #include "support/cunit_main.h"
+#include "support/folder.h"
 
 enum { PATIENCE_MS = 20000, TEXT_BYTES = 65536 };
 #define SELF self
@@ -503,8 +504,8 @@ int main(int argc, char **argv)
         return program(argc - 1, argv + 1);
     if (readlink("/proc/self/exe", self, sizeof(self) - 1) < 0)
         return 1;
-    char folder[] = "/tmp/goalloc-test-run-XXXXXX";
-    if (!mkdtemp(folder) || setenv("XDG_RUNTIME_DIR", folder, 1) < 0)
+    char folder[GA_TEST_FOLDER_BYTES];
+    if (!ga_test_folder_make(folder) || setenv("XDG_RUNTIME_DIR", folder, 1) < 0)
         return 1;
     unsetenv("GOALLOC_SOCKET");
     int code = ga_test_main("integration.ctl_run", tests, sizeof(tests) / sizeof(tests[0]));

@@ -1,6 +1,5 @@
 /* The private server: who attaches where nobody serves starts one; processes that do so at once
  * share it; it ends with the last of them and leaves nothing but the lock. */
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
@@ -16,10 +15,11 @@
 
 #include "goalloc/goalloc.h"
 #include "support/cunit_main.h"
+#include "support/folder.h"
 
 #define PROCESSES 20
 
-static char folder[64];
+static char folder[GA_TEST_FOLDER_BYTES];
 static char socket_path[96];
 static char server_script[96];
 static char heap_name[64];
@@ -270,16 +270,7 @@ static void test_failures(void)
 static void clean_up(void)
 {
     static const char *const suffixes[] = {"meta", "bits", "heap"};
-    DIR *directory = opendir(folder);
-    const struct dirent *entry;
-    while (directory && (entry = readdir(directory))) {
-        char file[sizeof(entry->d_name) + sizeof(folder) + 1];
-        snprintf(file, sizeof(file), "%s/%s", folder, entry->d_name);
-        unlink(file);
-    }
-    if (directory)
-        closedir(directory);
-    rmdir(folder);
+    ga_test_folder_remove(folder);
     for (int i = 0; i < 3; i++) {
         char name[96];
         snprintf(name, sizeof(name), "/goalloc.%s.%s", heap_name, suffixes[i]);
@@ -363,8 +354,7 @@ int main(void)
         {"a server that does not start", test_failures},
         {"a fork while a server is started", test_fork},
     };
-    snprintf(folder, sizeof(folder), "/tmp/goalloc-private-XXXXXX");
-    if (!mkdtemp(folder))
+    if (!ga_test_folder_make(folder))
         return 2;
     snprintf(socket_path, sizeof(socket_path), "%s/goalloc.sock", folder);
     snprintf(server_script, sizeof(server_script), "%s/server", folder);

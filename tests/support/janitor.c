@@ -5,45 +5,56 @@
 #include "support/janitor.h"
 
 #include <dirent.h>
-#include <fcntl.h>
+#include <limits.h>
 #include <poll.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "support/folder.h"
+
 #define ROUNDS   4
 #define ROUND_US 500000
 
-static void remove_objects(const char *prefix)
+/* Remove what is in the folder and has a name of the test's. */
+static void remove_in(const char *folder, const char *family, pid_t test)
 {
-    DIR *directory = opendir("/dev/shm");
+    char prefix[64];
+    snprintf(prefix, sizeof(prefix), "%stest-%d-", family, (int)test);
+    DIR *directory = opendir(folder);
     const struct dirent *entry;
-    while (directory && (entry = readdir(directory)))
-        if (strncmp(entry->d_name, prefix, strlen(prefix)) == 0)
-            shm_unlink(entry->d_name);
+    while (directory && (entry = readdir(directory))) {
+        if (strncmp(entry->d_name, prefix, strlen(prefix)) != 0)
+            continue;
+        char path[PATH_MAX];
+        snprintf(path, sizeof(path), "%s/%s", folder, entry->d_name);
+        ga_test_folder_remove(path);
+    }
     if (directory)
         closedir(directory);
 }
 
 static void wait_and_remove(pid_t test, int pidfd)
 {
-    char prefix[64];
     struct pollfd end = {.fd = pidfd, .events = POLLIN};
-    snprintf(prefix, sizeof(prefix), "goalloc.test-%d-", (int)test);
     while (poll(&end, 1, -1) != 1)
         continue;
     for (int i = 0; i < ROUNDS; i++) {
-        remove_objects(prefix);
+        remove_in("/dev/shm", "goalloc.", test);
+        remove_in(ga_test_folders(), "goalloc-", test);
         usleep(ROUND_US);
     }
 }
 
 void ga_janitor_start(void)
 {
+    static pid_t started;
     pid_t test = getpid();
+    if (started == test)
+        return;
+    started = test;
     int pidfd = (int)syscall(SYS_pidfd_open, test, 0);
     if (pidfd < 0)
         return;

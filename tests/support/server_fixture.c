@@ -53,8 +53,7 @@ static void end_by_force(const struct ga_test_server *server)
     kill(server->pid, SIGKILL);
     waitpid(server->pid, NULL, 0);
     remove_objects(server);
-    unlink(server->socket);
-    rmdir(server->folder);
+    ga_test_folder_remove(server->folder);
 }
 
 static void clean_up(void)
@@ -111,8 +110,7 @@ static bool launch(struct ga_test_server *server, const char *limit)
 bool ga_test_server_start(const char *limit, struct ga_test_server *ret)
 {
     static unsigned count;
-    snprintf(ret->folder, sizeof(ret->folder), "/tmp/goalloc-test-XXXXXX");
-    if (!mkdtemp(ret->folder))
+    if (!ga_test_folder_make(ret->folder))
         return false;
     snprintf(ret->heap_name, sizeof(ret->heap_name), "test-%d-%u", getpid(), count++);
     snprintf(ret->socket, sizeof(ret->socket), "%s/sock", ret->folder);
@@ -155,7 +153,6 @@ bool ga_test_server_stop(struct ga_test_server *server)
     note_running(server, NULL);
     bool left = access(server->socket, F_OK) == 0;
     left = remove_objects(server) || left;
-    unlink(server->socket);
-    rmdir(server->folder);
+    ga_test_folder_remove(server->folder);
     return ended && WIFEXITED(status) && WEXITSTATUS(status) == 0 && !left;
 }

@@ -7,13 +7,15 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "support/folder.h"
+
 /* Address space of such a heap, bytes: little, so that many tests can run at once. */
 #define GA_TEST_RESERVE (UINT64_C(4) << 30)
 
 struct ga_test_server {
     pid_t pid;
     char heap_name[64];
-    char folder[64]; /* of the socket; made for this test */
+    char folder[GA_TEST_FOLDER_BYTES]; /* of the socket; made for this test */
     char socket[108];
 };
 

@@ -47,8 +47,7 @@ void ga_siege_end(struct ga_siege *siege)
         snprintf(name, sizeof(name), "/goalloc.%s.%s", siege->heap_name, suffixes[i]);
         shm_unlink(name);
     }
-    unlink(siege->socket);
-    rmdir(siege->folder);
+    ga_test_folder_remove(siege->folder);
 }
 
 static void end_on_signal(int number)
@@ -63,9 +62,8 @@ void ga_siege_begin(struct ga_siege *siege, const char *test, int shared_fd)
     *siege = (struct ga_siege){.test = test, .shared_fd = shared_fd, .random = ga_test_seed()};
     the_siege = siege;
     siege->log_fd = memfd_create("log", MFD_CLOEXEC);
-    snprintf(siege->heap_name, sizeof(siege->heap_name), "%s-%d", test, getpid());
-    snprintf(siege->folder, sizeof(siege->folder), "/tmp/goalloc-%s-XXXXXX", test);
-    if (!mkdtemp(siege->folder))
+    snprintf(siege->heap_name, sizeof(siege->heap_name), "test-%d-%s", getpid(), test);
+    if (!ga_test_folder_make(siege->folder))
         ga_siege_fail(siege, "no folder for the socket");
     snprintf(siege->socket, sizeof(siege->socket), "%s/sock", siege->folder);
     signal(SIGINT, end_on_signal);

@@ -8,6 +8,8 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "support/folder.h"
+
 enum { GA_SIEGE_WORKERS_MAX = 64 };
 
 /* A worker is started with so many arguments: the test's name, "worker", its number, the descriptor
@@ -20,7 +22,7 @@ struct ga_siege {
     int shared_fd; /* the workers' */
     int log_fd;    /* what the servers say */
     char heap_name[64];
-    char folder[64];
+    char folder[GA_TEST_FOLDER_BYTES];
     char socket[108];
     pid_t server;
     pid_t workers[GA_SIEGE_WORKERS_MAX]; /* 0 = none */

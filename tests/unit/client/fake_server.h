@@ -5,7 +5,6 @@
 #define GA_TESTS_FAKE_SERVER_H
 
 #include <pthread.h>
-#include <signal.h>
 #include <semaphore.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -19,6 +18,7 @@
 #include "proto/message.h"
 #include "proto/version.h"
 #include "support/cunit_main.h"
+#include "support/folder.h"
 
 struct fake_server;
 
@@ -26,7 +26,7 @@ struct fake_server;
 typedef void fake_answer_fn(struct fake_server *fs, const Goalloc__V1__Envelope *message);
 
 struct fake_server {
-    char directory[64];
+    char directory[GA_TEST_FOLDER_BYTES];
     char path[100];
     int listen_fd;
     pthread_t thread;
@@ -120,46 +120,11 @@ static inline void *fake_run(void *arg)
     return NULL;
 }
 
-/* What listens, to be taken away if the test ends early; a test has one at a time. */
-static struct fake_server *fake_listening;
-static pid_t fake_owner; /* not its children */
-
-static inline void fake_remove_socket(void)
-{
-    if (!fake_listening || getpid() != fake_owner)
-        return;
-    unlink(fake_listening->path);
-    rmdir(fake_listening->directory);
-    fake_listening = NULL;
-}
-
-static inline void fake_remove_on_signal(int number)
-{
-    fake_remove_socket();
-    signal(number, SIG_DFL);
-    raise(number);
-}
-
-static inline void fake_remove_however_it_ends(struct fake_server *fs)
-{
-    static const int signals[] = {SIGHUP, SIGINT, SIGTERM, SIGABRT, SIGSEGV, SIGALRM};
-    static bool prepared;
-    fake_listening = fs;
-    fake_owner = getpid();
-    for (size_t i = 0; !prepared && i < sizeof(signals) / sizeof(signals[0]); i++)
-        signal(signals[i], fake_remove_on_signal);
-    if (!prepared)
-        atexit(fake_remove_socket);
-    prepared = true;
-}
-
 /* A socket that listens, and nobody who accepts. */
 static inline void fake_listen(struct fake_server *fs, int backlog)
 {
     memset(fs, 0, sizeof(*fs));
-    snprintf(fs->directory, sizeof(fs->directory), "%s", P_tmpdir "/goalloc-channel-XXXXXX");
-    CU_ASSERT_PTR_NOT_NULL_FATAL(mkdtemp(fs->directory));
-    fake_remove_however_it_ends(fs);
+    CU_ASSERT_FATAL(ga_test_folder_make(fs->directory));
     snprintf(fs->path, sizeof(fs->path), "%s/socket", fs->directory);
     struct sockaddr_un address = {.sun_family = AF_UNIX};
     snprintf(address.sun_path, sizeof(address.sun_path), "%s", fs->path);
@@ -185,7 +150,7 @@ static inline void fake_start(struct fake_server *fs, fake_answer_fn *answer, vo
 static inline void fake_unlisten(struct fake_server *fs)
 {
     close(fs->listen_fd);
-    fake_remove_socket();
+    ga_test_folder_remove(fs->directory);
     sem_destroy(&fs->go);
 }
 

@@ -58,7 +58,7 @@ static unsigned char *page(unsigned number)
 static bool open_heap(void)
 {
     char name[64];
-    snprintf(name, sizeof(name), "/goalloc-test-written-%d", (int)getpid());
+    snprintf(name, sizeof(name), "/goalloc.test-%d-written", (int)getpid());
     heap = mmap(NULL, sizeof(*heap), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     CU_ASSERT_PTR_NOT_EQUAL_FATAL(heap, MAP_FAILED);
     int fd = shm_open(name, O_RDWR | O_CREAT | O_EXCL, 0600);

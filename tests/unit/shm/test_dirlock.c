@@ -9,8 +9,9 @@
 #include <pthread.h>
 
 #include "support/cunit_main.h"
+#include "support/folder.h"
 
-static char folder[] = "/tmp/goalloc-dirlock-XXXXXX";
+static char folder[GA_TEST_FOLDER_BYTES];
 
 static void one_at_a_time(void)
 {
@@ -50,11 +51,11 @@ int main(void)
         {"one at a time", one_at_a_time},
         {"waits as long as told", waits_as_long_as_told},
     };
-    if (!mkdtemp(folder)) {
-        perror("mkdtemp");
+    if (!ga_test_folder_make(folder)) {
+        perror("no folder");
         return 1;
     }
     int code = ga_test_main("unit.shm.dirlock", tests, sizeof(tests) / sizeof(tests[0]));
-    rmdir(folder);
+    ga_test_folder_remove(folder);
     return code;
 }
