@@ -1,32 +1,11 @@
+/* The steps of a cycle, from its beginning to its end. */
 #include "server/shell/cycle.h"
 
 #include <errno.h>
-#include <inttypes.h>
-#include <stdlib.h>
-#include <string.h>
 
-#include "server/shell/connection.h"
-#include "server/shell/dispatch.h"
-#include "server/shell/guard.h"
-#include "server/shell/kept_request.h"
-#include "server/shell/log.h"
-#include "server/shell/reply.h"
+#include "server/shell/cycle_internal.h"
 #include "server/shell/server.h"
 
-/* Those that have gone by then are looked for together; and no more than a tenth of a core goes
- * into looking for orphans, however many go. */
-#define DELAY_MS    200u
-#define DELAY_SHARE 9u
-#define FAILURE_MS  10000u /* after a cycle that was abandoned */
-
-#define GROWTH_MIN_BYTES                                                                           \
-    (UINT64_C(4) << 20) /* what managed clients have before the first cycle                        \
-                         */
-
-#define GROWTH_RETRY_MS 1000u /* after a cycle that was abandoned */
-
-#define TRIES_MAX    20u /* of who waits, while processes come and go */
-#define TRY_AGAIN_MS 20u
 /* While all run, what they have written is marked in so many rounds at most; the next one only
  * where it was more than so many OS pages in the last, and a quarter less than in that before. */
 #define ROUNDS_MAX  8u
@@ -37,180 +16,8 @@
 
 #define ENTER_NSPANS 2048u /* entered, or counted, in a turn of the loop */
 #define SLICE_NSPANS 256u  /* swept */
-#define OWNERS_MAX   64u   /* that are told, those with the most garbage */
-
-struct ga_cycle_waiter {
-    struct ga_cycle_waiter *next;
-    struct ga_connection *connection;
-    uint64_t id;
-    enum ga_collect_mode mode;
-    uint32_t cycle; /* whose end it waits for; 0 = of one that has not begun */
-    /* A request that is handled again then; its id is id. */
-    bool is_request;
-    unsigned ntries;  /* cycles that were abandoned for now */
-    bool for_current; /* it came when cycle was under way, and may wait for one more */
-    struct ga_kept_request request;
-};
-
-static void begin_next(struct ga_server *server);
-
-/* ---- the answer ---- */
-
-struct answer {
-    Goalloc__V1__GcResult body;
-    Goalloc__V1__GcCount classes[GA_SIZE_CLASS_COUNT];
-    Goalloc__V1__GcCount *class_list[GA_SIZE_CLASS_COUNT];
-    Goalloc__V1__GcCount owners[OWNERS_MAX];
-    Goalloc__V1__GcCount *owner_list[OWNERS_MAX];
-    struct ga_client_info infos[OWNERS_MAX];
-};
-
-static void fill_classes(const struct ga_collect_result *result, struct answer *answer)
-{
-    for (uint32_t c = 0; c < GA_SIZE_CLASS_COUNT; c++) {
-        if (result->by_class[c].objects == 0)
-            continue;
-        Goalloc__V1__GcCount *count = &answer->classes[answer->body.n_by_class];
-        goalloc__v1__gc_count__init(count);
-        count->size_class = c;
-        count->objects = result->by_class[c].objects;
-        count->bytes = result->by_class[c].bytes;
-        answer->class_list[answer->body.n_by_class++] = count;
-    }
-    answer->body.by_class = answer->class_list;
-}
-
-static int by_bytes(const void *a, const void *b)
-{
-    uint64_t one = ((const struct ga_collect_owner *)a)->garbage.bytes;
-    uint64_t other = ((const struct ga_collect_owner *)b)->garbage.bytes;
-    return (one < other) - (one > other);
-}
-
-static void fill_owner(struct ga_server *server, const struct ga_collect_owner *owner,
-                       struct answer *answer)
-{
-    size_t i = answer->body.n_by_owner++;
-    Goalloc__V1__GcCount *count = &answer->owners[i];
-    struct ga_client_info *info = &answer->infos[i];
-    goalloc__v1__gc_count__init(count);
-    count->objects = owner->garbage.objects;
-    count->bytes = owner->garbage.bytes;
-    if (owner->client_plus_1 != 0 &&
-        ga_heap_next_client(server->heap, owner->client_plus_1 - 1, info) == 0 &&
-        info->client == owner->client_plus_1 - 1) {
-        count->client = info->client + 1;
-        count->pid = info->pid;
-        count->name = info->name;
-    }
-    answer->owner_list[i] = count;
-}
-
-static void fill_owners(struct ga_server *server, struct answer *answer)
-{
-    struct ga_collect_owner *owners = calloc(GA_CLIENT_COUNT + 1, sizeof(*owners));
-    size_t n = 0;
-    struct ga_collect_owner owner;
-    if (!owners)
-        return; /* the sums are told nevertheless */
-    for (uint32_t i = 0; ga_collect_next_owner(server->heap, i, &owner) == 0;
-         i = owner.client_plus_1 + 1)
-        owners[n++] = owner;
-    qsort(owners, n, sizeof(*owners), by_bytes);
-    for (size_t i = 0; i < n && i < OWNERS_MAX; i++)
-        fill_owner(server, &owners[i], answer);
-    free(owners);
-    answer->body.nowners = (uint32_t)n;
-    answer->body.by_owner = answer->owner_list;
-}
-
-static void fill(struct ga_server *server, struct answer *answer)
-{
-    const struct ga_cycle *cycle = &server->cycle;
-    const struct ga_collect_result *result = ga_collect_get_result(server->heap);
-    Goalloc__V1__GcResult *body = &answer->body;
-    goalloc__v1__gc_result__init(body);
-    body->cycle = cycle->number;
-    body->mode = cycle->mode;
-    body->failure = (char *)(uintptr_t)(cycle->failure ? cycle->failure : ""); /* only read */
-    body->nworkers = cycle->nworkers;
-    body->mark_ns = cycle->mark_ns;
-    body->sweep_ns = cycle->sweep_ns;
-    body->found_objects = result->found.objects;
-    body->found_bytes = result->found.bytes;
-    body->garbage_objects = result->garbage.objects;
-    body->garbage_bytes = result->garbage.bytes;
-    body->freed_objects = result->freed.objects;
-    body->freed_bytes = result->freed.bytes;
-    body->roots = result->roots;
-    body->collection = result->collection;
-    body->roots_outside = result->roots_outside;
-    fill_classes(result, answer);
-    fill_owners(server, answer);
-}
-
-/* The first who waited for this cycle, off the list; NULL: none. */
-static struct ga_cycle_waiter *take_waiter(struct ga_cycle *cycle)
-{
-    struct ga_cycle_waiter **link = &cycle->waiters;
-    while (*link && (*link)->cycle != cycle->number)
-        link = &(*link)->next;
-    struct ga_cycle_waiter *waiter = *link;
-    if (waiter)
-        *link = waiter->next;
-    return waiter;
-}
-
-/* Handle a request again, which does not wait a second time for the same. */
-static void retry(const struct ga_cycle_waiter *waiter)
-{
-    struct ga_connection *connection = waiter->connection;
-    connection->after_current = waiter->for_current;
-    connection->after_collection = !waiter->for_current;
-    ga_dispatch(connection, &waiter->request.message);
-    connection->after_current = connection->after_collection = false;
-}
-
-/* Answer those who waited for this cycle. A request that is handled again may wait for the next. */
-static void tell(struct ga_server *server)
-{
-    struct answer *answer = NULL;
-    struct ga_cycle_waiter *waiter;
-    server->cycle.telling = true;
-    while ((waiter = take_waiter(&server->cycle)) != NULL) {
-        if (waiter->is_request) {
-            retry(waiter);
-            free(waiter);
-            continue;
-        }
-        if (!answer && (answer = calloc(1, sizeof(*answer))) != NULL)
-            fill(server, answer);
-        Goalloc__V1__Envelope reply = GOALLOC__V1__ENVELOPE__INIT;
-        reply.body_case = GOALLOC__V1__ENVELOPE__BODY_GC_RESULT;
-        reply.gc_result = answer ? &answer->body : NULL;
-        if (answer)
-            ga_reply(waiter->connection, waiter->id, &reply);
-        else
-            ga_reply_failure(waiter->connection, waiter->id, -ENOMEM, "the server has no memory");
-        free(waiter);
-    }
-    free(answer);
-    server->cycle.telling = false;
-}
 
 /* ---- the end ---- */
-
-/* The next cycle is due when managed clients have had percent more than what is reached now. */
-static void set_goal(struct ga_cycle *cycle, uint64_t reached_bytes)
-{
-    uint64_t least_bytes = GROWTH_MIN_BYTES * cycle->percent / 100;
-    uint64_t more_bytes = reached_bytes * cycle->percent / 100; /* of a reserve it fits */
-    cycle->next_bytes = reached_bytes + more_bytes;
-    if (cycle->next_bytes < least_bytes)
-        cycle->next_bytes = least_bytes;
-    cycle->trigger_bytes =
-        cycle->next_bytes > reached_bytes ? cycle->next_bytes - reached_bytes : 0;
-}
 
 /* Managed clients go on. */
 static void end_standstill(struct ga_server *server)
@@ -223,39 +30,6 @@ static void end_standstill(struct ga_server *server)
             cycle->pause_ns = server->track.stood_ns;
     }
     ga_standstill_end(server);
-}
-
-/* When they are to stand still again for having grown. */
-static void note_growth(struct ga_server *server)
-{
-    struct ga_cycle *cycle = &server->cycle;
-    const struct ga_collect_result *result = ga_collect_get_result(server->heap);
-    if (!cycle->failure && cycle->mode == GA_COLLECT_FULL) {
-        set_goal(cycle, result->found.bytes - result->garbage.bytes);
-        cycle->granted_bytes = ga_heap_managed_bytes(server->heap);
-        cycle->unseen_bytes = 0;
-        cycle->nfull++;
-        cycle->full_end_wall_ms = ga_world_wall_ms();
-    }
-}
-
-static void on_again(uv_timer_t *again)
-{
-    begin_next(again->data);
-}
-
-/* Processes that come and go may keep one cycle from its end, and the next perhaps not: who waited
- * for this one waits for that, some times. */
-static void try_again(struct ga_server *server)
-{
-    struct ga_cycle *cycle = &server->cycle;
-    for (struct ga_cycle_waiter *waiter = cycle->waiters; waiter; waiter = waiter->next) {
-        if (waiter->cycle != cycle->number || waiter->for_current || waiter->ntries == TRIES_MAX)
-            continue;
-        waiter->cycle = 0;
-        waiter->ntries++;
-        uv_timer_start(&cycle->again, on_again, TRY_AGAIN_MS, 0);
-    }
 }
 
 static void finish(struct ga_server *server, const char *failure)
@@ -273,16 +47,16 @@ static void finish(struct ga_server *server, const char *failure)
     ga_track_end(server);
     if (server->ending)
         return;
-    note_growth(server);
+    ga_cycle_note_growth(server);
     uv_idle_stop(&cycle->slices);
     if (failure)
         ga_event_collect_abandoned(server);
     else
         ga_event_collect_end(server);
     if (failure && cycle->failed_for_now)
-        try_again(server);
-    tell(server);
-    begin_next(server);
+        ga_cycle_try_again(server);
+    ga_cycle_tell(server);
+    ga_cycle_begin_next(server);
     ga_cycle_look(server);
 }
 
@@ -310,7 +84,7 @@ void ga_cycle_go_on(struct ga_server *server)
     if (server->cycle.sweeping)
         uv_idle_start(&server->cycle.slices, on_slice);
     else
-        begin_next(server);
+        ga_cycle_begin_next(server);
 }
 
 /* ---- the marking ---- */
@@ -384,19 +158,11 @@ static void on_marked(uv_work_t *work, int status)
     }
 }
 
-static bool is_waited_for(const struct ga_cycle *cycle)
-{
-    const struct ga_cycle_waiter *waiter = cycle->waiters;
-    while (waiter && waiter->cycle != cycle->number)
-        waiter = waiter->next;
-    return waiter;
-}
-
 /* As many threads as there are cores, of the four that libuv has; fewer while others run. */
 static uint32_t count_workers(const struct ga_cycle *cycle)
 {
     unsigned ncores = uv_available_parallelism();
-    if (cycle->phase == GA_CYCLE_MARKING && !is_waited_for(cycle))
+    if (cycle->phase == GA_CYCLE_MARKING && !ga_cycle_is_waited_for(cycle))
         ncores = ncores < RUNNING_SHARE ? 1 : ncores / RUNNING_SHARE;
     return ncores < GA_CYCLE_WORKERS_MAX ? ncores : GA_CYCLE_WORKERS_MAX;
 }
@@ -415,7 +181,7 @@ static void start_marking(struct ga_server *server, enum ga_cycle_phase phase)
         finish(server, "no thread can be had to mark with");
 }
 
-static void begin(struct ga_server *server, enum ga_collect_mode mode)
+void ga_cycle_begin(struct ga_server *server, enum ga_collect_mode mode)
 {
     struct ga_cycle *cycle = &server->cycle;
     cycle->on = true;
@@ -424,9 +190,7 @@ static void begin(struct ga_server *server, enum ga_collect_mode mode)
     cycle->nmarking = 0;
     cycle->mark_ns = cycle->sweep_ns = 0;
     cycle->began_ns = uv_hrtime();
-    for (struct ga_cycle_waiter *waiter = cycle->waiters; waiter; waiter = waiter->next)
-        if (waiter->cycle == 0 && waiter->mode == mode)
-            waiter->cycle = cycle->number;
+    ga_cycle_take_waiters(server);
     cycle->failure = NULL;
     cycle->failed_for_now = false;
     ga_event_collect_begin(server);
@@ -541,207 +305,12 @@ void ga_cycle_give_up(struct ga_server *server, const char *failure, bool for_no
     end_standstill(server);
 }
 
-/* ---- who wants one ---- */
-
-/* The first who waits for a cycle that has not begun has it his way. */
-static void begin_next(struct ga_server *server)
-{
-    const struct ga_cycle_waiter *waiter = server->cycle.waiters;
-    if (server->cycle.on || server->cycle.telling || server->quiet.asked_by ||
-        uv_is_active((const uv_handle_t *)&server->cycle.again))
-        return;
-    while (waiter && waiter->cycle != 0)
-        waiter = waiter->next;
-    if (waiter)
-        begin(server, waiter->mode);
-}
-
-static struct ga_cycle_waiter *new_waiter(struct ga_connection *connection, uint64_t id,
-                                          enum ga_collect_mode mode)
-{
-    struct ga_cycle_waiter *waiter = malloc(sizeof(*waiter));
-    if (waiter)
-        *waiter = (struct ga_cycle_waiter){.connection = connection, .id = id, .mode = mode};
-    return waiter;
-}
-
-/* At the end of the list; begin its cycle if none is under way. */
-static void wait(struct ga_server *server, struct ga_cycle_waiter *waiter)
-{
-    struct ga_cycle_waiter **link = &server->cycle.waiters;
-    while (*link)
-        link = &(*link)->next;
-    *link = waiter;
-    begin_next(server);
-}
-
-int ga_cycle_ask(struct ga_connection *connection, uint64_t id, enum ga_collect_mode mode)
-{
-    struct ga_server *server = connection->server;
-    if (server->quiet.asked_by)
-        return -EBUSY;
-    struct ga_cycle_waiter *waiter = new_waiter(connection, id, mode);
-    if (!waiter)
-        return -ENOMEM;
-    wait(server, waiter);
-    return 0;
-}
-
-/* Of a heap that is full of what is reached, no more than half of the time goes into finding that
- * out again. */
-static bool is_worth_it(const struct ga_connection *connection)
-{
-    const struct ga_cycle *cycle = &connection->server->cycle;
-    return cycle->on || cycle->number == 0 || connection->after_current ||
-           ga_world_now_ms() - cycle->last_end_ms >= cycle->last_ms;
-}
-
-/* Keep the request, to handle it again when a cycle is over. */
-static struct ga_cycle_waiter *keep(struct ga_connection *connection,
-                                    const Goalloc__V1__Envelope *message)
-{
-    struct ga_cycle_waiter *waiter = new_waiter(connection, message->id, GA_COLLECT_FULL);
-    if (!waiter)
-        return NULL;
-    waiter->is_request = true;
-    ga_kept_request_init(&waiter->request, message);
-    return waiter;
-}
-
-/* Have the request wait for the end of the cycle under way, or of one that begins later. */
-static bool wait_with(struct ga_connection *connection, const Goalloc__V1__Envelope *message,
-                      bool for_current)
-{
-    struct ga_server *server = connection->server;
-    struct ga_cycle_waiter *waiter = keep(connection, message);
-    if (!waiter)
-        return false;
-    waiter->for_current = for_current;
-    waiter->cycle = for_current ? server->cycle.number : 0;
-    wait(server, waiter);
-    return true;
-}
-
-bool ga_cycle_put_off_marking(struct ga_connection *connection,
-                              const Goalloc__V1__Envelope *message)
-{
-    struct ga_server *server = connection->server;
-    if (!ga_collect_is_marking(server->heap) || server->quiet.asked_by)
-        return false;
-    return wait_with(connection, message, true);
-}
-
-bool ga_cycle_put_off(struct ga_connection *connection, const Goalloc__V1__Envelope *message, int r)
-{
-    struct ga_server *server = connection->server;
-    if ((r != -ENOMEM && r != -EDQUOT) || connection->after_collection || server->quiet.asked_by)
-        return false;
-    if (r == -ENOMEM && ga_cycle_put_off_marking(connection, message))
-        return true;
-    if (!ga_heap_has_managed(server->heap) || !is_worth_it(connection))
-        return false;
-    return wait_with(connection, message, false);
-}
-
-/* After a cycle that was abandoned: threads may have stood still for seconds, for one that does
- * not. No more than a tenth of the time goes into that. */
-static uint64_t growth_pause_ms(const struct ga_cycle *cycle)
-{
-    uint64_t pause_ms = DELAY_SHARE * cycle->last_ms;
-    return pause_ms > GROWTH_RETRY_MS ? pause_ms : GROWTH_RETRY_MS;
-}
-
-static bool is_too_soon(const struct ga_cycle *cycle)
-{
-    return cycle->failure && ga_world_now_ms() - cycle->last_end_ms < growth_pause_ms(cycle);
-}
-
-/* What the next cycle is to find, of what makes it due. */
-#define GAIN_PART 4u
-
-static uint64_t granted_since(const struct ga_server *server)
-{
-    return ga_heap_managed_bytes(server->heap) - server->cycle.granted_bytes;
-}
-
-bool ga_cycle_comes_first(struct ga_connection *connection, const Goalloc__V1__Envelope *message)
-{
-    struct ga_server *server = connection->server;
-    const struct ga_cycle *cycle = &server->cycle;
-    const Goalloc__V1__LargeAlloc *wanted = message->large_alloc;
-    uint64_t since_bytes = granted_since(server);
-    if (connection->after_collection || cycle->percent == 0 || server->quiet.asked_by ||
-        since_bytes < cycle->trigger_bytes / GAIN_PART ||
-        (since_bytes < cycle->trigger_bytes &&
-         wanted->size_bytes < cycle->trigger_bytes - since_bytes) ||
-        is_too_soon(cycle) || !ga_heap_has_managed(server->heap) ||
-        !ga_heap_would_grow(server->heap, wanted->size_bytes, wanted->alignment))
-        return false;
-    /* One that is under way is as good: what was granted since it began is little. */
-    return wait_with(connection, message, cycle->on && cycle->mode == GA_COLLECT_FULL);
-}
-
-void ga_cycle_note_large(struct ga_server *server, uint64_t before_bytes)
-{
-    uint64_t bytes = ga_heap_managed_bytes(server->heap) - before_bytes;
-    if (bytes > 0)
-        server->cycle.unseen_bytes = bytes;
-}
-
-/* The last large object is left out: a cycle now would find reached what it is to replace, and the
- * next large one has a cycle come before it. */
-void ga_cycle_look_at_growth(struct ga_server *server)
-{
-    const struct ga_cycle *cycle = &server->cycle;
-    if (cycle->on || cycle->percent == 0 || server->ending || server->quiet.asked_by ||
-        granted_since(server) < cycle->trigger_bytes + cycle->unseen_bytes || is_too_soon(cycle))
-        return;
-    if (ga_heap_has_managed(server->heap))
-        begin(server, GA_COLLECT_FULL);
-}
-
-void ga_cycle_forget(struct ga_connection *connection)
-{
-    for (struct ga_cycle_waiter **link = &connection->server->cycle.waiters; *link;) {
-        struct ga_cycle_waiter *waiter = *link;
-        if (waiter->connection != connection) {
-            link = &waiter->next;
-            continue;
-        }
-        *link = waiter->next;
-        free(waiter);
-    }
-}
-
-static void on_delay(uv_timer_t *delay)
-{
-    struct ga_server *server = delay->data;
-    /* With the end of the one under way, or of the quiet, it is looked again. */
-    if (!server->cycle.on && !server->quiet.asked_by && ga_collect_has_new_orphans(server->heap))
-        begin(server, GA_COLLECT_ORPHANS);
-}
-
-void ga_cycle_look(struct ga_server *server)
-{
-    struct ga_cycle *cycle = &server->cycle;
-    if (server->ending || cycle->on || !ga_collect_has_new_orphans(server->heap) ||
-        uv_is_active((uv_handle_t *)&cycle->delay))
-        return;
-    uint64_t pause_ms = DELAY_SHARE * cycle->last_ms;
-    if (cycle->failure && pause_ms < FAILURE_MS)
-        pause_ms = FAILURE_MS;
-    uint64_t next_ms = cycle->number ? cycle->last_end_ms + pause_ms : 0;
-    uint64_t now_ms = ga_world_now_ms();
-    uint64_t wait_ms = next_ms > now_ms ? next_ms - now_ms : 0;
-    uv_timer_start(&cycle->delay, on_delay, wait_ms > DELAY_MS ? wait_ms : DELAY_MS, 0);
-}
-
 int ga_cycle_init(struct ga_server *server)
 {
     struct ga_cycle *cycle = &server->cycle;
     cycle->slices.data = cycle->delay.data = cycle->again.data = server;
     cycle->percent = server->world->options->gc_percent;
-    set_goal(cycle, 0);
+    ga_cycle_set_goal(cycle, 0);
     int r = uv_idle_init(&server->loop, &cycle->slices);
     if (r == 0)
         r = uv_timer_init(&server->loop, &cycle->delay);

@@ -11,11 +11,15 @@ struct ga_connection;
 
 typedef void ga_handler(struct ga_connection *connection, const Goalloc__V1__Envelope *message);
 
-/* dispatch_heap.c */
+/* dispatch_clients.c */
 ga_handler ga_handle_attach, ga_handle_reattach, ga_handle_reattached, ga_handle_mapped,
-    ga_handle_detach, ga_handle_new_mcache, ga_handle_lease, ga_handle_lease_ahead,
-    ga_handle_return, ga_handle_large_alloc, ga_handle_large_resize, ga_handle_large_free,
-    ga_handle_sync, ga_handle_reclaimed;
+    ga_handle_detach, ga_handle_new_mcache;
+/* Answer the connection's Attach, if one has waited for the end of a collection. */
+void ga_attach_now(struct ga_connection *connection);
+
+/* dispatch_heap.c */
+ga_handler ga_handle_lease, ga_handle_lease_ahead, ga_handle_return, ga_handle_large_alloc,
+    ga_handle_large_resize, ga_handle_large_free, ga_handle_sync, ga_handle_reclaimed;
 
 /* dispatch_roots.c */
 ga_handler ga_handle_publish, ga_handle_replace, ga_handle_lookup, ga_handle_unpublish,
@@ -36,10 +40,6 @@ ga_handler ga_handle_profile_room, ga_handle_set_profile_rate;
 
 /* dispatch_stats.c */
 ga_handler ga_handle_get_stats, ga_handle_get_client_stats;
-
-/* dispatch_heap.c: answer the connection's Attach, if one has waited for the end of a collection.
- */
-void ga_attach_now(struct ga_connection *connection);
 
 /* dispatch_gc.c */
 ga_handler ga_handle_gc, ga_handle_gc_roots, ga_handle_gc_stopped, ga_handle_gc_written,
