@@ -11,183 +11,12 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "integration/daemon.h"
+#include "integration/start_fixture.h"
 #include "integration/wire.h"
 #include "shm/layout.h"
 #include "support/cunit_main.h"
 
 #define NOBODY 65534
-
-/* Start with these options beside a heap and a socket of its own. */
-static bool start(struct ga_daemon *daemon, const char *heap, const char *path, const char *option,
-                  const char *value)
-{
-    const char *arguments[] = {"--name", heap,   "--socket", path, "--reserve",
-                               "64M",    option, value,      NULL};
-    return ga_daemon_start(daemon, 0, arguments);
-}
-
-/* It must not start, exit with code, and say exactly "goallocd: error: SENTENCE". */
-static void expect_refusal(struct ga_daemon *daemon, bool ready, int code, const char *sentence)
-{
-    char line[1024];
-    snprintf(line, sizeof(line), "goallocd: error: %s\n", sentence);
-    CU_ASSERT_FALSE(ready);
-    CU_ASSERT_EQUAL(ga_daemon_end(daemon, ready ? SIGKILL : 0), code);
-    CU_ASSERT_STRING_EQUAL(daemon->text, line);
-    if (strcmp(daemon->text, line) != 0)
-        fprintf(stderr, "said:     %sexpected: %s", daemon->text, line);
-}
-
-static void refuse_option(const char *option, const char *value, const char *sentence)
-{
-    struct ga_daemon daemon;
-    const char *heap = ga_daemon_heap("options");
-    expect_refusal(&daemon, start(&daemon, heap, ga_daemon_path("sock"), option, value), 2,
-                   sentence);
-    CU_ASSERT_FALSE(ga_daemon_left_objects(heap));
-}
-
-static void test_bad_options(void)
-{
-    refuse_option("--gc-percent", "-1",
-                  "--gc-percent: '-1' is not allowed: give a number of percent up to 100000, or "
-                  "off");
-    refuse_option("--gc-percent", "10x",
-                  "--gc-percent: '10x' is not allowed: give a number of percent up to 100000, or "
-                  "off");
-    refuse_option(
-        "--gc-percent", "100001",
-        "--gc-percent: '100001' is not allowed: give a number of percent up to 100000, or "
-        "off");
-    refuse_option("--gc-mode", "never",
-                  "--gc-mode: 'never' is not allowed: give concurrent or stop");
-    refuse_option("--limit", "12Q",
-                  "--limit: '12Q' is not allowed: give a multiple of 8K from 1M up to the reserve, "
-                  "such as 512M");
-    refuse_option("--limit", "1000001",
-                  "--limit: '1000001' is not allowed: give a multiple of 8K from 1M up to the "
-                  "reserve, such as 512M");
-    refuse_option("--limit", "1G",
-                  "--limit: 1 GiB is more than the reserve of 64 MiB: give at most that");
-    refuse_option("--reserve", "100M",
-                  "--reserve: '100M' is not allowed: give a multiple of 64M up to 320G");
-    refuse_option("--reserve", "384G",
-                  "--reserve: '384G' is not allowed: give a multiple of 64M up to 320G");
-    refuse_option("--reserve", "99999999999999999999T",
-                  "--reserve: '99999999999999999999T' is not allowed: give a multiple of 64M up to "
-                  "320G");
-    refuse_option("--base", "0x12345",
-                  "--base: '0x12345' is not allowed: give an address that is a multiple of 64 MiB, "
-                  "such as 0x550000000000");
-    refuse_option("--name", "a/b",
-                  "--name: 'a/b' is not allowed: give 1 to 63 letters, digits, '-', '_' and '.', "
-                  "not beginning with '.'");
-    refuse_option("--socket", "", "--socket: '' is not allowed: give the path of a socket");
-    refuse_option("--log-level", "loud",
-                  "--log-level: 'loud' is not allowed: give error, warning, info, debug or trace");
-    refuse_option("--frobnicate", NULL, "unknown option '--frobnicate'; see 'goallocd --help'");
-    refuse_option("--replace=yes", NULL, "'--replace' takes no value");
-    refuse_option("stray", NULL,
-                  "'stray' is no option, and goallocd takes nothing else; see 'goallocd --help'");
-    refuse_option("--limt=1G", NULL, "unknown option '--limt=1G'; did you mean '--limit'?");
-
-    char path[160];
-    memset(path, 'p', sizeof(path) - 1);
-    path[sizeof(path) - 1] = '\0';
-    char sentence[400];
-    snprintf(sentence, sizeof(sentence),
-             "--socket: '%s' is 159 bytes long: a socket's path has at most 107", path);
-    refuse_option("--socket", path, sentence);
-
-    struct ga_daemon daemon;
-    const char *ready_fd[] = {"--ready-fd", "77", NULL};
-    expect_refusal(&daemon, ga_daemon_start(&daemon, 0, ready_fd), 2,
-                   "--ready-fd: '77' is not allowed: give the number of an open file descriptor");
-}
-
-static const char *write_config(const char *text)
-{
-    const char *path = ga_daemon_path("config");
-    FILE *file = fopen(path, "w");
-    CU_ASSERT_PTR_NOT_NULL_FATAL(file);
-    fputs(text, file);
-    fclose(file);
-    return path;
-}
-
-/* why: what follows the file's name. */
-static void refuse_config(const char *text, const char *why)
-{
-    char sentence[400];
-    const char *path = write_config(text);
-    snprintf(sentence, sizeof(sentence), "%s%s", path, why);
-    refuse_option("--config", path, sentence);
-}
-
-static void test_config_file(void)
-{
-    struct ga_daemon daemon;
-    char text[600];
-    const char *heap = ga_daemon_heap("config");
-    const char *path = ga_daemon_path("sock");
-    snprintf(text, sizeof(text),
-             "# a heap\n\n  name=%s\nsocket = %s\n\treserve = 64M\nlimit = 32M\n"
-             "ephemeral = no\nprivate = no\nlog-level = info",
-             heap, path);
-    const char *arguments[] = {"--limit", "16M", "--config", write_config(text), NULL};
-    CU_ASSERT_FATAL(ga_daemon_start(&daemon, 0, arguments));
-    CU_ASSERT(ga_daemon_said(&daemon, ", reserve 64 MiB, limit 16 MiB\n"));
-    CU_ASSERT(ga_daemon_said(&daemon, heap));
-    CU_ASSERT_EQUAL(ga_daemon_end(&daemon, SIGTERM), 0);
-    CU_ASSERT_FALSE(ga_daemon_left_objects(heap));
-
-    refuse_config("limit = 1M\nlimits = 2M\n", ":2: 'limits' is not known: did you mean 'limit'?");
-    refuse_config("\n\nlimit = 12Q\n",
-                  ":3: limit: '12Q' is not allowed: give a multiple of 8K from 1M up to the "
-                  "reserve, such as 512M");
-    refuse_config(
-        "replace = yes\n",
-        ":1: 'replace' is not known: give one of name, socket, limit, soft-limit, reserve, base, "
-        "quota, client-quota, group, mode, allow-user, allow-group, gc-percent, gc-mode, "
-        "profile-rate, huge-pages, no-io-uring, ephemeral, private, log-level, log-format");
-    refuse_config("ephemeral = maybe\n", ":1: ephemeral: 'maybe' is not allowed: give yes or no");
-    refuse_config("ephemeral\n",
-                  ":1: 'ephemeral' is not allowed: give key = value, or # and a comment");
-    refuse_option("--config", "/dev/zero", "/dev/zero:1: there is a zero byte: this is no text");
-    refuse_option("--config", "/nonexistent",
-                  "--config: /nonexistent cannot be read: No such file or directory");
-    unlink(ga_daemon_path("config"));
-}
-
-/* Too few descriptors to turn anybody away. */
-static void test_few_descriptors(void)
-{
-    struct ga_daemon daemon;
-    const char *heap = ga_daemon_heap("few");
-    const struct ga_daemon_setup setup = {.descriptors = 14};
-    const char *arguments[] = {"--name",    heap,  "--socket", ga_daemon_path("sock"),
-                               "--reserve", "64M", NULL};
-    bool launched = ga_daemon_launch(&daemon, &setup, arguments);
-    CU_ASSERT_FATAL(launched);
-    expect_refusal(&daemon, ga_daemon_wait(&daemon), 1,
-                   "a server needs 32 file descriptors and more: Too many open files: raise the "
-                   "limit (ulimit -n)");
-    CU_ASSERT_FALSE(ga_daemon_left_objects(heap));
-}
-
-static void test_answers(void)
-{
-    struct ga_daemon daemon;
-    static const char *const questions[] = {"--help", "--version"};
-    static const char *const answers[] = {"usage: goallocd [OPTION...]\n", "goallocd "};
-    for (int i = 0; i < 2; i++) {
-        const char *arguments[] = {questions[i], NULL};
-        CU_ASSERT_FALSE(ga_daemon_start(&daemon, 0, arguments));
-        CU_ASSERT_EQUAL(ga_daemon_end(&daemon, 0), 0);
-        CU_ASSERT(strncmp(daemon.text, answers[i], strlen(answers[i])) == 0);
-    }
-}
 
 static void end_in_order(struct ga_daemon *daemon, int signal_number, const char *heap,
                          const char *path)
@@ -206,7 +35,7 @@ static void test_life(void)
         struct ga_daemon daemon;
         struct ga_wire wire;
         struct stat st;
-        CU_ASSERT_FATAL(start(&daemon, heap, path, "--log-level", "info"));
+        CU_ASSERT_FATAL(ga_start_beside(&daemon, heap, path, "--log-level", "info"));
         CU_ASSERT(ga_daemon_said(&daemon, "goallocd: info: ready: heap '"));
         CU_ASSERT(ga_daemon_said(&daemon, ", reserve 64 MiB, limit 64 MiB\n"));
         CU_ASSERT(stat(path, &st) == 0 && S_ISSOCK(st.st_mode) && (st.st_mode & 0777) == 0600);
@@ -252,7 +81,7 @@ static void test_signals_at_the_end(void)
     const char *path = ga_daemon_path("late");
     for (int round = 0; round < 5; round++) {
         struct ga_daemon daemon;
-        CU_ASSERT_FATAL(start(&daemon, heap, path, NULL, NULL));
+        CU_ASSERT_FATAL(ga_start_beside(&daemon, heap, path, NULL, NULL));
         for (int i = 0; i < 200; i++) {
             kill(daemon.pid, i % 2 ? SIGTERM : SIGHUP);
             usleep(50);
@@ -348,7 +177,7 @@ static void damage(const char *object, bool (*hurt)(int fd), bool used)
     struct ga_wire wire;
     const char *heap = ga_daemon_heap("cut");
     const char *path = ga_daemon_path("cut");
-    CU_ASSERT_FATAL(start(&daemon, heap, path, NULL, NULL));
+    CU_ASSERT_FATAL(ga_start_beside(&daemon, heap, path, NULL, NULL));
     CU_ASSERT_FATAL(attach_and_lease(&wire, path));
     int meta = ga_daemon_open_object(heap, "meta", O_RDONLY);
     int fd = ga_daemon_open_object(heap, object, O_RDWR);
@@ -393,13 +222,13 @@ static void test_locked_by_a_reader(void)
     const char *heap = ga_daemon_heap("locked");
     const char *path = ga_daemon_path("locked");
     for (int i = 0; i < 2; i++) {
-        CU_ASSERT_FATAL(start(&daemon, heap, path, NULL, NULL));
+        CU_ASSERT_FATAL(ga_start_beside(&daemon, heap, path, NULL, NULL));
         int meta = ga_daemon_open_object(heap, "meta", O_RDONLY);
         CU_ASSERT_EQUAL(ga_daemon_end(&daemon, SIGKILL), 256 + SIGKILL);
         struct flock lock = {.l_type = F_RDLCK, .l_whence = SEEK_SET};
         int r = i == 0 ? flock(meta, LOCK_EX | LOCK_NB) : fcntl(meta, F_OFD_SETLK, &lock);
         CU_ASSERT_EQUAL(r, 0);
-        CU_ASSERT_FATAL(start(&daemon, heap, path, "--log-level", "info"));
+        CU_ASSERT_FATAL(ga_start_beside(&daemon, heap, path, "--log-level", "info"));
         CU_ASSERT(ga_daemon_said(&daemon, "goallocd: info: took heap '"));
         CU_ASSERT_EQUAL(ga_daemon_said(&daemon, "a reader locks the meta object"), i == 1);
         end_in_order(&daemon, SIGTERM, heap, path);
@@ -413,13 +242,14 @@ static void test_same_heap(void)
     struct ga_daemon second;
     const char *heap = ga_daemon_heap("same");
     const char *path = ga_daemon_path("first");
-    CU_ASSERT_FATAL(start(&first, heap, path, NULL, NULL));
+    CU_ASSERT_FATAL(ga_start_beside(&first, heap, path, NULL, NULL));
     char sentence[160];
     snprintf(sentence, sizeof(sentence), "heap '%s' is served by process %d", heap, (int)first.pid);
-    expect_refusal(&second, start(&second, heap, ga_daemon_path("second"), NULL, NULL), 3,
-                   sentence);
-    expect_refusal(&second, start(&second, heap, ga_daemon_path("second"), "--replace", NULL), 3,
-                   sentence);
+    ga_expect_refusal(&second, ga_start_beside(&second, heap, ga_daemon_path("second"), NULL, NULL),
+                      3, sentence);
+    ga_expect_refusal(&second,
+                      ga_start_beside(&second, heap, ga_daemon_path("second"), "--replace", NULL),
+                      3, sentence);
     CU_ASSERT(ga_daemon_left_objects(heap));
     end_in_order(&first, SIGTERM, heap, path);
 }
@@ -432,10 +262,10 @@ static void test_same_socket(void)
     const char *heap = ga_daemon_heap("one");
     const char *other = ga_daemon_heap("two");
     const char *path = ga_daemon_path("shared");
-    CU_ASSERT_FATAL(start(&first, heap, path, NULL, NULL));
+    CU_ASSERT_FATAL(ga_start_beside(&first, heap, path, NULL, NULL));
     char sentence[160];
     snprintf(sentence, sizeof(sentence), "another server listens on %s", path);
-    expect_refusal(&second, start(&second, other, path, NULL, NULL), 9, sentence);
+    ga_expect_refusal(&second, ga_start_beside(&second, other, path, NULL, NULL), 9, sentence);
     CU_ASSERT_FALSE(ga_daemon_left_objects(other));
     CU_ASSERT(ga_wire_open_attached(&wire, path));
     ga_wire_close(&wire);
@@ -451,19 +281,19 @@ static void test_after_a_kill(void)
     const char *heap = ga_daemon_heap("killed");
     const char *other = ga_daemon_heap("other");
     const char *path = ga_daemon_path("killed");
-    CU_ASSERT_FATAL(start(&daemon, heap, path, NULL, NULL));
+    CU_ASSERT_FATAL(ga_start_beside(&daemon, heap, path, NULL, NULL));
     CU_ASSERT_EQUAL(ga_daemon_end(&daemon, SIGKILL), 256 + SIGKILL);
     CU_ASSERT(access(path, F_OK) == 0);
 
-    CU_ASSERT_FATAL(start(&daemon, other, path, NULL, NULL));
+    CU_ASSERT_FATAL(ga_start_beside(&daemon, other, path, NULL, NULL));
     CU_ASSERT(ga_wire_open_attached(&wire, path));
     ga_wire_close(&wire);
     end_in_order(&daemon, SIGTERM, other, path);
 
-    CU_ASSERT_FATAL(start(&daemon, heap, path, "--log-level", "info"));
+    CU_ASSERT_FATAL(ga_start_beside(&daemon, heap, path, "--log-level", "info"));
     CU_ASSERT(ga_daemon_said(&daemon, "goallocd: info: took heap '"));
     CU_ASSERT_EQUAL(ga_daemon_end(&daemon, SIGKILL), 256 + SIGKILL);
-    CU_ASSERT_FATAL(start(&daemon, heap, path, "--replace", NULL));
+    CU_ASSERT_FATAL(ga_start_beside(&daemon, heap, path, "--replace", NULL));
     CU_ASSERT(ga_daemon_said(&daemon, "goallocd: info: removed the heap '"));
     CU_ASSERT_FALSE(ga_daemon_said(&daemon, "took heap"));
     CU_ASSERT(ga_wire_open_attached(&wire, path));
@@ -481,19 +311,19 @@ static void test_bad_places(void)
              "the socket %s cannot be made: there is no directory %s/none: make it, or give "
              "--socket",
              path, ga_daemon_folder());
-    expect_refusal(&daemon, start(&daemon, heap, path, NULL, NULL), 5, sentence);
+    ga_expect_refusal(&daemon, ga_start_beside(&daemon, heap, path, NULL, NULL), 5, sentence);
 
     const char *file = ga_daemon_path("file");
     fclose(fopen(file, "w"));
     snprintf(sentence, sizeof(sentence),
              "%s is there already and is no socket: it is left as it is", file);
-    expect_refusal(&daemon, start(&daemon, heap, file, NULL, NULL), 9, sentence);
+    ga_expect_refusal(&daemon, ga_start_beside(&daemon, heap, file, NULL, NULL), 9, sentence);
     CU_ASSERT(access(file, F_OK) == 0);
 
     path = ga_daemon_path("file/sock");
     snprintf(sentence, sizeof(sentence),
              "the socket %s cannot be made: %s is no directory: give another --socket", path, file);
-    expect_refusal(&daemon, start(&daemon, heap, path, NULL, NULL), 5, sentence);
+    ga_expect_refusal(&daemon, ga_start_beside(&daemon, heap, path, NULL, NULL), 5, sentence);
     CU_ASSERT_FALSE(ga_daemon_left_objects(heap));
     unlink(file);
 }
@@ -512,8 +342,8 @@ static void test_no_right(void)
              "the socket %s cannot be made: no right to write in %s: give another --socket", path,
              closed);
     const char *arguments[] = {"--name", heap, "--socket", path, "--reserve", "64M", NULL};
-    expect_refusal(&daemon, ga_daemon_start(&daemon, geteuid() == 0 ? NOBODY : 0, arguments), 6,
-                   sentence);
+    ga_expect_refusal(&daemon, ga_daemon_start(&daemon, geteuid() == 0 ? NOBODY : 0, arguments), 6,
+                      sentence);
     CU_ASSERT_FALSE(ga_daemon_left_objects(heap));
     rmdir(closed);
 }
@@ -547,7 +377,7 @@ static void test_addresses(void)
         snprintf(suffix, sizeof(suffix), "at%d", i);
         snprintf(heaps[i], sizeof(heaps[i]), "%s", ga_daemon_heap(suffix));
         snprintf(paths[i], sizeof(paths[i]), "%s", ga_daemon_path(suffix));
-        CU_ASSERT_FATAL(start(&daemons[i], heaps[i], paths[i], NULL, NULL));
+        CU_ASSERT_FATAL(ga_start_beside(&daemons[i], heaps[i], paths[i], NULL, NULL));
         bases[i] = base_of(paths[i]);
         for (int j = 0; j < i; j++)
             CU_ASSERT(bases[i] >= bases[j] + GA_ARENA_SIZE || bases[j] >= bases[i] + GA_ARENA_SIZE);
@@ -556,7 +386,7 @@ static void test_addresses(void)
         end_in_order(&daemons[i], SIGTERM, heaps[i], paths[i]);
 
     struct ga_daemon daemon;
-    CU_ASSERT_FATAL(start(&daemon, heaps[0], paths[0], "--base", "0x554fc0000000"));
+    CU_ASSERT_FATAL(ga_start_beside(&daemon, heaps[0], paths[0], "--base", "0x554fc0000000"));
     CU_ASSERT(ga_daemon_said(&daemon, "base 0x554fc0000000, "));
     end_in_order(&daemon, SIGTERM, heaps[0], paths[0]);
 }
@@ -585,7 +415,7 @@ static void test_high_windows(void)
     struct ga_daemon daemon;
     const char *heap = ga_daemon_heap("high");
     const char *path = ga_daemon_path("high");
-    bool ready = start(&daemon, heap, path, NULL, NULL);
+    bool ready = ga_start_beside(&daemon, heap, path, NULL, NULL);
     CU_ASSERT(unlink(file) == 0);
     CU_ASSERT_FATAL(ready && base_of(path) >= GA_WINDOW_HIGH);
     end_in_order(&daemon, SIGTERM, heap, path);
@@ -598,14 +428,15 @@ static void others_start_beside(const char *heap)
     struct ga_daemon daemon;
     const char *other = ga_daemon_heap("beside");
     const char *path = ga_daemon_path("beside");
-    CU_ASSERT(start(&daemon, other, path, NULL, NULL));
+    CU_ASSERT(ga_start_beside(&daemon, other, path, NULL, NULL));
     end_in_order(&daemon, SIGTERM, other, path);
     char sentence[320];
     snprintf(sentence, sizeof(sentence),
              "the name '%s' is taken: /dev/shm/goalloc.%s.meta is another user's, or no heap at "
              "all; it is left as it is",
              heap, heap);
-    expect_refusal(&daemon, start(&daemon, heap, path, "--replace", NULL), 6, sentence);
+    ga_expect_refusal(&daemon, ga_start_beside(&daemon, heap, path, "--replace", NULL), 6,
+                      sentence);
 }
 
 static void test_strange_neighbours(void)
@@ -631,10 +462,6 @@ static void test_strange_neighbours(void)
 int main(void)
 {
     static const struct ga_test tests[] = {
-        {"options that are wrong", test_bad_options},
-        {"a file of options", test_config_file},
-        {"few descriptors", test_few_descriptors},
-        {"--help and --version", test_answers},
         {"a life in order", test_life},
         {"signals while it starts", test_signal_at_the_start},
         {"the low windows taken", test_high_windows},
@@ -650,10 +477,5 @@ int main(void)
         {"addresses", test_addresses},
         {"what others put in /dev/shm", test_strange_neighbours},
     };
-    signal(SIGPIPE, SIG_IGN);
-    int failed = ga_test_main("server_start", tests, sizeof(tests) / sizeof(tests[0]));
-    int left = ga_daemon_clean_up();
-    if (left != 0)
-        fprintf(stderr, "%d objects were left\n", left);
-    return failed || left != 0;
+    return ga_start_main("server_start", tests, sizeof(tests) / sizeof(tests[0]));
 }
