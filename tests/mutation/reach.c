@@ -76,8 +76,8 @@ static uint64_t settle_edges(struct reach *reach, shadow_id from)
 
 struct walk {
     bool *seen;
-    shadow_id todo[SHADOW_RECORDS];
-    size_t ntodo;
+    shadow_id stack[SHADOW_RECORDS];
+    size_t nstack;
 };
 
 static void see(struct walk *walk, shadow_id id)
@@ -85,14 +85,14 @@ static void see(struct walk *walk, shadow_id id)
     if (id == 0 || walk->seen[id - 1])
         return;
     walk->seen[id - 1] = true;
-    walk->todo[walk->ntodo++] = id;
+    walk->stack[walk->nstack++] = id;
 }
 
 static uint64_t go_on(struct reach *reach, struct walk *walk)
 {
     uint64_t nfaults = 0;
-    while (walk->ntodo > 0) {
-        shadow_id id = walk->todo[--walk->ntodo];
+    while (walk->nstack > 0) {
+        shadow_id id = walk->stack[--walk->nstack];
         struct shadow_record *record = shadow_record(reach->shadow, id);
         if (atomic_load(&record->state) != SHADOW_LIVE)
             nfaults += fault(reach, "is reachable", id);
