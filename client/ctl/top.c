@@ -9,15 +9,14 @@
 #include <inttypes.h>
 #include <ncurses.h>
 #include <poll.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/signalfd.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "client/channel.h"
+#include "client/ctl/ending.h"
 #include "client/ctl/open.h"
 #include "client/ctl/top_fetch.h"
 #include "client/ctl/top_screen.h"
@@ -417,13 +416,9 @@ int ga_ctl_top(const struct ga_request *request)
     int r = request->shm ? 0 : ga_open_which(request, top.socket);
     if (r < 0)
         return r;
-    sigset_t ending;
-    sigemptyset(&ending);
-    sigaddset(&ending, SIGINT);
-    sigaddset(&ending, SIGTERM);
-    sigaddset(&ending, SIGHUP);
-    sigprocmask(SIG_BLOCK, &ending, NULL);
-    top.signals = signalfd(-1, &ending, SFD_CLOEXEC);
+    top.signals = ga_ending_open();
+    if (top.signals < 0)
+        return top.signals;
     init_state(&top.state, request->interval_ms);
     r = run(&top, request);
     close_source(&top);

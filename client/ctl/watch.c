@@ -13,11 +13,11 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
-#include <sys/signalfd.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "client/channel.h"
+#include "client/ctl/ending.h"
 #include "client/ctl/open.h"
 #include "client/ctl/printable.h"
 #include "proto/error.h"
@@ -260,18 +260,14 @@ int ga_ctl_watch(const struct ga_request *request)
     int r = ga_open_which(request, watching.socket);
     if (r < 0)
         return r;
-    sigset_t ending;
-    sigemptyset(&ending);
-    sigaddset(&ending, SIGINT);
-    sigaddset(&ending, SIGTERM);
-    sigaddset(&ending, SIGHUP);
-    sigprocmask(SIG_BLOCK, &ending, NULL);
     signal(SIGPIPE, SIG_IGN);
     tzset();
-    watching.signals = signalfd(-1, &ending, SFD_CLOEXEC);
+    watching.signals = ga_ending_open();
+    if (watching.signals < 0)
+        return watching.signals;
     watching.lost = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     watching.stop = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    if (watching.signals >= 0 && watching.lost >= 0 && watching.stop >= 0) {
+    if (watching.lost >= 0 && watching.stop >= 0) {
         r = watch(&watching);
     } else {
         r = -errno;
