@@ -2,7 +2,6 @@
  * shadow that says what is reachable. Again and again all of them stand still, and what the heap
  * has is compared with the shadow: what is reachable must be in use and as it was left, and what is
  * not must be gone. Meanwhile clients are killed and stopped, and the server is killed. */
-#include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,6 +12,7 @@
 #include "pauses.h"
 #include "shadow.h"
 #include "support/siege.h"
+#include "support/siege_options.h"
 #include "worker.h"
 
 struct options {
@@ -111,13 +111,9 @@ static int judge(const struct pauses *pauses)
 
 /* ---- options ---- */
 
-static uint32_t number(const char *text, uint32_t least, uint32_t most)
+static void set_heap(const char *text, void *data)
 {
-    return ga_siege_number("mutation", text, least, most);
-}
-
-static void set_heap(const char *text, struct options *options)
-{
+    struct options *options = data;
     options->collected = strcmp(text, "kept") != 0;
     if (strcmp(text, "kept") == 0) {
         options->kind = SHADOW_ORDINARY;
@@ -131,54 +127,21 @@ static void set_heap(const char *text, struct options *options)
     }
 }
 
-static void usage(FILE *stream)
-{
-    fputs("usage: mutation [--heap managed|unreachable|kept] [--seconds N] [--threads N]\n"
-          "                [--run-ms N] [--kill-ms N, 0 = never] [--server-ms N, 0 = never]\n",
-          stream);
-}
-
 static void read_options(int argc, char **argv, struct options *ret)
 {
-    static const struct option options[] = {
-        {"heap", required_argument, NULL, 'H'},    {"seconds", required_argument, NULL, 's'},
-        {"threads", required_argument, NULL, 't'}, {"run-ms", required_argument, NULL, 'r'},
-        {"kill-ms", required_argument, NULL, 'k'}, {"server-ms", required_argument, NULL, 'S'},
-        {"help", no_argument, NULL, 'h'},          {0},
+    const struct ga_siege_option options[] = {
+        {"heap", .read = set_heap, .data = ret},
+        {"seconds", 1, 1000000, .ret = &ret->seconds},
+        {"threads", 1, SHADOW_THREADS_MAX, .ret = &ret->threads},
+        {"run-ms", 1, 1000000, .ret = &ret->run_ms},
+        {"kill-ms", 0, 1000000, .ret = &ret->kill_ms},
+        {"server-ms", 0, 1000000, .ret = &ret->server_ms},
     };
-    int option;
-    while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
-        switch (option) {
-        case 'H':
-            set_heap(optarg, ret);
-            break;
-        case 's':
-            ret->seconds = number(optarg, 1, 1000000);
-            break;
-        case 't':
-            ret->threads = number(optarg, 1, SHADOW_THREADS_MAX);
-            break;
-        case 'r':
-            ret->run_ms = number(optarg, 1, 1000000);
-            break;
-        case 'k':
-            ret->kill_ms = number(optarg, 0, 1000000);
-            break;
-        case 'S':
-            ret->server_ms = number(optarg, 0, 1000000);
-            break;
-        case 'h':
-            usage(stdout);
-            exit(0);
-        default:
-            usage(stderr);
-            exit(2);
-        }
-    }
-    if (optind < argc) {
-        fprintf(stderr, "mutation: '%s' is not known here\n", argv[optind]);
-        exit(2);
-    }
+    ga_siege_read_options(
+        "mutation",
+        "usage: mutation [--heap managed|unreachable|kept] [--seconds N] [--threads N]\n"
+        "                [--run-ms N] [--kill-ms N, 0 = never] [--server-ms N, 0 = never]\n",
+        options, sizeof(options) / sizeof(options[0]), argc, argv);
 }
 
 int main(int argc, char **argv)

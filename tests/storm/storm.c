@@ -2,7 +2,6 @@
  * and the server too. At the end the account must close: what the ledger has is in use and intact,
  * what else is in use was in a dead thread's hands, and the audit finds no fault. */
 #include <assert.h>
-#include <getopt.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -14,6 +13,7 @@
 #include "ledger.h"
 #include "support/cunit_main.h"
 #include "support/siege.h"
+#include "support/siege_options.h"
 #include "worker.h"
 
 static_assert((int)STORM_CLIENTS_MAX <= (int)GA_SIEGE_WORKERS_MAX, "each has a place");
@@ -193,61 +193,19 @@ static int judge(void)
     return good ? 0 : 1;
 }
 
-/* ---- options ---- */
-
-static uint32_t number(const char *text, uint32_t least, uint32_t most)
-{
-    return ga_siege_number("storm", text, least, most);
-}
-
-static void usage(FILE *stream)
-{
-    fputs("usage: storm [--seconds N] [--clients N] [--threads N] [--kill-ms N] "
-          "[--server-ms N, 0 = never]\n",
-          stream);
-}
-
 static void read_options(int argc, char **argv, uint32_t *ret_clients, uint32_t *ret_threads)
 {
-    static const struct option options[] = {
-        {"seconds", required_argument, NULL, 's'},
-        {"clients", required_argument, NULL, 'c'},
-        {"threads", required_argument, NULL, 't'},
-        {"kill-ms", required_argument, NULL, 'k'},
-        {"server-ms", required_argument, NULL, 'S'},
-        {"help", no_argument, NULL, 'h'},
-        {0},
+    const struct ga_siege_option options[] = {
+        {"seconds", 1, 1000000, .ret = &storm.seconds},
+        {"clients", 1, STORM_CLIENTS_MAX, .ret = ret_clients},
+        {"threads", 1, STORM_THREADS_MAX, .ret = ret_threads},
+        {"kill-ms", 1, 1000000, .ret = &storm.kill_ms},
+        {"server-ms", 0, 1000000, .ret = &storm.server_ms},
     };
-    int option;
-    while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
-        switch (option) {
-        case 's':
-            storm.seconds = number(optarg, 1, 1000000);
-            break;
-        case 'c':
-            *ret_clients = number(optarg, 1, STORM_CLIENTS_MAX);
-            break;
-        case 't':
-            *ret_threads = number(optarg, 1, STORM_THREADS_MAX);
-            break;
-        case 'k':
-            storm.kill_ms = number(optarg, 1, 1000000);
-            break;
-        case 'S':
-            storm.server_ms = number(optarg, 0, 1000000);
-            break;
-        case 'h':
-            usage(stdout);
-            exit(0);
-        default:
-            usage(stderr);
-            exit(2);
-        }
-    }
-    if (optind < argc) {
-        fprintf(stderr, "storm: '%s' is not known here\n", argv[optind]);
-        exit(2);
-    }
+    ga_siege_read_options("storm",
+                          "usage: storm [--seconds N] [--clients N] [--threads N] [--kill-ms N] "
+                          "[--server-ms N, 0 = never]\n",
+                          options, sizeof(options) / sizeof(options[0]), argc, argv);
 }
 
 int main(int argc, char **argv)

@@ -204,16 +204,3 @@ void ga_siege_see_alive(struct ga_siege *siege, uint32_t worker)
     siege->workers[worker] = 0;
     ga_siege_fail(siege, "client %u has ended by itself, with status %#x", worker, status);
 }
-
-/* ---- the command line ---- */
-
-uint32_t ga_siege_number(const char *test, const char *text, uint32_t least, uint32_t most)
-{
-    char *end;
-    unsigned long value = strtoul(text, &end, 10);
-    if (*text == '\0' || *end != '\0' || value < least || value > most) {
-        fprintf(stderr, "%s: '%s' is no number from %u to %u\n", test, text, least, most);
-        exit(2);
-    }
-    return (uint32_t)value;
-}

@@ -62,7 +62,4 @@ void ga_siege_see_alive(struct ga_siege *siege, uint32_t worker);
 uint64_t ga_siege_print_log(const struct ga_siege *siege, const char *expected,
                             uint64_t *ret_nexpected);
 
-/* A number of the command line; the test ends with 2 if text is none from least to most. */
-uint32_t ga_siege_number(const char *test, const char *text, uint32_t least, uint32_t most);
-
 #endif
