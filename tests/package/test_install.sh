@@ -11,6 +11,8 @@ build_dir=${2:?}
 cc=${3:?}
 cxx=${4:-$(command -v c++ || true)}
 consumer=$source_dir/tests/package/consumer
+# shellcheck source=tests/package/consumers.bash
+. "$source_dir/tests/package/consumers.bash"
 
 # Not below the build, whose path the search must not find.
 dir=$(mktemp -d)
@@ -30,15 +32,6 @@ cleanup() {
 }
 trap cleanup EXIT
 trap 'exit 1' HUP INT TERM
-
-fail() {
-    echo "FAILED: $*" >&2
-    exit 1
-}
-# Run a command, and show what it said only if it fails.
-quietly() {
-    "$@" >"$dir/said" 2>&1 || { cat "$dir/said" >&2 && fail "$*"; }
-}
 
 # ---- what is there ----
 
@@ -83,59 +76,7 @@ for page in "$prefix"/share/man/man*/*; do
         fail "groff has complaints about $page"
 done
 
-# ---- programs built against it ----
+# ---- and used ----
 
-export PKG_CONFIG_PATH=$libdir/pkgconfig
-[ "$(pkg-config --modversion goalloc)" = "$("$prefix/bin/goallocctl" --version | cut -d ' ' -f 2)" ] ||
-    fail "pkg-config has another version"
-strict=(-Wall -Wextra -pedantic -Werror)
-read -r -a cflags <<<"$(pkg-config --cflags goalloc)"
-read -r -a libs <<<"$(pkg-config --libs goalloc)"
-# The linker prefers a shared library where both are there, unless it is told the file.
-read -r -a static_libs <<<"$(pkg-config --static --libs goalloc |
-    sed 's/-lgoalloc-client/-l:libgoalloc-client.a/')"
-mkdir "$dir/programs"
-quietly "$cc" -std=c99 "${strict[@]}" "${cflags[@]}" "$consumer/consumer.c" "${libs[@]}" \
-    -o "$dir/programs/pkg_config_shared"
-quietly "$cc" -std=c99 "${strict[@]}" "${cflags[@]}" "$consumer/consumer.c" "${static_libs[@]}" \
-    -o "$dir/programs/pkg_config_static"
-
-quietly cmake -S "$consumer" -B "$dir/cmake" -DCMAKE_C_COMPILER="$cc" -DCMAKE_PREFIX_PATH="$prefix"
-quietly cmake --build "$dir/cmake"
-cp "$dir/cmake/with_client" "$dir/programs/cmake_shared"
-cp "$dir/cmake/with_client_static" "$dir/programs/cmake_static"
-
-if [ -n "$cxx" ]; then
-    printf '#include <goalloc/goalloc.h>\nint main() { goalloc_detach(nullptr); }\n' >"$dir/cxx.cc"
-    quietly "$cxx" -std=c++11 "${strict[@]}" "${cflags[@]}" "$dir/cxx.cc" "${libs[@]}" \
-        -o "$dir/programs_cxx"
-    LD_LIBRARY_PATH=$libdir quietly "$dir/programs_cxx"
-fi
-
-# ---- and run ----
-
-export GOALLOC_SOCKET=$dir/socket
-mkfifo "$dir/ready"
-"$prefix/bin/goallocd" --name "$name" --limit 64M --ephemeral --ready-fd 4 4>"$dir/ready" 2>"$dir/log" &
-server=$!
-ready=
-read -r -t 60 ready <"$dir/ready" || true
-[ "$ready" = READY ] || fail "goallocd did not become ready: $(cat "$dir/log")"
-
-# What one leaves, the next takes.
-for program in pkg_config_shared pkg_config_static cmake_static cmake_shared; do
-    needs=$(readelf -d "$dir/programs/$program" | grep -c 'NEEDED.*libgoalloc-client\.so\.0' || true)
-    case $program in
-    *_shared) [ "$needs" = 1 ] || fail "$program does not use the shared library" ;;
-    *_static) [ "$needs" = 0 ] || fail "$program does not use the static library" ;;
-    esac
-    LD_LIBRARY_PATH=$libdir quietly "$dir/programs/$program" text
-done
-quietly "$prefix/bin/goallocctl" stats --json
-for count in '"mallocs": 2,' '"frees": 2,'; do
-    grep -qF "$count" "$dir/said" || fail "there is no $count in: $(cat "$dir/said")"
-done
-
-kill -TERM "$server"
-wait "$server" || fail "the installed goallocd exited with $?"
-server=
+build_consumers "$prefix" "$libdir"
+run_consumers "$prefix" "$libdir" "$name"
