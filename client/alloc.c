@@ -98,7 +98,7 @@ static __attribute__((noinline)) void *alloc_next(struct goalloc_heap *heap, uin
 static uint32_t class_of_sampled_tiny(uint64_t rate)
 {
     uint64_t size = rate / 128;
-    size = size < GA_TINY_BLOCK_BYTES ? GA_TINY_BLOCK_BYTES : size;
+    size = size < 32 ? 32 : size; /* where each has room, in a heap made for it */
     size = size > 4096 ? 4096 : size;
     return ga_size_class_for_malloc(size) * 2 + 1;
 }

@@ -318,10 +318,13 @@ __attribute__((noinline)) void *ga_profile_note(struct goalloc_heap *heap, void 
         ga_stack_walk(&heap->profiler.own, memory_of(heap), &key.stack);
         struct ga_profile *profile = profile_of(heap, who);
         uint32_t site = find_site(heap, who, &key);
-        if (site != 0 && put(heap, who, site - 1, p))
-            ga_fetch_add_relaxed(&profile->sites[site - 1].nalloc, 1);
-        else
+        bool tracked = site != 0 && put(heap, who, site - 1, p);
+        if (!tracked)
             ga_fetch_add_relaxed(&profile->ndropped, 1);
+        if (!tracked && site != 0)
+            ga_fetch_add_relaxed(&profile->sites[site - 1].nuntracked, 1);
+        if (site != 0)
+            ga_fetch_add_relaxed(&profile->sites[site - 1].nalloc, 1);
     }
     ga_busy_keep(p);
     errno = saved_errno;

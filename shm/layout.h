@@ -8,7 +8,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define GA_LAYOUT_VERSION 9u
+#define GA_LAYOUT_VERSION 10u
 #define GA_META_MAGIC     UINT64_C(0x6174656d636c6167) /* "galcmeta" in memory */
 #define GA_META_MAKING                                                                             \
     UINT64_C(0x656b616d636c6167)                   /* "galcmake": it is being made, no heap yet    \
@@ -415,7 +415,7 @@ static_assert(GA_TINY_NBLOCKS * GA_TINY_BLOCK_BYTES == GA_PAGE_SIZE, "the blocks
 #define GA_SAMPLE_WORDS_MIN  128u
 #define GA_SAMPLE_WORDS_MAX  16384u /* two for each object of 32 bytes; valgrind maps no more */
 
-#define GA_PROFILE_FRAMES    55u
+#define GA_PROFILE_FRAMES    54u
 #define GA_PROFILE_FREERS    64u
 #define GA_PROFILE_MAPPINGS  112u
 #define GA_PROFILE_SITES     1984u
@@ -435,6 +435,8 @@ struct ga_profile_site {
     _Atomic uint64_t nunreached;    /* in use, but nothing reaches them: what the collection found
                                        that the high half names, counted in the low one. Writer: the
                                        server */
+    _Atomic uint64_t nuntracked;    /* of nalloc: there was no room for their words, so nobody knows
+                                       whether they are in use */
     uint64_t pc[GA_PROFILE_FRAMES]; /* in the calls, the innermost first */
 };
 static_assert(sizeof(struct ga_profile_site) == 512, "layout");
@@ -467,7 +469,7 @@ struct ga_profile {
     _Atomic uint32_t nsites; /* begun; those that there is no room for are none */
     _Atomic uint32_t nmappings;
     uint32_t reserved;
-    _Atomic uint64_t ndropped; /* samples that there was no room for */
+    _Atomic uint64_t ndropped; /* samples that there was no room for: untracked, or of no site */
     char program[88];          /* the name of its file */
     struct ga_profile_freer freers[GA_PROFILE_FREERS];
     uint8_t reserved_more[2432];

@@ -4,6 +4,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "proto/text.h"
+
 const struct ga_profile_mapping *ga_call_mapping(const struct ga_profile_process *process,
                                                  uint64_t address)
 {
@@ -64,6 +66,7 @@ void ga_call_line(struct ga_symbols *symbols, const struct ga_profile_data *data
                          name ? name : unnamed);
         length += n > 0 ? (size_t)n : 0;
     }
+    ga_text_clean(ret_text); /* it may be cut off within a character */
 }
 
 void ga_call_json(struct ga_json *json, struct ga_symbols *symbols,

@@ -12,16 +12,18 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "proto/text.h"
+
 struct function {
     uint64_t start;
     uint64_t bytes; /* 0 = it is not known */
-    const char *name;
+    char *name;
 };
 
 struct file {
     struct file *next;
     struct ga_profile_mapping key; /* path and build id */
-    const char *data;              /* NULL: it cannot be read, or is another build */
+    char *data;                    /* private; NULL: it cannot be read, or is another build */
     size_t bytes;
     struct function *functions;
     size_t nfunctions;
@@ -39,7 +41,7 @@ struct ga_symbols *ga_symbols_new(void)
 static void free_file(struct file *file)
 {
     if (file->data)
-        munmap((void *)(uintptr_t)file->data, file->bytes);
+        munmap(file->data, file->bytes);
     free(file->functions);
     free(file);
 }
@@ -120,7 +122,7 @@ static int by_start(const void *one, const void *other)
 }
 
 /* The name in the table of strings, ended within it; or NULL. */
-static const char *name_at(const struct file *file, const Elf64_Shdr *strings, uint64_t offset)
+static char *name_at(const struct file *file, const Elf64_Shdr *strings, uint64_t offset)
 {
     if (offset >= strings->sh_size)
         return NULL;
@@ -128,7 +130,7 @@ static const char *name_at(const struct file *file, const Elf64_Shdr *strings, u
     uint64_t left = strings->sh_size - offset;
     if (begin > file->bytes || left > file->bytes - begin)
         return NULL;
-    const char *name = file->data + begin;
+    char *name = file->data + begin;
     return name[0] && memchr(name, '\0', left) ? name : NULL;
 }
 
@@ -144,7 +146,7 @@ static void read_table(struct file *file, const Elf64_Shdr *table, const Elf64_S
         const Elf64_Sym *symbol = &symbols[i];
         if (ELF64_ST_TYPE(symbol->st_info) != STT_FUNC || symbol->st_shndx == SHN_UNDEF)
             continue;
-        const char *name = name_at(file, strings, symbol->st_name);
+        char *name = name_at(file, strings, symbol->st_name);
         if (name)
             functions[count++] = (struct function){symbol->st_value, symbol->st_size, name};
     }
@@ -175,7 +177,7 @@ static void open_file(struct file *file)
     if (fd < 0)
         return;
     if (fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && st.st_size > 0) {
-        void *data = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
+        void *data = mmap(NULL, (size_t)st.st_size, PROT_READ | PROT_WRITE, MAP_PRIVATE, fd, 0);
         file->data = data == MAP_FAILED ? NULL : data;
         file->bytes = (size_t)st.st_size;
     }
@@ -185,7 +187,7 @@ static void open_file(struct file *file)
     if (is_same_build(file)) {
         read_functions(file);
     } else {
-        munmap((void *)(uintptr_t)file->data, file->bytes);
+        munmap(file->data, file->bytes);
         file->data = NULL;
     }
 }
@@ -249,5 +251,8 @@ const char *ga_symbols_find(struct ga_symbols *symbols, const struct ga_profile_
         return NULL;
     const struct function *function = &file->functions[low - 1];
     bool inside = function->bytes == 0 || wanted - function->start < function->bytes;
-    return inside ? function->name : NULL;
+    if (!inside)
+        return NULL;
+    ga_text_clean(function->name);
+    return function->name;
 }

@@ -15,7 +15,7 @@ void ga_symbols_free(struct ga_symbols *symbols);
 
 /* The name of the function that has the instruction at address of a process which had the file
  * mapped so. NULL where that is not to be found out: the file is gone, or another build, or has no
- * symbol there. The name is good until ga_symbols_free. */
+ * symbol there. The name is UTF-8, whatever the file has, and good until ga_symbols_free. */
 const char *ga_symbols_find(struct ga_symbols *symbols, const struct ga_profile_mapping *mapping,
                             uint64_t address);
 

@@ -37,6 +37,7 @@ struct site {
     uint64_t inuse_bytes;
     uint64_t alloc_objects;
     uint64_t alloc_bytes;
+    uint64_t untracked_objects;
 };
 
 struct sites {
@@ -127,6 +128,7 @@ static void add_to_site(struct sites *sites, const struct visit *visit)
     site->inuse_bytes += ga_profile_bytes(record, record->ninuse);
     site->alloc_objects += ga_profile_objects(record, record->nalloc);
     site->alloc_bytes += ga_profile_bytes(record, record->nalloc);
+    site->untracked_objects += ga_profile_objects(record, record->nuntracked);
 }
 
 static void find(struct sites *sites)
@@ -194,6 +196,7 @@ static void write_site(struct ga_json *json, const struct sites *sites, const st
     ga_json_number(json, "inuse_bytes", site->inuse_bytes);
     ga_json_number(json, "alloc_objects", site->alloc_objects);
     ga_json_number(json, "alloc_bytes", site->alloc_bytes);
+    ga_json_number(json, "untracked_objects", site->untracked_objects);
     write_processes(json, sites, site);
     ga_json_end(json);
 }

@@ -297,6 +297,12 @@ static int write_all(struct writer *writer, enum ga_pprof_default shown, uint64_
     profile.time_nanos = (int64_t)time_ms * 1000000;
     profile.period_type = period;
     profile.period = (int64_t)writer->data->rate_bytes;
+    char gap[GA_PROFILE_GAP_BYTES];
+    int64_t comment = string(writer, ga_profile_gap(writer->data, gap));
+    if (comment != 0) {
+        profile.comment = &comment;
+        profile.n_comment = 1;
+    }
     profile.default_sample_type = shown == GA_PPROF_ALLOCS ? string(writer, "alloc_space") : 0;
     profile.string_table = (char **)writer->strings.items;
     profile.n_string_table = writer->strings.n;

@@ -133,12 +133,18 @@ static int print_table(const struct shown *shown)
         ga_table_cell(table, "%s", calls);
         nshown++;
     }
-    if (nshown == 0) {
+    char gap[GA_PROFILE_GAP_BYTES];
+    ga_profile_gap(shown->data, gap);
+    int err = 0;
+    if (nshown > 0) {
+        err = ga_print_table(table);
+    } else {
         ga_table_free(table);
-        puts("nothing was sampled");
-        return 0;
+        puts(gap[0] ? "nothing that was sampled is known to be in use" : "nothing was sampled");
     }
-    return ga_print_table(table);
+    if (err == 0 && gap[0])
+        printf("\n%s\n", gap);
+    return err;
 }
 
 static void json_process(struct ga_json *json, const struct ga_profile_process *process)
@@ -163,10 +169,13 @@ static void json_record(struct ga_json *json, const struct shown *shown,
     ga_json_number(json, "rate_bytes", record->rate_bytes);
     ga_json_number(json, "alloc_samples", record->nalloc);
     ga_json_number(json, "inuse_samples", record->ninuse);
+    ga_json_number(json, "untracked_samples", record->nuntracked);
     ga_json_number(json, "alloc_objects", ga_profile_objects(record, record->nalloc));
     ga_json_number(json, "alloc_bytes", ga_profile_bytes(record, record->nalloc));
     ga_json_number(json, "inuse_objects", ga_profile_objects(record, record->ninuse));
     ga_json_number(json, "inuse_bytes", ga_profile_bytes(record, record->ninuse));
+    ga_json_number(json, "untracked_objects", ga_profile_objects(record, record->nuntracked));
+    ga_json_number(json, "untracked_bytes", ga_profile_bytes(record, record->nuntracked));
     ga_call_json(json, shown->symbols, shown->data, record);
     ga_json_end(json);
 }

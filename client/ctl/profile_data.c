@@ -5,13 +5,16 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "client/channel.h"
 #include "client/ctl/live_heap.h"
+#include "client/ctl/print.h"
 #include "client/ctl/shm_heap.h"
+#include "client/ctl/units.h"
 #include "proto/text.h"
 #include "shm/mapping.h"
 #include "shm/sample.h"
@@ -94,6 +97,7 @@ static int add_sites(struct ga_profile_data *data, struct index *index)
             .size_bytes = site->size_bytes,
             .rate_bytes = site->rate_bytes,
             .nalloc = ga_load_relaxed(&site->nalloc),
+            .nuntracked = ga_load_relaxed(&site->nuntracked),
             .nfree_own = ga_load_relaxed(&site->nfree_own),
             .nfree_other = ga_load_relaxed(&site->nfree_other),
             .nfree_server = ga_load_relaxed(&site->nfree_server),
@@ -128,9 +132,11 @@ static void count_in_use(struct ga_profile_data *data, const struct ga_view *vie
         if (word != 0)
             count_word(data, index, word);
     }
-    for (size_t i = 0; i < data->nrecords; i++)
-        if (data->records[i].nalloc < data->records[i].ninuse)
-            data->records[i].nalloc = data->records[i].ninuse;
+    for (size_t i = 0; i < data->nrecords; i++) {
+        struct ga_profile_record *record = &data->records[i];
+        if (record->nalloc < record->ninuse + record->nuntracked)
+            record->nalloc = record->ninuse + record->nuntracked;
+    }
 }
 
 static void add_free(struct ga_profile_data *data, const struct ga_profile_free *freed)
@@ -255,6 +261,37 @@ void ga_profile_data_fini(struct ga_profile_data *data)
     free(data->records);
     free(data->frees);
     *data = (struct ga_profile_data){0};
+}
+
+const char *ga_profile_gap(const struct ga_profile_data *data,
+                           char text[static GA_PROFILE_GAP_BYTES])
+{
+    char size[GA_UNITS_BYTES];
+    uint64_t objects = 0;
+    uint64_t bytes = 0;
+    uint64_t of_sites = 0;
+    uint64_t dropped = 0;
+    for (size_t i = 0; i < data->nprocesses; i++)
+        dropped += data->processes[i].ndropped;
+    for (size_t i = 0; i < data->nrecords; i++) {
+        of_sites += data->records[i].nuntracked;
+        objects += ga_profile_objects(&data->records[i], data->records[i].nuntracked);
+        bytes += ga_profile_bytes(&data->records[i], data->records[i].nuntracked);
+    }
+    ga_units_size(bytes, size);
+    int length = 0;
+    text[0] = '\0';
+    if (objects > 0)
+        length = snprintf(text, GA_PROFILE_GAP_BYTES,
+                          "up to %s more in %" PRIu64 " object%s may be in use: there was no room "
+                          "to follow them",
+                          size, objects, ga_print_plural(objects));
+    if (dropped > of_sites)
+        snprintf(text + length, GA_PROFILE_GAP_BYTES - (size_t)length,
+                 "%s%" PRIu64 " sample%s of places that there was no room for",
+                 length ? "; left out " : "left out: ", dropped - of_sites,
+                 ga_print_plural(dropped - of_sites));
+    return text;
 }
 
 uint64_t ga_profile_objects(const struct ga_profile_record *record, uint64_t n)

@@ -16,7 +16,7 @@ struct ga_profile_process {
     uint32_t pid;
     bool gone;
     char program[sizeof(((struct ga_profile *)0)->program)];
-    uint64_t ndropped; /* samples that there was no room for */
+    uint64_t ndropped; /* samples that there was no room for: untracked ones, and of no record */
     uint32_t nmappings;
     const struct ga_profile_mapping *mappings;
 };
@@ -30,7 +30,8 @@ struct ga_profile_record {
     uint64_t rate_bytes;
     uint64_t nalloc; /* sampled, as all that follow */
     uint64_t ninuse;
-    uint64_t nfree_own; /* freed by the process that allocated them; by another; by the server */
+    uint64_t nuntracked; /* of nalloc: in use or not */
+    uint64_t nfree_own;  /* freed by the process that allocated them; by another; by the server */
     uint64_t nfree_other;
     uint64_t nfree_server;
     uint64_t nunreached; /* of what is in use, as that collection found */
@@ -70,6 +71,12 @@ int ga_profile_data_read(const struct ga_view *view, uint32_t pid, struct ga_pro
 /* The same of the heap that ctl looks at. A negative errno after the reason has been told on
  * stderr. */
 int ga_profile_data_fetch(const struct ga_ctl *ctl, uint32_t pid, struct ga_profile_data *ret);
+
+/* What there was no room for, as a sentence without its end; "" where there is nothing. Returns
+ * text. */
+#define GA_PROFILE_GAP_BYTES 192
+const char *ga_profile_gap(const struct ga_profile_data *data,
+                           char text[static GA_PROFILE_GAP_BYTES]);
 
 void ga_profile_data_fini(struct ga_profile_data *data);
 

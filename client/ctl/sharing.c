@@ -149,14 +149,17 @@ static int print_report(struct ga_profile_data *data, struct ga_symbols *symbols
     bool any = data->nfrees > 0;
     for (size_t i = 0; i < data->nrecords && !any; i++)
         any = is_of(data, &data->records[i], LEFT);
-    if (!any) {
+    if (!any)
         puts("nothing that was sampled was freed, or is left by a process that is gone");
-        return 0;
-    }
     int err = 0;
-    for (int kind = OWN; kind < NKINDS && err == 0; kind++)
+    for (int kind = OWN; any && kind < NKINDS && err == 0; kind++)
         err = print_places(data, symbols, (enum kind)kind);
-    return err < 0 ? err : print_matrix(data);
+    if (err == 0)
+        err = print_matrix(data);
+    char gap[GA_PROFILE_GAP_BYTES];
+    if (err == 0 && ga_profile_gap(data, gap)[0])
+        printf("\n%s, and who frees them is not known\n", gap);
+    return err;
 }
 
 /* ---- as JSON ---- */
@@ -178,6 +181,7 @@ static void json_place(struct ga_json *json, struct ga_symbols *symbols,
     ga_json_end(json);
     ga_json_number(json, "alloc_objects", ga_profile_objects(record, record->nalloc));
     ga_json_number(json, "inuse_objects", ga_profile_objects(record, record->ninuse));
+    ga_json_number(json, "untracked_objects", ga_profile_objects(record, record->nuntracked));
     ga_json_number(json, "freed_by_itself", ga_profile_objects(record, record->nfree_own));
     ga_json_number(json, "freed_by_others", ga_profile_objects(record, record->nfree_other));
     ga_json_number(json, "freed_by_server", ga_profile_objects(record, record->nfree_server));

@@ -226,6 +226,14 @@ static void pprof_knows_the_places(void)
 
 /* ---- exactly ---- */
 
+#define NSMALLEST 20000u
+
+static void allocate_smallest(void)
+{
+    for (volatile unsigned i = 0; i < NSMALLEST; i++)
+        (void)place_tiny();
+}
+
 #define NOBJECTS 40u
 static void *objects[NOBJECTS];
 
@@ -268,6 +276,18 @@ static void free_ten(void)
 {
     for (unsigned i = 0; i < 10; i++)
         goalloc_free(heap, objects[i]);
+}
+
+/* A heap that is made for it has room for all of the smallest. */
+static void the_smallest_have_room(void)
+{
+    start("1");
+    await(in_child(allocate_smallest));
+    CU_ASSERT_EQUAL(CTL("--json", "profile"), 0);
+    CU_ASSERT_EQUAL(number("inuse_objects"), NSMALLEST);
+    CU_ASSERT_EQUAL(number("untracked_objects"), 0);
+    CU_ASSERT_EQUAL(ga_daemon_end(&daemon_, SIGTERM), 0);
+    CU_ASSERT_EQUAL(CTL_OF("destroy", name), 0);
 }
 
 /* At a rate of 1 each object is sampled. */
@@ -427,6 +447,93 @@ static void first_is_tiny(void)
     CU_ASSERT_EQUAL(sum_of("inuse_bytes"), 5 * 8);
 }
 
+/* ---- no room for all ---- */
+
+#define NMANY 3000u
+
+static void allocate_many(void)
+{
+    if (goalloc_set_profile_rate(heap, 1) < 0)
+        abort();
+    for (volatile unsigned i = 0; i < NMANY; i++)
+        (void)place_small();
+}
+
+/* More samples than the heap has room for, which was made for few: all are counted as allocated,
+ * and of those that are not followed it is said. */
+static void some_find_no_room(void)
+{
+    char pid[16];
+    char expected[160];
+    attach();
+    pid_t child = in_child(allocate_many);
+    await(child);
+    goalloc_detach(heap);
+    heap = NULL;
+    snprintf(pid, sizeof(pid), "%d", child);
+    CU_ASSERT_EQUAL(CTL("--json", "profile", "--pid", pid), 0);
+    uint64_t untracked = number("untracked_objects");
+    CU_ASSERT_EQUAL(number("alloc_objects"), NMANY);
+    CU_ASSERT(untracked > 0 && untracked < NMANY);
+    CU_ASSERT_EQUAL(number("inuse_objects") + untracked, NMANY);
+    CU_ASSERT_EQUAL(number("untracked_bytes"), untracked * 64);
+    CU_ASSERT_EQUAL(number("untracked_samples"), untracked);
+    CU_ASSERT_EQUAL(number("dropped_samples"), untracked);
+    CU_ASSERT_EQUAL(CTL("profile", "--pid", pid), 0);
+    snprintf(expected, sizeof(expected), " more in %lu objects may be in use: there was no room",
+             (unsigned long)untracked);
+    CU_ASSERT_PTR_NOT_NULL(strstr(run.out, expected));
+    CU_ASSERT_EQUAL(CTL("sharing", "--pid", pid), 0);
+    CU_ASSERT_PTR_NOT_NULL(strstr(run.out, expected));
+    const char *file = ga_daemon_path("short.pb.gz");
+    CU_ASSERT_EQUAL(CTL("profile", "--pid", pid, "-o", file), 0);
+    if (access("/usr/bin/go", X_OK) != 0)
+        return;
+    CU_ASSERT_FATAL(ga_run(&run, "/usr/bin/env",
+                           (const char *const[]){"go", "tool", "pprof", "-comments", file, NULL}));
+    CU_ASSERT_PTR_NOT_NULL(strstr(run.out, expected));
+}
+
+/* ---- names ---- */
+
+/* What a file calls its functions need not be UTF-8. */
+static void *place_strange(void) __asm__("place_strange\xff_");
+__attribute__((noinline, used)) static void *place_strange(void)
+{
+    void *p = goalloc_malloc(heap, 300);
+    CALLED(p);
+    return p;
+}
+
+static void allocate_strangely(void)
+{
+    if (goalloc_set_profile_rate(heap, 1) < 0)
+        abort();
+    for (volatile unsigned i = 0; i < 3; i++)
+        goalloc_free(heap, place_strange());
+    (void)place_strange();
+}
+
+static void names_are_clean(void)
+{
+    char pid[16];
+    pid_t child = in_child(allocate_strangely);
+    await(child);
+    snprintf(pid, sizeof(pid), "%d", child);
+    const char *const commands[] = {"profile", "sharing"};
+    for (size_t i = 0; i < 4; i++) {
+        CU_ASSERT_EQUAL(i < 2 ? CTL("--json", commands[i % 2], "--pid", pid)
+                              : CTL(commands[i % 2], "--pid", pid),
+                        0);
+        CU_ASSERT_PTR_NOT_NULL(strstr(run.out, "place_strange?_"));
+        CU_ASSERT_PTR_NULL(strchr(run.out, '\xff'));
+    }
+    const char *file = ga_daemon_path("strange.pb.gz");
+    CU_ASSERT_EQUAL(CTL("profile", "--pid", pid, "-o", file), 0);
+    if (access("/usr/bin/go", X_OK) == 0)
+        CU_ASSERT(value_of(file, "alloc_objects", "place_strange?_") == 4);
+}
+
 /* A table for people. */
 static void a_table(void)
 {
@@ -458,6 +565,78 @@ static void the_server_is_killed(void)
     CU_ASSERT_PTR_NOT_NULL(strstr(run.out, "\"gone\": true"));
 }
 
+/* What profile says of all sites. */
+static char *sites_now(void)
+{
+    CU_ASSERT_EQUAL(CTL("--json", "profile"), 0);
+    const char *sites = strstr(run.out, "\"sites\"");
+    CU_ASSERT_PTR_NOT_NULL_FATAL(sites);
+    return strdup(sites);
+}
+
+static void free_one(void)
+{
+    goalloc_free(heap, objects[13]);
+}
+
+/* The same sites with the same samples, which frees still find. */
+static void is_as_before(const char *before)
+{
+    char *after = sites_now();
+    uint64_t inuse = sum_of("inuse_objects");
+    CU_ASSERT_STRING_EQUAL(before, after);
+    CU_ASSERT(inuse > NOBJECTS);
+    await(in_child(free_one));
+    free(after);
+    after = sites_now();
+    CU_ASSERT_EQUAL(sum_of("inuse_objects"), inuse - 1);
+    free(after);
+    CU_ASSERT_EQUAL(CTL("check"), 0);
+}
+
+/* Killed while a process is at work, which then dies as well: the next server finds all of it. */
+static void it_is_adopted(void)
+{
+    CU_ASSERT_EQUAL(CTL("profile", "--rate", "0"), 0);
+    int go[2];
+    CU_ASSERT_FATAL(pipe(go) == 0);
+    pid_t pid = fork();
+    if (pid == 0) {
+        attach();
+        leave();
+        (void)!write(go[1], "g", 1);
+        pause();
+    }
+    char ready;
+    CU_ASSERT_EQUAL(read(go[0], &ready, 1), 1);
+    char *before = sites_now();
+    CU_ASSERT_PTR_NOT_NULL(strstr(before, "place_left"));
+    CU_ASSERT_EQUAL(ga_daemon_end(&daemon_, SIGKILL), 256 + SIGKILL);
+    kill(pid, SIGKILL);
+    CU_ASSERT_EQUAL(waitpid(pid, NULL, 0), pid);
+    start("0");
+    is_as_before(before);
+    free(before);
+    close(go[0]);
+    close(go[1]);
+}
+
+/* Through a file, and back. */
+static void it_is_restored(void)
+{
+    char *before = sites_now();
+    const char *file = ga_daemon_path("profile.snap");
+    CU_ASSERT_EQUAL_FATAL(CTL("snapshot", file), 0);
+    CU_ASSERT_EQUAL(ga_daemon_end(&daemon_, SIGTERM), 0);
+    CU_ASSERT_EQUAL(CTL_OF("destroy", name), 0);
+    const char *arguments[] = {"--restore", file, "--socket", socket_path, NULL};
+    const struct ga_daemon_setup setup = {.keep = true};
+    CU_ASSERT_FATAL(ga_daemon_launch(&daemon_, &setup, arguments) && ga_daemon_wait(&daemon_));
+    objects[13] = objects[14];
+    is_as_before(before);
+    free(before);
+}
+
 static void the_environment(void)
 {
     const struct goalloc_options options = {.size = sizeof(options)};
@@ -481,12 +660,17 @@ int main(void)
     snprintf(socket_path, sizeof(socket_path), "%s", ga_daemon_path("sock"));
     static const struct ga_test tests[] = {
         {"pprof knows the places", pprof_knows_the_places},
+        {"the smallest have room", the_smallest_have_room},
         {"every object", every_object},
         {"rates are set", rates_are_set},
         {"who frees whose", who_frees_whose},
         {"the first is tiny", first_is_tiny},
+        {"names are clean", names_are_clean},
         {"a table", a_table},
         {"the server is killed", the_server_is_killed},
+        {"some find no room", some_find_no_room},
+        {"it is adopted", it_is_adopted},
+        {"it is restored", it_is_restored},
         {"the environment", the_environment},
     };
     int code = ga_test_main("integration.profile", tests, COUNT(tests));
