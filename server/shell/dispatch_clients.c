@@ -18,7 +18,8 @@ static void fail_attach(struct ga_connection *connection, uint64_t id, int err)
     if (err == -ESRCH)
         ga_reply_failure(connection, id, -EPERM,
                          "the server does not see the client's process: it has ended, or is of "
-                         "another pid namespace");
+                         "another pid namespace: run goallocd on the host, or in a container whose "
+                         "pid namespace the clients share");
     else if (err == -EAGAIN)
         ga_reply_failure(connection, id, err, "%u clients are attached, the most there can be",
                          GA_CLIENT_COUNT);
