@@ -175,6 +175,38 @@ static int apply_run_option(const struct ga_option *option, const char *value,
     }
 }
 
+/* What an option sets that is only given or not; NULL: it is another. */
+static bool *find_flag(enum ga_option_id id, struct ga_request *request)
+{
+    struct ga_ctl *ctl = &request->ctl;
+    switch (id) {
+    case GA_OPTION_ALLOCS:
+        return &ctl->allocs;
+    case GA_OPTION_RECOUNT:
+        return &ctl->recount;
+    case GA_OPTION_JSON:
+        return &ctl->json;
+    case GA_OPTION_ALL:
+        return &ctl->all;
+    case GA_OPTION_ONCE:
+        return &request->once;
+    case GA_OPTION_BATCH:
+        return &request->batch;
+    case GA_OPTION_QUIET:
+        return &ctl->quiet;
+    case GA_OPTION_REPORT:
+        return &ctl->report;
+    case GA_OPTION_VERBOSE:
+        return &ctl->verbose;
+    case GA_OPTION_HELP:
+        return &request->help;
+    case GA_OPTION_VERSION:
+        return &request->version;
+    default:
+        return NULL;
+    }
+}
+
 static int apply_option(const struct ga_option *option, const char *value,
                         struct ga_request *request)
 {
@@ -182,10 +214,13 @@ static int apply_option(const struct ga_option *option, const char *value,
     uint64_t number = 0;
     unsigned place = 0;
     int err = 0;
-    switch ((enum ga_option_id)(option - ga_options)) {
-    case GA_OPTION_ALLOCS:
-        ctl->allocs = true;
+    enum ga_option_id id = (enum ga_option_id)(option - ga_options);
+    bool *flag = find_flag(id, request);
+    if (flag) {
+        *flag = true;
         return 0;
+    }
+    switch (id) {
     case GA_OPTION_RATE:
         ctl->rate_given = true;
         return read_size(option, value, &ctl->rate_bytes);
@@ -199,43 +234,19 @@ static int apply_option(const struct ga_option *option, const char *value,
         err = read_choice(option, value, &place);
         request->color = (enum ga_color_when)place;
         return err;
-    case GA_OPTION_RECOUNT:
-        ctl->recount = true;
-        return 0;
     case GA_OPTION_CLIENT:
         err = read_number(option, value, 1, GA_CLIENT_COUNT, &number);
         ctl->client = (uint32_t)number;
         return err;
-    case GA_OPTION_JSON:
-        ctl->json = true;
-        return 0;
-    case GA_OPTION_ALL:
-        ctl->all = true;
-        return 0;
     case GA_OPTION_WAIT:
         request->wait_given = true;
         err = read_number(option, value, 0, WAIT_MAX_S, &number);
         ctl->wait_ms = (uint32_t)number * 1000;
         return err;
-    case GA_OPTION_ONCE:
-        request->once = true;
-        return 0;
-    case GA_OPTION_BATCH:
-        request->batch = true;
-        return 0;
     case GA_OPTION_INTERVAL:
         err = read_number(option, value, 200, 60000, &number);
         request->interval_ms = (unsigned)number;
         return err;
-    case GA_OPTION_QUIET:
-        ctl->quiet = true;
-        return 0;
-    case GA_OPTION_REPORT:
-        ctl->report = true;
-        return 0;
-    case GA_OPTION_VERBOSE:
-        ctl->verbose = true;
-        return 0;
     case GA_OPTION_BY:
         err = read_choice(option, value, &place);
         ctl->by = (enum ga_map_by)place;
@@ -249,12 +260,6 @@ static int apply_option(const struct ga_option *option, const char *value,
         return 0;
     case GA_OPTION_LISTEN:
         request->listen = value;
-        return 0;
-    case GA_OPTION_HELP:
-        request->help = true;
-        return 0;
-    case GA_OPTION_VERSION:
-        request->version = true;
         return 0;
     default:
         if (request->command == &ga_commands[GA_COMMAND_RUN])

@@ -167,6 +167,29 @@ static void scroll_by(struct ga_top_state *state, int lines)
         state->first -= back < state->first ? back : state->first;
 }
 
+static void obey_scrolling(struct ga_top_state *state, int key)
+{
+    switch (key) {
+    case KEY_DOWN:
+        scroll_by(state, 1);
+        break;
+    case KEY_UP:
+        scroll_by(state, -1);
+        break;
+    case KEY_NPAGE:
+        scroll_by(state, LINES / 2);
+        break;
+    case KEY_PPAGE:
+        scroll_by(state, -LINES / 2);
+        break;
+    case KEY_HOME:
+        state->first = 0;
+        break;
+    default:
+        break;
+    }
+}
+
 static void set_interval(struct ga_top_state *state, unsigned ms)
 {
     state->interval_ms = ms < INTERVAL_MIN_MS   ? INTERVAL_MIN_MS
@@ -234,22 +257,8 @@ static bool obey(struct ga_top_state *state, int key)
     case '-':
         set_interval(state, state->interval_ms * 2);
         break;
-    case KEY_DOWN:
-        scroll_by(state, 1);
-        break;
-    case KEY_UP:
-        scroll_by(state, -1);
-        break;
-    case KEY_NPAGE:
-        scroll_by(state, LINES / 2);
-        break;
-    case KEY_PPAGE:
-        scroll_by(state, -LINES / 2);
-        break;
-    case KEY_HOME:
-        state->first = 0;
-        break;
     default:
+        obey_scrolling(state, key);
         break;
     }
     return true;

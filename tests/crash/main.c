@@ -154,7 +154,15 @@ static int run_tasks(const struct task *tasks, size_t n, const struct ga_explore
     return nbad;
 }
 
-int main(int argc, char *argv[])
+/* What is asked for beside the options of explorations. */
+struct asked {
+    bool with_twice;
+    bool list;
+};
+
+/* Returns -1 to go on, or the exit code. */
+static int read_options(int argc, char *argv[], struct ga_explore_options *options,
+                        struct asked *asked)
 {
     enum { POINTS = 1, GOALLOCD, FIRST_FAULT, NO_TWICE, LIST, VERBOSE, HELP };
     static const struct option known[] = {
@@ -167,29 +175,26 @@ int main(int argc, char *argv[])
         {"help", no_argument, NULL, HELP},
         {NULL, 0, NULL, 0},
     };
-    struct ga_explore_options options = {.goallocd = GOALLOCD_PATH, .seed = (uint32_t)time(NULL)};
-    bool with_twice = true;
-    bool list = false;
     int option;
     while ((option = getopt_long(argc, argv, "", known, NULL)) != -1) {
         switch (option) {
         case POINTS:
-            options.points = (uint32_t)strtoul(optarg, NULL, 10);
+            options->points = (uint32_t)strtoul(optarg, NULL, 10);
             break;
         case GOALLOCD:
-            options.goallocd = optarg;
+            options->goallocd = optarg;
             break;
         case FIRST_FAULT:
-            options.first_fault = true;
+            options->first_fault = true;
             break;
         case NO_TWICE:
-            with_twice = false;
+            asked->with_twice = false;
             break;
         case LIST:
-            list = true;
+            asked->list = true;
             break;
         case VERBOSE:
-            options.verbose = true;
+            options->verbose = true;
             break;
         case HELP:
             usage();
@@ -199,6 +204,16 @@ int main(int argc, char *argv[])
             return 2;
         }
     }
+    return -1;
+}
+
+int main(int argc, char *argv[])
+{
+    struct ga_explore_options options = {.goallocd = GOALLOCD_PATH, .seed = (uint32_t)time(NULL)};
+    struct asked asked = {.with_twice = true};
+    int code = read_options(argc, argv, &options, &asked);
+    if (code >= 0)
+        return code;
     /* Every function is bound before an operation begins, and not on the way. */
     if (!getenv("LD_BIND_NOW")) {
         setenv("LD_BIND_NOW", "1", 1);
@@ -216,15 +231,15 @@ int main(int argc, char *argv[])
 
     struct task tasks[256];
     size_t n = 0;
-    size_t total = list_tasks(tasks, with_twice);
+    size_t total = list_tasks(tasks, asked.with_twice);
     for (size_t i = 0; i < total; i++)
         if (is_wanted(&tasks[i], argv + optind) &&
-            (list || argv[optind] || !is_left_out(i, &tasks[i], &options)))
+            (asked.list || argv[optind] || !is_left_out(i, &tasks[i], &options)))
             tasks[n++] = tasks[i];
     char name[128];
-    for (size_t i = 0; i < n && list; i++)
+    for (size_t i = 0; i < n && asked.list; i++)
         puts(name_of(&tasks[i], name, sizeof(name)));
-    if (list || n == 0)
+    if (asked.list || n == 0)
         return n == 0 ? 2 : 0;
     printf("%-58s %7s %6s %9s %6s %9s\n", "scenario", "instr.", "points", "in flight", "leaked",
            "corrupted");
