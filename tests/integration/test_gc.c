@@ -208,7 +208,9 @@ static void of_who_is_gone_since(void)
         CU_ASSERT_EQUAL(goalloc_unpublish(heap, "held"), 0);
         CU_ASSERT(list_is_whole(ours->next, LIST));
         ours->next = NULL;
-        CU_ASSERT_EQUAL(collect().freed, 3 * LIST);
+        /* Some of it a collection may have freed that the server has begun by itself. */
+        (void)collect();
+        CU_ASSERT_EQUAL(objects(), 1);
         no_fault();
     }
     close_heap();
