@@ -70,11 +70,31 @@ manual pages, and descriptions for pkg-config and CMake.")
 set(CPACK_DEBIAN_DEVELOPMENT_PACKAGE_DEPENDS
     "libgoalloc-client0 (= ${version}), libuv1-dev, libprotobuf-c-dev")
 
+# Where python3-dev is.
+set(python_package)
+if(TARGET goalloc_python)
+  list(APPEND CPACK_COMPONENTS_ALL python)
+  set(python_package python python3-goalloc)
+  set(CPACK_DEBIAN_PYTHON_PACKAGE_NAME python3-goalloc)
+  set(CPACK_DEBIAN_PYTHON_PACKAGE_SECTION python)
+  set(CPACK_DEBIAN_PYTHON_DESCRIPTION "malloc for a family of processes - Python package
+${about}
+.
+This package has objects of a heap as buffers for Python, and arrays of numpy
+in a heap.")
+  # The library is not installed where the dependencies are worked out.
+  set(CPACK_DEBIAN_PACKAGE_SHLIBDEPS_PRIVATE_DIRS ${CMAKE_LIBRARY_OUTPUT_DIRECTORY})
+  set(CPACK_DEBIAN_PYTHON_PACKAGE_DEPENDS "libgoalloc-client0 (= ${version}), python3 (>= 3.11)")
+  set(CPACK_DEBIAN_PYTHON_PACKAGE_RECOMMENDS python3-numpy)
+  set(CPACK_DEBIAN_PYTHON_PACKAGE_CONTROL_EXTRA ${debian}/python/postinst ${debian}/python/prerm)
+endif()
+
 # For stage.cmake, which CPack tells no variables of ours but those of its own name.
 string(TIMESTAMP date "%a, %d %b %Y %H:%M:%S +0000" UTC) # of SOURCE_DATE_EPOCH, if that is set
 configure_file(${debian}/changelog.in ${made}/changelog @ONLY)
 set(CPACK_GOALLOC_DEBIAN ${debian})
 set(CPACK_GOALLOC_MADE ${made})
-set(CPACK_GOALLOC_PACKAGES server goalloc library libgoalloc-client0 development libgoalloc-dev)
+set(CPACK_GOALLOC_PACKAGES server goalloc library libgoalloc-client0 development libgoalloc-dev
+    ${python_package})
 set(CPACK_PRE_BUILD_SCRIPTS ${debian}/stage.cmake)
 include(CPack)

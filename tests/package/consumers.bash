@@ -45,6 +45,21 @@ build_consumers() {
     fi
 }
 
+# use_python PREFIX LIBDIR: the Python package, where there is one.
+use_python() {
+    local prefix=$1 libdir=$2 module file
+    module=$(find "$prefix" -path '*-packages/goalloc/_goalloc.abi3.so')
+    [ -n "$module" ] || return 0
+    ! readelf -d "$module" | grep -E 'R(UN)?PATH' >&2 || fail "$module looks for libraries elsewhere"
+    for file in __init__.py _goalloc.pyi numpy.py py.typed; do
+        [ -f "${module%/*}/$file" ] || fail "$file of the Python package is not installed"
+    done
+    LD_LIBRARY_PATH=$libdir PYTHONPATH=${module%/goalloc/*} quietly /usr/bin/python3 -B -c '
+import goalloc
+with goalloc.attach(client_name="installed") as heap, heap.alloc(100) as object_:
+    assert object_.address and heap.stats().own_mallocs == 1'
+}
+
 # run_consumers PREFIX LIBDIR NAME: with PREFIX's goallocd, which serves heap NAME meanwhile. Its process
 # id is in $server as long as it runs.
 run_consumers() {
@@ -71,6 +86,7 @@ run_consumers() {
         grep -qF "$count" "$dir/said" || fail "there is no $count in: $(cat "$dir/said")"
     done
 
+    use_python "$prefix" "$libdir"
     kill -TERM "$server"
     wait "$server" || fail "the installed goallocd exited with $?"
     server=

@@ -46,9 +46,12 @@ for made in first second; do
 done
 diff -r "$dir/first" "$dir/second" >&2 || fail "the packages are not the same, made again"
 
+# Python's only where python3-dev is.
+python=
+! grep -q '^_Python3_.*INCLUDE_DIR.*=/' "$build_dir/CMakeCache.txt" || python=1
 packages=("$dir"/first/*.deb)
 [ "$(for package in "${packages[@]}"; do dpkg-deb -f "$package" Package; done | xargs)" = \
-    "goalloc libgoalloc-client0 libgoalloc-dev" ] || fail "made are: ${packages[*]}"
+    "goalloc libgoalloc-client0 libgoalloc-dev${python:+ python3-goalloc}" ] || fail "made are: ${packages[*]}"
 quietly lintian --allow-root --fail-on error "${packages[@]}"
 
 depends() { # PACKAGE WHAT...
@@ -61,6 +64,7 @@ depends() { # PACKAGE WHAT...
 }
 depends goalloc systemd libsystemd0 libc6 libuv1 libprotobuf-c1 liburing2 libxxhash0 libmicrohttpd12 libncursesw6 zlib1g
 depends libgoalloc-client0 libc6 libuv1 libprotobuf-c1
+[ -z "$python" ] || depends python3-goalloc python3 'libgoalloc-client0 [(]=' libc6
 depends libgoalloc-dev 'libgoalloc-client0 [(]=' libuv1-dev libprotobuf-c-dev
 
 # ---- what is in them ----
@@ -98,6 +102,8 @@ has goalloc usr/bin/goallocd usr/bin/goallocctl usr/share/man/man8/goallocd.8.gz
 has libgoalloc-client0 "$libdir/libgoalloc-client.so.0"
 has libgoalloc-dev "${headers[@]}" "$libdir/libgoalloc-client.so" "$libdir/libgoalloc-client.a" \
     usr/share/man/man3/goalloc_malloc.3.gz
+[ -z "$python" ] ||
+    has python3-goalloc usr/lib/python3/dist-packages/goalloc/{__init__.py,_goalloc.abi3.so,py.typed}
 ! grep -r -l -F -e "$source_dir" -e "$dir" "$dir/root" >&2 ||
     fail "packed files name the folders they were built in"
 
