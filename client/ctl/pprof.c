@@ -8,17 +8,27 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <xxhash.h>
 #include <zlib.h>
 
 #include "client/ctl/call_names.h"
 #include "client/ctl/elf_symbols.h"
 #include "pprof-generated/pprof.pb-c.h"
 
-/* An array of pointers to messages or strings that grows, and where each is, by its key. */
+/* An array of pointers to messages or strings that grows, and where each of those is that is looked
+ * for by its key: a table of places, of which half are empty at least. */
 struct list {
     void **items;
     size_t n;
     size_t capacity;
+    struct place *places;
+    size_t nplaces; /* a power of two, or 0 */
+    size_t nused;
+};
+
+struct place {
+    uint64_t hash;
+    size_t item_plus_1; /* 0 = empty */
 };
 
 static bool reserve(struct list *list)
@@ -31,6 +41,43 @@ static bool reserve(struct list *list)
         return false;
     list->items = items;
     list->capacity = capacity;
+    return true;
+}
+
+/* Whether item is the one that key names. */
+typedef bool is_item_fn(const void *item, const void *key);
+
+/* Where the item of key is, or the empty place for it. There is one. */
+static struct place *find_place(const struct list *list, uint64_t hash, is_item_fn *is_item,
+                                const void *key)
+{
+    for (size_t i = hash;; i++) {
+        struct place *place = &list->places[i & (list->nplaces - 1)];
+        if (place->item_plus_1 == 0 ||
+            (place->hash == hash && is_item(list->items[place->item_plus_1 - 1], key)))
+            return place;
+    }
+}
+
+static bool make_room(struct list *list)
+{
+    if (2 * list->nused < list->nplaces)
+        return true;
+    struct list grown = *list;
+    grown.nplaces = list->nplaces ? 2 * list->nplaces : 128;
+    grown.places = calloc(grown.nplaces, sizeof(*grown.places));
+    if (!grown.places)
+        return false;
+    for (size_t old = 0; old < list->nplaces; old++) {
+        if (list->places[old].item_plus_1 == 0)
+            continue;
+        size_t i = list->places[old].hash;
+        while (grown.places[i & (grown.nplaces - 1)].item_plus_1 != 0)
+            i++;
+        grown.places[i & (grown.nplaces - 1)] = list->places[old];
+    }
+    free(list->places);
+    *list = grown;
     return true;
 }
 
@@ -61,36 +108,65 @@ static void *add(struct writer *writer, struct list *list, size_t bytes)
     return item;
 }
 
+/* The number in list of the item that key names, from 1; where there is none one of so many bytes
+ * is made, which is the last then, and *ret_made it; else that is NULL. 0 without memory, which is
+ * noted. */
+static size_t find_or_add(struct writer *writer, struct list *list, uint64_t hash,
+                          is_item_fn *is_item, const void *key, size_t bytes, void *ret_made)
+{
+    void *made = NULL;
+    struct place *place = NULL;
+    if (make_room(list))
+        place = find_place(list, hash, is_item, key);
+    if (keep(writer, place) && place->item_plus_1 == 0) {
+        made = add(writer, list, bytes);
+        if (made) {
+            *place = (struct place){hash, list->n};
+            list->nused++;
+        }
+    }
+    memcpy(ret_made, &made, sizeof(made));
+    return place ? place->item_plus_1 : 0;
+}
+
 /* ---- strings and functions ---- */
+
+static bool is_string(const void *item, const void *text)
+{
+    return strcmp(item, text) == 0;
+}
 
 static int64_t string(struct writer *writer, const char *text)
 {
-    for (size_t i = 0; i < writer->strings.n; i++)
-        if (strcmp(writer->strings.items[i], text) == 0)
-            return (int64_t)i;
-    char *copy = add(writer, &writer->strings, strlen(text) + 1);
-    if (copy)
-        memcpy(copy, text, strlen(text) + 1);
-    return copy ? (int64_t)writer->strings.n - 1 : 0;
+    char *made;
+    size_t bytes = strlen(text) + 1;
+    size_t number = find_or_add(writer, &writer->strings, XXH3_64bits(text, bytes), is_string, text,
+                                bytes, &made);
+    if (made)
+        memcpy(made, text, bytes);
+    return number ? (int64_t)number - 1 : 0;
+}
+
+static bool is_function(const void *item, const void *key)
+{
+    const Goalloc__Pprof__Function *function = item;
+    const int64_t *names = key;
+    return function->name == names[0] && function->filename == names[1];
 }
 
 static uint64_t function(struct writer *writer, const char *name, const char *file)
 {
-    int64_t name_number = string(writer, name);
-    int64_t file_number = string(writer, file);
-    for (size_t i = 0; i < writer->functions.n; i++) {
-        const Goalloc__Pprof__Function *known = writer->functions.items[i];
-        if (known->name == name_number && known->filename == file_number)
-            return known->id;
+    Goalloc__Pprof__Function *made;
+    const int64_t key[] = {string(writer, name), string(writer, file)};
+    size_t id = find_or_add(writer, &writer->functions, XXH3_64bits(key, sizeof(key)), is_function,
+                            key, sizeof(*made), &made);
+    if (made) {
+        goalloc__pprof__function__init(made);
+        made->id = id;
+        made->name = made->system_name = key[0];
+        made->filename = key[1];
     }
-    Goalloc__Pprof__Function *made = add(writer, &writer->functions, sizeof(*made));
-    if (!made)
-        return 0;
-    goalloc__pprof__function__init(made);
-    made->id = writer->functions.n;
-    made->name = made->system_name = name_number;
-    made->filename = file_number;
-    return made->id;
+    return id;
 }
 
 /* ---- mappings and locations ---- */
@@ -138,6 +214,13 @@ static void name_location(struct writer *writer, Goalloc__Pprof__Location *locat
     mapping->has_functions = true;
 }
 
+static bool is_location(const void *item, const void *key)
+{
+    const Goalloc__Pprof__Location *location = item;
+    const uint64_t *where = key;
+    return location->address == where[0] && location->mapping_id == where[1];
+}
+
 /* The location of frame, of which there is one for each address and mapping. */
 static uint64_t location(struct writer *writer, const struct ga_profile_record *record,
                          uint32_t frame)
@@ -148,22 +231,20 @@ static uint64_t location(struct writer *writer, const struct ga_profile_record *
     uint64_t id =
         mapping ? writer->first_mapping[record->process] + (uint64_t)(mapping - process->mappings)
                 : 0;
-    for (size_t i = 0; i < writer->locations.n; i++) {
-        const Goalloc__Pprof__Location *known = writer->locations.items[i];
-        if (known->address == address && known->mapping_id == id)
-            return known->id;
-    }
-    Goalloc__Pprof__Location *made = add(writer, &writer->locations, sizeof(*made));
+    Goalloc__Pprof__Location *made;
+    const uint64_t key[] = {address, id};
+    size_t number = find_or_add(writer, &writer->locations, XXH3_64bits(key, sizeof(key)),
+                                is_location, key, sizeof(*made), &made);
     if (!made)
-        return 0;
+        return number;
     goalloc__pprof__location__init(made);
-    made->id = writer->locations.n;
+    made->id = number;
     made->mapping_id = id;
     made->address = address;
     const char *name = id ? ga_symbols_find(writer->symbols, mapping, address) : NULL;
     if (name && id <= writer->mappings.n)
         name_location(writer, made, writer->mappings.items[id - 1], name);
-    return made->id;
+    return number;
 }
 
 /* ---- samples ---- */
@@ -314,6 +395,7 @@ static void free_list(struct list *list)
     for (size_t i = 0; i < list->n; i++)
         free(list->items[i]);
     free(list->items);
+    free(list->places);
 }
 
 static void free_writer(struct writer *writer)
