@@ -1,6 +1,7 @@
 /* The server is a child of this process, in a session of its own, so that what is typed at the
  * terminal does not end it before the account is given. That this process ends it learns from the
- * kernel, by a SIGTERM: so it takes its heap with it whatever kills us. */
+ * kernel, by a SIGUSR1: whatever kills us, the program keeps its heap, as one that is traced goes
+ * on when its tracer is killed, and the server ends with its last client and removes the heap. */
 #include "client/ctl/run_server.h"
 
 #include <errno.h>
@@ -78,7 +79,7 @@ static void become_server(const char *program, const char *const *arguments, pid
     sigset_t none;
     sigemptyset(&none);
     sigprocmask(SIG_SETMASK, &none, NULL);
-    if (setsid() < 0 || prctl(PR_SET_PDEATHSIG, SIGTERM) < 0 || getppid() != parent)
+    if (setsid() < 0 || prctl(PR_SET_PDEATHSIG, SIGUSR1) < 0 || getppid() != parent)
         _exit(1);
     execv(program, (char *const *)(uintptr_t)arguments);
     fprintf(stderr, "goallocctl: %s cannot be run: %s\n", program, strerrordesc_np(errno));

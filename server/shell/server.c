@@ -9,6 +9,7 @@
 
 #include <errno.h>
 #include <poll.h>
+#include <signal.h>
 #include <stdlib.h>
 
 #include "server/shell/attachment.h"
@@ -58,6 +59,11 @@ static void end(struct ga_server *server)
 static void on_signal(uv_signal_t *handle, int number)
 {
     struct ga_server *server = handle->data;
+    if (number == SIGUSR1) {
+        ga_log(GA_LOG_INFO, "SIGUSR1: ending when the last client has gone");
+        (void)ga_server_make_private(server);
+        return;
+    }
     ga_log(GA_LOG_INFO, "ending on %s", ga_signals_name(number));
     end(server);
 }

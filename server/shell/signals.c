@@ -8,7 +8,8 @@
 static const struct {
     int number;
     const char *name;
-} ending[GA_ENDING_SIGNALS] = {{SIGTERM, "SIGTERM"}, {SIGINT, "SIGINT"}, {SIGHUP, "SIGHUP"}};
+} ending[GA_ENDING_SIGNALS] = {
+    {SIGTERM, "SIGTERM"}, {SIGINT, "SIGINT"}, {SIGHUP, "SIGHUP"}, {SIGUSR1, "SIGUSR1"}};
 
 static void set_mask(int how)
 {

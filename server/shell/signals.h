@@ -1,4 +1,5 @@
-/* The signals that ask the server to end: SIGTERM, SIGINT and SIGHUP. While there is something to
+/* The signals that ask the server to end: SIGTERM, SIGINT and SIGHUP at once, SIGUSR1 when its last
+ * client has gone. While there is something to
  * take back but no handler yet, or no longer, they wait. One thread. */
 #ifndef GA_SERVER_SHELL_SIGNALS_H
 #define GA_SERVER_SHELL_SIGNALS_H
@@ -7,7 +8,7 @@
 
 #include <uv.h>
 
-#define GA_ENDING_SIGNALS 3
+#define GA_ENDING_SIGNALS 4
 
 /* Let them wait from now on, until ga_signals_start. */
 void ga_signals_block(void);

@@ -115,6 +115,27 @@ static int wait_for_signal(void)
     return got;
 }
 
+/* Ask the server for something, again and again, when goallocctl has been killed. */
+static int go_on_without_parent(void)
+{
+    pid_t parent = getppid();
+    puts("ready");
+    fflush(stdout);
+    while (getppid() == parent)
+        poll(NULL, 0, 1);
+    for (int i = 0; i < 50; i++) {
+        void *old = NULL;
+        void *object = goalloc_malloc(heap, 2u << 20);
+        if (!object || goalloc_replace(heap, "object", object, &old) < 0)
+            abort();
+        goalloc_free(heap, old);
+        poll(NULL, 0, 10);
+    }
+    puts("went on");
+    fflush(stdout);
+    return 0;
+}
+
 /* A child that the program does not wait for, and that leaves something of its own. */
 static void orphan(void)
 {
@@ -187,6 +208,8 @@ static int program(int argc, char **argv)
             kill_server();
         else if (strcmp(argv[i], "signal") == 0)
             return wait_for_signal();
+        else if (strcmp(argv[i], "goon") == 0)
+            return go_on_without_parent();
         else if (argv[i][0] >= '0' && argv[i][0] <= '9')
             return atoi(argv[i]);
     }
@@ -464,18 +487,22 @@ static void signals_for_orphans(void)
     CU_ASSERT(code == 0 || code == 128 + SIGTERM); /* sh may not have ended at the first one */
 }
 
-/* Nobody can forbid SIGKILL: then the server ends by itself, and takes the heap with it. */
+/* Nobody can forbid SIGKILL: then program and server go on, and the server ends with the program
+ * and takes the heap with it. */
 static void killed(void)
 {
-    begin((const char *const[]){SELF, "leak", "signal", NULL});
+    begin((const char *const[]){SELF, "leak", "goon", NULL});
     wait_until_ready();
     CU_ASSERT(is_left());
+    int out = dup(ctl.out);
     kill(ctl.pid, SIGKILL);
     CU_ASSERT_EQUAL(end(), 256 + SIGKILL);
     int ms = 0;
     while (is_left() && ms++ < PATIENCE_MS)
         poll(NULL, 0, 1);
     CU_ASSERT_FALSE(is_left());
+    slurp(out, ctl.out_text);
+    CU_ASSERT_STRING_EQUAL(ctl.out_text, "ready\nwent on\n");
 }
 
 static void server_killed(void)
