@@ -163,6 +163,8 @@ static void try_again(struct ga_feed *feed)
 
 void ga_feed_look(struct ga_feed *feed)
 {
+    if (feed->ctl->source.heap)
+        return; /* a copy, which does not change */
     if (!feed->alive) {
         try_again(feed);
     } else if (look_once(feed) < 0) {
@@ -270,6 +272,8 @@ static struct ga_feed_map *place_of(struct ga_feed *feed, enum ga_map_by by, uin
 static int map_locked(struct ga_feed *feed, enum ga_map_by by, uint64_t arena, uint64_t narenas,
                       struct ga_document **ret)
 {
+    if (by == GA_MAP_BY_AGE && feed->ctl->source.heap)
+        return -EOPNOTSUPP;
     if (by == GA_MAP_BY_AGE)
         feed->ages_wanted = feed->sequence;
     if (!feed->has_map_source || (by == GA_MAP_BY_AGE && !feed->map_source.ages))

@@ -163,7 +163,7 @@ static void write_clients(FILE *out, const struct ga_ctl_view *clients)
 void ga_feed_write_metrics(FILE *out, const void *data)
 {
     const struct ga_feed_look *look = data;
-    gauge(out, "up", "Whether the server answers.", look->status != NULL);
+    gauge(out, "up", "Whether the server answers.", look->status && !look->feed->ctl->source.heap);
     if (!look->status)
         return;
     write_heap(out, look->status, look->stats);

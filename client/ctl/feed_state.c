@@ -120,7 +120,9 @@ void ga_feed_write_state(FILE *out, const void *data)
     ga_json_begin_object(&json, NULL);
     ga_json_number(&json, "sequence", look->feed->sequence);
     ga_json_number(&json, "interval_ms", GA_FEED_INTERVAL_MS);
-    ga_json_bool(&json, "server_alive", look->status != NULL);
+    const struct ga_source *source = &look->feed->ctl->source;
+    ga_json_string(&json, "source", source->kind);
+    ga_json_bool(&json, "server_alive", look->status != NULL && source->server_alive);
     if (look->status) {
         write_status(&json, look->status);
         write_stats(&json, look->stats);

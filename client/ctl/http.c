@@ -128,6 +128,8 @@ static enum MHD_Result send_map(struct ga_http *http, struct MHD_Connection *con
         return send_text(connection, MHD_HTTP_ACCEPTED, "ask again in a second\n");
     case -ERANGE:
         return send_text(connection, MHD_HTTP_NOT_FOUND, "the heap has no such arena\n");
+    case -EOPNOTSUPP:
+        return send_text(connection, MHD_HTTP_NOT_FOUND, "only the server knows ages\n");
     case -EBADMSG:
         return send_text(connection, MHD_HTTP_INTERNAL_SERVER_ERROR,
                          "the page table is damaged, or changed while it was read\n");

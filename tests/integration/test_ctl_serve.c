@@ -47,7 +47,9 @@ struct serve {
 };
 static struct serve serve_;
 
-static bool start_serve(struct serve *serve, const char *listen_at)
+/* how: "--socket" or "--shm", and which. */
+static bool start_serve_of(struct serve *serve, const char *how, const char *which,
+                           const char *listen_at)
 {
     int pipes[2];
     if (pipe2(pipes, O_CLOEXEC) < 0)
@@ -55,8 +57,7 @@ static bool start_serve(struct serve *serve, const char *listen_at)
     serve->pid = fork();
     if (serve->pid == 0) {
         dup2(pipes[1], STDOUT_FILENO);
-        execl(GOALLOCCTL_PATH, "goallocctl", "--socket", socket_path, "serve", "--listen",
-              listen_at, NULL);
+        execl(GOALLOCCTL_PATH, "goallocctl", how, which, "serve", "--listen", listen_at, NULL);
         _exit(127);
     }
     close(pipes[1]);
@@ -75,6 +76,11 @@ static bool start_serve(struct serve *serve, const char *listen_at)
     }
     const char *url = strstr(line, " at ");
     return strstr(line, name) && url && sscanf(url + 4, "%255s", serve->url) == 1;
+}
+
+static bool start_serve(struct serve *serve, const char *listen_at)
+{
+    return start_serve_of(serve, "--socket", socket_path, listen_at);
 }
 
 /* The exit code, or 256 + the signal. */
@@ -388,9 +394,33 @@ static void many_viewers(void)
     CU_ASSERT(looks <= (uint64_t)(now.tv_sec - from.tv_sec) + 2);
 }
 
+/* Of a heap whose server is dead, all that does not need one. */
+static void a_dead_heap(void)
+{
+    const char *body;
+    const struct serve live = serve_;
+    CU_ASSERT_FATAL(start_serve_of(&serve_, "--shm", name, "127.0.0.1:0"));
+    CU_ASSERT_EQUAL(get("/api/state", &body), 200);
+    CU_ASSERT_PTR_NOT_NULL(strstr(body, "\"source\": \"shm\""));
+    CU_ASSERT_PTR_NOT_NULL(strstr(body, "\"server_alive\": false"));
+    CU_ASSERT_PTR_NOT_NULL(strstr(body, name));
+    CU_ASSERT_EQUAL(ga_json_number_of(body, "pid"), (uint64_t)getpid());
+    CU_ASSERT(ga_json_count(body, "size_class") > 2);
+    CU_ASSERT_EQUAL(get("/metrics", &body), 200);
+    CU_ASSERT_PTR_NOT_NULL(strstr(body, "goalloc_up 0\n"));
+    CU_ASSERT(sum_after(body, "\ngoalloc_heap_objects ") >= MANY);
+    CU_ASSERT_EQUAL(get("/api/map?by=occupancy", &body), 200);
+    CU_ASSERT_EQUAL(get("/api/map?by=age", &body), 404);
+    CU_ASSERT_EQUAL(get("/api/sites", &body), 200);
+    CU_ASSERT_EQUAL(get("/debug/pprof/heap", &body), 200);
+    CU_ASSERT_EQUAL(end_serve(&serve_, SIGTERM), 0);
+    serve_ = live;
+}
+
 static void the_server_comes_and_goes(void)
 {
     CU_ASSERT_EQUAL(ga_daemon_end(&daemon_, SIGKILL), 256 + SIGKILL);
+    a_dead_heap();
     CU_ASSERT(comes("/api/state", "\"server_alive\": false"));
     CU_ASSERT(comes("/metrics", "goalloc_up 0\n"));
     const char *body;

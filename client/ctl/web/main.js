@@ -155,23 +155,27 @@ function withRates(list, key, kind, time) {
 
 function showServer(state) {
   const {server_alive: alive} = state;
-  byId("light").className = `light ${alive ? "good" : "bad"}`;
+  const copied = state.source === "shm";
+  byId("light").className = `light ${alive && !copied ? "good" : "bad"}`;
   document.body.dataset.alive = alive;
-  byId("banner").hidden = alive;
-  if (!alive) {
+  byId("banner").hidden = alive && !copied;
+  if (copied) {
+    byId("banner").textContent = `What is shown was read from shared memory at ${new Date(state.sample[0]).toLocaleTimeString()}, and stays as it is; goallocd is ${alive ? "alive" : "dead"}.`;
+  } else if (!alive) {
     byId("banner").textContent = `goallocd has not answered since ${new Date(state.lost_ms).toLocaleTimeString()}; what is shown is what it said last.`;
     byId("server-text").textContent = "waiting for goallocd";
     return;
   }
   byId("heap-name").textContent = state.heap_name;
   document.title = `${state.heap_name} – goalloc`;
+  const since = copied ? "" : `, up ${duration(state.uptime_ms)}`;
   byId("server-text").textContent =
-    `goallocd ${state.server_version}, pid ${state.server_pid}, up ${duration(state.uptime_ms)}`;
+    `goallocd ${state.server_version}, pid ${state.server_pid}${since}`;
 }
 
 function show(state) {
   showServer(state);
-  if (!state.server_alive) return;
+  if (!state.sample) return;
   const row = addRow(state.sample);
   map.clients = new Map(state.clients.map(client => [client.client, client]));
   for (const client of state.clients) client.net = client.mallocs - client.frees;
@@ -212,7 +216,7 @@ async function look() {
     // What was missed is in the history, and so is this look.
     if (names.length === 0 || missed > 1 || missed < 0) {
       await loadHistory();
-      if (state.server_alive) rows = rows.filter(row => row.time_ms < state.sample[0]);
+      if (state.sample) rows = rows.filter(row => row.time_ms < state.sample[0]);
     }
     sequence = state.sequence;
     show(state);
