@@ -222,6 +222,9 @@ static inline struct ga_thread_cache *ga_thread_cache_peek(struct goalloc_heap *
  * it. Elsewhere this does nothing. */
 void ga_thread_cache_put(struct ga_thread_cache *cache);
 
+/* Give the cache's private memory back; no thread has it, and nobody finds it any more. */
+void ga_thread_cache_free(struct ga_thread_cache *cache);
+
 /* Give back what the caches of exited threads hold, unless somebody else is at it. */
 void ga_thread_cache_reclaim_idle(struct goalloc_heap *heap, enum ga_reclaim_what what);
 

@@ -52,7 +52,7 @@ static void settle_in(struct ga_thread_cache *cache)
     pthread_mutex_unlock(&heap->lock);
 }
 
-static void free_cache(struct ga_thread_cache *cache)
+void ga_thread_cache_free(struct ga_thread_cache *cache)
 {
     for (uint32_t c = 0; c < GA_SPAN_CLASS_COUNT; c++)
         ga_spans_fini(&cache->classes[c]);
@@ -153,7 +153,7 @@ static void leave(struct ga_thread_cache *cache)
     }
     pthread_mutex_unlock(&link_lock);
     if (!heap)
-        free_cache(cache);
+        ga_thread_cache_free(cache);
 }
 
 static void leave_caches(void *unused)
@@ -354,7 +354,7 @@ struct ga_thread_cache *ga_thread_cache_get(struct goalloc_heap *heap)
     ga_registry_meet_copy(heap);
     if (cache) { /* of a heap that was detached and had the same place */
         set_own(heap->place, NULL);
-        free_cache(cache);
+        ga_thread_cache_free(cache);
     }
 
     pthread_once(&key_once, make_key);
@@ -421,7 +421,7 @@ void ga_thread_cache_drop_all(struct goalloc_heap *heap)
     struct ga_thread_cache *next;
     for (struct ga_thread_cache *c = heap->caches; c; c = next) {
         next = c->next_of_heap;
-        free_cache(c);
+        ga_thread_cache_free(c);
     }
     heap->caches = NULL;
     heap->idle = NULL;
@@ -452,10 +452,10 @@ void ga_thread_cache_forget_heap(struct goalloc_heap *heap)
     while (heap->idle) {
         struct ga_thread_cache *c = heap->idle;
         heap->idle = c->next;
-        free_cache(c);
+        ga_thread_cache_free(c);
     }
     if (mine)
-        free_cache(mine);
+        ga_thread_cache_free(mine);
     set_own(heap->place, NULL);
     heap->caches = NULL;
     pthread_mutex_unlock(&heap->lock);

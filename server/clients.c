@@ -303,12 +303,14 @@ int ga_heap_new_mcache(struct ga_heap *heap, ga_client_id client, ga_mcache_id *
     return r;
 }
 
-void ga_clients_drop_mcache(struct ga_heap *heap, ga_client_id client)
+void ga_clients_drop_mcache(struct ga_heap *heap, ga_client_id client, ga_mcache_id id)
 {
     struct ga_client_record *record = &heap->client_records[client];
-    ga_mcache_id id = record->first_mcache;
+    ga_mcache_id *link = &record->first_mcache;
+    while (*link != id)
+        link = &heap->mcaches[*link].next;
     ga_store_release(&heap->mcache_entries[id].client, 0);
-    record->first_mcache = heap->mcaches[id].next;
+    *link = heap->mcaches[id].next;
     record->nmcaches--;
     unuse_mcache(heap, id);
     ga_quota_give(heap, client, GA_QUOTA_MCACHES);

@@ -139,6 +139,9 @@ bool ga_heap_recover(struct ga_heap *heap, ga_client_id client, uint32_t nspans)
 /* Both, with all of it at once. */
 void ga_heap_client_gone(struct ga_heap *heap, ga_client_id client);
 
+/* The thread that had client's mcache is certainly gone, and the client goes on: recover it. */
+void ga_heap_mcache_gone(struct ga_heap *heap, ga_client_id client, ga_mcache_id mcache);
+
 /* An mcache for one more thread of the client. 0, -EPERM, -EAGAIN when there are no more, -EDQUOT,
  * -ENOMEM. */
 int ga_heap_new_mcache(struct ga_heap *heap, ga_client_id client, ga_mcache_id *ret_mcache);

@@ -261,8 +261,8 @@ void ga_clients_count_grant(struct ga_heap *heap, uint32_t client_plus_1, uint64
 /* Back the gc words of count clients from client on. 0 or -ENOMEM. */
 int ga_clients_back_gc_words(struct ga_heap *heap, ga_client_id client, uint32_t count);
 bool ga_clients_is_leaving(const struct ga_heap *heap, ga_client_id client);
-/* The client's first mcache, which has been recovered, is nobody's. */
-void ga_clients_drop_mcache(struct ga_heap *heap, ga_client_id client);
+/* The client's mcache, which has been recovered, is nobody's. */
+void ga_clients_drop_mcache(struct ga_heap *heap, ga_client_id client, ga_mcache_id mcache);
 /* Make the records of clients and mcaches again from their tables, which are backed and right.
  * 0 or -EAGAIN (no accounts). */
 int ga_clients_rebuild(struct ga_heap *heap);

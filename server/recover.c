@@ -177,13 +177,22 @@ bool ga_heap_recover(struct ga_heap *heap, ga_client_id client, uint32_t nspans)
     while (record->first_mcache) {
         if (!recover_mcache(heap, client, record->first_mcache, &left))
             return false;
-        ga_clients_drop_mcache(heap, client);
+        ga_clients_drop_mcache(heap, client, record->first_mcache);
     }
     ga_quota_detach(heap, client);
     ga_profiles_client_gone(heap, client);
     heap->nleaving--;
     ga_store_release(&heap->clients[client].state, GA_CLIENT_FREE);
     return true;
+}
+
+void ga_heap_mcache_gone(struct ga_heap *heap, ga_client_id client, ga_mcache_id mcache)
+{
+    uint32_t left = UINT32_MAX;
+    if (!ga_clients_mcache(heap, client, mcache))
+        return;
+    (void)recover_mcache(heap, client, mcache, &left);
+    ga_clients_drop_mcache(heap, client, mcache);
 }
 
 void ga_heap_client_gone(struct ga_heap *heap, ga_client_id client)

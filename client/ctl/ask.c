@@ -96,6 +96,7 @@ DEFINE_ASK_PART(ListSpans, LIST_SPANS, SPAN_LIST, list_spans, span_list)
 DEFINE_ASK_PART(ListClients, LIST_CLIENTS, CLIENT_LIST, list_clients, client_list)
 DEFINE_ASK_PART(ListUsers, LIST_USERS, USER_LIST, list_users, user_list)
 DEFINE_ASK_PART(ListRoots, LIST_ROOTS, ROOT_LIST, list_roots, root_list)
+DEFINE_ASK_PART(ListPrograms, LIST_PROGRAMS, PROGRAM_LIST, list_programs, program_list)
 DEFINE_ASK_PART(ListArenas, LIST_ARENAS, ARENA_LIST, list_arenas, arena_list)
 
 static int append(struct ga_parts *parts, const struct ga_answer *answer)
@@ -154,6 +155,11 @@ int ga_ask_spans(const struct ga_ctl *ctl, struct ga_parts *ret_parts)
 int ga_ask_clients(const struct ga_ctl *ctl, struct ga_parts *ret_parts)
 {
     return ask_all(ctl, ask_client_list, ret_parts);
+}
+
+int ga_ask_programs(const struct ga_ctl *ctl, struct ga_parts *ret_parts)
+{
+    return ask_all(ctl, ask_program_list, ret_parts);
 }
 
 int ga_ask_users(const struct ga_ctl *ctl, struct ga_parts *ret_parts)

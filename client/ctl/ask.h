@@ -34,6 +34,7 @@ struct ga_parts {
 int ga_ask_arenas(const struct ga_ctl *ctl, struct ga_parts *ret_parts);
 int ga_ask_spans(const struct ga_ctl *ctl, struct ga_parts *ret_parts);
 int ga_ask_clients(const struct ga_ctl *ctl, struct ga_parts *ret_parts);
+int ga_ask_programs(const struct ga_ctl *ctl, struct ga_parts *ret_parts); /* of a server */
 int ga_ask_users(const struct ga_ctl *ctl, struct ga_parts *ret_parts);
 int ga_ask_roots(const struct ga_ctl *ctl, struct ga_parts *ret_parts);
 void ga_parts_fini(struct ga_parts *parts);

@@ -5,6 +5,7 @@
 
 #include "client/ctl/ask.h"
 #include "client/ctl/json.h"
+#include "client/ctl/own_programs.h"
 #include "client/ctl/print.h"
 #include "client/ctl/table.h"
 #include "client/ctl/units.h"
@@ -65,7 +66,8 @@ static void json_client(const struct ga_ctl *ctl, struct ga_json *json,
     ga_json_end(json);
 }
 
-static void print_json(const struct ga_ctl *ctl, const struct ga_parts *parts)
+static void print_json(const struct ga_ctl *ctl, const struct ga_parts *parts,
+                       const struct ga_parts *programs)
 {
     struct ga_json json;
     ga_print_begin_json(ctl, &json);
@@ -76,6 +78,7 @@ static void print_json(const struct ga_ctl *ctl, const struct ga_parts *parts)
             json_client(ctl, &json, list->clients[k]);
     }
     ga_json_end(&json);
+    ga_own_programs_json(programs, &json);
     ga_json_end(&json);
 }
 
@@ -133,13 +136,19 @@ static int print_clients(const struct ga_ctl *ctl, const struct ga_parts *parts)
 int ga_ctl_clients(const struct ga_ctl *ctl)
 {
     struct ga_parts parts;
+    struct ga_parts programs = {0};
     int err = ga_ask_clients(ctl, &parts);
     if (err < 0)
         return err;
-    if (ctl->json)
-        print_json(ctl, &parts);
-    else
+    if (ctl->source.channel) /* only a server knows */
+        err = ga_ask_programs(ctl, &programs);
+    if (err == 0 && ctl->json) {
+        print_json(ctl, &parts, &programs);
+    } else if (err == 0) {
         err = print_clients(ctl, &parts);
+        err = err < 0 ? err : ga_own_programs_print(&programs);
+    }
+    ga_parts_fini(&programs);
     ga_parts_fini(&parts);
     return err;
 }

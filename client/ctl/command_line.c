@@ -230,6 +230,10 @@ static int apply_option(const struct ga_option *option, const char *value,
     case GA_OPTION_SHM:
         request->shm = value;
         return 0;
+    case GA_OPTION_PROCESS:
+        err = read_number(option, value, 1, INT32_MAX, &number);
+        request->process = (uint32_t)number;
+        return err;
     case GA_OPTION_COLOR:
         err = read_choice(option, value, &place);
         request->color = (enum ga_color_when)place;
@@ -472,6 +476,11 @@ static int check_together(const struct ga_request *request)
     const struct ga_span_filter *filter = &request->ctl.filter;
     if (request->socket && request->shm)
         return wrong("'--socket' and '--shm' do not go together: give one of them");
+    if (request->process && request->shm)
+        return wrong("'--process' and '--shm' do not go together: give one of them");
+    if (request->process && request->ctl.rate_given)
+        return wrong("'--rate' and '--process' do not go together: a program reads its rate from "
+                     "$GOALLOC_PROFILE_RATE when it starts");
     if (request->wait_given && request->shm)
         return wrong("'--wait' and '--shm' do not go together: without a server nobody can be "
                      "asked to pause");
@@ -511,7 +520,7 @@ int ga_command_line_read(int argc, char **argv, struct ga_request *ret)
     }
     if (err < 0)
         return err;
-    request.ctl.recount |= request.shm != NULL;
+    request.ctl.recount |= request.shm != NULL || request.process != 0;
     *ret = request;
     return 0;
 }

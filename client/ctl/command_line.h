@@ -12,6 +12,7 @@ struct ga_request {
     char *const *program;             /* it and its arguments, ending in NULL; NULL = none */
     const char *socket;               /* NULL = the default */
     const char *shm;                  /* the heap to read from shared memory, or NULL */
+    uint32_t process;                 /* whose own heap is to be read, 0 = none */
     enum ga_color_when color;
     bool help;
     bool version;

@@ -135,6 +135,12 @@ const struct ga_option ga_options[GA_OPTION_COUNT] = {
                        .commands = LOOKING | GA_COMMAND_BIT(SNAPSHOT) | GA_COMMAND_BIT(DESTROY) |
                                    GA_COMMAND_BIT(TOP),
                        .summary = "read the heap's shared memory, also when its server is dead"},
+    [GA_OPTION_PROCESS] = {.name = "--process",
+                           .value = "PID",
+                           .kind = GA_VALUE_NUMBER,
+                           .commands = LOOKING & ~GA_COMMAND_BIT(CHECK),
+                           .summary = "the heap that this process, which runs with\n"
+                                      "libgoalloc-malloc.so, has for itself"},
     [GA_OPTION_JSON] = {.name = "--json",
                         .commands =
                             LOOKING | ASKING | GA_COMMAND_BIT(SNAPSHOT) | GA_COMMAND_BIT(RUN),

@@ -37,5 +37,8 @@ int ga_open(const struct ga_request *request, char socket[static GA_ADDRESS_BYTE
     if (request->shm)
         return open_shm(request->shm, request->ctl.json, ret);
     int err = ga_open_which(request, socket);
-    return err < 0 ? err : ga_source_open_socket(socket, ret);
+    if (err < 0)
+        return err;
+    return request->process ? ga_source_open_process(socket, request->process, ret)
+                            : ga_source_open_socket(socket, ret);
 }

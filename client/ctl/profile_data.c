@@ -233,8 +233,19 @@ int ga_profile_data_read(const struct ga_view *view, uint32_t pid, struct ga_pro
     return r;
 }
 
+/* Of a heap that is one process's own, all is in the copy. */
+static int read_own(const struct ga_shm_heap *heap, struct ga_profile_data *ret)
+{
+    int r = ga_profile_data_read(&heap->view, 0, ret);
+    if (r < 0)
+        fputs("goallocctl: out of memory\n", stderr);
+    return r;
+}
+
 int ga_profile_data_fetch(const struct ga_ctl *ctl, uint32_t pid, struct ga_profile_data *ret)
 {
+    if (ctl->source.heap && ctl->source.heap->pid)
+        return read_own(ctl->source.heap, ret);
     const char *name =
         ctl->source.heap ? ctl->source.heap->name : ga_channel_heap_name(ctl->source.channel);
     if (!ga_heap_name_is_valid(name)) {

@@ -12,6 +12,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "client/ctl/process_memory.h"
 #include "proto/error.h"
 #include "proto/text.h"
 #include "shm/mapping.h"
@@ -86,24 +87,28 @@ static bool has_server(int fd, const struct ga_meta_header *header)
            ga_process_is_alive(header->server_pid, header->server_start_time);
 }
 
-/* The header, checked; nothing of it is believed before. */
-static int check_header(const char *name, const struct ga_mapping *object,
-                        struct ga_meta_header *ret)
+/* Nothing of a header is believed before this. */
+static int check_header(const char *name, const struct ga_meta_header *header)
 {
     char why[256];
+    if (header->magic == 0)
+        return refuse(name, -EPROTO, "its meta object is empty");
+    if (header->magic == GA_META_MAKING)
+        return refuse(name, -EPROTO, "it was never made to its end");
+    int r = ga_geometry_check(header, why, sizeof(why));
+    return r < 0 ? refuse(name, r, why) : 0;
+}
+
+static int read_header(const char *name, const struct ga_mapping *object,
+                       struct ga_meta_header *ret)
+{
     int r = read_piece(object->fd, 0, sizeof(*ret), (char *)ret);
     if (r < 0)
         return refuse(name, r, ga_error_text(r));
-    if (ret->magic == 0)
-        return refuse(name, -EPROTO, "its meta object is empty");
-    if (ret->magic == GA_META_MAKING)
-        return refuse(name, -EPROTO, "it was never made to its end");
-    r = ga_geometry_check(ret, why, sizeof(why));
-    if (r < 0)
-        return refuse(name, r, why);
-    if (object->bytes < ret->meta_bytes)
-        return refuse(name, -EPROTO, "its meta object has been cut short");
-    return 0;
+    r = check_header(name, ret);
+    if (r == 0 && object->bytes < ret->meta_bytes)
+        r = refuse(name, -EPROTO, "its meta object has been cut short");
+    return r;
 }
 
 static uint32_t at_most(uint32_t number, uint32_t limit)
@@ -111,10 +116,19 @@ static uint32_t at_most(uint32_t number, uint32_t limit)
     return number < limit ? number : limit;
 }
 
+/* How far the tables of the copy were ever used. */
+static void note_ends(struct ga_shm_heap *heap)
+{
+    const struct ga_meta_header *copy = heap->meta;
+    heap->client_end = at_most(ga_load_relaxed(&copy->client_end), GA_CLIENT_COUNT);
+    heap->mcache_end = at_most(ga_load_relaxed(&copy->mcache_end), GA_MCACHE_COUNT);
+    heap->root_end = at_most(ga_load_relaxed(&copy->root_end), GA_ROOT_COUNT);
+}
+
 static int copy_meta(const struct ga_mapping *object, struct ga_shm_heap *heap)
 {
     struct ga_meta_header header;
-    int r = check_header(heap->name, object, &header);
+    int r = read_header(heap->name, object, &header);
     if (r < 0)
         return r;
     heap->meta_bytes = header.meta_bytes;
@@ -124,15 +138,13 @@ static int copy_meta(const struct ga_mapping *object, struct ga_shm_heap *heap)
     if (r < 0)
         return refuse(heap->name, r, ga_error_text(r));
     assert(heap->meta);
-    r = check_header(heap->name, object, heap->meta);
+    r = read_header(heap->name, object, heap->meta);
     if (r < 0)
         return r;
     const struct ga_meta_header *copy = heap->meta;
     if (copy->reserve_bytes != header.reserve_bytes)
         return refuse(heap->name, -EPROTO, "another was made in its place meanwhile");
-    heap->client_end = at_most(ga_load_relaxed(&copy->client_end), GA_CLIENT_COUNT);
-    heap->mcache_end = at_most(ga_load_relaxed(&copy->mcache_end), GA_MCACHE_COUNT);
-    heap->root_end = at_most(ga_load_relaxed(&copy->root_end), GA_ROOT_COUNT);
+    note_ends(heap);
     heap->meta_sys_bytes = memory_behind(object->fd);
     heap->server_alive = has_server(object->fd, copy);
     return 0;
@@ -204,6 +216,75 @@ int ga_shm_heap_open(const char *name, struct ga_shm_heap *ret)
         r = copy_bits(&bits, &heap);
     ga_mapping_close(&bits);
     ga_mapping_close(&meta);
+    if (r < 0) {
+        ga_shm_heap_close(&heap);
+        return r;
+    }
+    heap.view = ga_view_of(heap.meta, heap.bits);
+    *ret = heap;
+    return 0;
+}
+
+/* ---- of a process ---- */
+
+static uint64_t whole_os_pages(uint64_t bytes)
+{
+    return (bytes + GA_OS_PAGE_SIZE - 1) & ~(GA_OS_PAGE_SIZE - 1);
+}
+
+static int refuse_process(uint32_t pid, int err)
+{
+    const char *why = strerrordesc_np(-err);
+    if (err == -ESRCH)
+        why = "it has ended";
+    if (err == -EPERM || err == -EACCES)
+        why = "only its user, or root, may; see also the kernel's setting kernel.yama.ptrace_scope";
+    fprintf(stderr, "goallocctl: the heap of process %u cannot be read: %s\n", pid, why);
+    return err;
+}
+
+/* Copy what has memory of bytes at address to *ret, and the header once more, as of an object: meta
+ * changes meanwhile. */
+static int copy_of_process(uint32_t pid, uint64_t address, uint64_t bytes, void **ret,
+                           uint64_t *ret_sys_bytes)
+{
+    int r = reserve(whole_os_pages(bytes), ret);
+    if (r == 0)
+        r = ga_process_memory_copy(pid, address, whole_os_pages(bytes), *ret, ret_sys_bytes);
+    return r < 0 ? refuse_process(pid, r) : 0;
+}
+
+static int copy_process(uint64_t meta_address, uint64_t bits_address, struct ga_shm_heap *heap)
+{
+    struct ga_meta_header header;
+    int r = ga_process_memory_read(heap->pid, meta_address, sizeof(header), &header);
+    if (r < 0)
+        return refuse_process(heap->pid, r);
+    r = check_header(heap->name, &header);
+    if (r < 0)
+        return r;
+    heap->bits_bytes = whole_os_pages(header.bits_bytes);
+    heap->meta_bytes = whole_os_pages(header.meta_bytes);
+    /* What an entry says was true of the bits before: the other way round than of objects, since
+     * here both are read as they are, and none can be cut. */
+    r = copy_of_process(heap->pid, bits_address, header.bits_bytes, &heap->bits,
+                        &heap->bits_sys_bytes);
+    if (r == 0)
+        r = copy_of_process(heap->pid, meta_address, header.meta_bytes, &heap->meta,
+                            &heap->meta_sys_bytes);
+    if (r < 0)
+        return r;
+    r = check_header(heap->name, heap->meta);
+    if (r == 0)
+        note_ends(heap);
+    return r;
+}
+
+int ga_shm_heap_open_process(const char *name, uint32_t pid, uint64_t meta_address,
+                             uint64_t bits_address, struct ga_shm_heap *ret)
+{
+    struct ga_shm_heap heap = {.name = name, .pid = pid, .server_alive = true};
+    int r = copy_process(meta_address, bits_address, &heap);
     if (r < 0) {
         ga_shm_heap_close(&heap);
         return r;

@@ -19,6 +19,7 @@ struct ga_shm_heap {
     uint64_t bits_bytes;
     uint64_t meta_sys_bytes; /* memory behind the objects */
     uint64_t bits_sys_bytes;
+    uint32_t pid;        /* whose own heap it is, 0 = it is shared */
     uint32_t client_end; /* no entry from here on was ever used */
     uint32_t mcache_end;
     uint32_t root_end;
@@ -28,6 +29,10 @@ struct ga_shm_heap {
 /* Copy the heap called name, which must outlive the copy. It is no snapshot while the heap is in
  * use. Returns 0; a negative errno after the reason has been told on stderr. */
 int ga_shm_heap_open(const char *name, struct ga_shm_heap *ret);
+/* The same of the heap that process pid has for itself (client/malloc), with its meta and bits at
+ * these addresses of it, profiles and samples included. */
+int ga_shm_heap_open_process(const char *name, uint32_t pid, uint64_t meta_address,
+                             uint64_t bits_address, struct ga_shm_heap *ret);
 void ga_shm_heap_close(struct ga_shm_heap *heap);
 
 /* Make every name in the copy a string of UTF-8, whatever is in it: it may then be shown. */

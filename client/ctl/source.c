@@ -50,6 +50,64 @@ int ga_source_open_shm(const char *name, struct ga_source *ret)
     return 0;
 }
 
+/* Find the program that has this pid, or the next one: where its heap is. */
+static int find_program(const struct ga_source *server, uint32_t pid, struct ga_answer *ret)
+{
+    Goalloc__V1__ListPrograms body = GOALLOC__V1__LIST_PROGRAMS__INIT;
+    body.cursor = pid;
+    Goalloc__V1__Envelope request = GOALLOC__V1__ENVELOPE__INIT;
+    request.body_case = GOALLOC__V1__ENVELOPE__BODY_LIST_PROGRAMS;
+    request.list_programs = &body;
+    int err = ga_source_ask(server, &request, GOALLOC__V1__ENVELOPE__BODY_PROGRAM_LIST, ret);
+    if (err < 0)
+        return err;
+    const Goalloc__V1__ProgramList *list = ret->message->program_list;
+    if (list->n_programs > 0 && list->programs[0]->pid == pid)
+        return 0;
+    ga_answer_fini(ret);
+    fprintf(stderr,
+            "goallocctl: the server at %s knows of no process %u that has a heap of its own; "
+            "'goallocctl clients' lists those it knows\n",
+            server->socket, pid);
+    return -ENOENT;
+}
+
+static int open_program(const Goalloc__V1__Program *program, struct ga_source *ret)
+{
+    static const char name[] = "own";
+    struct ga_source source = {.kind = "process", .heap = calloc(1, sizeof(*source.heap))};
+    if (!source.heap) {
+        fputs("goallocctl: out of memory\n", stderr);
+        return -ENOMEM;
+    }
+    int err = ga_shm_heap_open_process(name, program->pid, program->meta_address,
+                                       program->bits_address, source.heap);
+    if (err < 0) {
+        free(source.heap);
+        return err;
+    }
+    ga_shm_heap_clean_names(source.heap);
+    source.server_alive = true;
+    *ret = source;
+    return 0;
+}
+
+int ga_source_open_process(const char *socket, uint32_t pid, struct ga_source *ret)
+{
+    struct ga_source server;
+    struct ga_answer answer;
+    int err = ga_source_open_socket(socket, &server);
+    if (err < 0)
+        return err;
+    err = find_program(&server, pid, &answer);
+    if (err == 0) {
+        err = open_program(answer.message->program_list->programs[0], ret);
+        ga_answer_fini(&answer);
+    }
+    ga_source_close(&server);
+    return err;
+}
+
 int ga_source_reopen(struct ga_source *source)
 {
     char reason[GA_CHANNEL_ERROR_BYTES];

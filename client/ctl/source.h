@@ -21,7 +21,7 @@ struct ga_answer {
 };
 
 struct ga_source {
-    const char *kind;           /* "socket" or "shm", as JSON shows it */
+    const char *kind;           /* "socket", "shm" or "process", as JSON shows it */
     bool server_alive;          /* whoever answers on a socket is */
     const char *socket;         /* NULL where there is none */
     struct ga_channel *channel; /* to the server, or NULL */
@@ -33,6 +33,9 @@ struct ga_source {
 int ga_source_open_socket(const char *socket, struct ga_source *ret);
 /* Copy the heap called name, which must outlive the source, out of shared memory. As above. */
 int ga_source_open_shm(const char *name, struct ga_source *ret);
+/* Copy the heap that process pid has for itself, as the server at socket knows of it; both must
+ * outlive the source. As above; -ENOENT where the server knows of none. */
+int ga_source_open_process(const char *socket, uint32_t pid, struct ga_source *ret);
 /* Connect to the source's socket anew, silently: for who goes on when a server has gone. Returns 0,
  * or a negative errno, and then nothing can be asked until it has returned 0. */
 int ga_source_reopen(struct ga_source *source);

@@ -48,6 +48,9 @@ ga_handler ga_handle_gc, ga_handle_gc_roots, ga_handle_gc_stopped, ga_handle_gc_
 /* dispatch_watch.c */
 ga_handler ga_handle_watch, ga_handle_bad_free;
 
+/* dispatch_programs.c */
+ga_handler ga_handle_program, ga_handle_list_programs;
+
 /* dispatch_quiet.c */
 ga_handler ga_handle_quiesce, ga_handle_pause, ga_handle_resume;
 /* Whether the connection's client may change the heap now: not while it is paused, and then it is

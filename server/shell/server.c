@@ -52,6 +52,7 @@ static void end(struct ga_server *server)
     server->world->server = NULL;
     for (struct ga_attachment *a = server->attachments; a; a = a->next)
         ga_attachment_abandon(a);
+    ga_programs_abandon(server);
     for (struct ga_connection *c = server->connections; c; c = c->next)
         ga_connection_close(c);
 }
@@ -214,7 +215,7 @@ static bool is_in_use(const struct ga_server *server)
     const struct ga_connection *c = server->connections;
     while (c && c->watch)
         c = c->next;
-    return c || server->attachments;
+    return c || server->attachments || server->programs.first;
 }
 
 static void on_private_timer(uv_timer_t *timer)

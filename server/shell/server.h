@@ -15,6 +15,7 @@
 #include "server/shell/listener.h"
 #include "server/shell/log.h"
 #include "server/shell/pass.h"
+#include "server/shell/programs.h"
 #include "server/shell/quiet.h"
 #include "server/shell/refusal.h"
 #include "server/shell/scavenger.h"
@@ -58,6 +59,7 @@ struct ga_server {
     struct ga_refusal refusal;
     struct ga_connection *connections; /* a list, those that are closing included */
     struct ga_attachment *attachments; /* likewise */
+    struct ga_programs programs;       /* that have a heap of their own */
     struct ga_strangers strangers;     /* who has not said Hello */
     struct ga_waiters waiters;         /* for roots */
     struct ga_passes passes;           /* who waits for all to be swept */

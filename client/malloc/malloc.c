@@ -1,0 +1,193 @@
+/* malloc and its kin, for a program that is not changed: what the C library and the program call is
+ * found here first (LD_PRELOAD). All goes to the process's own heap; what was allocated before that
+ * was there, by the C library, goes back to it. */
+#include <errno.h>
+#include <malloc.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "own_heap.h"
+
+/* The C library's own, under the names that it keeps for this. */
+extern void *__libc_malloc(size_t size);
+extern void *__libc_calloc(size_t n, size_t size);
+extern void *__libc_realloc(void *p, size_t size);
+extern void *__libc_memalign(size_t alignment, size_t size);
+extern void __libc_free(void *p);
+
+#define MINIMUM_ALIGNMENT 16u
+#define EXPORTED __attribute__((visibility("default")))
+
+enum state {
+    STATE_NEW,   /* the heap is not there */
+    STATE_MADE,  /* it is */
+    STATE_ASIDE, /* it cannot be, and the C library's malloc serves */
+};
+
+static struct goalloc_heap *_Atomic the_heap; /* NULL but in STATE_MADE */
+static _Atomic int state;
+static pthread_mutex_t making = PTHREAD_MUTEX_INITIALIZER;
+static _Thread_local bool is_making __attribute__((tls_model("initial-exec")));
+
+/* Say so once, and not in what this program starts. */
+static void stand_aside(const char *why)
+{
+    static const char said[] = "GOALLOC_MALLOC_STANDS_ASIDE";
+    char line[GA_CHANNEL_ERROR_BYTES + 64];
+    if (getenv(said))
+        return;
+    (void)setenv(said, "1", 1);
+    int n = snprintf(line, sizeof(line), "goalloc: the system's malloc serves: %s\n", why);
+    ssize_t written = write(STDERR_FILENO, line, (size_t)n < sizeof(line) ? (size_t)n : 0);
+    (void)written; /* nobody else could be told */
+}
+
+/* The heap, made now if this is the first time. NULL: the C library serves; also for what is needed
+ * to make the heap. */
+static __attribute__((noinline)) struct goalloc_heap *heap_slowly(void)
+{
+    if (is_making || ga_load_acquire(&state) == STATE_ASIDE)
+        return NULL;
+    int saved_errno = errno;
+    is_making = true;
+    pthread_mutex_lock(&making);
+    if (ga_load_relaxed(&state) == STATE_NEW) {
+        char why[GA_CHANNEL_ERROR_BYTES] = "";
+        struct goalloc_heap *heap = ga_own_heap_make(why);
+        if (!heap)
+            stand_aside(why);
+        ga_store_release(&the_heap, heap);
+        ga_store_release(&state, heap ? STATE_MADE : STATE_ASIDE);
+    }
+    pthread_mutex_unlock(&making);
+    is_making = false;
+    errno = saved_errno;
+    return ga_load_relaxed(&the_heap);
+}
+
+static inline struct goalloc_heap *get_heap(void)
+{
+    struct goalloc_heap *heap = ga_load_acquire(&the_heap);
+    return __builtin_expect(heap != NULL, 1) ? heap : heap_slowly();
+}
+
+/* The heap that p is of; NULL: it is the C library's. */
+static inline struct goalloc_heap *heap_of(const void *p)
+{
+    struct goalloc_heap *heap = ga_load_acquire(&the_heap);
+    bool inside = heap && (uintptr_t)p - heap->base < heap->reserve_bytes;
+    return __builtin_expect(inside, 1) ? heap : NULL;
+}
+
+EXPORTED void *malloc(size_t size)
+{
+    struct goalloc_heap *heap = get_heap();
+    return __builtin_expect(heap != NULL, 1) ? goalloc_malloc(heap, size) : __libc_malloc(size);
+}
+
+EXPORTED void free(void *p)
+{
+    struct goalloc_heap *heap = heap_of(p);
+    if (heap)
+        goalloc_free(heap, p);
+    else if (p)
+        __libc_free(p);
+}
+
+void cfree(void *p);
+EXPORTED void cfree(void *p)
+{
+    free(p);
+}
+
+EXPORTED void *calloc(size_t n, size_t size)
+{
+    struct goalloc_heap *heap = get_heap();
+    return heap ? goalloc_calloc(heap, n, size) : __libc_calloc(n, size);
+}
+
+EXPORTED void *realloc(void *p, size_t size)
+{
+    if (!p)
+        return malloc(size);
+    struct goalloc_heap *heap = heap_of(p);
+    return heap ? goalloc_realloc(heap, p, size) : __libc_realloc(p, size);
+}
+
+EXPORTED void *reallocarray(void *p, size_t n, size_t size)
+{
+    size_t bytes;
+    if (__builtin_mul_overflow(n, size, &bytes)) {
+        errno = ENOMEM;
+        return NULL;
+    }
+    return realloc(p, bytes);
+}
+
+static void *allocate_aligned(size_t alignment, size_t size)
+{
+    struct goalloc_heap *heap = get_heap();
+    if (!heap)
+        return __libc_memalign(alignment, size);
+    if (alignment <= MINIMUM_ALIGNMENT)
+        return goalloc_malloc(heap, size < alignment ? alignment : size);
+    return goalloc_aligned_alloc(heap, alignment, size);
+}
+
+static bool is_power_of_2(size_t n)
+{
+    return n != 0 && (n & (n - 1)) == 0;
+}
+
+EXPORTED void *aligned_alloc(size_t alignment, size_t size)
+{
+    if (!is_power_of_2(alignment)) {
+        errno = EINVAL;
+        return NULL;
+    }
+    return allocate_aligned(alignment, size);
+}
+
+/* As the C library has it: an alignment that is no power of 2 is rounded up to one. */
+EXPORTED void *memalign(size_t alignment, size_t size)
+{
+    size_t power = MINIMUM_ALIGNMENT;
+    while (power < alignment && power <= SIZE_MAX / 2)
+        power *= 2;
+    return aligned_alloc(power, size);
+}
+
+EXPORTED int posix_memalign(void **ret, size_t alignment, size_t size)
+{
+    if (!is_power_of_2(alignment) || alignment % sizeof(void *) != 0)
+        return EINVAL;
+    int saved_errno = errno;
+    void *p = allocate_aligned(alignment, size);
+    errno = saved_errno;
+    if (!p)
+        return ENOMEM;
+    *ret = p;
+    return 0;
+}
+
+EXPORTED void *valloc(size_t size)
+{
+    return allocate_aligned(GA_OS_PAGE_SIZE, size);
+}
+
+EXPORTED void *pvalloc(size_t size)
+{
+    if (size > SIZE_MAX - GA_OS_PAGE_SIZE) {
+        errno = ENOMEM;
+        return NULL;
+    }
+    return valloc((size + GA_OS_PAGE_SIZE - 1) & ~(GA_OS_PAGE_SIZE - 1));
+}
+
+EXPORTED size_t malloc_usable_size(void *p)
+{
+    struct goalloc_heap *heap = p ? heap_of(p) : NULL;
+    return heap ? goalloc_usable_size(heap, p) : 0;
+}

@@ -1,0 +1,327 @@
+/* Making the process's heap: one reservation of address space for its objects and the core's books,
+ * of which memory is what is touched.
+ *
+ * The heap's own part is reserved without access and opened arena by arena, so that a system that
+ * counts what is mapped to be written (vm.overcommit_memory 2) counts no more than that. Where the
+ * process may not reserve as much (RLIMIT_AS), less will do. */
+#include "own_heap.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "core_memory.h"
+#include "register.h"
+#include "server/heap.h"
+#include "shm/process.h"
+
+#define RESERVE_MAX (UINT64_C(256) << 30)
+#define RESERVE_MIN GA_ARENA_SIZE
+/* The core's tables for each page, and what does not depend on the reserve. */
+#define BOOKS_PER_PAGE 128u
+#define BOOKS_FIXED    (UINT64_C(32) << 20)
+#define PROFILE_RATE   (UINT64_C(512) << 10) /* Go's */
+
+static struct goalloc_heap the_heap;
+static bool is_made;
+static _Atomic bool is_unknown; /* to the server */
+
+/* Where the parts of a reservation lie. */
+struct parts {
+    char *heap;
+    char *meta;
+    char *bits;
+    char *books;
+    uint64_t heap_bytes;
+    uint64_t books_bytes;
+};
+
+static struct parts parts;
+
+struct goalloc_heap *ga_own_heap(void)
+{
+    return is_made ? &the_heap : NULL;
+}
+
+/* ---- what the core asks of the world ---- */
+
+/* Arenas are opened as the heap comes to them, and stay open. */
+static int resize(void *data, enum ga_object object, uint64_t bytes)
+{
+    static uint64_t opened;
+    (void)data;
+    if (object != GA_OBJECT_HEAP || bytes <= opened)
+        return 0;
+    if (mprotect(parts.heap + opened, bytes - opened, PROT_READ | PROT_WRITE) < 0)
+        return -ENOMEM;
+    opened = bytes;
+    return 0;
+}
+
+/* Memory comes when it is touched. */
+static int commit(void *data, enum ga_object object, uint64_t offset, uint64_t bytes)
+{
+    (void)data;
+    (void)object;
+    (void)offset;
+    (void)bytes;
+    return 0;
+}
+
+int ga_own_heap_punch(uint64_t offset, uint64_t bytes)
+{
+    return madvise(parts.heap + offset, bytes, MADV_DONTNEED) < 0 ? -errno : 0;
+}
+
+static int punch(void *data, uint64_t offset, uint64_t bytes)
+{
+    (void)data;
+    return ga_own_heap_punch(offset, bytes);
+}
+
+static void decommit(void *data, enum ga_object object, uint64_t offset, uint64_t bytes)
+{
+    if (object == GA_OBJECT_HEAP)
+        (void)punch(data, offset, bytes);
+}
+
+static int recommit(void *data, uint64_t offset, uint64_t bytes)
+{
+    return commit(data, GA_OBJECT_HEAP, offset, bytes);
+}
+
+/* A release is over before its caller goes on; and who is short of memory looks for it himself. */
+static void do_nothing(void *data)
+{
+    (void)data;
+}
+
+static uint64_t ms_of(clockid_t clock)
+{
+    struct timespec now;
+    clock_gettime(clock, &now);
+    return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+}
+
+static uint64_t now_ms(void *data)
+{
+    (void)data;
+    return ms_of(CLOCK_MONOTONIC_COARSE);
+}
+
+static uint64_t wall_ms(void *data)
+{
+    (void)data;
+    return ms_of(CLOCK_REALTIME_COARSE);
+}
+
+/* ---- the reservation ---- */
+
+static uint64_t whole_pages(uint64_t bytes)
+{
+    return (bytes + GA_PAGE_SIZE - 1) & ~(GA_PAGE_SIZE - 1);
+}
+
+/* Reserve bytes whose address is a multiple of an arena's size; NULL where that cannot be. */
+static char *reserve_aligned(uint64_t bytes)
+{
+    char *at = mmap(NULL, bytes + GA_ARENA_SIZE, PROT_NONE,
+                    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (at == MAP_FAILED)
+        return NULL;
+    uint64_t before = -(uintptr_t)at % GA_ARENA_SIZE;
+    if (before)
+        munmap(at, before);
+    if (before < GA_ARENA_SIZE)
+        munmap(at + before + bytes, GA_ARENA_SIZE - before);
+    return at + before;
+}
+
+static bool reserve(uint64_t heap_bytes, struct parts *ret)
+{
+    uint64_t meta_bytes = whole_pages(ga_heap_meta_bytes(heap_bytes));
+    uint64_t bits_bytes = whole_pages(ga_heap_bits_bytes(heap_bytes));
+    uint64_t books_bytes = heap_bytes / GA_PAGE_SIZE * BOOKS_PER_PAGE + BOOKS_FIXED;
+    uint64_t tables_bytes = meta_bytes + bits_bytes + books_bytes;
+    char *at = reserve_aligned(heap_bytes + tables_bytes);
+    if (!at)
+        return false;
+    *ret = (struct parts){.heap = at,
+                          .meta = at + heap_bytes,
+                          .bits = at + heap_bytes + meta_bytes,
+                          .books = at + heap_bytes + meta_bytes + bits_bytes,
+                          .heap_bytes = heap_bytes,
+                          .books_bytes = books_bytes};
+    if (mprotect(ret->meta, tables_bytes, PROT_READ | PROT_WRITE) < 0) {
+        munmap(at, heap_bytes + tables_bytes);
+        return false;
+    }
+    /* Much of the tables is never touched, and a huge page would be taken whole. */
+    (void)madvise(ret->meta, tables_bytes, MADV_NOHUGEPAGE);
+    return true;
+}
+
+/* Four times what the machine has, so that a heap of all of it may be fragmented. */
+static uint64_t wanted_bytes(void)
+{
+    uint64_t ram = (uint64_t)sysconf(_SC_PHYS_PAGES) * (uint64_t)sysconf(_SC_PAGESIZE);
+    uint64_t wanted = RESERVE_MIN;
+    while (wanted < RESERVE_MAX && wanted / 4 < ram)
+        wanted *= 2;
+    return wanted;
+}
+
+/* ---- the heap ---- */
+
+static int make_core(struct ga_heap **ret, ga_client_id *ret_client)
+{
+    struct ga_heap_config config = {
+        .name = "own",
+        .base = (uintptr_t)parts.heap,
+        .reserve_bytes = parts.heap_bytes,
+        .heap_id = (uintptr_t)parts.heap,
+        .server_pid = (uint32_t)getpid(),
+        .server_version = GOALLOC_VERSION,
+        .profile_rate_bytes = PROFILE_RATE,
+    };
+    static const struct ga_heap_effects effects = {
+        .resize = resize,
+        .commit = commit,
+        .decommit = decommit,
+        .punch = punch,
+        .recommit = recommit,
+        .wait_for_release = do_nothing,
+        .reclaim = do_nothing,
+        .now_ms = now_ms,
+        .wall_ms = wall_ms,
+    };
+    ga_core_memory_init(parts.books, parts.books_bytes);
+    int r = ga_heap_new(&config, parts.meta, parts.bits, &effects, ret);
+    if (r == 0)
+        r = ga_heap_attach(*ret, (uint32_t)getpid(), (uint32_t)getuid(), (uint32_t)getgid(), 0,
+                           program_invocation_short_name, ret_client);
+    return r;
+}
+
+static bool reserve_something(void)
+{
+    for (uint64_t bytes = wanted_bytes(); bytes >= RESERVE_MIN; bytes /= 2)
+        if (reserve(bytes, &parts))
+            return true;
+    return false;
+}
+
+static void init_heap(struct goalloc_heap *heap, ga_client_id client)
+{
+    heap->base = (uintptr_t)parts.heap;
+    heap->reserve_bytes = parts.heap_bytes;
+    heap->view = ga_view_of((struct ga_meta_header *)(void *)parts.meta, parts.bits);
+    heap->policy = GOALLOC_POLICY_KEEP; /* of what ends with the process */
+    pthread_cond_init(&heap->asked, NULL);
+    pthread_mutex_init(&heap->lock, NULL);
+    pthread_mutex_init(&heap->pausing, NULL);
+    ga_profile_init(heap);
+    (void)ga_profile_read_rate(heap); /* what is no size changes nothing */
+    heap->place = 1;
+    ga_store_relaxed(&heap->tls_index, heap->place);
+    ga_store_relaxed(&heap->client, client + 1);
+    ga_store_release(&heap->mapped, true);
+}
+
+static int make(char ret_why[static GA_CHANNEL_ERROR_BYTES])
+{
+    struct ga_heap *core;
+    ga_client_id client = 0;
+    if (!reserve_something()) {
+        snprintf(ret_why, GA_CHANNEL_ERROR_BYTES, "no address space can be reserved for a heap");
+        return -ENOMEM;
+    }
+    int r = make_core(&core, &client);
+    if (r < 0) {
+        snprintf(ret_why, GA_CHANNEL_ERROR_BYTES, "no heap can be made: %s", strerrordesc_np(-r));
+        return r;
+    }
+    init_heap(&the_heap, client);
+    ga_own_server_init(core, client, now_ms(NULL));
+    ga_own_fork_init();
+    is_made = true;
+    return 0;
+}
+
+struct goalloc_heap *ga_own_heap_make(char ret_why[static GA_CHANNEL_ERROR_BYTES])
+{
+    int fd;
+    if (ga_register_connect(ret_why, &fd) < 0)
+        return NULL;
+    if (make(ret_why) < 0) {
+        close(fd);
+        return NULL;
+    }
+    ga_register_say(fd, parts.meta, parts.bits);
+    return &the_heap;
+}
+
+void ga_own_heap_is_copied(void)
+{
+    ga_store_relaxed(&is_unknown, true);
+}
+
+void ga_own_heap_meet_server(void)
+{
+    char why[GA_CHANNEL_ERROR_BYTES];
+    int fd;
+    if (!ga_load_relaxed(&is_unknown))
+        return;
+    ga_store_relaxed(&is_unknown, false);
+    if (ga_register_connect(why, &fd) == 0) /* else nobody is told: the heap is there */
+        ga_register_say(fd, parts.meta, parts.bits);
+}
+
+/* ---- attach.c's part: this heap is always attached ---- */
+
+int ga_attach_begin_asking(struct goalloc_heap *heap, const struct timespec *deadline)
+{
+    (void)deadline; /* nobody asks for long */
+    pthread_mutex_lock(&heap->lock);
+    while (heap->asking)
+        pthread_cond_wait(&heap->asked, &heap->lock);
+    heap->asking = true;
+    pthread_mutex_unlock(&heap->lock);
+    return 0;
+}
+
+void ga_attach_end_asking(struct goalloc_heap *heap)
+{
+    pthread_mutex_lock(&heap->lock);
+    heap->asking = false;
+    pthread_cond_broadcast(&heap->asked);
+    pthread_mutex_unlock(&heap->lock);
+}
+
+int ga_attach_after_fork(struct goalloc_heap *heap)
+{
+    (void)heap;
+    return 0;
+}
+
+bool ga_attach_may_pass(int err)
+{
+    (void)err;
+    return false;
+}
+
+int ga_attach_channel_until(struct goalloc_heap *heap, const struct timespec *deadline,
+                            struct ga_channel **ret)
+{
+    (void)deadline;
+    return ga_attach_channel(heap, ret);
+}
+
+int ga_attach_channel(struct goalloc_heap *heap, struct ga_channel **ret)
+{
+    *ret = heap->channel;
+    return 0;
+}
