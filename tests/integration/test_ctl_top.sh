@@ -65,6 +65,19 @@ await "no client" has_client
 "$bin/goallocctl" top --once --interval 200 --socket "$dir/s" >"$dir/once"
 grep -q "^heap top.$$, pid $server: " "$dir/once" || fail "--once does not tell of the heap"
 grep -qE "^ +$client word_index " "$dir/once" || fail "--once does not tell of the client"
+"$bin/goallocctl" top --json --count 2 --interval 200 --socket "$dir/s" >"$dir/json"
+[ "$(wc -l <"$dir/json")" -eq 2 ] || fail "--json --count 2 prints other than two lines"
+python3 - "$dir/json" "top.$$" "$client" <<'END' || fail "--json: $(cat "$dir/json")"
+import json, sys
+for line in open(sys.argv[1]):
+    look = json.loads(line)
+    assert look["heap_name"] == sys.argv[2] and look["server_alive"] and look["cpu_ns"] > 0
+    assert look["mallocs_per_s"] == 0 and look["mallocs"] >= look["objects"] > 0
+    assert int(sys.argv[3]) in [client["pid"] for client in look["clients"]]
+    assert sum(c["alloc_bytes"] for c in look["classes"]) == look["alloc_bytes"]
+END
+"$bin/goallocctl" top --batch --count 1 --interval 200 --socket "$dir/s" >"$dir/batch"
+[ "$(grep -c "^heap top.$$" "$dir/batch")" -eq 1 ] || fail "--batch --count 1 prints no one report"
 status=0
 "$bin/goallocctl" top --socket "$dir/s" >/dev/null 2>"$dir/said" </dev/null || status=$?
 [ $status -eq 8 ] || fail "top without a terminal exits with $status"
