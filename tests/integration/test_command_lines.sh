@@ -77,6 +77,30 @@ for program in goallocd goallocctl; do
     done
 done
 
+# The page tells every exit code, and no other.
+diff <(sed -n '/^enum/,/^};/s/^ *EXIT_.* = \([0-9]*\),.*/\1/p' "$source_dir/client/ctl/main.c") \
+    <(sed -n '/^\.Sh EXIT STATUS/,/^\.Sh [^E]/s/^\.It \([0-9]*\)$/\1/p' \
+        "$source_dir/client/ctl/goallocctl.1") >"$dir/diff" ||
+    wrong "goallocctl.1 (>) tells other exit codes than there are (<): $(cat "$dir/diff")"
+
+# On a terminal there are colours, unless NO_COLOR is set and not empty.
+on_terminal() { # COMMAND...
+    TERM=xterm script -qec "$*" /dev/null </dev/null
+}
+printf 'one two\n' >"$dir/text"
+for words in "--help" "spans --help" "help spans" \
+    "run -- $(readlink -f "$bin/word_index") build $dir/text"; do
+    for color in "" 1; do
+        (NO_COLOR=$color on_terminal "$bin/goallocctl" "$words") >"$dir/said" 2>&1 ||
+            wrong "goallocctl $words exits with $? on a terminal"
+        if grep -q $'\e\\[' "$dir/said"; then
+            [ -z "$color" ] || wrong "goallocctl $words has colours in spite of NO_COLOR"
+        else
+            [ -n "$color" ] || wrong "goallocctl $words has no colours on a terminal"
+        fi
+    done
+done
+
 # The place that a server without --socket takes is told by its refusal: the folders are not there.
 expect_socket() { # PATH GOALLOC_SOCKET XDG_RUNTIME_DIR
     GOALLOC_SOCKET=$2 XDG_RUNTIME_DIR=$3 \

@@ -47,11 +47,11 @@ start_server() {
     server=$!
     await "no server" "$bin/goallocctl" status --socket "$dir/s" >/dev/null 2>&1
 }
-start_top() { # COLUMNS LINES
+start_top() { # COLUMNS LINES [NAME=VALUE...]
     nterminals=$((nterminals + 1))
     # shellcheck disable=SC2016
     terminal new-session -d -x "$1" -y "$2" \
-        "stty -a >$dir/before; $bin/goallocctl top --interval 200 --socket $dir/s; echo \"ended \$?\"; stty -a >$dir/after; sleep 60"
+        "stty -a >$dir/before; env ${*:3} $bin/goallocctl top --interval 200 --socket $dir/s; echo \"ended \$?\"; stty -a >$dir/after; sleep 60"
 }
 
 start_server
@@ -88,6 +88,10 @@ start_top 80 24
 await "no processes" shows "$client word_index "
 await "no title" shows "^ top.$$  goallocd .*pid $server.* 1 client"
 await "no bars" shows "heap +\\["
+coloured() { terminal capture-pane -p -e | grep -qE $'\e\\[[0-9;]*3[0-7]m'; }
+ascii() { ! screen | grep -qP '[^\x00-\x7f]'; }
+coloured || fail "no colours"
+! ascii || fail "no bars of more than ASCII"
 await "no rates" shows "malloc .*/s +free .*/s"
 terminal send-keys 2
 await "no classes" shows "CLASS +SIZE .*-WASTE"
@@ -134,6 +138,16 @@ kill -TERM "$(ps -o pid= --ppid "$pid" | tr -d ' ')"
 await "a signal does not end it" shows "ended 0"
 await "no settings" test -s "$dir/after"
 diff "$dir/before" "$dir/after" >&2 || fail "the terminal is not as before"
+terminal kill-server
+
+# Without colours, and where there are no characters but ASCII.
+start_top 80 24 NO_COLOR=1 LC_ALL=C
+await "nothing without colours" shows "word_index "
+await "no bars of ASCII" shows "heap +\\[[|]*[.]+\\]"
+! coloured || fail "colours in spite of NO_COLOR"
+ascii || fail "more than ASCII in a terminal for ASCII"
+terminal send-keys q
+await "it does not quit without colours" shows "ended 0"
 terminal kill-server
 
 # Too small from the start.
