@@ -56,6 +56,13 @@ for command in $commands; do
     [ -z "$odd" ] || wrong "goallocctl help $command shows the source of the page: $odd"
 done
 
+# A path that no socket can have.
+code=0
+"$bin/goallocctl" --socket "/tmp/$(printf 'x%.0s' {1..120})" status 2>"$dir/long" || code=$?
+if [ $code -ne 2 ] || ! grep -q 'cannot be used, since it has not 1 to 107 bytes$' "$dir/long"; then
+    wrong "a path that is too long is refused with $code and: $(cat "$dir/long")"
+fi
+
 for page in server/goallocd.8 client/ctl/goallocctl.1; do
     program=$(basename "${page%.*}")
     { "$bin/$program" --help && cat "$dir"/*.help; } >"$dir/helps"
