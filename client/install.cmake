@@ -15,8 +15,8 @@ install(TARGETS goalloc_client goalloc_client_archive EXPORT goalloc
         LIBRARY COMPONENT library NAMELINK_COMPONENT development
         ARCHIVE COMPONENT development)
 install(TARGETS goallocctl)
-install(FILES include/goalloc/goalloc.h DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/goalloc
-        COMPONENT development)
+install(DIRECTORY include/goalloc DESTINATION ${CMAKE_INSTALL_INCLUDEDIR} COMPONENT development
+        FILES_MATCHING PATTERN "*.h" PATTERN "*.hpp")
 # A page for each group of functions, named after the first; the others of its NAME section are links.
 file(GLOB man_pages CONFIGURE_DEPENDS man/*.3)
 install(FILES goalloc.3 ${man_pages} DESTINATION ${CMAKE_INSTALL_MANDIR}/man3 COMPONENT development)
@@ -33,11 +33,14 @@ foreach(page ${man_pages})
     endif()
   endforeach()
 endforeach()
+file(GLOB guides CONFIGURE_DEPENDS man/*.7)
+install(FILES ${guides} DESTINATION ${CMAKE_INSTALL_MANDIR}/man7)
 install(FILES ctl/goallocctl.1 DESTINATION ${CMAKE_INSTALL_MANDIR}/man1)
+install(FILES ctl/alerts.yml DESTINATION ${CMAKE_INSTALL_DOCDIR})
 install(FILES ctl/completion/goallocctl.bash RENAME goallocctl
         DESTINATION ${CMAKE_INSTALL_DATADIR}/bash-completion/completions)
 install(FILES ctl/completion/_goallocctl DESTINATION ${CMAKE_INSTALL_DATADIR}/zsh/site-functions)
-install(FILES examples/README.md examples/word_index.c
+install(FILES examples/README.md examples/word_index.c examples/phone_book.cc examples/scores.cc
         DESTINATION ${CMAKE_INSTALL_DOCDIR}/client/examples COMPONENT development)
 
 install(EXPORT goalloc NAMESPACE goalloc:: FILE goalloc-targets.cmake DESTINATION ${package_dir}

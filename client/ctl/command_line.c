@@ -251,6 +251,8 @@ static int apply_option(const struct ga_option *option, const char *value,
         err = read_number(option, value, 200, 60000, &number);
         request->interval_ms = (unsigned)number;
         return err;
+    case GA_OPTION_REPORTS:
+        return read_number(option, value, 1, UINT32_MAX, &request->nreports);
     case GA_OPTION_BY:
         err = read_choice(option, value, &place);
         ctl->by = (enum ga_map_by)place;

@@ -22,6 +22,7 @@ struct ga_request {
     bool once;
     bool batch;
     unsigned interval_ms; /* 0 = not given */
+    uint64_t nreports;    /* 0 = until it is ended */
     uint64_t events;      /* kinds of them, as bits; 0 = none was named */
     struct ga_ctl ctl;    /* its source is not open */
 };

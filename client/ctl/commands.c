@@ -133,7 +133,7 @@ const struct ga_option ga_options[GA_OPTION_COUNT] = {
                        .value = "NAME",
                        .kind = GA_VALUE_HEAP,
                        .commands = LOOKING | GA_COMMAND_BIT(SNAPSHOT) | GA_COMMAND_BIT(DESTROY) |
-                                   GA_COMMAND_BIT(TOP),
+                                   GA_COMMAND_BIT(TOP) | GA_COMMAND_BIT(SERVE),
                        .summary = "read the heap's shared memory, also when its server is dead"},
     [GA_OPTION_PROCESS] = {.name = "--process",
                            .value = "PID",
@@ -142,9 +142,10 @@ const struct ga_option ga_options[GA_OPTION_COUNT] = {
                            .summary = "the heap that this process, which runs with\n"
                                       "libgoalloc-malloc.so, has for itself"},
     [GA_OPTION_JSON] = {.name = "--json",
-                        .commands =
-                            LOOKING | ASKING | GA_COMMAND_BIT(SNAPSHOT) | GA_COMMAND_BIT(RUN),
-                        .summary = "print one JSON document, with raw numbers; watch: a line each"},
+                        .commands = LOOKING | ASKING | GA_COMMAND_BIT(SNAPSHOT) |
+                                    GA_COMMAND_BIT(RUN) | GA_COMMAND_BIT(TOP),
+                        .summary = "print one JSON document, with raw numbers; watch, top:\n"
+                                   "a line each"},
     [GA_OPTION_COLOR] = {.name = "--color",
                          .value = "WHEN",
                          .kind = GA_VALUE_CHOICE,
@@ -274,6 +275,11 @@ const struct ga_option ga_options[GA_OPTION_COUNT] = {
                             .kind = GA_VALUE_NUMBER,
                             .commands = GA_COMMAND_BIT(TOP),
                             .summary = "look each so many ms, 200 to 60000; default: 1000"},
+    [GA_OPTION_REPORTS] = {.name = "--count",
+                           .value = "N",
+                           .kind = GA_VALUE_NUMBER,
+                           .commands = GA_COMMAND_BIT(TOP),
+                           .summary = "with --batch or --json: end after N reports"},
     [GA_OPTION_WAIT] = {.name = "--wait",
                         .value = "SECONDS",
                         .kind = GA_VALUE_NUMBER,

@@ -63,8 +63,9 @@ struct ga_feed {
 int ga_feed_open(struct ga_ctl *ctl, struct ga_feed *ret);
 void ga_feed_close(struct ga_feed *feed);
 
-/* Look again, unless the source is a copy of shared memory, which stays as it is. Where the server does not answer, that is told on stderr once, the feed says so, and
- * each call tries anew to reach it. On the feeding thread. */
+/* Look again, unless the source is a copy of shared memory, which stays as it is. Where the server
+ * does not answer, that is told on stderr once, the feed says so, and each call tries anew to reach
+ * it. On the feeding thread. */
 void ga_feed_look(struct ga_feed *feed);
 
 /* The documents; each may be NULL without memory. For ga_document_unref. Thread-safe. */
@@ -73,7 +74,8 @@ struct ga_document *ga_feed_metrics(struct ga_feed *feed);
 struct ga_document *ga_feed_history(struct ga_feed *feed);
 
 /* A map of these arenas: 0; -EAGAIN where it can be had after the next look; -ERANGE past the heap;
- * -EOPNOTSUPP for ages where there is no server, who alone knows them; -ENOMEM; -EBADMSG. Thread-safe. */
+ * -EOPNOTSUPP for ages where there is no server, who alone knows them; -ENOMEM; -EBADMSG.
+ * Thread-safe. */
 int ga_feed_map(struct ga_feed *feed, enum ga_map_by by, uint64_t arena, uint64_t narenas,
                 struct ga_document **ret);
 

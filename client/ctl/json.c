@@ -52,6 +52,12 @@ static void break_line(struct ga_json *json)
     fprintf(json->out, "\n%*s", (int)(2 * json->depth), "");
 }
 
+/* Whether what is innermost has a line for each member. */
+static bool is_on_lines(const struct ga_json *json)
+{
+    return json->depth <= LINE_DEPTH && !json->one_line;
+}
+
 static void before_value(struct ga_json *json, const char *key)
 {
     if (json->depth == 0) {
@@ -62,7 +68,7 @@ static void before_value(struct ga_json *json, const char *key)
     assert(json->is_object[top] == (key != NULL));
     if (json->has_member[top])
         fputc(',', json->out);
-    if (json->depth <= LINE_DEPTH)
+    if (is_on_lines(json))
         break_line(json);
     else if (json->has_member[top])
         fputc(' ', json->out);
@@ -96,7 +102,7 @@ void ga_json_begin_list(struct ga_json *json, const char *key)
 void ga_json_end(struct ga_json *json)
 {
     assert(json->depth > 0);
-    bool on_lines = json->depth <= LINE_DEPTH;
+    bool on_lines = is_on_lines(json);
     json->depth--;
     if (on_lines && json->has_member[json->depth])
         break_line(json);

@@ -12,6 +12,7 @@
 
 struct ga_json {
     FILE *out;
+    bool one_line;                      /* set after ga_json_init: the document is one line */
     unsigned depth;                     /* of open objects and lists */
     bool is_object[GA_JSON_DEPTH_MAX];  /* what is open at each depth */
     bool has_member[GA_JSON_DEPTH_MAX]; /* so that the next one needs a comma */

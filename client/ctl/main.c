@@ -35,6 +35,9 @@ static int status_of_open(int err)
         return EXIT_NO_RIGHT;
     case -EPROTO:
         return EXIT_OTHER_VERSION;
+    case -ENAMETOOLONG:
+    case -EINVAL:
+        return EXIT_USAGE;
     default:
         return EXIT_FAILED;
     }

@@ -3,15 +3,15 @@
 #include <errno.h>
 #include <stdio.h>
 
-#include "proto/error.h"
-
 int ga_open_which(const struct ga_request *request, char socket[static GA_ADDRESS_BYTES])
 {
     const char *path = request->socket;
     int err = ga_address_resolve(path, socket);
     if (err < 0) {
-        fprintf(stderr, "goallocctl: the path of the socket, from %s, cannot be used: %s\n",
-                path ? path : "the environment", ga_error_text(err));
+        fprintf(stderr,
+                "goallocctl: the path of the socket, from %s, cannot be used, since it has not 1 "
+                "to %d bytes\n",
+                path ? path : "the environment", GA_ADDRESS_BYTES - 1);
         return err;
     }
     if (ga_address_check_folder(path, false) == -EACCES) {

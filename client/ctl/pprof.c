@@ -115,10 +115,8 @@ static size_t find_or_add(struct writer *writer, struct list *list, uint64_t has
                           is_item_fn *is_item, const void *key, size_t bytes, void *ret_made)
 {
     void *made = NULL;
-    struct place *place = NULL;
-    if (make_room(list))
-        place = find_place(list, hash, is_item, key);
-    if (keep(writer, place) && place->item_plus_1 == 0) {
+    struct place *place = make_room(list) ? find_place(list, hash, is_item, key) : NULL;
+    if (place && place->item_plus_1 == 0) {
         made = add(writer, list, bytes);
         if (made) {
             *place = (struct place){hash, list->n};
@@ -126,6 +124,7 @@ static size_t find_or_add(struct writer *writer, struct list *list, uint64_t has
         }
     }
     memcpy(ret_made, &made, sizeof(made));
+    writer->failed = writer->failed || !place;
     return place ? place->item_plus_1 : 0;
 }
 

@@ -19,6 +19,7 @@
 #include "client/ctl/ending.h"
 #include "client/ctl/open.h"
 #include "client/ctl/top_fetch.h"
+#include "client/ctl/top_json.h"
 #include "client/ctl/top_screen.h"
 #include "client/ctl/units.h"
 
@@ -373,24 +374,34 @@ static int print_view(const struct top *top, enum ga_top_view view)
     return 0;
 }
 
-static int report(struct top *top, bool once)
+static int print_report(const struct top *top)
 {
-    for (bool go = true; go;) {
+    if (top->ctl.json)
+        return ga_top_print_json(before(top), &top->now);
+    print_totals(top);
+    int r = 0;
+    for (int view = 0; view < GA_TOP_VIEWS && r == 0; view++) {
+        putchar('\n');
+        r = print_view(top, (enum ga_top_view)view);
+    }
+    putchar('\n');
+    return r;
+}
+
+/* So many; 0 = until it is ended, or nobody reads. */
+static int report(struct top *top, uint64_t nreports)
+{
+    for (uint64_t n = 1;; n++) {
         /* Rates are of the time between two looks. */
         if (!wait_until(top, now_ms() + top->state.interval_ms, false))
             return 0;
         int r = look(top);
         if (r < 0)
             return r;
-        print_totals(top);
-        for (int view = 0; view < GA_TOP_VIEWS && r == 0; view++) {
-            putchar('\n');
-            r = print_view(top, (enum ga_top_view)view);
-        }
-        putchar('\n');
-        go = !once && fflush(stdout) == 0 && r == 0;
+        r = print_report(top);
+        if (r < 0 || fflush(stdout) != 0 || n == nreports)
+            return r;
     }
-    return 0;
 }
 
 /* ---- the command ---- */
@@ -404,12 +415,17 @@ static void init_state(struct ga_top_state *state, unsigned interval_ms)
     }
 }
 
+static bool is_reported(const struct ga_request *request)
+{
+    return request->once || request->batch || request->ctl.json;
+}
+
 static int run(struct top *top, const struct ga_request *request)
 {
     int r = look(top);
     if (r < 0)
         return r;
-    r = request->once || request->batch ? report(top, request->once) : show(top);
+    r = is_reported(request) ? report(top, request->once ? 1 : request->nreports) : show(top);
     if (r == -ENOMEM)
         fputs("goallocctl: out of memory\n", stderr);
     return r;
@@ -417,9 +433,10 @@ static int run(struct top *top, const struct ga_request *request)
 
 int ga_ctl_top(const struct ga_request *request)
 {
-    struct top top = {.shm = request->shm};
-    if (!request->once && !request->batch && !(isatty(STDOUT_FILENO) && isatty(STDIN_FILENO))) {
-        fputs("goallocctl: top needs a terminal; elsewhere give '--once' or '--batch'\n", stderr);
+    struct top top = {.shm = request->shm, .ctl.json = request->ctl.json};
+    if (!is_reported(request) && !(isatty(STDOUT_FILENO) && isatty(STDIN_FILENO))) {
+        fputs("goallocctl: top needs a terminal; elsewhere give '--once', '--batch' or '--json'\n",
+              stderr);
         return GA_CTL_TERMINAL;
     }
     int r = request->shm ? 0 : ga_open_which(request, top.socket);

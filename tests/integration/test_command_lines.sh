@@ -56,6 +56,13 @@ for command in $commands; do
     [ -z "$odd" ] || wrong "goallocctl help $command shows the source of the page: $odd"
 done
 
+# A path that no socket can have.
+code=0
+"$bin/goallocctl" --socket "/tmp/$(printf 'x%.0s' {1..120})" status 2>"$dir/long" || code=$?
+if [ $code -ne 2 ] || ! grep -q 'cannot be used, since it has not 1 to 107 bytes$' "$dir/long"; then
+    wrong "a path that is too long is refused with $code and: $(cat "$dir/long")"
+fi
+
 for page in server/goallocd.8 client/ctl/goallocctl.1; do
     program=$(basename "${page%.*}")
     { "$bin/$program" --help && cat "$dir"/*.help; } >"$dir/helps"
@@ -74,6 +81,30 @@ for program in goallocd goallocctl; do
         [ $status -eq 1 ] || wrong "$program $question exits with $status when stdout is full"
         grep -q "^$program: .*No space left" "$dir/said" ||
             wrong "$program $question does not say that stdout is full: $(cat "$dir/said")"
+    done
+done
+
+# The page tells every exit code, and no other.
+diff <(sed -n '/^enum/,/^};/s/^ *EXIT_.* = \([0-9]*\),.*/\1/p' "$source_dir/client/ctl/main.c") \
+    <(sed -n '/^\.Sh EXIT STATUS/,/^\.Sh [^E]/s/^\.It \([0-9]*\)$/\1/p' \
+        "$source_dir/client/ctl/goallocctl.1") >"$dir/diff" ||
+    wrong "goallocctl.1 (>) tells other exit codes than there are (<): $(cat "$dir/diff")"
+
+# On a terminal there are colours, unless NO_COLOR is set and not empty.
+on_terminal() { # COMMAND...
+    TERM=xterm script -qec "$*" /dev/null </dev/null
+}
+printf 'one two\n' >"$dir/text"
+for words in "--help" "spans --help" "help spans" \
+    "run -- $(readlink -f "$bin/word_index") build $dir/text"; do
+    for color in "" 1; do
+        (NO_COLOR=$color on_terminal "$bin/goallocctl" "$words") >"$dir/said" 2>&1 ||
+            wrong "goallocctl $words exits with $? on a terminal"
+        if grep -q $'\e\\[' "$dir/said"; then
+            [ -z "$color" ] || wrong "goallocctl $words has colours in spite of NO_COLOR"
+        else
+            [ -n "$color" ] || wrong "goallocctl $words has no colours on a terminal"
+        fi
     done
 done
 

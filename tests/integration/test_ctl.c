@@ -267,6 +267,33 @@ static void no_server(void)
     CU_ASSERT_PTR_NOT_NULL(strstr(run.err, "/nonexistent/sock"));
 }
 
+/* Each with what it stands for; 3, 4, 6 and 7 have tests of their own, where that can be. */
+static void exit_codes(void)
+{
+    char taken[160];
+    snprintf(taken, sizeof(taken), "unix:%s", server.socket);
+    const struct {
+        const char *words[6];
+        int code;
+        const char *says;
+    } cases[] = {
+        {{"status"}, 0, ""},
+        {{"status", "--output", "x"}, 2, "'--output' goes with"},
+        {{"check", "--shm", "nobody's"}, 2, "nobody's"},
+        {{"check", "--shm", "nobodys"}, 5, "nobodys"},
+        {{"top"}, 8, "needs a terminal"},
+        {{"serve", "--listen", taken}, 9, server.socket},
+    };
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        const char *const *words = cases[i].words;
+        bool shm = words[1] && strcmp(words[1], "--shm") == 0;
+        if (shm)
+            CU_ASSERT_FATAL(ga_run(&run, GOALLOCCTL_PATH, words));
+        CU_ASSERT_EQUAL(shm ? run.code : ctl(words), cases[i].code);
+        CU_ASSERT_PTR_NOT_NULL(strstr(run.err, cases[i].says));
+    }
+}
+
 /* Another user's socket, which that user alone may use. */
 static void no_right(void)
 {
@@ -373,6 +400,7 @@ int main(void)
         {"filters of spans", filters_of_spans},
         {"wrong usage", wrong_usage},
         {"no server", no_server},
+        {"exit codes", exit_codes},
         {"no right", no_right},
         {"complaints", complaints},
         {"help of commands", help_of_commands},

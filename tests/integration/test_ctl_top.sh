@@ -47,11 +47,11 @@ start_server() {
     server=$!
     await "no server" "$bin/goallocctl" status --socket "$dir/s" >/dev/null 2>&1
 }
-start_top() { # COLUMNS LINES
+start_top() { # COLUMNS LINES [NAME=VALUE...]
     nterminals=$((nterminals + 1))
     # shellcheck disable=SC2016
     terminal new-session -d -x "$1" -y "$2" \
-        "stty -a >$dir/before; $bin/goallocctl top --interval 200 --socket $dir/s; echo \"ended \$?\"; stty -a >$dir/after; sleep 60"
+        "stty -a >$dir/before; env ${*:3} $bin/goallocctl top --interval 200 --socket $dir/s; echo \"ended \$?\"; stty -a >$dir/after; sleep 60"
 }
 
 start_server
@@ -65,6 +65,19 @@ await "no client" has_client
 "$bin/goallocctl" top --once --interval 200 --socket "$dir/s" >"$dir/once"
 grep -q "^heap top.$$, pid $server: " "$dir/once" || fail "--once does not tell of the heap"
 grep -qE "^ +$client word_index " "$dir/once" || fail "--once does not tell of the client"
+"$bin/goallocctl" top --json --count 2 --interval 200 --socket "$dir/s" >"$dir/json"
+[ "$(wc -l <"$dir/json")" -eq 2 ] || fail "--json --count 2 prints other than two lines"
+python3 - "$dir/json" "top.$$" "$client" <<'END' || fail "--json: $(cat "$dir/json")"
+import json, sys
+for line in open(sys.argv[1]):
+    look = json.loads(line)
+    assert look["heap_name"] == sys.argv[2] and look["server_alive"] and look["cpu_ns"] > 0
+    assert look["mallocs_per_s"] == 0 and look["mallocs"] >= look["objects"] > 0
+    assert int(sys.argv[3]) in [client["pid"] for client in look["clients"]]
+    assert sum(c["alloc_bytes"] for c in look["classes"]) == look["alloc_bytes"]
+END
+"$bin/goallocctl" top --batch --count 1 --interval 200 --socket "$dir/s" >"$dir/batch"
+[ "$(grep -c "^heap top.$$" "$dir/batch")" -eq 1 ] || fail "--batch --count 1 prints no one report"
 status=0
 "$bin/goallocctl" top --socket "$dir/s" >/dev/null 2>"$dir/said" </dev/null || status=$?
 [ $status -eq 8 ] || fail "top without a terminal exits with $status"
@@ -75,6 +88,10 @@ start_top 80 24
 await "no processes" shows "$client word_index "
 await "no title" shows "^ top.$$  goallocd .*pid $server.* 1 client"
 await "no bars" shows "heap +\\["
+coloured() { terminal capture-pane -p -e | grep -qE $'\e\\[[0-9;]*3[0-7]m'; }
+ascii() { ! screen | grep -qP '[^\x00-\x7f]'; }
+coloured || fail "no colours"
+! ascii || fail "no bars of more than ASCII"
 await "no rates" shows "malloc .*/s +free .*/s"
 terminal send-keys 2
 await "no classes" shows "CLASS +SIZE .*-WASTE"
@@ -121,6 +138,16 @@ kill -TERM "$(ps -o pid= --ppid "$pid" | tr -d ' ')"
 await "a signal does not end it" shows "ended 0"
 await "no settings" test -s "$dir/after"
 diff "$dir/before" "$dir/after" >&2 || fail "the terminal is not as before"
+terminal kill-server
+
+# Without colours, and where there are no characters but ASCII.
+start_top 80 24 NO_COLOR=1 LC_ALL=C
+await "nothing without colours" shows "word_index "
+await "no bars of ASCII" shows "heap +\\[[|]*[.]+\\]"
+! coloured || fail "colours in spite of NO_COLOR"
+ascii || fail "more than ASCII in a terminal for ASCII"
+terminal send-keys q
+await "it does not quit without colours" shows "ended 0"
 terminal kill-server
 
 # Too small from the start.

@@ -67,6 +67,7 @@ static bool open_watching(struct ga_wire *wire, uint64_t kinds, uint32_t pid)
 
 /* The kinds of the next events, as a line of names; until one is of the last kind. Of several of
  * one kind in a row, one: how often a client asks before it gives up is its own affair. */
+static uint32_t last_pid; /* whose the last of them was */
 static void read_kinds(struct ga_wire *wire, enum ga_event_kind last, char *ret, size_t bytes)
 {
     ret[0] = '\0';
@@ -82,6 +83,7 @@ static void read_kinds(struct ga_wire *wire, enum ga_event_kind last, char *ret,
             if (event->kind == before)
                 continue;
             before = event->kind;
+            last_pid = event->pid;
             snprintf(ret + length, bytes - length, "%s%s", length ? " " : "",
                      ga_event_name(event->kind));
             ended |= event->kind == last;
@@ -133,6 +135,7 @@ static void test_told_in_order(void)
     CU_ASSERT_FATAL(ga_wire_open_attached(&own, path));
     read_kinds(&wire, GA_EVENT_ATTACH, kinds, sizeof(kinds));
     CU_ASSERT_STRING_EQUAL(kinds, "attach");
+    CU_ASSERT_EQUAL(last_pid, (uint32_t)getpid());
     ga_wire_close(&own);
     ga_wire_close(&wire);
     CU_ASSERT_EQUAL(ga_daemon_end(&daemon_, SIGTERM), 0);

@@ -42,6 +42,10 @@ build_consumers() {
         quietly "$cxx" -std=c++11 "${strict[@]}" "${cflags[@]}" "$dir/cxx.cc" "${libs[@]}" \
             -o "$dir/programs_cxx"
         LD_LIBRARY_PATH=$libdir quietly "$dir/programs_cxx"
+        printf '#include <goalloc/goalloc.hpp>\nint main(int c, char **) { if (c > 1) goalloc::heap heap; }\n' \
+            >"$dir/hpp.cc"
+        quietly "$cxx" -std=c++17 "${strict[@]}" "${cflags[@]}" "$dir/hpp.cc" "${libs[@]}" -o "$dir/programs_hpp"
+        LD_LIBRARY_PATH=$libdir quietly "$dir/programs_hpp"
     fi
 }
 

@@ -93,10 +93,7 @@ has() { # PACKAGE FILE...
 }
 triplet=$("$cc" -print-multiarch)
 libdir=usr/lib/$triplet
-headers=()
-for header in "$source_dir"/client/include/goalloc/*; do
-    headers+=("usr/include/goalloc/${header##*/}")
-done
+mapfile -t headers < <(cd "$source_dir/client/include" && find goalloc -name '*.h*' -printf 'usr/include/%p\n')
 has goalloc usr/bin/goallocd usr/bin/goallocctl usr/share/man/man8/goallocd.8.gz \
     usr/lib/systemd/system/goallocd.{service,socket} usr/lib/{sysusers,tmpfiles}.d/goalloc.conf
 has libgoalloc-client0 "$libdir/libgoalloc-client.so.0"

@@ -40,7 +40,8 @@ trap 'exit 1' HUP INT TERM
 quietly cmake --install "$build_dir" --strip --prefix "$prefix"
 libdir=$(dirname "$(find "$prefix" -name libgoalloc-client.a)")
 for file in bin/goallocd bin/goallocctl include/goalloc/goalloc.h share/man/man1/goallocctl.1 \
-    share/man/man3/goalloc.3 share/man/man7/goalloc-layout.7 share/man/man8/goallocd.8 share/doc/goalloc/LICENSE \
+    share/man/man3/goalloc.3 share/man/man7/goalloc-layout.7 \
+    share/man/man7/goalloc-{adopt,sharing,operations,troubleshooting}.7 share/doc/goalloc/alerts.yml share/man/man8/goallocd.8 share/doc/goalloc/LICENSE \
     share/bash-completion/completions/goallocctl share/bash-completion/completions/goallocd \
     share/zsh/site-functions/_goallocctl share/zsh/site-functions/_goallocd \
     share/doc/goalloc/README.md share/doc/goalloc/CHANGELOG.md; do

@@ -14,6 +14,11 @@
 
 #ifdef __cplusplus
 extern "C" {
+#if defined(__GNUC__)
+/* A function of a struct's name is no mistake in C. */
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wshadow"
+#endif
 #endif
 
 #if defined(__GNUC__)
@@ -424,6 +429,9 @@ GOALLOC_API int goalloc_set_profile_rate(struct goalloc_heap *heap, uint64_t rat
 GOALLOC_API const char *goalloc_strerror(int err);
 
 #ifdef __cplusplus
+#if defined(__GNUC__)
+#pragma GCC diagnostic pop
+#endif
 }
 #endif
 #endif

@@ -65,9 +65,10 @@ static PyObject *attach(const struct ga_py_state *state, const char *address,
     self->fork_count = ga_py_fork_count();
     struct goalloc_heap *heap = NULL;
     int r;
-    Py_BEGIN_ALLOW_THREADS r = goalloc_attach(address, options, &heap);
-    Py_END_ALLOW_THREADS if (r == 0)
-    {
+    Py_BEGIN_ALLOW_THREADS
+    r = goalloc_attach(address, options, &heap);
+    Py_END_ALLOW_THREADS
+    if (r == 0) {
         self->heap = heap;
         return (PyObject *)self;
     }

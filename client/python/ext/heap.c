@@ -99,8 +99,10 @@ static int close_attachment(struct ga_py_heap *self)
     size_t count = forget_all(self, owned);
     struct goalloc_heap *heap = self->heap;
     self->heap = NULL;
-    Py_BEGIN_ALLOW_THREADS detach(heap, owned, count);
-    Py_END_ALLOW_THREADS PyMem_Free(owned);
+    Py_BEGIN_ALLOW_THREADS
+    detach(heap, owned, count);
+    Py_END_ALLOW_THREADS
+    PyMem_Free(owned);
     return 0;
 }
 
@@ -130,7 +132,8 @@ static void dealloc(PyObject *object)
     PyTypeObject *type = Py_TYPE(object);
     struct goalloc_heap *heap = self->heap;
     if (heap) {
-        Py_BEGIN_ALLOW_THREADS goalloc_detach(heap);
+        Py_BEGIN_ALLOW_THREADS
+        goalloc_detach(heap);
         Py_END_ALLOW_THREADS
     }
     freefunc free_object = (freefunc)PyType_GetSlot(type, Py_tp_free);
@@ -187,8 +190,10 @@ static PyObject *alloc(PyObject *object, PyObject *args, PyObject *keywords)
     size_t bytes = n < LEAST_BYTES ? LEAST_BYTES : (size_t)n;
     unsigned flags = (noscan ? GOALLOC_NOSCAN : 0) | (zero ? GOALLOC_ZERO : 0);
     void *p;
-    Py_BEGIN_ALLOW_THREADS p = goalloc_alloc(heap, bytes, (size_t)alignment, flags);
-    Py_END_ALLOW_THREADS int err = errno;
+    Py_BEGIN_ALLOW_THREADS
+    p = goalloc_alloc(heap, bytes, (size_t)alignment, flags);
+    Py_END_ALLOW_THREADS
+    int err = errno;
     struct ga_py_object *made = NULL;
     if (!p)
         ga_py_raise(&ga_py_state_of(object)->errors, -err, "an object of %zd bytes", n);
@@ -226,7 +231,8 @@ static PyObject *at(PyObject *object, PyObject *args, PyObject *keywords)
         return NULL;
     int r = p ? 0 : -EINVAL;
     if (p && hold) {
-        Py_BEGIN_ALLOW_THREADS r = goalloc_hold(heap, p);
+        Py_BEGIN_ALLOW_THREADS
+        r = goalloc_hold(heap, p);
         Py_END_ALLOW_THREADS
     }
     const struct ga_py_errors *errors = &ga_py_state_of(object)->errors;
@@ -258,8 +264,10 @@ static PyObject *stats(PyObject *object, PyObject *unused)
     if (!heap)
         return NULL;
     int r;
-    Py_BEGIN_ALLOW_THREADS r = goalloc_memstats(heap, &memstats);
-    Py_END_ALLOW_THREADS ga_py_heap_end(self);
+    Py_BEGIN_ALLOW_THREADS
+    r = goalloc_memstats(heap, &memstats);
+    Py_END_ALLOW_THREADS
+    ga_py_heap_end(self);
     if (r < 0)
         return ga_py_raise(&state->errors, r, "the heap's counts");
     return ga_py_stats_new(state->stats_type, state->size_stats_type, &memstats);

@@ -104,9 +104,13 @@ static void settle(struct ga_py_object *self)
     if (tie != GA_PY_OWNS && tie != GA_PY_HOLDS)
         return;
     struct goalloc_heap *inner = ga_py_heap_begin(heap);
-    Py_BEGIN_ALLOW_THREADS if (tie == GA_PY_OWNS) goalloc_free(inner, p);
-    else(void) goalloc_release(inner, p);
-    Py_END_ALLOW_THREADS ga_py_heap_end(heap);
+    Py_BEGIN_ALLOW_THREADS
+    if (tie == GA_PY_OWNS)
+        goalloc_free(inner, p);
+    else
+        (void)goalloc_release(inner, p);
+    Py_END_ALLOW_THREADS
+    ga_py_heap_end(heap);
 }
 
 static void dealloc(PyObject *object)
@@ -192,8 +196,10 @@ static int free_tied(struct ga_py_object *self)
     struct goalloc_heap *heap = ga_py_heap_begin(self->heap);
     const char *refused;
     int r;
-    Py_BEGIN_ALLOW_THREADS r = free_and_release(heap, p, tie == GA_PY_HOLDS, &refused);
-    Py_END_ALLOW_THREADS ga_py_heap_end(self->heap);
+    Py_BEGIN_ALLOW_THREADS
+    r = free_and_release(heap, p, tie == GA_PY_HOLDS, &refused);
+    Py_END_ALLOW_THREADS
+    ga_py_heap_end(self->heap);
     self->tie = tie;
     if (refused) {
         ga_py_raise_message(errors, -EINVAL, refused);

@@ -119,8 +119,10 @@ PyObject *ga_py_publish(PyObject *heap, PyObject *args)
     bool owned = object->tie == GA_PY_OWNS;
     bool kept = false;
     int r;
-    Py_BEGIN_ALLOW_THREADS r = change_root(inner, name, object->address, owned, &kept, NULL);
-    Py_END_ALLOW_THREADS ga_py_heap_end(self);
+    Py_BEGIN_ALLOW_THREADS
+    r = change_root(inner, name, object->address, owned, &kept, NULL);
+    Py_END_ALLOW_THREADS
+    ga_py_heap_end(self);
     end_publish(object, kept);
     if (r < 0)
         return ga_py_raise_name(errors_of(heap), r, name);
@@ -149,9 +151,11 @@ PyObject *ga_py_replace(PyObject *heap, PyObject *args)
     void *old = NULL;
     bool held = false;
     int r;
-    Py_BEGIN_ALLOW_THREADS r = change_root(inner, name, object->address, owned, &kept, &old);
+    Py_BEGIN_ALLOW_THREADS
+    r = change_root(inner, name, object->address, owned, &kept, &old);
     held = r == 0 && old && goalloc_hold(inner, old) == 0;
-    Py_END_ALLOW_THREADS end_publish(object, kept);
+    Py_END_ALLOW_THREADS
+    end_publish(object, kept);
     PyObject *result = NULL;
     if (r < 0) {
         ga_py_raise_name(errors_of(heap), r, name);
@@ -181,8 +185,10 @@ PyObject *ga_py_unpublish(PyObject *heap, PyObject *args)
     if (!inner)
         return NULL;
     int r;
-    Py_BEGIN_ALLOW_THREADS r = goalloc_unpublish(inner, name);
-    Py_END_ALLOW_THREADS ga_py_heap_end(self);
+    Py_BEGIN_ALLOW_THREADS
+    r = goalloc_unpublish(inner, name);
+    Py_END_ALLOW_THREADS
+    ga_py_heap_end(self);
     if (r < 0)
         return ga_py_raise_name(errors_of(heap), r, name);
     Py_RETURN_NONE;
@@ -257,10 +263,12 @@ PyObject *ga_py_lookup(PyObject *heap, PyObject *args, PyObject *keywords)
         return NULL;
     void *p = NULL;
     int r;
-    Py_BEGIN_ALLOW_THREADS r = goalloc_lookup(inner, name, &p);
+    Py_BEGIN_ALLOW_THREADS
+    r = goalloc_lookup(inner, name, &p);
     if (r == 0 && hold)
         r = hold_named(inner, name, &p);
-    Py_END_ALLOW_THREADS PyObject *found =
+    Py_END_ALLOW_THREADS
+    PyObject *found =
         r == 0 ? ga_py_roots_wrap(self, p, hold, readonly) : raise_lookup(heap, r, name);
     ga_py_heap_end(self);
     return found;
@@ -298,8 +306,11 @@ static int wait_for(struct goalloc_heap *heap, const char *name, uint64_t timeou
     uint64_t end_ms = for_ever ? FOR_EVER_MS : now_ms() + timeout_ms;
     for (uint64_t left_ms = timeout_ms;;) {
         int r;
-        Py_BEGIN_ALLOW_THREADS r = wait_slice(heap, name, left_ms, hold, ret_p);
-        Py_END_ALLOW_THREADS if (r != GOES_ON) return r;
+        Py_BEGIN_ALLOW_THREADS
+        r = wait_slice(heap, name, left_ms, hold, ret_p);
+        Py_END_ALLOW_THREADS
+        if (r != GOES_ON)
+            return r;
         if (PyErr_CheckSignals() < 0)
             return INTERRUPTED;
         uint64_t now = now_ms();

@@ -223,10 +223,13 @@ static void the_next_server_has_it(void)
     CU_ASSERT_EQUAL(ga_heap_profile_room(core.heap, gone), 0);
     CU_ASSERT_EQUAL(ga_heap_profile_room(core.heap, gone), 0);
     ga_heap_client_gone(core.heap, gone);
+    ga_client_id torn = ga_core_attach(&core); /* its server was killed before it had said so */
+    ga_store_relaxed(&core.heap->profile_entries[torn].bytes, 2 * sizeof(struct ga_profile));
     struct ga_profile_entry before = entry_of(gone);
     char why[GA_ADOPT_WHY_BYTES];
     CU_ASSERT_EQUAL_FATAL(ga_core_adopt(&core, why), 0);
     CU_ASSERT_EQUAL(memcmp(&core.heap->profile_entries[gone], &before, sizeof(before)), 0);
+    CU_ASSERT_EQUAL(entry_of(torn).bytes, 0);
     ga_core_check_sound(&core);
     CU_ASSERT(ga_core_attach(&core) != gone);
     CU_ASSERT_EQUAL(ga_heap_profile_room(core.heap, client), 0); /* what was backed is known */

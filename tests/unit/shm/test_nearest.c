@@ -48,6 +48,7 @@ static const char *nearest(const char *word)
 static void suggestions(void)
 {
     CU_ASSERT_STRING_EQUAL(nearest("satus"), "status");
+    CU_ASSERT_STRING_EQUAL(nearest("statu"), "status"); /* and not stats, as near and later */
     CU_ASSERT_STRING_EQUAL(nearest("stast"), "stats");
     CU_ASSERT_STRING_EQUAL(nearest("sanp"), "spans");
     CU_ASSERT_STRING_EQUAL(nearest("snap"), "snapshot"); /* its beginning */

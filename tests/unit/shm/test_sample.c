@@ -79,6 +79,14 @@ static void a_spoilt_count(void)
     CU_ASSERT_EQUAL(ga_load_relaxed(&lines[3].nholds), 1);
 }
 
+/* Where a line is full the one beside it has room: of these, eleven belong into one of eight. */
+static void half_full(void)
+{
+    begin();
+    for (uint64_t i = 0; i < GA_SAMPLE_WORDS_MIN / 2; i++)
+        CU_ASSERT(ga_sample_put(&view, 5, i * i * 319 % 32768 * 8, ga_sample_make(2, 3, 4)));
+}
+
 /* Every slot of a span is sampled: as many as there is room for, and each of those is found. */
 static void no_room(void)
 {
@@ -165,6 +173,7 @@ int main(void)
         {"fields", fields},
         {"found once", found_once},
         {"a spoilt count", a_spoilt_count},
+        {"half full", half_full},
         {"no room", no_room},
         {"spans are forgotten", spans_are_forgotten},
         {"by several", by_several},

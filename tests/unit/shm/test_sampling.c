@@ -61,6 +61,18 @@ static void distances(void)
     CU_ASSERT_EQUAL(ga_sampling_distance(12345, 0), 0);
 }
 
+/* Each by itself, against the logarithm; and the numbers are those that splitmix64 has. */
+static void distances_are_exact(void)
+{
+    uint64_t state = 0;
+    CU_ASSERT_EQUAL(ga_random_next(&state), UINT64_C(0xE220A8397B1DCDAF));
+    for (unsigned i = 0; i < 1000; i++) {
+        uint64_t random = ga_random_next(&state);
+        double exact = -log(((double)(random >> 11) + 1) / 9007199254740992.0) * RATE;
+        CU_ASSERT_DOUBLE_EQUAL(ga_sampling_distance(random, RATE), exact, 1e-3);
+    }
+}
+
 /* Of a million objects of a size, those that the end of a distance falls into are sampled. */
 static void estimates(void)
 {
@@ -86,9 +98,8 @@ static void estimates(void)
 int main(void)
 {
     static const struct ga_test tests[] = {
-        {"as Go scales", as_go_scales},
-        {"the scale is exact", scale_is_exact},
-        {"distances", distances},
+        {"as Go scales", as_go_scales}, {"the scale is exact", scale_is_exact},
+        {"distances", distances},       {"distances are exact", distances_are_exact},
         {"estimates", estimates},
     };
     return ga_test_main("shm.sampling", tests, COUNT(tests));
