@@ -1,7 +1,9 @@
 /* malloc and its kin, for a program that is not changed: what the C library and the program call is
  * found here first (LD_PRELOAD). All goes to the process's own heap; what was allocated before that
  * was there, by the C library, goes back to it. */
+#include <dlfcn.h>
 #include <errno.h>
+#include <gnu/lib-names.h>
 #include <malloc.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -186,8 +188,25 @@ EXPORTED void *pvalloc(size_t size)
     return valloc((size + GA_OS_PAGE_SIZE - 1) & ~(GA_OS_PAGE_SIZE - 1));
 }
 
+/* The C library's own, which it keeps no other name for. The next one of that name may be that of
+ * another allocator that the program brings. */
+static size_t libc_usable_size(void *p)
+{
+    typedef size_t usable_size_fn(void *p);
+    static usable_size_fn *_Atomic found;
+    usable_size_fn *usable_size = ga_load_acquire(&found);
+    if (!usable_size) {
+        void *library = dlopen(LIBC_SO, RTLD_LAZY | RTLD_NOLOAD);
+        usable_size = library ? (usable_size_fn *)dlsym(library, "malloc_usable_size") : NULL;
+        ga_store_release(&found, usable_size);
+    }
+    return usable_size ? usable_size(p) : 0;
+}
+
 EXPORTED size_t malloc_usable_size(void *p)
 {
     struct goalloc_heap *heap = p ? heap_of(p) : NULL;
-    return heap ? goalloc_usable_size(heap, p) : 0;
+    if (heap)
+        return goalloc_usable_size(heap, p);
+    return p ? libc_usable_size(p) : 0;
 }
