@@ -27,8 +27,6 @@ void ga_free_list_init(struct ga_free_list *list, struct ga_mcache_class *counts
 
 void ga_free_list_open(struct ga_free_list *list, struct ga_free_slot *places)
 {
-    if (list->slot == places)
-        return;
     list->slot = places;
     list->full = &places[GA_FREE_LIST_SLOTS];
     places[0] = (struct ga_free_slot)NEVER_SERVES;
@@ -37,7 +35,7 @@ void ga_free_list_open(struct ga_free_list *list, struct ga_free_slot *places)
 
 void ga_free_list_forget(struct ga_free_list *list)
 {
-    for (uint32_t i = 1; list->full && i < GA_FREE_LIST_PLACES; i++)
+    for (uint32_t i = 1; ga_free_list_is_open(list) && i < GA_FREE_LIST_PLACES; i++)
         list->slot[i].p = &nowhere;
     ga_free_list_drop(list);
 }

@@ -53,8 +53,14 @@ struct ga_free_list {
 void ga_free_list_init(struct ga_free_list *list, struct ga_mcache_class *counts,
                        ga_mcache_id holder, const struct ga_size_class *class);
 
-/* Give the list its places, GA_FREE_LIST_PLACES of them, unless it has them: before the first is
- * put in. They are not touched before, since most classes are never used. */
+/* Whether the list has places of its own. */
+static inline bool ga_free_list_is_open(const struct ga_free_list *list)
+{
+    return list->full != NULL;
+}
+
+/* Give the list its places, GA_FREE_LIST_PLACES of them: once, before the first is put in. They are
+ * not touched before, since most classes are never used. */
 void ga_free_list_open(struct ga_free_list *list, struct ga_free_slot *places);
 
 /* Forget what is on the list. */

@@ -131,7 +131,8 @@ static bool is_untouched(const struct ga_thread_cache *cache, ga_span_class span
 static void add_span(struct ga_thread_cache *cache, ga_span_class span_class, ga_page_id page)
 {
     struct ga_class_cache *class = &cache->classes[span_class];
-    ga_free_list_open(&class->list, cache->places[span_class]);
+    if (!ga_free_list_is_open(&class->list))
+        ga_free_list_open(&class->list, cache->places[cache->nopened++]);
     ga_spans_add(cache, class, page, is_untouched(cache, span_class, page));
     list_span(cache, span_class, page);
 }

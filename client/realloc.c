@@ -27,6 +27,27 @@ static bool find_in_use(struct goalloc_heap *heap, const char *function, const v
     return false;
 }
 
+/* How long the object at p is, if it is a small one in use in a page that this thread is known to
+ * hold; else 0, and it is to be looked up. */
+static size_t known_bytes(struct goalloc_heap *heap, const void *p)
+{
+    ga_busy_begin();
+    size_t bytes = 0;
+    uintptr_t number = (uintptr_t)p / GA_PAGE_SIZE;
+    struct ga_thread_cache *cache = ga_thread_cache_at_hand(heap);
+    const struct ga_known_page *known = cache ? ga_known_place(&cache->known, number) : NULL;
+    if (known && known->number == number && known->list->magic != 0) {
+        uint64_t product = (uint64_t)((uint32_t)((uintptr_t)p % GA_PAGE_SIZE)) * known->list->magic;
+        uint32_t index = (uint32_t)(product >> 32);
+        ga_page_id page = (ga_page_id)(number - heap->base / GA_PAGE_SIZE);
+        if ((uint32_t)product < known->list->magic && /* a slot begins at p */
+            (ga_slot_used(ga_view_a(&heap->view, page, index / 64)) >> index % 64 & 1) != 0)
+            bytes = known->list->size;
+    }
+    ga_busy_end();
+    return bytes;
+}
+
 /* Whether the object p of old_bytes serves for size: it holds it, and a new one would be no
  * smaller, or not by half. A tiny one has what size asks for of alignment, too. */
 static bool fits_in_place(const void *p, const struct ga_slot *slot, size_t old_bytes, size_t size)
@@ -146,6 +167,9 @@ void *goalloc_realloc(struct goalloc_heap *heap, void *p, size_t size)
 {
     if (!p)
         return goalloc_malloc(heap, size);
+    size_t known = known_bytes(heap, p);
+    if (size <= known && size > known / 2)
+        return p; /* as fits_in_place would say */
     struct ga_slot slot;
     if (!find_in_use(heap, "goalloc_realloc", p, &slot)) {
         errno = EINVAL;
@@ -164,6 +188,9 @@ void *goalloc_realloc(struct goalloc_heap *heap, void *p, size_t size)
 
 size_t goalloc_usable_size(struct goalloc_heap *heap, const void *p)
 {
+    size_t known = p ? known_bytes(heap, p) : 0;
+    if (known)
+        return known;
     struct ga_slot slot;
     if (!p || !find_in_use(heap, "goalloc_usable_size", p, &slot))
         return 0;

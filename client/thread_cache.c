@@ -270,7 +270,7 @@ static int make_cache(struct goalloc_heap *heap, const struct timespec *deadline
     }
     cache->lines =
         (uintptr_t)heap->view.lines - heap->base / GA_PAGE_SIZE * sizeof(struct ga_span_line);
-    ga_known_forget(&cache->known);
+    ga_known_init(&cache->known);
     pthread_mutex_lock(&heap->lock);
     cache->next_of_heap = heap->caches;
     heap->caches = cache;

@@ -1,7 +1,6 @@
 #include "core_memory.h"
 
 #include <errno.h>
-#include <stdint.h>
 #include <string.h>
 
 #define ALIGNMENT 64u
@@ -9,30 +8,25 @@
 static char *next_place;
 static size_t bytes_left;
 
-/* In front of each piece: how long it is. */
-union header {
-    size_t bytes;
-    char room[ALIGNMENT];
-};
-
 void ga_core_memory_init(void *address, size_t bytes)
 {
     next_place = address;
     bytes_left = bytes;
 }
 
+/* Nothing is noted of a piece: it would be in a page of its own beside a large one that is not
+ * touched. */
 void *ga_core_malloc(size_t size)
 {
-    if (size > bytes_left || bytes_left - size < sizeof(union header) + ALIGNMENT) {
+    if (size > bytes_left || bytes_left - size < ALIGNMENT) {
         errno = ENOMEM;
         return NULL;
     }
-    size_t whole = sizeof(union header) + ((size + ALIGNMENT - 1) & ~(size_t)(ALIGNMENT - 1));
-    union header *header = (union header *)(void *)next_place;
-    header->bytes = size;
+    char *piece = next_place;
+    size_t whole = (size + ALIGNMENT - 1) & ~(size_t)(ALIGNMENT - 1);
     next_place += whole;
     bytes_left -= whole;
-    return header + 1;
+    return piece;
 }
 
 void *ga_core_calloc(size_t n, size_t size)
@@ -48,10 +42,9 @@ void *ga_core_calloc(size_t n, size_t size)
 void *ga_core_realloc(void *p, size_t size)
 {
     void *moved = ga_core_malloc(size);
-    if (p && moved) {
-        size_t old = ((union header *)p - 1)->bytes;
-        memcpy(moved, p, old < size ? old : size);
-    }
+    /* Of a shorter one, what comes after it as well: there is memory up to the new one's end. */
+    if (p && moved)
+        memmove(moved, p, size);
     return moved;
 }
 

@@ -1,0 +1,208 @@
+#!/usr/bin/env python3
+"""Programs that know nothing of goalloc, each with libgoalloc-malloc preloaded and beside the system's
+malloc and others.
+
+    programs.py BIN_DIR LIBRARY [--check] [--quick] [--program NAME]... [--json FILE]
+
+Whatever allocates, what a program does must be the same. `--check` looks at no more than that, with
+short inputs, goalloc beside the system's malloc alone. Programs and allocators that are not installed
+are left out by name."""
+import argparse
+import json
+import os
+import pathlib
+import shutil
+import signal
+import statistics
+import subprocess
+import sys
+import tempfile
+
+import redis
+import workloads
+
+SYSTEM = "/usr/lib/x86_64-linux-gnu"
+# In front of any other that a program brings, as Debian's redis-server does.
+GLIBC = f"{SYSTEM}/libc.so.6"
+PEERS = {"mimalloc": f"{SYSTEM}/libmimalloc.so.2", "jemalloc": f"{SYSTEM}/libjemalloc.so.2",
+         "tcmalloc": f"{SYSTEM}/libtcmalloc_minimal.so.4"}
+FORK_MIB = (1, 64, 1024)
+FIGURES = ("wall_s", "cpu_s", "peak_mib", "faults")
+
+
+class Server:
+    """A goallocd for the programs to be known to."""
+
+    def __init__(self, bin_dir, folder):
+        self.socket = str(folder / "server")
+        name = f"programs.{os.getpid()}"
+        ready, written = os.pipe()
+        self.process = subprocess.Popen(
+            [f"{bin_dir}/goallocd", "--name", name, "--reserve", "64M", "--ephemeral", "--socket", self.socket,
+             "--ready-fd", str(written)], pass_fds=[written], stdin=subprocess.DEVNULL)
+        os.close(written)
+        with os.fdopen(ready) as stream:
+            if not stream.readline():
+                raise RuntimeError("goallocd does not serve")
+
+    def stop(self):
+        self.process.terminate()
+        self.process.wait()
+
+
+class Start:
+    """How a workload is started: with an allocator, and measured."""
+
+    def __init__(self, arguments, library, socket, folder):
+        self.result = folder / "measured"
+        self.environment = {"GOALLOC_SOCKET": socket, "PATH": f"{arguments.bin_dir}:{os.environ['PATH']}"}
+        self.front = [f"{arguments.bin_dir}/measure_tree", str(self.result), library]
+
+    def __call__(self, command):
+        return self.front + command
+
+    def figures(self):
+        ns, us, kib, faults = self.result.read_text().split()
+        return dict(zip(FIGURES, (int(ns) / 1e9, int(us) / 1e6, int(kib) / 1024, int(faults))))
+
+
+def options():
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("bin_dir")
+    parser.add_argument("library")
+    parser.add_argument("--check", action="store_true", help="compare results alone, of short runs")
+    parser.add_argument("--quick", action="store_true", help="3 rounds, not 7")
+    parser.add_argument("--program", action="append", default=[], metavar="NAME")
+    parser.add_argument("--json", metavar="FILE")
+    return parser.parse_args()
+
+
+def allocators(arguments):
+    found = {"goalloc": os.path.abspath(arguments.library), "glibc": GLIBC}
+    if arguments.check:
+        return found
+    for name, path in PEERS.items():
+        if os.path.exists(path):
+            found[name] = path
+        else:
+            print(f"{name} is left out: there is no {path}")
+    return found
+
+
+def installed(arguments, inputs):
+    """The workloads whose programs are here, prepared."""
+    os.environ["PATH"] = f"{arguments.bin_dir}:{os.environ['PATH']}"
+    known = [*workloads.ALL, redis.Redis]
+    wanted = [kind for kind in known if (kind.name in arguments.program or not arguments.program) and
+              (kind.is_measured or arguments.check)]
+    if not wanted:
+        raise SystemExit(f"programs are: {' '.join(kind.name for kind in known)}")
+    ready = []
+    for kind in wanted:
+        workload = kind(inputs, 0.1 if arguments.check else 1)
+        if workload.missing():
+            print(f"{workload.name} is left out: there is no {', no '.join(workload.missing())}")
+            continue
+        workload.prepare()
+        ready.append(workload)
+    return ready
+
+
+def run_once(arguments, workload, library, socket, root):
+    """What came of it, and what it took."""
+    folder = pathlib.Path(tempfile.mkdtemp(dir=root))
+    (folder / "run").mkdir()
+    try:
+        start = Start(arguments, library, socket, folder)
+        return workload.run(start, folder / "run"), start.figures()
+    finally:
+        shutil.rmtree(folder)
+
+
+def rounds_of(arguments, workload, found, socket, root):
+    """All allocators in turns, another one first each round; their figures."""
+    figures = {name: [] for name in found}
+    results = {}
+    for turn in range(1 if arguments.check else 3 if arguments.quick else 7):
+        names = list(found)[turn % len(found):] + list(found)[:turn % len(found)]
+        for name in names:
+            result, took = run_once(arguments, workload, found[name], socket, root)
+            if results.setdefault("of all", result) != result:
+                raise RuntimeError(f"{workload.name}: with {name} the result is another one")
+            figures[name].append(took)
+    return figures
+
+
+def medians(figures):
+    return {name: {figure: statistics.median(run[figure] for run in runs) for figure in FIGURES}
+            for name, runs in figures.items()}
+
+
+def print_table(title, rows, found, figure, digits):
+    print(f"\n{title}\n{'':14}" + "".join(f"{name:>10}" for name in found) + f"{'/ glibc':>10}{'/ mimalloc':>12}")
+    for program, row in rows.items():
+        ratios = [row["goalloc"][figure] / row[peer][figure] if peer in row else float("nan")
+                  for peer in ("glibc", "mimalloc")]
+        print(f"{program:14}" + "".join(f"{row[name][figure]:10.{digits}f}" for name in found) +
+              f"{ratios[0]:10.3f}{ratios[1]:12.3f}")
+    means = [statistics.geometric_mean(row["goalloc"][figure] / row[peer][figure] for row in rows.values())
+             if peer in found else float("nan") for peer in ("glibc", "mimalloc")]
+    print(f"{'mean ratio':14}" + " " * 10 * len(found) + f"{means[0]:10.3f}{means[1]:12.3f}")
+
+
+def fork_costs(arguments, found, socket):
+    """Microseconds of a fork, and of the writes after it, by MiB on the heap and allocator."""
+    costs = {}
+    for mib in FORK_MIB[:2] if arguments.quick else FORK_MIB:
+        costs[mib] = {}
+        for name, library in found.items():
+            said = subprocess.run([f"{arguments.bin_dir}/fork_cost", str(mib)], check=True, stdout=subprocess.PIPE,
+                                  env={**os.environ, "LD_PRELOAD": library, "GOALLOC_SOCKET": socket})
+            costs[mib][name] = [float(word) for word in said.stdout.split()]
+    return costs
+
+
+def print_forks(costs, found):
+    print(f"\nfork, and the writes after it that make the kernel copy (us on a core)\n{'':14}" +
+          "".join(f"{name:>18}" for name in found))
+    for mib, row in costs.items():
+        print(f"{f'{mib} MiB':14}" + "".join(f"{row[name][0]:>9.0f}{row[name][1]:>9.0f}" for name in found))
+
+
+def compare(arguments, ready, found, socket, root):
+    rows = {}
+    for workload in ready:
+        rows[workload.name] = medians(rounds_of(arguments, workload, found, socket, root))
+        print(f"{workload.name}: the same with {', '.join(found)}", flush=True)
+    if arguments.check:
+        return
+    print_table("time on a core, s (user and system, of the whole tree)", rows, found, "cpu_s", 3)
+    print_table("time by the clock, s", rows, found, "wall_s", 3)
+    print_table("peak memory of the largest process, MiB", rows, found, "peak_mib", 1)
+    print_table("page faults", rows, found, "faults", 0)
+    forks = {} if arguments.program else fork_costs(arguments, found, socket)
+    if forks:
+        print_forks(forks, found)
+    if arguments.json:
+        with open(arguments.json, "w", encoding="utf-8") as file:
+            json.dump({"programs": rows, "fork_us": forks}, file, indent=1)
+
+
+def main():
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
+    arguments = options()
+    arguments.bin_dir = os.path.abspath(arguments.bin_dir)
+    root = pathlib.Path(tempfile.mkdtemp(prefix="goalloc-programs-"))
+    server = None
+    try:
+        (root / "inputs").mkdir()
+        server = Server(arguments.bin_dir, root)
+        compare(arguments, installed(arguments, root / "inputs"), allocators(arguments), server.socket, root)
+    finally:
+        if server:
+            server.stop()
+        shutil.rmtree(root)
+
+
+if __name__ == "__main__":
+    main()
