@@ -17,6 +17,10 @@ install(TARGETS goalloc_client goalloc_client_archive EXPORT goalloc
 install(TARGETS goallocctl)
 install(DIRECTORY include/goalloc DESTINATION ${CMAKE_INSTALL_INCLUDEDIR} COMPONENT development
         FILES_MATCHING PATTERN "*.h" PATTERN "*.hpp")
+# Of goallocctl run --preload, and for LD_PRELOAD: nothing links it, so it has no version.
+if(TARGET goalloc_malloc)
+  install(TARGETS goalloc_malloc)
+endif()
 # A page for each group of functions, named after the first; the others of its NAME section are links.
 file(GLOB man_pages CONFIGURE_DEPENDS man/*.3)
 install(FILES goalloc.3 ${man_pages} DESTINATION ${CMAKE_INSTALL_MANDIR}/man3 COMPONENT development)

@@ -327,11 +327,9 @@ static int find_stacks(struct ga_scan *scan)
     return 0;
 }
 
-static void find_excluded(struct ga_scan *scan)
+static void exclude_own(struct ga_scan *scan)
 {
     const struct goalloc_heap *heap = scan->heap;
-    struct ga_stop_range range;
-    struct ga_stopped thread;
     scan->nexcluded = 0;
     exclude_bytes(scan, scan, sizeof(*scan));
     exclude_bytes(scan, heap, sizeof(*heap));
@@ -339,6 +337,13 @@ static void find_excluded(struct ga_scan *scan)
     /* Threads that change the list do so in an operation, and so do not stand still there. */
     for (const struct ga_thread_cache *c = heap->caches; c; c = c->next_of_heap)
         exclude_cache(scan, c);
+}
+
+static void find_excluded(struct ga_scan *scan)
+{
+    struct ga_stop_range range;
+    struct ga_stopped thread;
+    exclude_own(scan);
     for (size_t i = 0; ga_stop_next_except(&i, &range);)
         exclude(scan, range.start, range.end);
     for (size_t i = 0; ga_stop_next(&i, &thread);)
@@ -476,6 +481,17 @@ int ga_scan_look(struct ga_scan *scan, struct goalloc_heap *heap,
     if (r == 0)
         find_excluded(scan);
     return r;
+}
+
+void ga_scan_look_alone(struct ga_scan *scan, struct goalloc_heap *heap, uintptr_t sp,
+                        struct ga_stop_range own)
+{
+    scan->heap = heap;
+    scan->nstacks = 0;
+    scan->main_sp = sp;
+    exclude_own(scan);
+    exclude(scan, own.start, own.end);
+    sort(scan->excluded, scan->nexcluded);
 }
 
 int ga_scan_run(struct ga_scan *scan, ga_scan_emit *emit, void *data,

@@ -31,6 +31,12 @@ typedef int ga_scan_emit(const uint64_t *offsets, uint32_t n, void *data);
 int ga_scan_look(struct ga_scan *scan, struct goalloc_heap *heap,
                  char ret_why[static GA_STOP_WHY_BYTES]);
 
+/* The same for who is alone, as a child of fork is: there is no other thread, and what the caller
+ * has on its stack lies from sp on. own is left out too: memory of the library's that is in one
+ * piece. */
+void ga_scan_look_alone(struct ga_scan *scan, struct goalloc_heap *heap, uintptr_t sp,
+                        struct ga_stop_range own);
+
 /* Scan what was looked for. While threads stand still from before the look until this has returned,
  * nothing is missed; while they run, what does not move meanwhile is found. 0 and how many bytes
  * were read; or a negative errno, and then something may have been left out, and ret_why is a

@@ -166,12 +166,9 @@ static int apply_run_option(const struct ga_option *option, const char *value,
     case GA_OPTION_GC_PERCENT:
         run->gc_percent = value;
         return 0;
-    case GA_OPTION_ERROR_EXITCODE:
+    default:
         run->error_status_given = true;
         return read_number(option, value, 1, 255, &run->error_status);
-    default:
-        run->leak_check = true;
-        return 0;
     }
 }
 
@@ -202,6 +199,10 @@ static bool *find_flag(enum ga_option_id id, struct ga_request *request)
         return &request->help;
     case GA_OPTION_VERSION:
         return &request->version;
+    case GA_OPTION_PRELOAD:
+        return &request->run.preload;
+    case GA_OPTION_LEAK_CHECK:
+        return &request->run.leak_check;
     default:
         return NULL;
     }

@@ -13,6 +13,7 @@ struct ga_run_options {
     const char *reserve;
     const char *gc_percent;
     bool leak_check; /* tell also what is lost, and where it was allocated */
+    bool preload;    /* all allocations of all programs, each in a heap of its own */
     bool error_status_given;
     uint64_t error_status; /* the exit status where something is lost */
 };

@@ -42,10 +42,12 @@ void ga_run_family_block(void)
 /* ---- starting ---- */
 
 /* In the child. What keeps it from running the program it writes to fd. */
-static void become_program(char *const *program, const char *socket, int fd)
+static void become_program(char *const *program, const struct ga_run_variable *variables, int fd)
 {
     sigprocmask(SIG_SETMASK, &mask_before, NULL);
-    if (setenv("GOALLOC_SOCKET", socket, 1) == 0)
+    while (variables->name && setenv(variables->name, variables->value, 1) == 0)
+        variables++;
+    if (!variables->name)
         execvp(program[0], program);
     int err = errno;
     _exit(write(fd, &err, sizeof(err)) == sizeof(err) ? EXIT_NOT_FOUND : EXIT_CANNOT_RUN);
@@ -62,14 +64,15 @@ static int read_failure(int fd)
     return n == sizeof(err) ? err : 0;
 }
 
-static int start(char *const *program, const char *socket, struct ga_run_family *family)
+static int start(char *const *program, const struct ga_run_variable *variables,
+                 struct ga_run_family *family)
 {
     int failure[2];
     if (pipe2(failure, O_CLOEXEC) < 0)
         return -errno;
     family->program = fork();
     if (family->program == 0)
-        become_program(program, socket, failure[1]);
+        become_program(program, variables, failure[1]);
     int err = family->program < 0 ? -errno : 0;
     close(failure[1]);
     int why = err < 0 ? 0 : read_failure(failure[0]);
@@ -118,7 +121,8 @@ static void reap(struct ga_run_family *family, pid_t server, bool *program_gone)
     }
 }
 
-int ga_run_family(char *const *program, const char *socket, pid_t server, struct ga_run_family *ret)
+int ga_run_family(char *const *program, const struct ga_run_variable *variables, pid_t server,
+                  struct ga_run_family *ret)
 {
     struct ga_run_family family = {.program = 0};
     bool program_gone = false;
@@ -127,7 +131,7 @@ int ga_run_family(char *const *program, const char *socket, pid_t server, struct
     make_set(&set);
     if (prctl(PR_SET_CHILD_SUBREAPER, 1) < 0)
         return -errno;
-    int err = start(program, socket, &family);
+    int err = start(program, variables, &family);
     if (err < 0) {
         fprintf(stderr, "goallocctl: no process can be started: %s\n", strerrordesc_np(-err));
         return err;

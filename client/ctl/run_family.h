@@ -17,12 +17,18 @@ struct ga_run_family {
  * them ends this process and leaves something behind. */
 void ga_run_family_block(void);
 
-/* Run program, a list that ends in NULL, with $GOALLOC_SOCKET set to socket, and wait until it has
+/* Of the program's environment. */
+struct ga_run_variable {
+    const char *name; /* NULL ends a list */
+    const char *value;
+};
+
+/* Run program, a list that ends in NULL, with variables set, and wait until it has
  * ended and so have all of its children, also those that it did not wait for. server: a child that
  * is not waited for. A signal that somebody sends this process is sent on to the program, or, when
  * that has ended, to its children; what is typed at the terminal they have got themselves. Returns
  * 0, or a negative errno after telling why no process can be started. */
-int ga_run_family(char *const *program, const char *socket, pid_t server,
+int ga_run_family(char *const *program, const struct ga_run_variable *variables, pid_t server,
                   struct ga_run_family *ret);
 
 #endif

@@ -14,6 +14,7 @@
 #include "client/ctl/json.h"
 #include "client/ctl/lost.h"
 #include "client/ctl/print.h"
+#include "client/ctl/run_account.h"
 #include "client/ctl/table.h"
 #include "client/ctl/units.h"
 #include "client/deadline.h"
@@ -133,8 +134,8 @@ static int print_text(const struct ga_request *request, const Goalloc__V1__GcRes
 /* ---- as JSON ---- */
 
 static void print_json(const struct ga_request *request, const Goalloc__V1__GcResult *result,
-                       const struct ga_run_left *left, const struct ga_lost *lost, int status,
-                       FILE *out)
+                       const struct ga_run_left *left, const struct ga_lost *lost,
+                       const struct ga_run_accounts *accounts, int status, FILE *out)
 {
     struct ga_json json;
     ga_json_init(&json, out);
@@ -159,37 +160,83 @@ static void print_json(const struct ga_request *request, const Goalloc__V1__GcRe
     ga_json_end(&json);
     if (request->run.leak_check)
         ga_lost_json(lost, &json);
+    if (request->run.preload)
+        ga_run_accounts_json(accounts, &json);
     ga_json_end(&json);
 }
 
-int ga_run_report(const struct ga_request *request, const char *socket, int status, FILE *out,
-                  struct ga_run_left *ret)
+/* How many processes there have been that have a heap of their own. */
+static int count_seen(const struct ga_ctl *ctl, uint64_t *ret)
+{
+    struct ga_parts parts;
+    int err = ga_ask_programs(ctl, &parts);
+    if (err < 0)
+        return err;
+    *ret = parts.count ? parts.answers[0].message->program_list->seen : 0;
+    ga_parts_fini(&parts);
+    return 0;
+}
+
+/* What is known of all that is left. */
+struct report {
+    struct ga_answer answer;
+    struct ga_lost lost;
+    struct ga_run_accounts accounts;
+};
+
+static int fetch(const struct ga_request *request, const struct ga_ctl *ctl, const char *folder,
+                 struct report *report)
+{
+    int err = wait_until_gone(ctl);
+    if (err == 0)
+        err = ask(ctl, &report->answer);
+    if (err == 0 && request->run.leak_check)
+        err = ga_lost_fetch(ctl, report->answer.message->gc_result->collection, &report->lost);
+    if (err == 0)
+        err = ga_run_accounts_read(folder, &report->accounts);
+    if (err == 0 && request->run.preload)
+        err = count_seen(ctl, &report->accounts.nseen);
+    return err;
+}
+
+static int print(const struct ga_request *request, const struct report *report, int status,
+                 FILE *out, struct ga_run_left *ret)
+{
+    const Goalloc__V1__GcResult *result = report->answer.message->gc_result;
+    const struct ga_run_accounts *accounts = &report->accounts;
+    int err = 0;
+    struct ga_run_left left = {.objects = result->found_objects,
+                               .bytes = result->found_bytes,
+                               .lost_objects = result->garbage_objects,
+                               .lost_bytes = result->garbage_bytes};
+    if (request->ctl.json)
+        print_json(request, result, &left, &report->lost, accounts, status, out);
+    else if (!request->run.preload || left.objects > 0) /* few of those programs share a heap too */
+        err = print_text(request, result, &left, &report->lost, out);
+    if (request->run.preload && !request->ctl.json)
+        ga_run_accounts_print(accounts, request->ctl.quiet, out);
+    left.lost_objects += accounts->lost.objects;
+    left.lost_bytes += accounts->lost.bytes;
+    left.objects += accounts->left.objects;
+    left.bytes += accounts->left.bytes;
+    *ret = left;
+    return err;
+}
+
+int ga_run_report(const struct ga_request *request, const char *socket, int status,
+                  const char *folder, FILE *out, struct ga_run_left *ret)
 {
     struct ga_ctl ctl = request->ctl;
-    struct ga_answer answer = {0};
-    struct ga_lost lost = {0};
+    struct report report = {0};
     int err = ga_source_open_socket(socket, &ctl.source);
     if (err < 0)
         return err;
-    err = wait_until_gone(&ctl);
+    err = fetch(request, &ctl, folder, &report);
     if (err == 0)
-        err = ask(&ctl, &answer);
-    if (err == 0 && request->run.leak_check)
-        err = ga_lost_fetch(&ctl, answer.message->gc_result->collection, &lost);
-    if (err == 0) {
-        const Goalloc__V1__GcResult *result = answer.message->gc_result;
-        struct ga_run_left left = {.objects = result->found_objects,
-                                   .bytes = result->found_bytes,
-                                   .lost_objects = result->garbage_objects,
-                                   .lost_bytes = result->garbage_bytes};
-        if (ctl.json)
-            print_json(request, result, &left, &lost, status, out);
-        else
-            err = print_text(request, result, &left, &lost, out);
-        *ret = left;
-    }
-    ga_lost_fini(&lost);
-    ga_answer_fini(&answer);
+        err = print(request, &report, status, out, ret);
+    ga_run_accounts_fini(&report.accounts);
+    ga_lost_fini(&report.lost);
+    ga_answer_fini(&report.answer);
     ga_source_close(&ctl.source);
     return err;
 }

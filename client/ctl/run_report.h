@@ -16,9 +16,11 @@ struct ga_run_left {
 
 /* Wait until the server listening at socket has seen that all clients have ended, have it free what
  * it frees by itself then, and print to out what is left, for people or, with request's --json, as
- * JSON. status: the program's. Returns 0 and *ret; or a negative errno after telling why on stderr.
+ * JSON. status: the program's. folder: where processes with heaps of their own have given account,
+ * "" = nowhere; what they have left counts too. Returns 0 and *ret; or a negative errno after
+ * telling why on stderr.
  */
-int ga_run_report(const struct ga_request *request, const char *socket, int status, FILE *out,
-                  struct ga_run_left *ret);
+int ga_run_report(const struct ga_request *request, const char *socket, int status,
+                  const char *folder, FILE *out, struct ga_run_left *ret);
 
 #endif

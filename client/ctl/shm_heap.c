@@ -6,6 +6,7 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -285,6 +286,74 @@ int ga_shm_heap_open_process(const char *name, uint32_t pid, uint64_t meta_addre
 {
     struct ga_shm_heap heap = {.name = name, .pid = pid, .server_alive = true};
     int r = copy_process(meta_address, bits_address, &heap);
+    if (r < 0) {
+        ga_shm_heap_close(&heap);
+        return r;
+    }
+    heap.view = ga_view_of(heap.meta, heap.bits);
+    *ret = heap;
+    return 0;
+}
+
+/* ---- of a process that has ended ---- */
+
+static int open_file(const char *name, const char *path, uint64_t least_bytes, int *ret)
+{
+    struct stat st;
+    int fd = open(path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+    if (fd < 0)
+        return refuse(name, -errno, strerrordesc_np(errno));
+    if (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode) || (uint64_t)st.st_size < least_bytes) {
+        close(fd);
+        return refuse(name, -EPROTO, "what it has left is cut short");
+    }
+    *ret = fd;
+    return 0;
+}
+
+static int copy_whole(const char *name, int fd, uint64_t bytes, void **ret, uint64_t *ret_bytes)
+{
+    *ret_bytes = whole_os_pages(bytes);
+    int r = reserve(*ret_bytes, ret);
+    if (r == 0)
+        r = copy_data(fd, 0, bytes, *ret);
+    return r < 0 ? refuse(name, r, ga_error_text(r)) : 0;
+}
+
+static int copy_files(const char *meta_path, const char *bits_path, struct ga_shm_heap *heap)
+{
+    struct ga_meta_header header = {0};
+    int meta = -1;
+    int bits = -1;
+    int r = open_file(heap->name, meta_path, sizeof(header), &meta);
+    if (r == 0)
+        r = read_piece(meta, 0, sizeof(header), (char *)&header);
+    if (r == 0)
+        r = check_header(heap->name, &header);
+    if (r == 0)
+        r = copy_whole(heap->name, meta, header.meta_bytes, &heap->meta, &heap->meta_bytes);
+    if (r == 0)
+        r = check_header(heap->name, heap->meta);
+    if (r == 0)
+        r = open_file(heap->name, bits_path, header.bits_bytes, &bits);
+    if (r == 0)
+        r = copy_whole(heap->name, bits, header.bits_bytes, &heap->bits, &heap->bits_bytes);
+    if (r == 0 && ((struct ga_meta_header *)heap->meta)->reserve_bytes != header.reserve_bytes)
+        r = refuse(heap->name, -EPROTO, "it was written to meanwhile");
+    if (r == 0)
+        note_ends(heap);
+    if (bits >= 0)
+        close(bits);
+    if (meta >= 0)
+        close(meta);
+    return r;
+}
+
+int ga_shm_heap_open_files(const char *name, uint32_t pid, const char *meta_path,
+                           const char *bits_path, struct ga_shm_heap *ret)
+{
+    struct ga_shm_heap heap = {.name = name, .pid = pid};
+    int r = copy_files(meta_path, bits_path, &heap);
     if (r < 0) {
         ga_shm_heap_close(&heap);
         return r;

@@ -33,6 +33,10 @@ int ga_shm_heap_open(const char *name, struct ga_shm_heap *ret);
  * these addresses of it, profiles and samples included. */
 int ga_shm_heap_open_process(const char *name, uint32_t pid, uint64_t meta_address,
                              uint64_t bits_address, struct ga_shm_heap *ret);
+/* The same of one that has ended, as it has written them to files (client/malloc/account_file.h).
+ */
+int ga_shm_heap_open_files(const char *name, uint32_t pid, const char *meta_path,
+                           const char *bits_path, struct ga_shm_heap *ret);
 void ga_shm_heap_close(struct ga_shm_heap *heap);
 
 /* Make every name in the copy a string of UTF-8, whatever is in it: it may then be shown. */

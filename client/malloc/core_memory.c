@@ -29,6 +29,15 @@ void *ga_core_malloc(size_t size)
     return piece;
 }
 
+void *ga_core_aligned_alloc(size_t alignment, size_t size)
+{
+    if (alignment > ALIGNMENT) {
+        errno = EINVAL;
+        return NULL;
+    }
+    return ga_core_malloc(size);
+}
+
 void *ga_core_calloc(size_t n, size_t size)
 {
     size_t bytes;

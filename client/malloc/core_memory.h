@@ -15,14 +15,17 @@ void ga_core_memory_init(void *address, size_t bytes);
  * the process, and large tables of which little is touched. By one thread at a time. */
 void *ga_core_calloc(size_t n, size_t size);
 void *ga_core_malloc(size_t size);
+/* alignment: 64 at most, which all that is given out has. */
+void *ga_core_aligned_alloc(size_t alignment, size_t size);
 void *ga_core_realloc(void *p, size_t size);
 void ga_core_free(void *p);
 
 #ifdef GA_CORE_MEMORY_INSTEAD
-#define calloc(n, size)  ga_core_calloc(n, size)
-#define malloc(size)     ga_core_malloc(size)
-#define realloc(p, size) ga_core_realloc(p, size)
-#define free(p)          ga_core_free(p)
+#define aligned_alloc(alignment, size) ga_core_aligned_alloc(alignment, size)
+#define calloc(n, size)                ga_core_calloc(n, size)
+#define malloc(size)                   ga_core_malloc(size)
+#define realloc(p, size)               ga_core_realloc(p, size)
+#define free(p)                        ga_core_free(p)
 #endif
 
 #endif

@@ -20,7 +20,7 @@ extern void *__libc_memalign(size_t alignment, size_t size);
 extern void __libc_free(void *p);
 
 #define MINIMUM_ALIGNMENT 16u
-#define EXPORTED __attribute__((visibility("default")))
+#define EXPORTED          __attribute__((visibility("default")))
 
 enum state {
     STATE_NEW,   /* the heap is not there */

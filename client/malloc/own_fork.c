@@ -1,6 +1,6 @@
 /* A fork of a process with a heap of its own: parent and child have a copy each, since all of it is
- * memory of the process. What a fork must see to is that no thread is within the core meanwhile, and
- * that what threads have that the child does not is somebody's there.
+ * memory of the process. What a fork must see to is that no thread is within the core meanwhile,
+ * and that what threads have that the child does not is somebody's there.
  *
  * Those threads may have been at any instruction. To the heap that is what a kill is to a heap that
  * is shared: A and F tell what is in use, and their mcaches are recovered as those of the dead. An
@@ -9,7 +9,7 @@
 
 #include "own_heap.h"
 
-static void before_fork(void)
+void ga_own_fork_before(void)
 {
     struct goalloc_heap *heap = ga_own_heap();
     ga_thread_cache_lock_links();
@@ -17,7 +17,7 @@ static void before_fork(void)
     ga_own_server_lock();
 }
 
-static void unlock_all(void)
+void ga_own_fork_after(void)
 {
     ga_own_server_unlock();
     pthread_mutex_unlock(&ga_own_heap()->lock);
@@ -38,14 +38,13 @@ static bool is_lost(const struct goalloc_heap *heap, const struct ga_thread_cach
     return cache != ga_tls.own[heap->place] && !is_idle(heap, cache);
 }
 
-static void in_child(void)
+void ga_own_fork_in_child(void)
 {
     struct goalloc_heap *heap = ga_own_heap();
     heap->asking = false; /* whoever asks is not here */
     pthread_cond_init(&heap->asked, NULL);
     heap->nleaving = 0;
     ga_profile_reset(heap);
-    ga_own_heap_is_copied();
     struct ga_thread_cache **link = &heap->caches;
     while (*link) {
         struct ga_thread_cache *cache = *link;
@@ -57,12 +56,18 @@ static void in_child(void)
         ga_own_server_mcache_gone(cache->id);
         ga_thread_cache_free(cache);
     }
-    unlock_all();
+    ga_own_fork_after();
+}
+
+static void in_child(void)
+{
+    ga_own_fork_in_child();
+    ga_own_heap_is_copied();
 }
 
 void ga_own_fork_init(void)
 {
-    pthread_atfork(before_fork, unlock_all, in_child);
+    pthread_atfork(ga_own_fork_before, ga_own_fork_after, in_child);
 }
 
 /* ---- registry.c's part: there is one heap, and a copy has its own ---- */

@@ -13,8 +13,10 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "account.h"
 #include "core_memory.h"
 #include "register.h"
+#include "server/collect.h"
 #include "server/heap.h"
 #include "shm/process.h"
 
@@ -40,6 +42,17 @@ struct parts {
 };
 
 static struct parts parts;
+
+struct ga_stop_range ga_own_heap_range(void)
+{
+    return (struct ga_stop_range){(uintptr_t)parts.heap,
+                                  (uintptr_t)parts.books + parts.books_bytes};
+}
+
+const void *ga_own_heap_bits(void)
+{
+    return parts.bits;
+}
 
 struct goalloc_heap *ga_own_heap(void)
 {
@@ -214,7 +227,7 @@ static bool reserve_something(void)
     return false;
 }
 
-static void init_heap(struct goalloc_heap *heap, ga_client_id client)
+static void init_heap(struct goalloc_heap *heap, struct ga_heap *core, ga_client_id client)
 {
     heap->base = (uintptr_t)parts.heap;
     heap->reserve_bytes = parts.heap_bytes;
@@ -225,6 +238,9 @@ static void init_heap(struct goalloc_heap *heap, ga_client_id client)
     pthread_mutex_init(&heap->pausing, NULL);
     ga_profile_init(heap);
     (void)ga_profile_read_rate(heap); /* what is no size changes nothing */
+    uint64_t rate_plus_1 = ga_load_relaxed(&heap->profiler.rate_plus_1);
+    if (rate_plus_1)
+        (void)ga_heap_set_profile_rate(core, client + 1, 0, rate_plus_1 - 1);
     heap->place = 1;
     ga_store_relaxed(&heap->tls_index, heap->place);
     ga_store_relaxed(&heap->client, client + 1);
@@ -244,7 +260,8 @@ static int make(char ret_why[static GA_CHANNEL_ERROR_BYTES])
         snprintf(ret_why, GA_CHANNEL_ERROR_BYTES, "no heap can be made: %s", strerrordesc_np(-r));
         return r;
     }
-    init_heap(&the_heap, client);
+    init_heap(&the_heap, core, client);
+    ga_heap_set_memory(core, parts.heap);
     ga_own_server_init(core, client, now_ms(NULL));
     ga_own_fork_init();
     is_made = true;
@@ -261,6 +278,7 @@ struct goalloc_heap *ga_own_heap_make(char ret_why[static GA_CHANNEL_ERROR_BYTES
         return NULL;
     }
     ga_register_say(fd, parts.meta, parts.bits);
+    ga_account_begin();
     return &the_heap;
 }
 
@@ -276,6 +294,7 @@ void ga_own_heap_meet_server(void)
     if (!ga_load_relaxed(&is_unknown))
         return;
     ga_store_relaxed(&is_unknown, false);
+    ga_account_begin();
     if (ga_register_connect(why, &fd) == 0) /* else nobody is told: the heap is there */
         ga_register_say(fd, parts.meta, parts.bits);
 }

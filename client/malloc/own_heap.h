@@ -6,15 +6,21 @@
 #define GA_CLIENT_MALLOC_OWN_HEAP_H
 
 #include "client/heap.h"
+#include "client/managed_stop.h"
 
 struct ga_heap;
 
-/* Make the process's heap, if a server is there to be told of it. NULL, and why in a sentence, where
- * that cannot be. Once; not to be undone. */
+/* Make the process's heap, if a server is there to be told of it. NULL, and why in a sentence,
+ * where that cannot be. Once; not to be undone. */
 struct goalloc_heap *ga_own_heap_make(char ret_why[static GA_CHANNEL_ERROR_BYTES]);
 
 /* The same heap; NULL before it is made. */
 struct goalloc_heap *ga_own_heap(void);
+
+/* All memory that the heap and its books lie in. */
+struct ga_stop_range ga_own_heap_range(void);
+/* Its bits; meta its view tells. */
+const void *ga_own_heap_bits(void);
 
 /* The pages at offset of the heap have no memory from now on, and are zero. 0 or negative errno. */
 int ga_own_heap_punch(uint64_t offset, uint64_t bytes);
@@ -34,10 +40,18 @@ void ga_own_server_unlock(void);
 /* In a child of fork: the thread that had the mcache is not here. Its spans go to those who need
  * some, with what it was at when the process was copied. With the lock held. */
 void ga_own_server_mcache_gone(ga_mcache_id mcache);
+/* The process gives up all that its threads have: what is in use then is nobody's, and nothing may
+ * be allocated any more. The core, which nobody else is within: for a copy of the process. */
+struct ga_heap *ga_own_server_leave(void);
 
 /* ---- own_fork.c ---- */
 
 /* From now on a fork finds the heap at rest. */
 void ga_own_fork_init(void);
+/* What it does then, for who forks without the program's handlers: before, and after it in the
+ * parent and in the child. */
+void ga_own_fork_before(void);
+void ga_own_fork_after(void);
+void ga_own_fork_in_child(void);
 
 #endif

@@ -8,7 +8,7 @@
 
 #include "server/heap.h"
 
-#define PERIOD_MS       1000u
+#define PERIOD_MS        1000u
 #define RELEASES_AT_ONCE 8u /* of 4 MiB each, about */
 
 struct ga_reply {
@@ -49,6 +49,13 @@ void ga_own_server_unlock(void)
 void ga_own_server_mcache_gone(ga_mcache_id mcache)
 {
     ga_heap_mcache_gone(core, client, mcache);
+}
+
+struct ga_heap *ga_own_server_leave(void)
+{
+    ga_heap_client_gone(core, client);
+    ga_heap_sweep_pending(core);
+    return core;
 }
 
 /* ---- giving memory back ---- */
@@ -105,8 +112,8 @@ static int large_alloc(const Goalloc__V1__LargeAlloc *wanted, struct ga_reply *r
     goalloc__v1__large_span__init(span);
     span->mcache = wanted->mcache;
     bool zeroed = false;
-    int r = ga_heap_large_alloc(core, client, wanted->mcache, wanted->size_bytes,
-                                wanted->alignment, wanted->noscan, &span->page, &zeroed);
+    int r = ga_heap_large_alloc(core, client, wanted->mcache, wanted->size_bytes, wanted->alignment,
+                                wanted->noscan, &span->page, &zeroed);
     span->zeroed = zeroed;
     reply->message.body_case = GOALLOC__V1__ENVELOPE__BODY_LARGE_SPAN;
     reply->message.large_span = span;

@@ -7,8 +7,8 @@
 /* Connect to the server, and no more. 0; or a negative errno, and why in a sentence. */
 int ga_register_connect(char ret_why[static GA_CHANNEL_ERROR_BYTES], int *ret_fd);
 
-/* Say over fd, which is closed, where the heap lies. Nothing is waited for, and no answer comes: who
- * does not get there is not listed, and goes on. */
+/* Say over fd, which is closed, where the heap lies. Nothing is waited for, and no answer comes:
+ * who does not get there is not listed, and goes on. */
 void ga_register_say(int fd, const void *meta, const void *bits);
 
 #endif

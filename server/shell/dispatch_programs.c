@@ -29,6 +29,7 @@ void ga_handle_list_programs(struct ga_connection *connection, const Goalloc__V1
     Goalloc__V1__Program *list[LIST_PROGRAMS];
     Goalloc__V1__ProgramList body = GOALLOC__V1__PROGRAM_LIST__INIT;
     body.programs = list;
+    body.seen = connection->server->programs.nseen;
     uint64_t cursor = message->list_programs->cursor;
     Goalloc__V1__Program program;
     while (ga_programs_next(connection->server, cursor, &program) == 0) {

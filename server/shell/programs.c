@@ -114,6 +114,8 @@ static int make(struct ga_connection *connection, struct ga_program **ret)
 int ga_programs_add(struct ga_connection *connection, const Goalloc__V1__Program *note)
 {
     struct ga_program *program = find(connection->server, connection->peer.pid);
+    if (!program)
+        connection->server->programs.nseen++; /* also one that has ended meanwhile */
     int r = program ? 0 : make(connection, &program);
     if (r < 0)
         return r;

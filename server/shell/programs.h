@@ -1,6 +1,6 @@
-/* Programs whose malloc is a heap of their own, in their own memory (client/malloc). The server has no
- * part in those heaps; it knows which there are, so that others can find them, until their processes
- * have ended. */
+/* Programs whose malloc is a heap of their own, in their own memory (client/malloc). The server has
+ * no part in those heaps; it knows which there are, so that others can find them, until their
+ * processes have ended. */
 #ifndef GA_SERVER_SHELL_PROGRAMS_H
 #define GA_SERVER_SHELL_PROGRAMS_H
 
@@ -18,14 +18,15 @@ struct ga_program;
 struct ga_programs {
     struct ga_program *first; /* in the order of their pids */
     uint32_t count;
+    uint64_t nseen; /* ever */
 };
 
 /* The process at the other end of connection has a heap where note says. 0; -ENOSPC; -ESRCH where
  * it has ended already, or cannot be seen; or another negative errno. */
 int ga_programs_add(struct ga_connection *connection, const Goalloc__V1__Program *note);
 
-/* Fill ret in for the first program with a pid of at least pid; its name lies in the server's memory
- * until the loop goes on. -ENOENT where there is none. */
+/* Fill ret in for the first program with a pid of at least pid; its name lies in the server's
+ * memory until the loop goes on. -ENOENT where there is none. */
 int ga_programs_next(struct ga_server *server, uint64_t pid, Goalloc__V1__Program *ret);
 
 /* Stop all watches. For the server's end. */
