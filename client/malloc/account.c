@@ -1,5 +1,5 @@
-/* What is left when all of the program's exit handlers and destructors have run: this library is
- * the first to be set up, so its own handler is the last.
+/* What is left when all of the program's exit handlers and destructors have run: our own handler is
+ * the last.
  *
  * A copy of the process gives the account, made as fork makes one: nothing moves in it, and it may
  * give up what its threads have, so that all objects are those of who is gone, and a collection
@@ -183,7 +183,8 @@ static void at_exit(int status, void *data)
     sigprocmask(SIG_SETMASK, &before, NULL);
 }
 
-/* Before any other library's, and so before the C library has noted its own end. */
+/* Before the C library notes that destructors are to run at the end, which it does when all
+ * libraries have been set up: what was noted first is called last. */
 static __attribute__((constructor)) void note_end(void)
 {
     (void)on_exit(at_exit, NULL);

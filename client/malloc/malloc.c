@@ -69,6 +69,13 @@ static __attribute__((noinline)) struct goalloc_heap *heap_slowly(void)
     return ga_load_relaxed(&the_heap);
 }
 
+/* Where nobody has asked for memory yet: before the program looks at its environment, so that all
+ * it starts know what has been said. */
+static __attribute__((constructor)) void begin(void)
+{
+    (void)heap_slowly();
+}
+
 static inline struct goalloc_heap *get_heap(void)
 {
     struct goalloc_heap *heap = ga_load_acquire(&the_heap);

@@ -10,6 +10,8 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -30,6 +32,7 @@
 static struct goalloc_heap the_heap;
 static bool is_made;
 static _Atomic bool is_unknown; /* to the server */
+static bool was_filtered;       /* its system calls, before it had a heap: as in a container */
 
 /* Where the parts of a reservation lie. */
 struct parts {
@@ -153,13 +156,13 @@ static char *reserve_aligned(uint64_t bytes)
     return at + before;
 }
 
-static bool reserve(uint64_t heap_bytes, struct parts *ret)
+static bool reserve(uint64_t heap_bytes, uint64_t most, struct parts *ret)
 {
     uint64_t meta_bytes = whole_pages(ga_heap_meta_bytes(heap_bytes));
     uint64_t bits_bytes = whole_pages(ga_heap_bits_bytes(heap_bytes));
     uint64_t books_bytes = heap_bytes / GA_PAGE_SIZE * BOOKS_PER_PAGE + BOOKS_FIXED;
     uint64_t tables_bytes = meta_bytes + bits_bytes + books_bytes;
-    char *at = reserve_aligned(heap_bytes + tables_bytes);
+    char *at = heap_bytes + tables_bytes < most ? reserve_aligned(heap_bytes + tables_bytes) : NULL;
     if (!at)
         return false;
     *ret = (struct parts){.heap = at,
@@ -219,10 +222,20 @@ static int make_core(struct ga_heap **ret, ga_client_id *ret_client)
     return r;
 }
 
+/* Where address space is short, some must be left for stacks, libraries and mappings. */
+static uint64_t most_bytes(void)
+{
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_AS, &limit) < 0 || limit.rlim_cur == RLIM_INFINITY)
+        return UINT64_MAX;
+    return limit.rlim_cur / 4 * 3;
+}
+
 static bool reserve_something(void)
 {
+    uint64_t most = most_bytes();
     for (uint64_t bytes = wanted_bytes(); bytes >= RESERVE_MIN; bytes /= 2)
-        if (reserve(bytes, &parts))
+        if (bytes < most && reserve(bytes, most, &parts))
             return true;
     return false;
 }
@@ -278,6 +291,7 @@ struct goalloc_heap *ga_own_heap_make(char ret_why[static GA_CHANNEL_ERROR_BYTES
         return NULL;
     }
     ga_register_say(fd, parts.meta, parts.bits);
+    was_filtered = prctl(PR_GET_SECCOMP, 0, 0, 0, 0) != 0;
     ga_account_begin();
     return &the_heap;
 }
@@ -287,6 +301,12 @@ void ga_own_heap_is_copied(void)
     ga_store_relaxed(&is_unknown, true);
 }
 
+/* A program that has locked itself in meanwhile may be killed for a connect. */
+static bool is_locked_in(void)
+{
+    return !was_filtered && prctl(PR_GET_SECCOMP, 0, 0, 0, 0) != 0;
+}
+
 void ga_own_heap_meet_server(void)
 {
     char why[GA_CHANNEL_ERROR_BYTES];
@@ -294,6 +314,8 @@ void ga_own_heap_meet_server(void)
     if (!ga_load_relaxed(&is_unknown))
         return;
     ga_store_relaxed(&is_unknown, false);
+    if (is_locked_in())
+        return;
     ga_account_begin();
     if (ga_register_connect(why, &fd) == 0) /* else nobody is told: the heap is there */
         ga_register_say(fd, parts.meta, parts.bits);

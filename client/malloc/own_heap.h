@@ -9,6 +9,7 @@
 #include "client/managed_stop.h"
 
 struct ga_heap;
+struct ga_heap_stats;
 
 /* Make the process's heap, if a server is there to be told of it. NULL, and why in a sentence,
  * where that cannot be. Once; not to be undone. */
@@ -34,6 +35,9 @@ void ga_own_heap_meet_server(void);
 
 /* From now on what the client asks for is answered by core, in whose tables it is client. */
 void ga_own_server_init(struct ga_heap *core, uint32_t client, uint64_t now_ms);
+/* Give all free memory back to the system but pad bytes. Returns how much that was. */
+uint64_t ga_own_server_release(uint64_t pad);
+void ga_own_server_get_stats(struct ga_heap_stats *ret);
 /* Around a fork: nobody is within the core. */
 void ga_own_server_lock(void);
 void ga_own_server_unlock(void);

@@ -83,6 +83,28 @@ static void scavenge(void)
     }
 }
 
+uint64_t ga_own_server_release(uint64_t pad)
+{
+    struct ga_heap_stats stats;
+    uint64_t released = 0;
+    ga_own_server_lock();
+    ga_heap_sweep_pending(core);
+    ga_heap_get_stats(core, &stats);
+    uint64_t idle = stats.heap_idle_bytes - stats.heap_released_bytes;
+    if (idle > pad)
+        released = ga_heap_release_now(core, idle - pad);
+    ga_own_server_unlock();
+    return released;
+}
+
+void ga_own_server_get_stats(struct ga_heap_stats *ret)
+{
+    ga_own_server_lock();
+    ga_heap_sweep_pending(core);
+    ga_heap_get_stats(core, ret);
+    ga_own_server_unlock();
+}
+
 /* ---- requests ---- */
 
 static int new_mcache(struct ga_reply *reply)

@@ -41,13 +41,13 @@ set(CPACK_DEBIAN_SERVER_PACKAGE_SECTION admin)
 set(CPACK_DEBIAN_SERVER_DESCRIPTION "malloc for a family of processes - server and tools
 ${about}
 .
-This package has the server, goallocd, as a service, and goallocctl, which
-looks inside a heap.")
+This package has the server, goallocd, as a service, goallocctl, which looks
+inside a heap, and libgoalloc-malloc.so, by which unchanged programs use one.")
 # Who makes the service's user, and its folder in /run.
 set(CPACK_DEBIAN_SERVER_PACKAGE_DEPENDS
     "systemd | systemd-standalone-sysusers, systemd | systemd-standalone-tmpfiles")
 set(CPACK_DEBIAN_SERVER_PACKAGE_CONTROL_EXTRA
-    ${debian}/postinst ${debian}/prerm ${debian}/postrm ${debian}/conffiles)
+    ${debian}/postinst ${debian}/prerm ${debian}/postrm ${debian}/conffiles ${debian}/triggers)
 
 set(CPACK_DEBIAN_LIBRARY_PACKAGE_NAME libgoalloc-client0)
 set(CPACK_DEBIAN_LIBRARY_PACKAGE_SECTION libs)
