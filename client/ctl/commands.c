@@ -137,7 +137,7 @@ const struct ga_option ga_options[GA_OPTION_COUNT] = {
                        .summary = "read the heap's shared memory, also when its server is dead"},
     [GA_OPTION_PROCESS] = {.name = "--process",
                            .value = "PID",
-                           .kind = GA_VALUE_NUMBER,
+                           .kind = GA_VALUE_OWN_PID,
                            .commands = LOOKING & ~GA_COMMAND_BIT(CHECK),
                            .summary = "the heap that this process, which runs with\n"
                                       "libgoalloc-malloc.so, has for itself"},

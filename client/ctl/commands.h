@@ -32,6 +32,7 @@ enum ga_value {
     GA_VALUE_HEAP,
     GA_VALUE_CLASS,
     GA_VALUE_PID,
+    GA_VALUE_OWN_PID, /* of who has a heap of its own */
     GA_VALUE_CLIENT,
     GA_VALUE_CHOICE, /* one of the words of choices */
 };

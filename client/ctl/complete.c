@@ -104,6 +104,28 @@ static void offer_clients(const struct typed *typed, bool pids)
     ga_source_close(&ctl.source);
 }
 
+/* The processes that have a heap of their own. */
+static void offer_programs(const struct typed *typed)
+{
+    char socket[GA_ADDRESS_BYTES];
+    char number[16];
+    struct ga_ctl ctl = typed->request.ctl;
+    struct ga_parts parts;
+    if (ga_open(&typed->request, socket, &ctl.source) < 0)
+        return;
+    if (ga_ask_programs(&ctl, &parts) == 0) {
+        for (size_t i = 0; i < parts.count; i++) {
+            const Goalloc__V1__ProgramList *list = parts.answers[i].message->program_list;
+            for (size_t j = 0; j < list->n_programs; j++) {
+                snprintf(number, sizeof(number), "%" PRIu32, list->programs[j]->pid);
+                offer(typed, number, list->programs[j]->name);
+            }
+        }
+        ga_parts_fini(&parts);
+    }
+    ga_source_close(&ctl.source);
+}
+
 static void offer_values(const struct typed *typed)
 {
     switch (typed->option->kind) {
@@ -119,6 +141,9 @@ static void offer_values(const struct typed *typed)
     case GA_VALUE_PID:
     case GA_VALUE_CLIENT:
         offer_clients(typed, typed->option->kind == GA_VALUE_PID);
+        return;
+    case GA_VALUE_OWN_PID:
+        offer_programs(typed);
         return;
     case GA_VALUE_CHOICE:
         offer_choices(typed, typed->option->choices);

@@ -5,7 +5,7 @@
 set -euo pipefail
 
 bin=${1:?usage: preload.sh BIN_DIR LIBRARY PROGRAM [ARGUMENT...]}
-library=${2:?}
+library=${2?}
 shift 2
 name=preload.$$
 dir=$(mktemp -d)
