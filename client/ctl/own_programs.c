@@ -20,8 +20,8 @@ static bool add_counters(const Goalloc__V1__Program *program, const struct ga_me
     uint64_t mcaches = program->bits_address + header->bits_mcaches_offset;
     bool good = mcache != NULL && end <= GA_MCACHE_COUNT;
     for (uint32_t id = 1; good && id < end; id++) {
-        good = ga_process_memory_read(program->pid, mcaches + id * sizeof(*mcache),
-                                      sizeof(*mcache), mcache) == 0;
+        good = ga_process_memory_read(program->pid, mcaches + id * sizeof(*mcache), sizeof(*mcache),
+                                      mcache) == 0;
         if (good)
             ga_counters_add(mcache, sum);
     }

@@ -1,4 +1,5 @@
-/* Programs whose malloc is a heap of their own (client/malloc), as goallocctl clients lists them. */
+/* Programs whose malloc is a heap of their own (client/malloc), as goallocctl clients lists them.
+ */
 #ifndef GA_CTL_OWN_PROGRAMS_H
 #define GA_CTL_OWN_PROGRAMS_H
 

@@ -11,7 +11,7 @@
 
 #include "shm/layout.h"
 
-#define HAS_MEMORY   (UINT64_C(3) << 62) /* present, or swapped */
+#define HAS_MEMORY    (UINT64_C(3) << 62) /* present, or swapped */
 #define PAGES_AT_ONCE 512u
 
 int ga_process_memory_read(uint32_t pid, uint64_t address, uint64_t bytes, void *ret)

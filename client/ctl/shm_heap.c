@@ -275,6 +275,7 @@ static int copy_process(uint64_t meta_address, uint64_t bits_address, struct ga_
                             &heap->meta_sys_bytes);
     if (r < 0)
         return r;
+    assert(heap->meta);
     r = check_header(heap->name, heap->meta);
     if (r == 0)
         note_ends(heap);
@@ -332,8 +333,10 @@ static int copy_files(const char *meta_path, const char *bits_path, struct ga_sh
         r = check_header(heap->name, &header);
     if (r == 0)
         r = copy_whole(heap->name, meta, header.meta_bytes, &heap->meta, &heap->meta_bytes);
-    if (r == 0)
+    if (r == 0) {
+        assert(heap->meta);
         r = check_header(heap->name, heap->meta);
+    }
     if (r == 0)
         r = open_file(heap->name, bits_path, header.bits_bytes, &bits);
     if (r == 0)

@@ -96,7 +96,7 @@ static int watch(struct ga_server *server, int pidfd, uint32_t pid, struct ga_pr
 static int make(struct ga_connection *connection, struct ga_program **ret)
 {
     uv_os_fd_t socket;
-    int pidfd;
+    int pidfd = -1;
     uint64_t start_time;
     if (connection->server->programs.count == GA_PROGRAMS_MAX)
         return -ENOSPC;

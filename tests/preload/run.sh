@@ -73,6 +73,7 @@ run 0 --leak-check --json --output "$dir/json" -- "$leaver" lose
 mv "$dir/json" "$dir/said"
 says '"lost_objects": 100, "lost_bytes": 102400'
 says '"function": "lose"'
+# shellcheck disable=SC2016 # for the shell inside
 LD_PRELOAD=libm.so.6 run 0 -- sh -c 'echo "$LD_PRELOAD"'
 grep -Eq '/libgoalloc-malloc\.so:libm\.so\.6$' "$dir/out" || fail "LD_PRELOAD is $(cat "$dir/out")"
 GOALLOC_MALLOC=/nonexistent run 125 -- true

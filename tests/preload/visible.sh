@@ -60,7 +60,7 @@ for command in status stats classes arenas spans clients roots map profile shari
 done
 ctl --process "$pid" stats --json || fail "stats ended with $?"
 objects=$(grep -Eo '"heap_objects": [0-9]+' "$dir/out" | grep -Eo '[0-9]+')
-[ "$objects" -ge 3000 ] && [ "$objects" -lt 3200 ] || fail "it has $objects objects"
+((objects >= 3000 && objects < 3200)) || fail "it has $objects objects"
 grep -q '<svg' "$dir/map" || fail "the map is no picture"
 if command -v go >/dev/null; then
     HOME=$dir PPROF_TMPDIR=$dir go tool pprof -top -nodefraction=0 "$dir/profile" >"$dir/out" 2>"$dir/err" || fail "pprof ended with $?"
