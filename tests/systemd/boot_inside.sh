@@ -29,9 +29,10 @@ as() { setpriv --reuid "$1" --regid "$2" --clear-groups "${@:3}"; }
 client() { as nobody "$(getent group goalloc | cut -d: -f3)" "$@"; }
 # The client of the heap looks at its objects, and asks the server.
 still_good() {
-    local line
+    local line=
     echo look >&"${held[1]}"
-    read -r -t 30 line <&"${held[0]}" && [ "$line" = ok ] || fail "$1: the client says '${line:-nothing}'"
+    read -r -t 30 line <&"${held[0]}"
+    [ "$line" = ok ] || fail "$1: the client says '${line:-nothing}'"
 }
 
 echo "== users and folders"
@@ -43,7 +44,9 @@ systemctl start goallocd.socket || fail "the socket does not start"
 [ "$(property "$unit" ActiveState)" = inactive ] || fail "the server runs already"
 [ "$(stat -c '%a %G' $socket)" = '660 goalloc' ] || fail "$socket: $(stat -c '%a %G' $socket)"
 coproc held { client /opt/test/service_client; }
-read -r -t 30 line <&"${held[0]}" && [ "$line" = ready ] || fail "the first client says '${line:-nothing}'"
+line=
+read -r -t 30 line <&"${held[0]}"
+[ "$line" = ready ] || fail "the first client says '${line:-nothing}'"
 [ "$(property "$unit" ActiveState)" = active ] || fail "the server is not ready"
 [ "$(stat -c '%a %U %G' /dev/shm/goalloc.default.meta)" = '640 goalloc goalloc' ] || fail "the objects' rights"
 await "no status text" has "$unit" StatusText "heap 'default': 1 client, "
@@ -79,7 +82,7 @@ before=$(property "$unit" MainPID)
 kill -STOP "$before"
 still_good "while the server hangs"
 after=$(property "$unit" MainPID)
-[ "$after" != 0 ] && [ "$after" != "$before" ] || fail "it is the same server, $after"
+[[ $after != 0 && $after != "$before" ]] || fail "it is the same server, $after"
 [ "$(property "$unit" NRestarts)" = 1 ] || fail "$(property "$unit" NRestarts) restarts"
 await "the watchdog is not in the log" logged "Watchdog timeout"
 await "the heap was not taken over" logged "took heap 'default' over: 1 of its clients live"
