@@ -10,6 +10,7 @@ source_dir=${1:?usage: test_install.sh SOURCE_DIR BUILD_DIR C_COMPILER [C++_COMP
 build_dir=${2:?}
 cc=${3:?}
 cxx=${4:-$(command -v c++ || true)}
+# shellcheck disable=SC2034 # consumers.bash uses them
 consumer=$source_dir/tests/package/consumer
 # shellcheck source=tests/package/consumers.bash
 . "$source_dir/tests/package/consumers.bash"
