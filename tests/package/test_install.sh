@@ -48,6 +48,11 @@ for file in bin/goallocd bin/goallocctl include/goalloc/goalloc.h share/man/man1
     share/doc/goalloc/README.md share/doc/goalloc/CHANGELOG.md; do
     [ -s "$prefix/$file" ] || fail "$file is not installed"
 done
+mapfile -t named < <(grep -ohE 'client/[a-z]+/[a-z_./]+\.(c|cc|py)\b' "$prefix"/share/man/man*/* \
+    "$prefix"/share/doc/goalloc/README.md | sort -u)
+for file in "${named[@]}"; do
+    [ -s "$prefix/share/doc/goalloc/$file" ] || fail "$file, which a manual page or the README tells of, is not installed"
+done
 quietly env DESTDIR="$dir/staged" cmake --install "$build_dir" --strip --prefix "$prefix"
 strip -g "$libdir/libgoalloc-client.a" "$dir/staged$libdir/libgoalloc-client.a"
 diff -r "$prefix" "$dir/staged$prefix" >&2 || fail "with DESTDIR something else is installed"
