@@ -328,7 +328,7 @@ static void rates_are_set(void)
     CU_ASSERT_EQUAL(CTL("--json", "profile"), 0);
     CU_ASSERT_EQUAL(number("rate_bytes"), 0);
     CU_ASSERT_EQUAL(CTL("profile", "--rate", "7", "--pid", "1"), 1);
-    CU_ASSERT_PTR_NOT_NULL(strstr(run.err, "process 1 is not attached"));
+    CU_ASSERT_PTR_NOT_NULL(strstr(run.err, "refuses: process 1 is not attached"));
     CU_ASSERT_EQUAL(CTL("profile", "--rate", "7x"), 2);
     CU_ASSERT_EQUAL(CTL("profile", "--rate", "20T"), 0);
 }
