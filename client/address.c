@@ -1,12 +1,16 @@
-/* The rule for the server's socket. It only puts a path together and never tries one socket after
- * the other: a client that quietly reached another heap than the one it was told to use would be
- * worse than an error. */
+/* The rule for the server's socket. It never tries one socket after the other: a client that
+ * quietly reached another heap than the one it was told to use would be worse than an error. Where
+ * nothing is told, the user's own socket comes before the system's, so that a server that somebody
+ * has started by himself is the one he gets; and the system's only where he may use it, so that
+ * others have a private server as if there were none. */
 #include "client/address.h"
 
 #include <assert.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
@@ -34,9 +38,37 @@ static void name_own_folder(char ret_folder[static GA_ADDRESS_BYTES])
     snprintf(ret_folder, GA_ADDRESS_BYTES, "/tmp/goalloc-%u", (unsigned)geteuid());
 }
 
+static int join(const char *folder, const char *file, char ret_path[static GA_ADDRESS_BYTES])
+{
+    char joined[GA_ADDRESS_BYTES];
+    int length = snprintf(joined, sizeof(joined), "%s/%s", folder, file);
+    if (length < 0 || length >= GA_ADDRESS_BYTES)
+        return -ENAMETOOLONG;
+    snprintf(ret_path, GA_ADDRESS_BYTES, "%s", joined);
+    return 0;
+}
+
+static int name_own_socket(char ret_path[static GA_ADDRESS_BYTES])
+{
+    char own_folder[GA_ADDRESS_BYTES];
+    const char *folder = runtime_folder();
+    name_own_folder(own_folder);
+    return join(folder ? folder : own_folder, "goalloc.sock", ret_path);
+}
+
+bool ga_address_prefers_system(const char *own, const char *system_socket)
+{
+    struct stat st;
+    return lstat(own, &st) < 0 && errno == ENOENT &&
+           faccessat(AT_FDCWD, system_socket, W_OK, AT_EACCESS) == 0;
+}
+
 bool ga_address_is_default(const char *given)
 {
-    return !given && !variable("GOALLOC_SOCKET");
+    char own[GA_ADDRESS_BYTES];
+    if (given || variable("GOALLOC_SOCKET"))
+        return false;
+    return name_own_socket(own) < 0 || !ga_address_prefers_system(own, GA_ADDRESS_SYSTEM);
 }
 
 static int check_own_folder(bool make)
@@ -62,41 +94,34 @@ int ga_address_check_folder(const char *given, bool make)
 int ga_address_beside_default(const char *file, char ret_path[static GA_ADDRESS_BYTES])
 {
     char own_folder[GA_ADDRESS_BYTES];
-    char joined[GA_ADDRESS_BYTES];
     const char *folder = runtime_folder();
     int err = folder ? 0 : check_own_folder(true);
     if (err < 0)
         return err;
     name_own_folder(own_folder);
-    int length = snprintf(joined, sizeof(joined), "%s/%s", folder ? folder : own_folder, file);
-    if (length < 0 || length >= GA_ADDRESS_BYTES)
-        return -ENAMETOOLONG;
-    snprintf(ret_path, GA_ADDRESS_BYTES, "%s", joined);
+    return join(folder ? folder : own_folder, file, ret_path);
+}
+
+static int resolve_default(char ret_path[static GA_ADDRESS_BYTES])
+{
+    char own[GA_ADDRESS_BYTES];
+    int err = name_own_socket(own);
+    if (err < 0)
+        return err;
+    snprintf(ret_path, GA_ADDRESS_BYTES, "%s",
+             ga_address_prefers_system(own, GA_ADDRESS_SYSTEM) ? GA_ADDRESS_SYSTEM : own);
     return 0;
 }
 
 int ga_address_resolve(const char *given, char ret_path[static GA_ADDRESS_BYTES])
 {
-    char own_folder[GA_ADDRESS_BYTES];
-    const char *folder = "";
-    const char *path = given;
+    const char *path = given ? given : variable("GOALLOC_SOCKET");
     if (!path)
-        path = variable("GOALLOC_SOCKET");
-    if (!path) {
-        folder = runtime_folder();
-        if (!folder) {
-            name_own_folder(own_folder);
-            folder = own_folder;
-        }
-        path = "/goalloc.sock";
-    }
+        return resolve_default(ret_path);
     if (path[0] == '\0')
         return -EINVAL;
-
-    char joined[GA_ADDRESS_BYTES];
-    int length = snprintf(joined, sizeof(joined), "%s%s", folder, path);
-    if (length < 0 || length >= GA_ADDRESS_BYTES)
+    if (strlen(path) >= GA_ADDRESS_BYTES)
         return -ENAMETOOLONG;
-    snprintf(ret_path, GA_ADDRESS_BYTES, "%s", joined);
+    snprintf(ret_path, GA_ADDRESS_BYTES, "%s", path);
     return 0;
 }

@@ -331,10 +331,12 @@ static int connect_and_attach(struct goalloc_heap *heap, struct ga_reply **ret)
     }
 }
 
-/* Whether a private server may be started at address, its folder being there. */
-static int prepare_private(const char *address, bool *ret_may_start)
+/* Whether a private server may be started for address, which has become path, its folder being
+ * there. Never in the system's place, also if that goes away just now. */
+static int prepare_private(const char *address, const char *path, bool *ret_may_start)
 {
-    bool may_start = ga_address_is_default(address) && ga_private_server_is_allowed();
+    bool may_start = ga_address_is_default(address) && strcmp(path, GA_ADDRESS_SYSTEM) != 0 &&
+                     ga_private_server_is_allowed();
     int r = ga_address_check_folder(address, may_start);
     if (r == -EACCES)
         return fail(r, "the folder of the default socket, in /tmp, is not this user's alone");
@@ -384,7 +386,7 @@ int goalloc_attach(const char *address, const struct goalloc_options *options,
     if (r == 0 && !ga_profile_read_rate(heap))
         r = fail(-EINVAL, "GOALLOC_PROFILE_RATE is no size such as 512K, and no 0");
     if (r == 0)
-        r = prepare_private(address, &heap->may_start);
+        r = prepare_private(address, heap->address, &heap->may_start);
     if (r == 0)
         r = connect_and_attach(heap, &reply);
     bool attached = r == 0;

@@ -44,7 +44,8 @@ install(FILES ctl/alerts.yml DESTINATION ${CMAKE_INSTALL_DOCDIR})
 install(FILES ctl/completion/goallocctl.bash RENAME goallocctl
         DESTINATION ${CMAKE_INSTALL_DATADIR}/bash-completion/completions)
 install(FILES ctl/completion/_goallocctl DESTINATION ${CMAKE_INSTALL_DATADIR}/zsh/site-functions)
-install(FILES examples/README.md examples/word_index.c examples/phone_book.cc examples/scores.cc
+install(FILES examples/README.md examples/word_index.c examples/robust_lock.c examples/phone_book.cc
+              examples/scores.cc
         DESTINATION ${CMAKE_INSTALL_DOCDIR}/client/examples COMPONENT development)
 
 install(EXPORT goalloc NAMESPACE goalloc:: FILE goalloc-targets.cmake DESTINATION ${package_dir}

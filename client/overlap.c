@@ -50,17 +50,22 @@ void ga_overlap_name(uint64_t address, uint64_t bytes, char ret_what[static GA_O
 {
     char line[256];
     uint64_t from = 0;
-    bool found = false;
     int fd = open("/proc/self/maps", O_RDONLY | O_CLOEXEC);
-    while (fd >= 0 && !found && next_line(fd, line, sizeof(line)))
-        found = overlaps(line, address, bytes, &from);
+    snprintf(ret_what, GA_OVERLAP_BYTES, "something else");
+    /* A name says more than an address: where it is a heap, the page of goalloc_own_page is the
+     * first there, and has none. */
+    for (bool found = false; fd >= 0 && next_line(fd, line, sizeof(line));) {
+        if (!overlaps(line, address, bytes, &from))
+            continue;
+        const char *name = name_of(line);
+        if (name[0] != '\0') {
+            snprintf(ret_what, GA_OVERLAP_BYTES, "%.128s, at %#" PRIx64, name, from);
+            break;
+        }
+        if (!found)
+            snprintf(ret_what, GA_OVERLAP_BYTES, "memory of its own, at %#" PRIx64, from);
+        found = true;
+    }
     if (fd >= 0)
         close(fd);
-    const char *name = found ? name_of(line) : "";
-    if (!found)
-        snprintf(ret_what, GA_OVERLAP_BYTES, "something else");
-    else if (name[0] == '\0')
-        snprintf(ret_what, GA_OVERLAP_BYTES, "memory of its own, at %#" PRIx64, from);
-    else
-        snprintf(ret_what, GA_OVERLAP_BYTES, "%.128s, at %#" PRIx64, name, from);
 }

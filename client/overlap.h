@@ -6,8 +6,8 @@
 
 #define GA_OVERLAP_BYTES 192
 
-/* Name the first mapping of this process in the bytes from address on: what its file is called, or
- * what else is known. Reads /proc/self/maps; the process's malloc is not called. */
+/* Name a mapping of this process in the bytes from address on: what the first file there is called,
+ * or what else is known. Reads /proc/self/maps; the process's malloc is not called. */
 void ga_overlap_name(uint64_t address, uint64_t bytes, char ret_what[static GA_OVERLAP_BYTES]);
 
 #endif

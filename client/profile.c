@@ -355,8 +355,10 @@ static void count_freer(struct ga_profile *profile, uint64_t me, uint64_t size_b
         if (i == GA_PROFILE_FREERS - 1 || (me != 0 && who == me) ||
             (me != 0 && who == 0 && (ga_cas_seq_cst(&freer->who, &who, me) || who == me))) {
             double scale = ga_sampling_scale(size_bytes, rate_bytes);
-            ga_fetch_add_relaxed(&freer->nobjects, (uint64_t)(scale + 0.5));
-            ga_fetch_add_relaxed(&freer->bytes, (uint64_t)(scale * (double)size_bytes + 0.5));
+            /* What was counted before is chance enough for the rounding. */
+            uint64_t random =
+                ga_fetch_add_relaxed(&freer->bytes, (uint64_t)(scale * (double)size_bytes + 0.5));
+            ga_fetch_add_relaxed(&freer->nobjects, ga_sampling_round(scale, &random));
             return;
         }
     }

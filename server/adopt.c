@@ -242,11 +242,17 @@ static int check_page_table(struct adoption *adoption)
 }
 
 /* What has memory beyond that, and is not in use, can be given back. */
+/* With the page that is nobody's, as soon as there is any. */
+uint64_t ga_adopt_least_limit(uint64_t npages_committed, uint64_t npages_inuse)
+{
+    return npages_committed ? (npages_inuse + 1) * GA_PAGE_SIZE : 0;
+}
+
 static int check_limit(const struct adoption *adoption)
 {
     const struct ga_heap_config *config = adoption->config;
     uint64_t limit = config->limit_bytes ? config->limit_bytes : config->reserve_bytes;
-    uint64_t least = adoption->npages_committed ? (adoption->npages_inuse + 1) * GA_PAGE_SIZE : 0;
+    uint64_t least = ga_adopt_least_limit(adoption->npages_committed, adoption->npages_inuse);
     if (least <= limit)
         return 0;
     (void)refuse(adoption, "it has %" PRIu64 " bytes in use, more than the limit", least);
@@ -419,7 +425,7 @@ static void sign_headers(struct ga_heap *heap, const struct ga_heap_config *conf
     header->server_pid = config->server_pid;
     header->server_start_time = config->server_start_time;
     header->generation++;
-    header->limit_bytes = heap->npages_limit * GA_PAGE_SIZE;
+    ga_store_relaxed(&header->limit_bytes, heap->npages_limit * GA_PAGE_SIZE);
     ga_store_relaxed(&header->profile_rate_bytes, config->profile_rate_bytes);
     snprintf(header->server_version, sizeof(header->server_version), "%s", config->server_version);
     ga_heap_sign_bits(heap);

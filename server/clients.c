@@ -4,7 +4,6 @@
 #include "server/heap_internal.h"
 
 #include <errno.h>
-#include <stdio.h>
 #include <string.h>
 
 #include "shm/gc_word.h"
@@ -99,6 +98,17 @@ static int find_entry(struct ga_heap *heap, ga_client_id *ret)
     return 0;
 }
 
+/* So much of name as there is room for, without half a character (of UTF-8) at its end: no message
+ * that has such a name could be sent. */
+static void set_name(struct ga_client_entry *entry, const char *name)
+{
+    size_t length = strnlen(name, sizeof(entry->name) - 1);
+    while (length > 0 && ((uint8_t)name[length] & 0xc0) == 0x80)
+        length--;
+    memcpy(entry->name, name, length);
+    entry->name[length] = '\0';
+}
+
 static int attach(struct ga_heap *heap, uint32_t pid, uint32_t uid, uint32_t gid,
                   uint64_t start_time, const char *client_name, ga_client_id *ret_client)
 {
@@ -116,7 +126,7 @@ static int attach(struct ga_heap *heap, uint32_t pid, uint32_t uid, uint32_t gid
     entry->start_time = start_time;
     entry->attached_ms = heap->effects.wall_ms(heap->effects.data);
     entry->policy = GA_POLICY_KEEP;
-    snprintf(entry->name, sizeof(entry->name), "%s", client_name);
+    set_name(entry, client_name);
     entry->flags = 0;
     ga_handles_begin(heap, client);
     ga_profiles_begin(heap, client);

@@ -32,6 +32,22 @@ int ga_heap_check_config(const struct ga_heap_config *config)
     return good ? 0 : -EINVAL;
 }
 
+int ga_heap_set_limits(struct ga_heap *heap, const struct ga_heap_limits *limits)
+{
+    uint64_t reserve = heap->npages_reserved * GA_PAGE_SIZE;
+    uint64_t limit = limits->limit_bytes ? limits->limit_bytes : reserve;
+    if (limit > reserve || limit % GA_PAGE_SIZE != 0)
+        return -EINVAL;
+    if (limit < ga_adopt_least_limit(heap->npages_committed, heap->npages_inuse))
+        return -EBUSY;
+    heap->npages_limit = limit / GA_PAGE_SIZE;
+    ga_store_relaxed(&heap->meta->limit_bytes, limit);
+    heap->scavenge.soft_limit_bytes = limits->soft_limit_bytes;
+    heap->quota.user_limits = limits->user_quota;
+    heap->quota.client_limits = limits->client_quota;
+    return 0;
+}
+
 static int make_books(struct ga_heap *heap, const struct ga_heap_config *config)
 {
     heap->npages_reserved = config->reserve_bytes / GA_PAGE_SIZE;
@@ -106,7 +122,7 @@ static int make_objects(struct ga_heap *heap, const struct ga_heap_config *confi
     header->generation = 1;
     header->created_ms = heap->effects.wall_ms(heap->effects.data);
     header->base = config->base;
-    header->limit_bytes = heap->npages_limit * GA_PAGE_SIZE;
+    ga_store_relaxed(&header->limit_bytes, heap->npages_limit * GA_PAGE_SIZE);
     header->sample_words = ga_profiles_sample_words(config->profile_rate_bytes);
     ga_store_relaxed(&header->profile_rate_bytes, config->profile_rate_bytes);
     snprintf(header->name, sizeof(header->name), "%s", config->name);

@@ -96,6 +96,18 @@ void ga_heap_free(struct ga_heap *heap);
 /* Tell whoever maps meta that the heap has ended. */
 void ga_heap_end(struct ga_heap *heap);
 
+/* What may become of a heap that is in use: as in struct ga_heap_config. */
+struct ga_heap_limits {
+    uint64_t limit_bytes;
+    uint64_t soft_limit_bytes;
+    struct ga_amounts user_quota;
+    struct ga_amounts client_quota;
+};
+/* From now on these hold, for what is asked for from now on: nobody loses what he has. 0; -EINVAL,
+ * where the configuration would be refused; -EBUSY, where more is in use than limit_bytes, so that
+ * the next server would not take the heap over: and then all is as before. */
+int ga_heap_set_limits(struct ga_heap *heap, const struct ga_heap_limits *limits);
+
 /* A process attaches. Returns 0 and its number; -EAGAIN when the table is full; -EDQUOT (its user
  * has as many connections as it may have). */
 int ga_heap_attach(struct ga_heap *heap, uint32_t pid, uint32_t uid, uint32_t gid,

@@ -209,6 +209,9 @@ void ga_sweep_for_class(struct ga_heap *heap, ga_span_class span_class);
  * has seen everything, and asking again is no use. */
 bool ga_sweep_rest(struct ga_heap *heap);
 
+/* adopt.c: the least limit, in bytes, with which a heap is taken over. */
+uint64_t ga_adopt_least_limit(uint64_t npages_committed, uint64_t npages_inuse);
+
 /* recover.c: somebody is about to be refused something. Recover a slice of a client that is
  * leaving; false if there is none, and asking again is no use. */
 bool ga_recover_some(struct ga_heap *heap);

@@ -128,7 +128,7 @@ void ga_heap_get_status(struct ga_heap *heap, struct ga_heap_status *ret)
     *ret = (struct ga_heap_status){
         .base = heap->meta->base,
         .reserve_bytes = heap->meta->reserve_bytes,
-        .limit_bytes = heap->meta->limit_bytes,
+        .limit_bytes = heap->npages_limit * GA_PAGE_SIZE,
         .committed_bytes = heap->npages_committed * GA_PAGE_SIZE,
         .inuse_bytes = heap->npages_inuse * GA_PAGE_SIZE,
         .released_bytes = ga_page_alloc_nscavenged(heap->pages) * GA_PAGE_SIZE,

@@ -98,7 +98,7 @@ struct ga_meta_header {
     uint64_t created_ms;        /* wall clock, since 1970 */
     uint64_t base;
     uint64_t reserve_bytes;
-    uint64_t limit_bytes;              /* heap bytes allowed that have memory */
+    _Atomic uint64_t limit_bytes;      /* heap bytes allowed that have memory; may change */
     _Atomic uint64_t committed_npages; /* of the heap, from page 0 on; a page is entered in the page
                                           table only after this covers it */
     uint64_t arenas_offset;            /* offsets of the tables in meta */

@@ -68,3 +68,8 @@ double ga_sampling_scale(uint64_t size_bytes, uint64_t rate_bytes)
         return 1 / (x * (1 - x / 2 * (1 - x / 3 * (1 - x / 4))));
     return x > 40 ? 1 : 1 / (1 - exp_minus(x));
 }
+
+uint64_t ga_sampling_round(double x, uint64_t *state)
+{
+    return (uint64_t)(x + (double)(ga_random_next(state) >> 11) / (double)(UINT64_C(1) << 53));
+}

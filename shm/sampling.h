@@ -17,4 +17,8 @@ double ga_sampling_distance(uint64_t random, uint64_t rate_bytes);
  * where rate_bytes is at most 1, or size 0. Pure. */
 double ga_sampling_scale(uint64_t size_bytes, uint64_t rate_bytes);
 
+/* x, at least 0, as a whole number: the next above as often as its fraction says, else the next
+ * below, so that a sum of many is right. state: of ga_random_next. */
+uint64_t ga_sampling_round(double x, uint64_t *state);
+
 #endif

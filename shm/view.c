@@ -70,7 +70,7 @@ int ga_geometry_check(const struct ga_meta_header *header, char *ret_why, size_t
                  (unsigned long long)header->base, (unsigned long long)reserve);
         return -EPROTO;
     }
-    if (header->limit_bytes > reserve ||
+    if (ga_load_relaxed(&header->limit_bytes) > reserve ||
         ga_load_acquire(&header->committed_npages) > reserve / GA_PAGE_SIZE) {
         snprintf(ret_why, why_bytes, "its header is damaged: more is committed than allowed");
         return -EPROTO;

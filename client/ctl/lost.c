@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "client/ctl/print.h"
+#include "client/ctl/printable.h"
 
 /* Of each kind so many places are shown, and of each place so many calls. */
 #define PLACES_SHOWN_MAX 20u
@@ -125,6 +126,14 @@ static void print_count(uint64_t objects, uint64_t bytes, FILE *out)
             grouped(objects, text[1]), ga_print_plural(objects));
 }
 
+/* A name that the program has chosen, for its file or a function: it moves nobody's cursor. */
+static void print_name(const char *before, const char *name, const char *after, FILE *out)
+{
+    char *shown = ga_printable_copy(name);
+    fprintf(out, "%s%s%s", before, shown ? shown : "", after);
+    free(shown);
+}
+
 static void print_call(const struct ga_lost *lost, const struct ga_profile_record *record,
                        uint32_t frame, FILE *out)
 {
@@ -134,12 +143,15 @@ static void print_call(const struct ga_lost *lost, const struct ga_profile_recor
     const char *name = ga_call_name(lost->symbols, &lost->data, record, frame);
     const char *slash = mapping ? strrchr(mapping->path, '/') : NULL;
     const char *file = slash ? slash + 1 : mapping ? mapping->path : NULL;
-    if (name)
-        fprintf(out, "    %s (%s)\n", name, file);
-    else if (mapping)
-        fprintf(out, "    %s+0x%" PRIx64 "\n", file, address - mapping->start + mapping->offset);
-    else
+    if (name) {
+        print_name("    ", name, "", out);
+        print_name(" (", file, ")\n", out);
+    } else if (mapping) {
+        print_name("    ", file, "", out);
+        fprintf(out, "+0x%" PRIx64 "\n", address - mapping->start + mapping->offset);
+    } else {
         fprintf(out, "    0x%" PRIx64 "\n", address);
+    }
 }
 
 static void print_calls(const struct ga_lost *lost, const struct ga_lost_place *place, FILE *out)
@@ -178,8 +190,9 @@ static void print_places(const struct ga_lost *lost, bool reachable, FILE *out)
         const struct ga_profile_process *process = &lost->data.processes[place->record->process];
         fputs("\n  ", out);
         print_count(objects, bytes, out);
-        fprintf(out, " %s %s, allocated by process %" PRIu32 " (%s) at:\n",
-                objects == 1 ? "is" : "are", what, process->pid, process->program);
+        fprintf(out, " %s %s, allocated by process %" PRIu32, objects == 1 ? "is" : "are", what,
+                process->pid);
+        print_name(" (", process->program, ") at:\n", out);
         print_calls(lost, place, out);
     }
     if (left_out == 0)

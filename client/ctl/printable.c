@@ -72,3 +72,12 @@ size_t ga_printable_fit(const char *text, size_t columns)
     }
     return bytes;
 }
+
+void ga_printable_pad(char *ret, size_t bytes, const char *text, size_t columns, bool is_left)
+{
+    int length = (int)ga_printable_fit(text, columns);
+    size_t taken = ga_printable_columns(text);
+    int blanks = taken < columns ? (int)(columns - taken) : 0;
+    snprintf(ret, bytes, "%*s%.*s%*s", is_left ? 0 : blanks, "", length, text, is_left ? blanks : 0,
+             "");
+}

@@ -4,6 +4,7 @@
 #ifndef GA_CTL_PRINTABLE_H
 #define GA_CTL_PRINTABLE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 /* A copy of text in which every byte that is not part of a printable character is written as
@@ -15,5 +16,9 @@ size_t ga_printable_columns(const char *text);
 
 /* The length in bytes of the longest beginning of a printable text that takes at most columns. */
 size_t ga_printable_fit(const char *text, size_t columns);
+
+/* A printable text in so many columns, in ret, which has bytes bytes: padded with blanks, behind it
+ * if is_left, else before it; cut off where it is longer. */
+void ga_printable_pad(char *ret, size_t bytes, const char *text, size_t columns, bool is_left);
 
 #endif

@@ -278,7 +278,7 @@ static int get_status(const struct ga_shm_heap *heap, struct ga_answer *ret)
     status->server_pid = header->server_pid;
     status->heap_base = header->base;
     status->reserve_bytes = header->reserve_bytes;
-    status->limit_bytes = header->limit_bytes;
+    status->limit_bytes = ga_load_relaxed(&header->limit_bytes);
     status->committed_bytes = ga_load_relaxed(&header->committed_npages) * GA_PAGE_SIZE;
     status->released_bytes = count_released(heap);
     status->layout_version = header->layout_version;

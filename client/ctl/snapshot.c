@@ -59,7 +59,7 @@ static void make_header(struct snapshot *s)
         .heap_id = heap->heap_id,
         .base = heap->base,
         .reserve_bytes = heap->reserve_bytes,
-        .limit_bytes = heap->limit_bytes,
+        .limit_bytes = ga_load_relaxed(&heap->limit_bytes),
         .committed_npages = ga_load_relaxed(&heap->committed_npages),
         .writer_version = GOALLOC_VERSION,
     };

@@ -131,6 +131,13 @@ int ga_source_ask(const struct ga_source *source, Goalloc__V1__Envelope *request
     return ga_source_ask_within(source, request, 0, expected, ret_answer);
 }
 
+/* Whether a call that ended with err was not answered, or by nothing that can be read. */
+static bool is_silence(int err)
+{
+    return err == -ETIMEDOUT || err == -ENOTCONN || err == -ECONNRESET || err == -ECONNREFUSED ||
+           err == -EPROTO || err == -ENOMEM;
+}
+
 int ga_source_ask_within(const struct ga_source *source, Goalloc__V1__Envelope *request,
                          uint32_t wait_ms, Goalloc__V1__Envelope__BodyCase expected,
                          struct ga_answer *ret_answer)
@@ -143,7 +150,10 @@ int ga_source_ask_within(const struct ga_source *source, Goalloc__V1__Envelope *
                                      detail, &answer.reply);
     if (err < 0) {
         const char *more = detail[0] ? detail : ga_error_text(err);
-        fprintf(stderr, "goallocctl: the server at %s did not answer: %s\n", source->socket, more);
+        fprintf(stderr,
+                is_silence(err) ? "goallocctl: the server at %s did not answer: %s\n"
+                                : "goallocctl: the server at %s refuses: %s\n",
+                source->socket, more);
         return err;
     }
     answer.message = ga_reply_message(answer.reply);

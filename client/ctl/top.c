@@ -18,6 +18,7 @@
 #include "client/channel.h"
 #include "client/ctl/ending.h"
 #include "client/ctl/open.h"
+#include "client/ctl/printable.h"
 #include "client/ctl/top_fetch.h"
 #include "client/ctl/top_json.h"
 #include "client/ctl/top_screen.h"
@@ -364,9 +365,13 @@ static int print_view(const struct top *top, enum ga_top_view view)
         return r;
     for (size_t line = 0; line <= nrows; line++) {
         for (size_t i = 0; i < ncolumns; i++) {
-            int width = (int)columns[i].width;
             const char *text = line == 0 ? columns[i].title : rows[line - 1].cell[i];
-            printf(columns[i].is_left ? "%s%-*s" : "%s%*s", i ? " " : "", width, text);
+            size_t taken = ga_printable_columns(text); /* here no name is cut */
+            char cell[2 * GA_TOP_CELL_BYTES];
+            ga_printable_pad(cell, sizeof(cell), text,
+                             taken > columns[i].width ? taken : columns[i].width,
+                             columns[i].is_left);
+            printf("%s%s", i ? " " : "", cell);
         }
         putchar('\n');
     }

@@ -12,6 +12,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "client/ctl/printable.h"
 #include "client/ctl/units.h"
 
 #define LABEL_COLUMNS 8
@@ -222,10 +223,9 @@ static void put_cell(int y, int *x, const struct ga_top_column *column, attr_t a
                      const char *text)
 {
     char cell[TEXT_BYTES];
-    int width = (int)column->width;
-    snprintf(cell, sizeof(cell), column->is_left ? "%-*.*s " : "%*.*s ", width, width, text);
+    ga_printable_pad(cell, sizeof(cell), text, column->width, column->is_left);
     put(y, *x, attributes, cell);
-    *x += width + GAP;
+    *x += (int)column->width + GAP;
 }
 
 static void draw_titles(int y, const struct ga_top_state *state, const bool *shown)

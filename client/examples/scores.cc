@@ -6,11 +6,13 @@
  *
  * goalloc::allocator goes with any container that takes an allocator, and keeps its pointers plain.
  * Nothing here is locked: one run at a time. */
+#include <charconv>
 #include <cstdio>
-#include <cstdlib>
+#include <cstring>
 #include <exception>
 #include <functional>
 #include <string_view>
+#include <system_error>
 #include <utility>
 
 #include <boost/container/flat_map.hpp>
@@ -34,6 +36,14 @@ namespace
 
 constexpr const char *ROOT = "scores";
 
+/* Whether text is a number, and nothing else. */
+template <class Number> bool read(const char *text, Number &value)
+{
+    const char *end = text + std::strlen(text);
+    auto [stop, error] = std::from_chars(text, end, value);
+    return error == std::errc() && stop == end;
+}
+
 int run(int argc, char **argv)
 {
     std::string_view command = argc > 1 ? argv[1] : "";
@@ -41,14 +51,16 @@ int run(int argc, char **argv)
     if (command == "drop")
         return heap.unpublish<score_table>(ROOT) ? 0 : 1;
 
+    int player = 0;
+    long points = 0;
     auto &table = *heap.find_or_make<score_table>(ROOT);
-    if (command == "add" && argc == 4) {
-        table[std::atoi(argv[2])] += std::atol(argv[3]);
+    if (command == "add" && argc == 4 && read(argv[2], player) && read(argv[3], points)) {
+        table[player] += points;
     } else if (command == "list" && argc == 2) {
-        for (const auto &[player, points] : table)
-            std::printf("%d %ld\n", player, points);
+        for (const auto &[each, sum] : table)
+            std::printf("%d %ld\n", each, sum);
     } else {
-        std::fprintf(stderr, "usage: scores add PLAYER POINTS|list|drop\n");
+        std::fprintf(stderr, "usage: scores add PLAYER POINTS|list|drop, both numbers\n");
         return 2;
     }
     return 0;

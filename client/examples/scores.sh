@@ -16,4 +16,8 @@ done
 for player in {1..50}; do
     echo "$player $((player * 6))"
 done | diff - <("$scores" list) >&2 || fail "the table is another"
+for wrong in "ada 3" "1 three" "1 3x"; do
+    # shellcheck disable=SC2086 # two words
+    ! "$scores" add $wrong 2>/dev/null || fail "'$wrong' is taken for two numbers"
+done
 "$scores" drop

@@ -305,6 +305,12 @@ void ga_cycle_give_up(struct ga_server *server, const char *failure, bool for_no
     end_standstill(server);
 }
 
+void ga_cycle_set_percent(struct ga_server *server, uint32_t percent)
+{
+    server->cycle.percent = percent;
+    ga_cycle_set_goal(&server->cycle, server->cycle.reached_bytes);
+}
+
 int ga_cycle_init(struct ga_server *server)
 {
     struct ga_cycle *cycle = &server->cycle;

@@ -61,6 +61,7 @@ struct ga_cycle {
     uint64_t trigger_bytes; /* how much managed clients are granted before the next cycle */
     uint64_t granted_bytes; /* what they had been when the last ended */
     uint64_t unseen_bytes;  /* of the last large object: who asked for it hardly points to it yet */
+    uint64_t reached_bytes; /* the last time */
     uint64_t next_bytes;    /* what they will then have: what was reached, and trigger_bytes */
     uint64_t nfull;         /* cycles with managed clients that were not abandoned */
     uint64_t pause_ns;      /* how long clients stood still for the last that they did for */
@@ -77,6 +78,8 @@ struct ga_cycle {
 
 /* 0 or a negative errno. */
 int ga_cycle_init(struct ga_server *server);
+/* How much managed clients may grow from now on, as --gc-percent says. */
+void ga_cycle_set_percent(struct ga_server *server, uint32_t percent);
 /* The server is ending: close the handles, and have the marking end soon. */
 void ga_cycle_close(struct ga_server *server);
 

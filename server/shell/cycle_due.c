@@ -20,6 +20,7 @@ void ga_cycle_set_goal(struct ga_cycle *cycle, uint64_t reached_bytes)
 {
     uint64_t least_bytes = GROWTH_MIN_BYTES * cycle->percent / 100;
     uint64_t more_bytes = reached_bytes * cycle->percent / 100; /* of a reserve it fits */
+    cycle->reached_bytes = reached_bytes;
     cycle->next_bytes = reached_bytes + more_bytes;
     if (cycle->next_bytes < least_bytes)
         cycle->next_bytes = least_bytes;

@@ -1,6 +1,6 @@
 /* journald's own protocol: a datagram of KEY=value lines to its socket. It is spoken by hand, since
  * it is that simple, is promised to stay (systemd.io/JOURNAL_NATIVE_PROTOCOL), and libsystemd would
- * be one more library in every server for this one call. */
+ * wait where journald is slow. */
 #ifndef GA_SERVER_SHELL_JOURNAL_SOCKET_H
 #define GA_SERVER_SHELL_JOURNAL_SOCKET_H
 

@@ -16,6 +16,7 @@
 #include "server/shell/listener.h"
 #include "server/shell/log.h"
 #include "server/shell/options.h"
+#include "server/shell/reload.h"
 #include "server/shell/room.h"
 #include "server/shell/server.h"
 #include "server/shell/signals.h"
@@ -40,8 +41,9 @@ static void tell_ready(const struct ga_options *options, const struct ga_world *
 }
 
 /* listener: the one that the service manager has passed, or none. */
-static int serve(const struct ga_options *options, struct ga_listener listener)
+static int serve(struct ga_reload *reload, struct ga_listener listener)
 {
+    const struct ga_options *options = reload->options;
     struct ga_world world;
     struct ga_heap *heap = NULL;
     struct ga_server *server = NULL;
@@ -73,6 +75,8 @@ static int serve(const struct ga_options *options, struct ga_listener listener)
         goto close_listener;
     }
     ga_room_warn(options);
+    if (options->config_path)
+        ga_server_set_reload(server, reload);
     ga_world_commit_ahead(&world);
     tell_ready(options, &world);
     ga_service_ready(server);
@@ -116,9 +120,11 @@ int main(int argc, char *argv[])
     /* A client that hangs up, and a limit on file sizes, are errors of calls and not our end. */
     signal(SIGPIPE, SIG_IGN);
     signal(SIGXFSZ, SIG_IGN);
+    struct ga_reload reload;
     struct ga_listener listener = GA_LISTENER_NONE;
+    ga_reload_init(&reload, argc, argv, &options);
     r = ga_activation_take(&options, &listener);
     if (r == 0)
         r = ga_options_default_socket(&options);
-    return ga_exit_status_of(r < 0 ? r : serve(&options, listener));
+    return ga_exit_status_of(r < 0 ? r : serve(&reload, listener));
 }

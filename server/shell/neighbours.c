@@ -18,6 +18,7 @@
 
 #include "server/shell/log.h"
 #include "server/shell/process.h"
+#include "shm/atomic.h"
 #include "shm/mapping.h"
 #include "shm/server_lock.h"
 
@@ -66,7 +67,7 @@ int ga_neighbour_read(const char *name, struct ga_neighbour *ret)
         neighbour.layout_version = header.layout_version;
     if (neighbour.layout_version == GA_LAYOUT_VERSION) {
         neighbour.state = header.state;
-        neighbour.limit_bytes = header.limit_bytes;
+        neighbour.limit_bytes = ga_load_relaxed(&header.limit_bytes);
         neighbour.server_pid = header.server_pid;
         neighbour.server_start_time = header.server_start_time;
         if (header.base < ADDRESS_END && header.reserve_bytes <= GA_RESERVE_MAX) {

@@ -20,9 +20,6 @@
 #include "server/shell/size_text.h"
 #include "shm/mapping.h"
 
-/* Room for "user-" and a number. */
-#define USER_NAME_BYTES 32
-
 /* The first address that user space does not have. */
 #define ADDRESS_END UINT64_C(0x7ffffffff000)
 
@@ -33,6 +30,15 @@ static int bad(const char *option, const char *value, const char *allowed)
 {
     ga_log(GA_LOG_ERROR, "%s%s: '%s' is not allowed: give %s", origin, option, value, allowed);
     return -EINVAL;
+}
+
+static int set_name(const char *value, struct ga_options *options)
+{
+    if (!ga_heap_name_is_valid(value))
+        return bad("name", value,
+                   "1 to 63 letters, digits, '-', '_' and '.', not beginning with '.'");
+    snprintf(options->name, sizeof(options->name), "%s", value);
+    return 0;
 }
 
 static int set_socket(const char *option, const char *value, struct ga_options *options)
@@ -197,29 +203,29 @@ static int set_ready_fd(const char *value, struct ga_options *options)
     errno = 0;
     long fd = strtol(value, &end, 10);
     if (errno != 0 || end == value || *end != '\0' || fd < 0 || fd > 1 << 20 ||
-        fcntl((int)fd, F_GETFD) < 0)
+        (!options->again &&
+         fcntl((int)fd, F_GETFD) < 0)) /* again: it was closed when we were ready */
         return bad("ready-fd", value, "the number of an open file descriptor");
     options->ready_fd = (int)fd;
     return 0;
 }
 
-static int set_log_level(const char *value)
+static int set_log_level(const char *value, struct ga_options *options)
 {
-    enum ga_log_level level;
-    if (ga_log_level_find(value, &level) < 0)
+    if (ga_log_level_find(value, &options->log_level) < 0)
         return bad("log-level", value, "error, warning, info, debug or trace");
-    ga_log_set_level(level);
+    if (!options->again)
+        ga_log_set_level(options->log_level);
     return 0;
 }
 
-static int set_log_format(const char *value)
+static int set_log_format(const char *value, const struct ga_options *options)
 {
-    if (strcmp(value, "text") == 0)
-        ga_log_set_format(GA_LOG_TEXT);
-    else if (strcmp(value, "json") == 0)
-        ga_log_set_format(GA_LOG_JSON);
-    else
+    bool json = strcmp(value, "json") == 0;
+    if (!json && strcmp(value, "text") != 0)
         return bad("log-format", value, "text or json");
+    if (!options->again)
+        ga_log_set_format(json ? GA_LOG_JSON : GA_LOG_TEXT);
     return 0;
 }
 
@@ -227,11 +233,7 @@ static int set_option(int id, const char *value, struct ga_options *options)
 {
     switch (id) {
     case GA_OPTION_NAME:
-        options->name = value;
-        return ga_heap_name_is_valid(value)
-                   ? 0
-                   : bad("name", value,
-                         "1 to 63 letters, digits, '-', '_' and '.', not beginning with '.'");
+        return set_name(value, options);
     case GA_OPTION_SOCKET:
         return set_socket("socket", value, options);
     case GA_OPTION_LIMIT:
@@ -281,9 +283,9 @@ static int set_option(int id, const char *value, struct ga_options *options)
     case GA_OPTION_READY_FD:
         return set_ready_fd(value, options);
     case GA_OPTION_LOG_LEVEL:
-        return set_log_level(value);
+        return set_log_level(value, options);
     case GA_OPTION_LOG_FORMAT:
-        return set_log_format(value);
+        return set_log_format(value, options);
     case GA_OPTION_HELP:
         ga_option_help();
         return GA_OPTIONS_DONE;
@@ -293,19 +295,18 @@ static int set_option(int id, const char *value, struct ga_options *options)
     }
 }
 
-static const char *default_name(const struct ga_options *options)
+static void set_default_name(struct ga_options *options)
 {
-    static char user_name[USER_NAME_BYTES];
-    if (!options->is_private)
-        return "default";
-    snprintf(user_name, sizeof(user_name), "user-%u", (unsigned)geteuid());
-    return user_name;
+    if (options->is_private)
+        snprintf(options->name, sizeof(options->name), "user-%u", (unsigned)geteuid());
+    else
+        snprintf(options->name, sizeof(options->name), "default");
 }
 
 static int check_together(struct ga_options *options)
 {
-    if (!options->name && (!options->restore_path || options->is_private))
-        options->name = default_name(options);
+    if (options->name[0] == '\0' && (!options->restore_path || options->is_private))
+        set_default_name(options);
     char reserve[GA_SIZE_TEXT_BYTES];
     char limit[GA_SIZE_TEXT_BYTES];
     ga_size_format(options->reserve_bytes, reserve);
@@ -356,18 +357,11 @@ static int not_understood(int answer, char *argument)
 static int set_from_file(const struct ga_option *option, const char *value,
                          struct ga_options *options)
 {
-    /* The options point to the name, and the line is gone in a moment. */
-    static char name[GA_HEAP_NAME_MAX + 2];
-    int id = (int)(option - ga_options);
-    if (id == GA_OPTION_NAME && ga_heap_name_is_valid(value)) {
-        snprintf(name, sizeof(name), "%s", value);
-        value = name;
-    }
     if (!option->value && strcmp(value, "no") == 0)
         return 0;
     if (!option->value && strcmp(value, "yes") != 0)
         return bad(option->name, value, "yes or no");
-    return set_option(id, value, options);
+    return set_option((int)(option - ga_options), value, options);
 }
 
 static int unknown_key(const char *where, const char *key)
@@ -403,23 +397,27 @@ static int read_config_line(const char *where, const char *key, const char *valu
  * when it is read itself. */
 static int read_config_file(int argc, char *argv[], struct ga_options *options)
 {
-    const char *path = NULL;
     int id;
+    optind = 0; /* getopt begins anew */
     while ((id = getopt_long(argc, argv, "+:", long_options(), NULL)) != -1 && id != ':' &&
            id != '?')
         if (id == GA_OPTION_CONFIG + 1)
-            path = optarg;
-    optind = 0; /* getopt begins anew */
-    return path ? ga_config_file_read(path, read_config_line, options) : 0;
+            options->config_path = optarg;
+    optind = 0;
+    return options->config_path
+               ? ga_config_file_read(options->config_path, read_config_line, options)
+               : 0;
 }
 
-int ga_options_parse(int argc, char *argv[], struct ga_options *ret)
+static int parse(int argc, char *argv[], bool again, struct ga_options *ret)
 {
     struct ga_options options = {.reserve_bytes = GA_WINDOW_SIZE,
                                  .gc_percent = GA_GC_PERCENT_DEFAULT,
                                  .profile_rate_bytes = GA_PROFILE_RATE_DEFAULT,
                                  .io_uring = true,
-                                 .ready_fd = -1};
+                                 .ready_fd = -1,
+                                 .log_level = GA_LOG_INFO,
+                                 .again = again};
     int r = read_config_file(argc, argv, &options);
     if (r < 0)
         return r;
@@ -444,4 +442,14 @@ int ga_options_parse(int argc, char *argv[], struct ga_options *ret)
         return r;
     *ret = options;
     return GA_OPTIONS_SERVE;
+}
+
+int ga_options_parse(int argc, char *argv[], struct ga_options *ret)
+{
+    return parse(argc, argv, false, ret);
+}
+
+int ga_options_parse_again(int argc, char *argv[], struct ga_options *ret)
+{
+    return parse(argc, argv, true, ret);
 }

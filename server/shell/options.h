@@ -8,6 +8,7 @@
 
 #include "server/quota.h"
 #include "server/shell/access.h"
+#include "server/shell/log.h"
 #include "shm/layout.h"
 
 #define GA_SOCKET_PATH_BYTES sizeof(((struct sockaddr_un *)0)->sun_path)
@@ -21,7 +22,7 @@
 #define GA_PROFILE_RATE_DEFAULT (UINT64_C(512) << 10)
 
 struct ga_options {
-    const char *name; /* NULL = that of the snapshot */
+    char name[GA_HEAP_NAME_MAX + 1]; /* empty = that of the snapshot */
     char socket_path[GA_SOCKET_PATH_BYTES];
     uint64_t limit_bytes;      /* 0 = as much as the reserve */
     uint64_t soft_limit_bytes; /* 0 = none */
@@ -41,6 +42,9 @@ struct ga_options {
     uint32_t gc_percent; /* how much managed clients may grow before they are collected; 0 = off */
     uint64_t profile_rate_bytes; /* of clients, 0 = they sample nothing */
     int ready_fd;                /* told when the socket accepts; -1 = nobody */
+    enum ga_log_level log_level;
+    const char *config_path; /* the file they were read from; NULL = none */
+    bool again;              /* they are read while we serve: nothing is done as they are read */
 };
 
 /* What the command line asks for, if not to serve a heap. */
@@ -52,6 +56,9 @@ enum ga_options_outcome {
 /* Read the command line; sets the log's level too. The result points into argv. Returns an outcome,
  * or -EINVAL when it is wrong, which has been logged. */
 int ga_options_parse(int argc, char *argv[], struct ga_options *ret);
+
+/* Read all once more, the file as it is now, and do nothing about the log. */
+int ga_options_parse_again(int argc, char *argv[], struct ga_options *ret);
 
 /* Where they name no socket: take the one where clients look when they are told nothing. 0; or
  * -EINVAL or -EACCES, which has been logged. */

@@ -15,6 +15,7 @@
 #include "server/shell/attachment.h"
 #include "server/shell/connection.h"
 #include "server/shell/descriptors.h"
+#include "server/shell/reload.h"
 #include "server/shell/spoilt.h"
 
 #define SWEEP_INTERVAL_MS 1000u
@@ -60,6 +61,10 @@ static void end(struct ga_server *server)
 static void on_signal(uv_signal_t *handle, int number)
 {
     struct ga_server *server = handle->data;
+    if (number == SIGHUP && server->reload) {
+        ga_reload(server);
+        return;
+    }
     if (number == SIGUSR1) {
         ga_log(GA_LOG_INFO, "SIGUSR1: ending when the last client has gone");
         (void)ga_server_make_private(server);
@@ -362,6 +367,11 @@ int ga_server_listen(struct ga_server *server, struct ga_listener *listener)
     if (r == 0)
         r = ga_signals_start(server->signals, on_signal);
     return r;
+}
+
+void ga_server_set_reload(struct ga_server *server, struct ga_reload *reload)
+{
+    server->reload = reload;
 }
 
 int ga_server_run(struct ga_server *server)

@@ -30,6 +30,7 @@
 
 struct ga_connection;
 struct ga_attachment;
+struct ga_reload;
 
 /* Of requests for spans: how many, and how long they took (LeaseStats). */
 struct ga_lease_times {
@@ -70,6 +71,7 @@ struct ga_server {
     struct ga_lease_times leases;
     struct ga_events events;   /* for who watches */
     struct ga_service service; /* what the service manager is told */
+    struct ga_reload *reload;  /* NULL = there is nothing to be read again */
     bool is_private;           /* it ends when nobody is there */
     struct ga_scavenger scavenger;
     bool ending;
@@ -119,8 +121,11 @@ void ga_server_sweep(struct ga_server *server);
 /* Have ga_attachment_go_on called once in each turn of the loop, until nobody is leaving. */
 void ga_server_recover(struct ga_server *server);
 
-/* Serve until SIGTERM, SIGINT or SIGHUP: 0. -EIO when an object was truncated, which has been
- * logged. */
+/* From now on SIGHUP has the options read again, and does not end the server. */
+void ga_server_set_reload(struct ga_server *server, struct ga_reload *reload);
+
+/* Serve until SIGTERM, SIGINT or, without ga_server_set_reload, SIGHUP: 0. -EIO when an object was
+ * truncated, which has been logged. */
 int ga_server_run(struct ga_server *server);
 
 #endif

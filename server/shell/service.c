@@ -35,8 +35,10 @@ static void format_status(const struct ga_server *server,
     ga_heap_get_status(server->heap, &status);
     format_size(status.inuse_bytes, inuse, sizeof(inuse));
     format_size(status.limit_bytes, limit, sizeof(limit));
-    snprintf(ret_status, GA_SERVICE_STATUS_BYTES, "heap '%s': %" PRIu32 " client%s, %s of %s",
-             server->world->name, status.clients, status.clients == 1 ? "" : "s", inuse, limit);
+    snprintf(ret_status, GA_SERVICE_STATUS_BYTES, "heap '%s': %" PRIu32 " client%s, %s of %s%s%s",
+             server->world->name, status.clients, status.clients == 1 ? "" : "s", inuse, limit,
+             server->service.trouble ? "; " : "",
+             server->service.trouble ? server->service.trouble : "");
 }
 
 static void tell_status(struct ga_server *server, const char *state)
@@ -85,4 +87,18 @@ void ga_service_ready(struct ga_server *server)
         interval_ms = timeout_us / 1000 / SIGNS_A_TIMEOUT;
     uv_timer_start(&service->timer, on_timer, interval_ms, interval_ms);
     tell_status(server, "READY=1\n");
+}
+
+/* The time is for managers that take a later one than their signal's for the answer to it. */
+void ga_service_reloading(struct ga_server *server)
+{
+    if (server->service.is_told)
+        sd_notifyf(0, "RELOADING=1\nMONOTONIC_USEC=%" PRIu64, uv_hrtime() / 1000);
+}
+
+void ga_service_reloaded(struct ga_server *server, const char *trouble)
+{
+    server->service.trouble = trouble;
+    if (server->service.is_told)
+        tell_status(server, "READY=1\n");
 }

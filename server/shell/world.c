@@ -408,11 +408,9 @@ int ga_world_open(struct ga_world *world, const struct ga_options *asked, struct
     int r = options.restore_path ? ga_snapshot_file_open(options.restore_path, &snapshot) : 0;
     if (r < 0)
         return r;
-    if (!options.name) {
-        memcpy(world->restored_name, snapshot.header.name, sizeof(world->restored_name));
-        options.name = world->restored_name;
-    }
-    world->name = options.name;
+    if (options.name[0] == '\0')
+        memcpy(options.name, snapshot.header.name, sizeof(options.name));
+    memcpy(world->name, options.name, sizeof(world->name));
     /* One that ends makes room in a moment, and whoever started us waits. */
     if (options.is_private)
         ga_claim_wait(&options);

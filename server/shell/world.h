@@ -15,9 +15,8 @@ struct ga_puncher;
 struct ga_server;
 
 struct ga_world {
-    const char *name;
+    char name[GA_HEAP_NAME_MAX + 1]; /* that of the snapshot, where options have none */
     const struct ga_options *options;
-    char restored_name[GA_HEAP_NAME_MAX + 1]; /* name, where the snapshot says it */
     struct ga_mapping mappings[GA_OBJECT_COUNT];
     struct ga_ahead ahead;
     struct ga_puncher *puncher; /* of the server; NULL = no release is ever under way */

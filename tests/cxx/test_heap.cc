@@ -43,6 +43,8 @@ static void moves()
     CU_ASSERT_PTR_EQUAL(second.get(), attached);
     first = std::move(second);
     CU_ASSERT_PTR_NULL(second.get());
+    goalloc::heap &same = first;
+    first = std::move(same);
     CU_ASSERT_PTR_EQUAL(first.get(), attached);
     goalloc::make<int>(first, 1);
 }

@@ -1,5 +1,6 @@
 /* goalloc::make and goalloc::unique: nothing is lost, and containers get memory of the heap. */
 #include <array>
+#include <tuple>
 
 #include "cxx/fixture.hpp"
 
@@ -35,6 +36,40 @@ struct leading { /* takes the allocator in front */
 };
 
 static goalloc::heap *heap;
+
+static void constants()
+{
+    {
+        goalloc::unique<const int> number = goalloc::make<const int>(*heap, 5);
+        CU_ASSERT_EQUAL(*number, 5);
+        heap->publish("leading", goalloc::make<leading>(*heap, 3));
+        auto kept = heap->hold<const leading>("leading");
+        auto &same = kept;
+        kept = std::move(same);
+        CU_ASSERT(kept && kept->n == 3);
+        auto taken = heap->unpublish<const leading>("leading");
+        CU_ASSERT_PTR_EQUAL(taken.get(), kept.get());
+    }
+    CU_ASSERT_EQUAL(objects_in(*heap), 0);
+}
+
+/* A pair takes no allocator itself. */
+static void pairs()
+{
+    const char *text = "a text that is longer than what a string has in itself";
+    {
+        auto pmr = goalloc::make<std::pair<std::pmr::string, int>>(*heap, text, 1);
+        auto ours = goalloc::make<std::pair<const goalloc::string, goalloc::vector<int>>>(
+            *heap, std::piecewise_construct, std::forward_as_tuple(text), std::forward_as_tuple(9));
+        auto plain = goalloc::make<std::pair<int, int>>(*heap, 1, 2);
+        auto parts = goalloc::make<std::tuple<std::pmr::string, int>>(*heap, text, 1);
+        CU_ASSERT(heap->contains(pmr->first.data()) && pmr->first == text && pmr->second == 1);
+        CU_ASSERT(heap->contains(ours->first.data()) && heap->contains(ours->second.data()));
+        CU_ASSERT(heap->contains(std::get<0>(*parts).data()));
+        CU_ASSERT(plain->first == 1 && plain->second == 2);
+    }
+    CU_ASSERT_EQUAL(objects_in(*heap), 0);
+}
 
 static void constructor_throws()
 {
@@ -107,6 +142,8 @@ int main()
         const ga_test tests[] = {
             {"constructor throws", constructor_throws},
             {"destroys", destroys},
+            {"constants", constants},
+            {"pairs", pairs},
             {"chain", chain},
             {"containers of the heap", containers_of_the_heap},
         };

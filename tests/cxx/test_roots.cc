@@ -1,6 +1,9 @@
 /* What is published by name and type: found, refused, replaced, waited for, held. */
 #include <array>
 #include <atomic>
+#include <deque>
+#include <filesystem>
+#include <queue>
 #include <thread>
 
 #include "cxx/fixture.hpp"
@@ -40,6 +43,7 @@ struct allowed {
 };
 template <> struct goalloc::is_shareable<allowed> : std::true_type {
 };
+using hash_function = std::size_t (*)(int);
 static_assert(goalloc::is_shareable<std::pmr::vector<std::pmr::string>>::value);
 static_assert(goalloc::is_shareable<goalloc::unique<point>>::value);
 static_assert(goalloc::is_shareable<point *>::value && goalloc::is_shareable<point[3]>::value);
@@ -50,6 +54,16 @@ static_assert(!goalloc::is_shareable<std::pmr::map<int, std::vector<int>>>::valu
 static_assert(!goalloc::is_shareable<std::shared_ptr<point>>::value);
 static_assert(!goalloc::is_shareable<std::unique_ptr<point>>::value);
 static_assert(!goalloc::is_shareable<std::function<int()>>::value);
+static_assert(!goalloc::is_shareable<std::any>::value);
+static_assert(!goalloc::is_shareable<std::tuple<int, std::string>>::value);
+static_assert(!goalloc::is_shareable<std::variant<int, std::string>>::value);
+static_assert(!goalloc::is_shareable<std::queue<int>>::value);
+static_assert(!goalloc::is_shareable<std::filesystem::path>::value);
+static_assert(!goalloc::is_shareable<std::pmr::map<int, int, bool (*)(int, int)>>::value);
+static_assert(!goalloc::is_shareable<std::pmr::unordered_map<int, int, hash_function>>::value);
+static_assert(goalloc::is_shareable<std::tuple<int, std::pmr::string>>::value);
+static_assert(goalloc::is_shareable<std::variant<int, std::pmr::string>>::value);
+static_assert(goalloc::is_shareable<std::queue<int, std::pmr::deque<int>>>::value);
 static_assert(!goalloc::is_shareable<int (*)(int)>::value);
 static_assert(!goalloc::is_shareable<int point::*>::value);
 
@@ -71,6 +85,21 @@ static void publish_and_find()
     CU_ASSERT_PTR_EQUAL(heap->unpublish<point>("plain").release(), object);
     taken.reset();
     CU_ASSERT_EQUAL(objects_in(*heap), 0);
+}
+
+/* To C it is the name before the zero. */
+static void name_with_zero()
+{
+    const std::string name("point\0", 6);
+    heap->publish("point", goalloc::make<point>(*heap));
+    std::uint64_t before = objects_in(*heap);
+    auto invalid = std::errc::invalid_argument;
+    CU_ASSERT(code_thrown([&] { heap->find<point>(name); }) == invalid);
+    CU_ASSERT(code_thrown([&] { heap->wait<point>(name, 1ms); }) == invalid);
+    CU_ASSERT(code_thrown([&] { heap->unpublish<point>(name); }) == invalid);
+    CU_ASSERT(code_thrown([&] { heap->publish(name, goalloc::make<point>(*heap)); }) == invalid);
+    CU_ASSERT_EQUAL(objects_in(*heap), before);
+    CU_ASSERT(heap->unpublish<point>("point") != nullptr);
 }
 
 template <class Act> static bool is_refused(Act act)
@@ -256,6 +285,7 @@ int main()
         heap = &of_test;
         const ga_test tests[] = {
             {"publish and find", publish_and_find},
+            {"name with zero", name_with_zero},
             {"wrong type", wrong_type},
             {"no record", no_record},
             {"refusals", refusals},

@@ -30,8 +30,8 @@ int ga_config_file_read(const char *path, ga_config_line_fn *each, void *data)
 static void check(const struct ga_options *options)
 {
     uint64_t reserve = options->reserve_bytes;
-    FUZZ_CHECK(options->name ? ga_heap_name_is_valid(options->name)
-                             : options->restore_path != NULL);
+    FUZZ_CHECK(options->name[0] ? ga_heap_name_is_valid(options->name)
+                                : options->restore_path != NULL);
     FUZZ_CHECK(options->socket_path[0] != '\0');
     FUZZ_CHECK(memchr(options->socket_path, '\0', sizeof(options->socket_path)));
     FUZZ_CHECK(reserve > 0 && reserve <= GA_RESERVE_MAX && reserve % GA_ARENA_SIZE == 0);

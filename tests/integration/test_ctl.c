@@ -71,6 +71,7 @@ static void every_command_prints(void)
     CU_ASSERT_PTR_NOT_NULL(strstr(run.out, "\"name\": \"the root\""));
     JSON("clients");
     CU_ASSERT_EQUAL(number("pid"), (uint64_t)getpid());
+    CU_ASSERT_PTR_NOT_NULL(strstr(run.out, "\"name\": \"a name of twenty-six bytes\""));
     CU_ASSERT_PTR_NOT_NULL(strstr(run.out, "\"quarantined\": false"));
     CU_ASSERT_EQUAL(number("slots"), 0);
     *goalloc_slot(heap, 3) = objects[0];
@@ -378,9 +379,12 @@ static void json_checker(void)
         CU_ASSERT_FALSE(ga_json_is_valid(bad[i]));
 }
 
+/* Its name has an o with two dots where the room for names ends, between the two bytes of it. */
 static bool fill_heap(void)
 {
-    if (goalloc_attach(server.socket, NULL, &heap) < 0)
+    const struct goalloc_options options = {.size = sizeof(options),
+                                            .client_name = "a name of twenty-six bytes\xc3\xb6"};
+    if (goalloc_attach(server.socket, &options, &heap) < 0)
         return false;
     bool good = true;
     for (int i = 0; i < OBJECTS; i++)

@@ -379,6 +379,20 @@ static void where_in_words(void)
     CU_ASSERT_STRING_EQUAL(ctl.text, "goallocctl: nothing is left in the heap\n");
 }
 
+/* A program's name is shown, and not obeyed. */
+static void names_are_shown(void)
+{
+    char strange[4200];
+    snprintf(strange, sizeof(strange), "%s\033[31m", self);
+    unlink(strange); /* where this test was killed before */
+    if (link(self, strange) < 0)
+        CU_FAIL_FATAL("a link beside the program");
+    CU_ASSERT_EQUAL(RUN("--leak-check", strange, "leak"), 0);
+    SAYS("(integration_ctl_run\\x1b[31m) at:\n    leak (integration_ctl_run\\x1b[31m)\n");
+    CU_ASSERT_PTR_NULL(strchr(ctl.text, '\033'));
+    unlink(strange);
+}
+
 /* What the server frees by itself is no leak. */
 static void what_is_collected(void)
 {
@@ -518,6 +532,7 @@ int main(int argc, char **argv)
         {"what is lost", what_is_lost},
         {"where it was allocated", where_it_was_allocated},
         {"where in words", where_in_words},
+        {"names are shown", names_are_shown},
         {"what is collected", what_is_collected},
         {"children are waited for", children_are_waited_for},
         {"an account in a file", account_in_a_file},

@@ -56,15 +56,18 @@ start_top() { # COLUMNS LINES [NAME=VALUE...]
 
 start_server
 for word in banana apple cherry; do echo "$word"; done >"$dir/text"
-GOALLOC_SOCKET=$dir/s "$bin/word_index" build --stay "$dir/text" >/dev/null &
+ln -s "$bin/word_index" "$dir/wörter_index" # a name of letters of two bytes
+GOALLOC_SOCKET=$dir/s "$dir/wörter_index" build --stay "$dir/text" >/dev/null &
 client=$!
-has_client() { "$bin/goallocctl" clients --socket "$dir/s" 2>/dev/null | grep -q word_index; }
+has_client() { "$bin/goallocctl" clients --socket "$dir/s" 2>/dev/null | grep -q wörter_index; }
 await "no client" has_client
 
 # Reports, for pipes.
 "$bin/goallocctl" top --once --interval 200 --socket "$dir/s" >"$dir/once"
 grep -q "^heap top.$$, pid $server: " "$dir/once" || fail "--once does not tell of the heap"
-grep -qE "^ +$client word_index " "$dir/once" || fail "--once does not tell of the client"
+grep -qE "^ +$client wörter_index " "$dir/once" || fail "--once does not tell of the client"
+ends_at() { local line; line=$(grep -m 1 -- "$1" "$dir/once"); line=${line%%"$2"*}; echo $((${#line} + ${#2})); } # IN WHAT
+[ "$(ends_at PID LEASED)" -eq "$(ends_at "$client wörter_index" iB)" ] || fail "--once has a size beside its title"
 "$bin/goallocctl" top --json --count 2 --interval 200 --socket "$dir/s" >"$dir/json"
 [ "$(wc -l <"$dir/json")" -eq 2 ] || fail "--json --count 2 prints other than two lines"
 python3 - "$dir/json" "top.$$" "$client" <<'END' || fail "--json: $(cat "$dir/json")"
@@ -85,7 +88,7 @@ grep -q "needs a terminal" "$dir/said" || fail "top does not say that it needs a
 
 # It shows; views; sorting; filter; help.
 start_top 80 24
-await "no processes" shows "$client word_index "
+await "no processes" shows "$client wörter_index "
 await "no title" shows "^ top.$$  goallocd .*pid $server.* 1 client"
 await "no bars" shows "heap +\\["
 coloured() { terminal capture-pane -p -e | grep -qE $'\e\\[[0-9;]*3[0-7]m'; }
@@ -104,7 +107,7 @@ await "not the other way round" shows "-ARENA"
 terminal send-keys 1 / nobody
 await "the filter does nothing" shows "nothing has that in it"
 terminal send-keys Escape
-await "the filter stays" shows "$client word_index "
+await "the filter stays" shows "$client wörter_index "
 terminal send-keys h
 await "no help" shows "any key goes back"
 terminal send-keys x
@@ -115,11 +118,11 @@ terminal resize-window -x 120 -y 40
 await "not wider" shows "MCACHES"
 terminal resize-window -x 40 -y 10
 await "not narrower" hides "MCACHES"
-await "nothing left" shows "$client word_index "
+await "nothing left" shows "$client wörter_index "
 terminal resize-window -x 30 -y 8
 await "no word that it is too small" shows "too small: 30x8"
 terminal resize-window -x 80 -y 24
-await "it does not come back" shows "$client word_index "
+await "it does not come back" shows "$client wörter_index "
 
 # The next server; a signal; the key.
 kill -KILL "$server"
@@ -132,7 +135,7 @@ await "it does not quit" shows "ended 0"
 diff "$dir/before" "$dir/after" >&2 || fail "the terminal is not as before"
 terminal kill-server
 start_top 80 24
-await "it does not start again" shows "word_index "
+await "it does not start again" shows "wörter_index "
 pid=$(terminal list-panes -F '#{pane_pid}')
 kill -TERM "$(ps -o pid= --ppid "$pid" | tr -d ' ')"
 await "a signal does not end it" shows "ended 0"
@@ -142,7 +145,7 @@ terminal kill-server
 
 # Without colours, and where there are no characters but ASCII.
 start_top 80 24 NO_COLOR=1 LC_ALL=C
-await "nothing without colours" shows "word_index "
+await "nothing without colours" shows "w\\\\xc3\\\\xb6rter_i "
 await "no bars of ASCII" shows "heap +\\[[|]*[.]+\\]"
 ! coloured || fail "colours in spite of NO_COLOR"
 ascii || fail "more than ASCII in a terminal for ASCII"

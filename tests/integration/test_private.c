@@ -346,6 +346,10 @@ static void test_fork(void)
 
 int main(void)
 {
+    if (access("/run/goalloc/goalloc.sock", W_OK) == 0) {
+        printf("skipped: this machine has a heap that comes before private ones\n");
+        return 77;
+    }
     static const struct ga_test tests[] = {
         {"one process", test_one},
         {"many at once", test_many_at_once},

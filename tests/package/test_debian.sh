@@ -10,6 +10,7 @@ source_dir=${1:?usage: test_debian.sh SOURCE_DIR BUILD_DIR C_COMPILER [C++_COMPI
 build_dir=${2:?}/package
 cc=${3:?}
 cxx=${4:-}
+# shellcheck disable=SC2034 # consumers.bash uses them
 consumer=$source_dir/tests/package/consumer
 # shellcheck source=tests/package/consumers.bash
 . "$source_dir/tests/package/consumers.bash"
@@ -44,6 +45,9 @@ for made in first second; do
     rm -r "$dir/$made/_CPack_Packages"
     sleep 1.1 # else times that are now's could be the same
 done
+# package.root installs them.
+rm -f "$build_dir"/*.deb
+cp "$dir"/first/*.deb "$build_dir/"
 diff -r "$dir/first" "$dir/second" >&2 || fail "the packages are not the same, made again"
 
 # Python's only where python3-dev is.

@@ -10,6 +10,7 @@ source_dir=${1:?usage: test_install.sh SOURCE_DIR BUILD_DIR C_COMPILER [C++_COMP
 build_dir=${2:?}
 cc=${3:?}
 cxx=${4:-$(command -v c++ || true)}
+# shellcheck disable=SC2034 # consumers.bash uses them
 consumer=$source_dir/tests/package/consumer
 # shellcheck source=tests/package/consumers.bash
 . "$source_dir/tests/package/consumers.bash"
@@ -46,6 +47,11 @@ for file in bin/goallocd bin/goallocctl include/goalloc/goalloc.h share/man/man1
     share/zsh/site-functions/_goallocctl share/zsh/site-functions/_goallocd \
     share/doc/goalloc/README.md share/doc/goalloc/CHANGELOG.md; do
     [ -s "$prefix/$file" ] || fail "$file is not installed"
+done
+mapfile -t named < <(grep -ohE 'client/[a-z]+/[a-z_./]+\.(c|cc|py)\b' "$prefix"/share/man/man*/* \
+    "$prefix"/share/doc/goalloc/README.md | sort -u)
+for file in "${named[@]}"; do
+    [ -s "$prefix/share/doc/goalloc/$file" ] || fail "$file, which a manual page or the README tells of, is not installed"
 done
 quietly env DESTDIR="$dir/staged" cmake --install "$build_dir" --strip --prefix "$prefix"
 strip -g "$libdir/libgoalloc-client.a" "$dir/staged$libdir/libgoalloc-client.a"

@@ -214,12 +214,71 @@ def says_nothing_unasked(manager):
     check(code == 0 and manager.hears_nothing(0.1), f"a private server tells a manager of itself: {log}")
 
 
+def reads_its_options_again(manager):
+    conf = os.path.join(manager.folder, "conf")
+
+    def reload(text):
+        """With this file; what the manager is told then, and what the log has."""
+        with open(conf, "w") as file:
+            file.write(text)
+        os.kill(manager.server.pid, signal.SIGHUP)
+        check(any(line.startswith("MONOTONIC_USEC=") for line in manager.hear("RELOADING=1")), "when it reloads")
+        told = "".join(manager.hear("READY=1"))
+        manager.log.seek(0)
+        return told, manager.log.read()
+
+    with open(conf, "w") as file:
+        file.write("limit = 16M\nlog-level = warning\n")
+    program = os.path.join(manager.bin_dir, "goallocd")
+    manager.run([program, "--name", manager.name, "--reserve", "64M", "--ephemeral", "--socket", manager.path,
+                 "--config", conf], env=manager.environment())
+    check(" of 16.0 MiB" in "".join(manager.hear("READY=1")), "the file is read")
+
+    told, log = reload("limit = 24M\nlog-level = info\nquota = roots=3\n")
+    check(" of 24.0 MiB" in told and f"{conf} was read again" in log, f"a good file: {told} {log}")
+    status = manager.goallocctl("--json", "--socket", manager.path, "status").stdout
+    check('"limit_bytes":25165824' in status.replace(" ", ""), f"the new limit holds: {status}")
+    client = subprocess.Popen([os.path.join(manager.bin_dir, "service_client"), manager.path],
+                              stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    check(client.stdout.readline() == "ready\n", "a client")
+    users = manager.goallocctl("--socket", manager.path, "--json", "users").stdout
+    client.communicate()
+    check('"allowed_roots": 3' in users, f"the new quota holds: {users}")
+
+    for text, what in (("limit = 32M\nlimti = 1\n", f"{conf}:2: 'limti' is not known: did you mean 'limit'?"),
+                       ("log-level = trace\nlimit = 128M\n", "--limit: 128 MiB is more than the reserve"),
+                       ("limit = 8K\n", f"{conf}:1: limit: '8K' is not allowed")):
+        told, log = reload(text)
+        check(" of 24.0 MiB" in told and "has an error, see the log" in told, f"a bad file: {told}")
+        check(what in log and f"{conf} is not taken, and all stays as it was" in log, f"'{what}' is not in {log}")
+    os.unlink(conf)
+    os.kill(manager.server.pid, signal.SIGHUP)
+    told = "".join(manager.hear("READY=1"))
+    check(" of 24.0 MiB" in told, f"no file: {told}")
+
+    told, log = reload("limit = 24M\nname = other\nhuge-pages = yes\n")
+    check("some options wait for the next start" in told, f"what cannot change: {told}")
+    check("only with the next start: huge-pages\n" in log, f"the command line's name wins: {log}")
+    told, log = reload("# nothing\n")
+    check(" of 64.0 MiB" in told and ";" not in told, f"as much as the reserve: {told}")
+    code, log = manager.stop()
+    check(code == 0 and "trace" not in log, f"it ends in order: {log}")
+
+
+def hangs_up_without_a_file(manager):
+    manager.run(manager.goallocd("--ephemeral", "--socket", manager.path), env=manager.environment())
+    manager.hear("READY=1")
+    manager.server.send_signal(signal.SIGHUP)
+    code, log = manager.end()
+    check(code == 0 and "ending on SIGHUP" in log, f"without a file to read SIGHUP ends it: {log}")
+
+
 def main(bin_dir):
     if not shutil.which("systemd-socket-activate"):
         print("skipped: systemd-socket-activate is not installed")
         return 77
     for test in (serves_the_socket_that_is_passed, takes_its_rights, refuses_other_sockets, says_that_its_loop_turns,
-                 says_nothing_unasked):
+                 says_nothing_unasked, reads_its_options_again, hangs_up_without_a_file):
         manager = Manager(os.path.abspath(bin_dir))
         try:
             test(manager)

@@ -42,8 +42,9 @@ done
 root=$dir/root
 mkdir -p "$root/etc"
 systemd-sysusers --root="$root" "$prefix/lib/sysusers.d/goalloc.conf" 2>"$dir/said" || fail "$(cat "$dir/said")"
-grep -q '^goalloc:' "$root/etc/passwd" && grep -q '^goalloc:' "$root/etc/group" ||
-    fail "sysusers makes no user and group"
+for file in passwd group; do
+    grep -q '^goalloc:' "$root/etc/$file" || fail "sysusers leaves nothing in $file"
+done
 systemd-tmpfiles --root="$root" --create "$prefix/lib/tmpfiles.d/goalloc.conf" 2>"$dir/said" ||
     fail "$(cat "$dir/said")"
 [ "$(stat -c %a "$root/run/goalloc")" = 755 ] || fail "tmpfiles makes no /run/goalloc"

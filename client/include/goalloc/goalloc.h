@@ -99,17 +99,18 @@ struct goalloc_options {
 };
 
 /* Attach this process to the heap served at address, the path of a Unix socket.
- * address: NULL means $GOALLOC_SOCKET, else $XDG_RUNTIME_DIR/goalloc.sock, else
- * /tmp/goalloc-UID/goalloc.sock. Where neither address nor $GOALLOC_SOCKET is given and nobody
- * listens there, a private server is started for the user, which ends a second after its last
- * client and removes the heap (never by a program that runs with more rights than its caller). It
- * is $GOALLOC_SERVER, else the installed goallocd. options: may be NULL.
- * Returns 0 and sets *ret_heap; or -ENOENT or -ECONNREFUSED (nobody listens there), -EACCES (no
- * right to the socket or the heap), -EPROTO (the other side speaks no protocol or layout known
- * here), -EBUSY (a snapshot of the heap is being written), -EADDRINUSE (the heap's address range is
- * taken in this process), -EMFILE (too many heaps in this process), -EAGAIN (the server's tables
- * are full), -EDQUOT (the user has as many connections as it may have), -ETIMEDOUT, -EINVAL,
- * -ENOMEM. goalloc_attach_error() then tells more. */
+ * address: NULL means $GOALLOC_SOCKET, else the user's own, $XDG_RUNTIME_DIR/goalloc.sock or
+ * /tmp/goalloc-UID/goalloc.sock; but where that is not there and the process may connect to it, the
+ * system's, /run/goalloc/goalloc.sock. Where it is the user's own and nobody listens there, a
+ * private server is started for the user, which ends a second after its last client and removes the
+ * heap (never by a program that runs with more rights than its caller). It is $GOALLOC_SERVER, else
+ * the installed goallocd. options: may be NULL. Returns 0 and sets *ret_heap; or -ENOENT or
+ * -ECONNREFUSED (nobody listens there), -EACCES (no right to the socket or the heap), -EPROTO (the
+ * other side speaks no protocol or layout known here), -EBUSY (a snapshot of the heap is being
+ * written), -EADDRINUSE (the heap's address range is taken in this process), -EMFILE (too many
+ * heaps in this process), -EAGAIN (the server's tables are full), -EDQUOT (the user has as many
+ * connections as it may have), -ETIMEDOUT, -EINVAL, -ENOMEM. goalloc_attach_error() then tells
+ * more. */
 GOALLOC_API int goalloc_attach(const char *address, const struct goalloc_options *options,
                                struct goalloc_heap **ret_heap);
 

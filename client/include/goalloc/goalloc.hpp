@@ -8,7 +8,7 @@
  * to functions, std::function, std::shared_ptr, and everything with std::allocator, such as
  * std::string. Of these publish refuses what can be told from the type.
  *
- * Functions throw std::bad_alloc where memory or a quota is used up, wrong_type, and else
+ * Functions throw std::bad_alloc where memory, or a quota of it, is used up, wrong_type, and else
  * std::system_error with goalloc::category(), whose codes compare with std::errc. The heap gives
  * memory, not locks: who changes an object must know that nobody else uses it meanwhile. All here
  * may be called by several threads at once, on different objects, or where it says const. */
@@ -88,9 +88,9 @@ class heap
     }
     heap &operator=(heap &&other) noexcept
     {
-        heap old(std::move(*this));
-        attached_ = std::exchange(other.attached_, nullptr);
-        page_ = other.page_;
+        heap taken(std::move(other)); /* which detaches what was attached here */
+        std::swap(attached_, taken.attached_);
+        std::swap(page_, taken.page_);
         return *this;
     }
     ~heap()
@@ -165,7 +165,7 @@ class heap
                                : left > GOALLOC_FOR_EVER - 1 ? GOALLOC_FOR_EVER - 1
                                                              : static_cast<std::uint32_t>(left);
             void *record = nullptr;
-            int r = goalloc_wait(attached_, name.c_str(), ms, &record);
+            int r = goalloc_wait(attached_, text_of(name), ms, &record);
             if (r == -ENOENT || (r == -ETIMEDOUT && timeout != for_ever))
                 return nullptr;
             if (r < 0)
@@ -251,11 +251,21 @@ class heap
         ::new (static_cast<void *>(page_->resource)) goalloc::memory_resource(attached_);
     }
 
+    /* For C, where a name ends with the first zero. */
+    static const char *text_of(const std::string &name)
+    {
+        if (name.find('\0') != std::string::npos)
+            detail::throw_error(-EINVAL,
+                                std::string("goalloc: a zero behind '") + name.c_str() + "'");
+        return name.c_str();
+    }
+
     template <class T> void *make_record(const std::string &name, T *object) const
     {
         static_assert(is_shareable<std::remove_cv_t<T>>::value,
                       "other processes cannot use this type: see goalloc::is_shareable");
         std::string_view type = detail::name_of<T>();
+        (void)text_of(name); /* before anything is made */
         if (!object || goalloc_usable_size(attached_, object) < sizeof(T))
             detail::throw_error(-EINVAL, "goalloc: publish '" + name + "'");
         void *at = detail::allocate(attached_, sizeof(detail::record) + type.size(),
@@ -307,7 +317,7 @@ class heap
     void *published(const std::string &name) const
     {
         void *at = nullptr;
-        int r = goalloc_lookup(attached_, name.c_str(), &at);
+        int r = goalloc_lookup(attached_, text_of(name), &at);
         if (r < 0 && r != -ENOENT)
             detail::throw_error(r, "goalloc: find '" + name + "'");
         return at;
@@ -358,14 +368,42 @@ template <class T> allocator<T>::allocator(const heap &of) noexcept : page_(of.p
 namespace detail
 {
 
+template <class T> struct is_pair : std::false_type {
+};
+template <class A, class B> struct is_pair<std::pair<A, B>> : std::true_type {
+};
+
+/* Whether T takes such an allocator. A pair takes none, but what is in it may. */
+template <class T, class Allocator> struct takes : std::uses_allocator<T, Allocator> {
+};
+template <class A, class B, class Allocator>
+struct takes<std::pair<A, B>, Allocator> : std::disjunction<takes<std::remove_cv_t<A>, Allocator>,
+                                                            takes<std::remove_cv_t<B>, Allocator>> {
+};
+
+/* The same memory, as containers have it, whose construct hands it on to both of a pair. */
+inline std::pmr::polymorphic_allocator<std::byte>
+handed_on(const std::pmr::polymorphic_allocator<std::byte> &of) noexcept
+{
+    return of;
+}
+inline scoped_allocator<std::byte> handed_on(const allocator<std::byte> &of) noexcept
+{
+    return scoped_allocator<std::byte>(of);
+}
+
 /* A T at memory, of args, and of the allocator too if T takes one and args do not have it already.
  */
 template <class T, class Allocator, class... Args>
 T *construct(void *memory, const Allocator &allocator, Args &&...args)
 {
     constexpr bool takes = std::uses_allocator_v<T, Allocator>;
-    if constexpr (takes &&
-                  std::is_constructible_v<T, std::allocator_arg_t, const Allocator &, Args...>)
+    if constexpr (is_pair<std::remove_cv_t<T>>::value) {
+        auto *pair = static_cast<std::remove_cv_t<T> *>(memory);
+        handed_on(allocator).construct(pair, std::forward<Args>(args)...);
+        return pair;
+    } else if constexpr (takes && std::is_constructible_v<T, std::allocator_arg_t,
+                                                          const Allocator &, Args...>)
         return ::new (memory) T(std::allocator_arg, allocator, std::forward<Args>(args)...);
     else if constexpr (takes && std::is_constructible_v<T, Args..., const Allocator &>)
         return ::new (memory) T(std::forward<Args>(args)..., allocator);
@@ -394,7 +432,8 @@ template <class T, class... Args> unique<T> make(const heap &in, Args &&...args)
     std::unique_ptr<void, detail::raw_deleter> memory(
         detail::allocate(in.get(), sizeof(T), alignof(T), noscan), detail::raw_deleter{in.get()});
     T *object;
-    if constexpr (std::uses_allocator_v<T, std::pmr::polymorphic_allocator<std::byte>>)
+    if constexpr (detail::takes<std::remove_cv_t<T>,
+                                std::pmr::polymorphic_allocator<std::byte>>::value)
         object = detail::construct<T>(memory.get(),
                                       std::pmr::polymorphic_allocator<std::byte>(in.resource()),
                                       std::forward<Args>(args)...);
@@ -410,7 +449,7 @@ T *heap::find_or_make(const std::string &name, Args &&...args) const
 {
     if (T *found = find<T>(name))
         return found;
-    unique<T> mine = make<T>(*this, std::forward<Args>(args)...);
+    unique<T> mine = goalloc::make<T>(*this, std::forward<Args>(args)...);
     for (;;) {
         int r = try_publish(name, mine.get());
         if (r == 0)

@@ -3,9 +3,11 @@
 #include "client/address.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "support/cunit_main.h"
@@ -62,6 +64,28 @@ static void test_default(void)
     CU_ASSERT_EQUAL(ga_address_check_folder(NULL, false), 0);
 }
 
+/* Files do for sockets: only what is there and its rights are looked at. */
+static void test_the_system_socket(void)
+{
+    char folder[] = "/tmp/goalloc-address-XXXXXX";
+    char own[64];
+    char shared[64];
+    CU_ASSERT_PTR_NOT_NULL_FATAL(mkdtemp(folder));
+    snprintf(own, sizeof(own), "%s/own", folder);
+    snprintf(shared, sizeof(shared), "%s/shared", folder);
+    CU_ASSERT_FALSE(ga_address_prefers_system(own, shared));
+    CU_ASSERT_EQUAL(close(open(shared, O_CREAT | O_WRONLY, 0600)), 0);
+    CU_ASSERT(ga_address_prefers_system(own, shared));
+    CU_ASSERT_EQUAL(chmod(shared, 0400), 0);
+    CU_ASSERT_EQUAL(ga_address_prefers_system(own, shared), geteuid() == 0);
+    CU_ASSERT_EQUAL(chmod(shared, 0600), 0);
+    CU_ASSERT_EQUAL(close(open(own, O_CREAT | O_WRONLY, 0600)), 0);
+    CU_ASSERT_FALSE(ga_address_prefers_system(own, shared));
+    unlink(own);
+    unlink(shared);
+    rmdir(folder);
+}
+
 static void test_refused(void)
 {
     char path[GA_ADDRESS_BYTES] = "untouched";
@@ -91,6 +115,8 @@ int main(void)
         {"an empty variable and a relative runtime folder count as unset",
          test_what_counts_as_unset},
         {"what is the default", test_default},
+        {"the system's socket, where it may be used and there is none of the user's own",
+         test_the_system_socket},
         {"a path that is empty or too long is refused", test_refused},
     };
     return ga_test_main("client.address", tests, sizeof(tests) / sizeof(tests[0]));

@@ -92,6 +92,16 @@ static void names(void)
     CU_ASSERT_EQUAL(strnlen(info.name, sizeof(info.name)), 27);
     CU_ASSERT_EQUAL(memcmp(info.name, longest, 27), 0);
     ga_heap_client_gone(core.heap, client);
+    memcpy(longest + 25, "\xe2\x82\xac", 3); /* of which there is room for two bytes */
+    CU_ASSERT_EQUAL(ga_heap_attach(core.heap, 1, 2, 3, 4, longest, &client), 0);
+    CU_ASSERT_EQUAL(ga_heap_next_client(core.heap, 0, &info), 0);
+    CU_ASSERT_EQUAL(strnlen(info.name, sizeof(info.name)), 25);
+    ga_heap_client_gone(core.heap, client);
+    memmove(longest + 24, longest + 25, 4); /* and for all three */
+    CU_ASSERT_EQUAL(ga_heap_attach(core.heap, 1, 2, 3, 4, longest, &client), 0);
+    CU_ASSERT_EQUAL(ga_heap_next_client(core.heap, 0, &info), 0);
+    CU_ASSERT_EQUAL(strnlen(info.name, sizeof(info.name)), 27);
+    ga_heap_client_gone(core.heap, client);
     CU_ASSERT_EQUAL(ga_heap_attach(core.heap, 1, 2, 3, 4, "", &client), 0);
     CU_ASSERT_EQUAL(ga_heap_next_client(core.heap, 0, &info), 0);
     CU_ASSERT_STRING_EQUAL(info.name, "");

@@ -95,12 +95,26 @@ static void estimates(void)
     }
 }
 
+/* A sum of rounded numbers is that of the numbers, whatever their fraction; a whole one stays. */
+static void rounded(void)
+{
+    uint64_t state = 3;
+    for (double x = 1; x < 2; x += 0.1) {
+        double sum = 0;
+        for (unsigned i = 0; i < 100000; i++)
+            sum += (double)ga_sampling_round(x, &state);
+        CU_ASSERT_DOUBLE_EQUAL(sum / 100000 / x, 1, 0.01);
+    }
+    CU_ASSERT_EQUAL(ga_sampling_round(0, &state), 0);
+    CU_ASSERT_EQUAL(ga_sampling_round(7, &state), 7);
+}
+
 int main(void)
 {
     static const struct ga_test tests[] = {
         {"as Go scales", as_go_scales}, {"the scale is exact", scale_is_exact},
         {"distances", distances},       {"distances are exact", distances_are_exact},
-        {"estimates", estimates},
+        {"estimates", estimates},       {"rounded", rounded},
     };
     return ga_test_main("shm.sampling", tests, COUNT(tests));
 }

@@ -2,6 +2,7 @@
 #ifndef GOALLOC_CXX_MEMORY_HPP
 #define GOALLOC_CXX_MEMORY_HPP
 
+#include <cerrno>
 #include <cstddef>
 #include <limits>
 #include <map>
@@ -9,6 +10,7 @@
 #include <memory_resource>
 #include <new>
 #include <scoped_allocator>
+#include <stdexcept>
 #include <string>
 #include <string_view>
 #include <system_error>
@@ -210,7 +212,7 @@ template <class T> class deleter
     void operator()(T *object) const noexcept
     {
         std::destroy_at(object);
-        goalloc_free(page_->attached, object);
+        goalloc_free(page_->attached, const_cast<std::remove_cv_t<T> *>(object));
     }
 
   private:
@@ -233,15 +235,15 @@ template <class T> class held
     }
     held &operator=(held &&other) noexcept
     {
-        held old(std::move(*this));
-        attached_ = other.attached_;
-        object_ = std::exchange(other.object_, nullptr);
+        held taken(std::move(other)); /* which releases what was held here */
+        std::swap(attached_, taken.attached_);
+        std::swap(object_, taken.object_);
         return *this;
     }
     ~held()
     {
         if (object_) /* where that fails, the hold ends with this process */
-            (void)goalloc_release(attached_, object_);
+            (void)goalloc_release(attached_, const_cast<std::remove_cv_t<T> *>(object_));
     }
     T *get() const noexcept
     {
