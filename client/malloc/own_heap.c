@@ -246,6 +246,7 @@ static void init_heap(struct goalloc_heap *heap, struct ga_heap *core, ga_client
     heap->reserve_bytes = parts.heap_bytes;
     heap->view = ga_view_of((struct ga_meta_header *)(void *)parts.meta, parts.bits);
     heap->policy = GOALLOC_POLICY_KEEP; /* of what ends with the process */
+    heap->is_own = true;
     pthread_cond_init(&heap->asked, NULL);
     pthread_mutex_init(&heap->lock, NULL);
     pthread_mutex_init(&heap->pausing, NULL);
