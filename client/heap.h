@@ -164,6 +164,9 @@ struct goalloc_heap {
     uint32_t generation_of_fork;    /* ga_fork_count when this process attached */
     _Atomic uint32_t reclaim_count;
     _Atomic uint32_t unneeded_count;
+    /* Spans are at hand without a wait, being this process's own; so threads look sooner for those
+     * that they do not need. */
+    bool is_own;
     struct ga_places places; /* for the server's answers */
     struct ga_bad_frees bad_frees;
 

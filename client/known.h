@@ -44,8 +44,8 @@ static inline void ga_known_remove(struct ga_known *known, uintptr_t at)
         place->number = UINTPTR_MAX; /* no page's */
 }
 
-/* Of a new cache, all zero: nothing is known. Number 0 would be looked for in the first place alone,
- * so the others are not touched before they serve. */
+/* Of a new cache, all zero: nothing is known. Number 0 would be looked for in the first place
+ * alone, so the others are not touched before they serve. */
 static inline void ga_known_init(struct ga_known *known)
 {
     known->page[0].number = UINTPTR_MAX;

@@ -9,7 +9,9 @@
  * A class that is not used any more is not looked at so. Therefore all are looked at when this
  * thread needs spans and the heap has grown by a part of itself since it did so last: what one
  * class does not need is then used before the heap grows more. A heap that does not grow asks
- * nobody to give back what he may soon ask for again. */
+ * nobody to give back what he may soon ask for again. In a heap of the process's own
+ * (client/malloc) spans come without a wait: there all that is empty goes then, and a smaller
+ * growth will do. */
 #include <sys/sdt.h>
 
 #include "client/large.h"
@@ -18,8 +20,9 @@
 #include "client/tiny.h"
 
 #define LOOK_BYTES  (UINT64_C(1) << 20)
-#define GROWTH_PART 16u  /* of the heap, and LOOK_BYTES at least */
-#define RETURN_MAX  256u /* pages in one note */
+#define GROWTH_PART 16u                   /* of the heap, and LOOK_BYTES at least */
+#define GROWTH_OWN  (UINT64_C(256) << 10) /* instead of those, in a heap of the process's own */
+#define RETURN_MAX  256u                  /* pages in one note */
 
 void ga_mcache_note_returned(struct ga_thread_cache *cache, uint32_t *pages, uint32_t count)
 {
@@ -143,10 +146,14 @@ void ga_mcache_meet_growth(struct ga_thread_cache *cache)
     if (npages < cache->look_at_npages)
         return;
     uint64_t part = npages / GROWTH_PART;
-    uint64_t least = LOOK_BYTES / GA_PAGE_SIZE;
+    uint64_t least = (cache->heap->is_own ? GROWTH_OWN : LOOK_BYTES) / GA_PAGE_SIZE;
     cache->look_at_npages = npages + (part > least ? part : least);
-    for (uint32_t c = 2; c < GA_SPAN_CLASS_COUNT; c++)
+    for (uint32_t c = 2; c < GA_SPAN_CLASS_COUNT; c++) {
+        struct ga_class_cache *class = &cache->classes[c];
+        if (cache->heap->is_own)
+            class->nempty_low = class->nempty; /* all that is empty: what is missed comes at once */
         look(cache, (ga_span_class)c);
+    }
 }
 
 /* A span of the list has become empty. */

@@ -28,8 +28,8 @@ static bool find_in_use(struct goalloc_heap *heap, const char *function, const v
 }
 
 /* How long the object at p is, if it is a small one in use in a page that this thread is known to
- * hold; else 0, and it is to be looked up. */
-static size_t known_bytes(struct goalloc_heap *heap, const void *p)
+ * hold; *ret is its slot then, without the entry. Else 0, and it is to be looked up. */
+static size_t find_known(struct goalloc_heap *heap, const void *p, struct ga_slot *ret)
 {
     ga_busy_begin();
     size_t bytes = 0;
@@ -39,9 +39,10 @@ static size_t known_bytes(struct goalloc_heap *heap, const void *p)
     if (known && known->number == number && known->list->magic != 0) {
         uint64_t product = (uint64_t)((uint32_t)((uintptr_t)p % GA_PAGE_SIZE)) * known->list->magic;
         uint32_t index = (uint32_t)(product >> 32);
-        ga_page_id page = (ga_page_id)(number - heap->base / GA_PAGE_SIZE);
+        ret->index = index;
+        ret->page = (ga_page_id)(number - heap->base / GA_PAGE_SIZE);
         if ((uint32_t)product < known->list->magic && /* a slot begins at p */
-            (ga_slot_used(ga_view_a(&heap->view, page, index / 64)) >> index % 64 & 1) != 0)
+            (ga_slot_used(ga_view_a(&heap->view, ret->page, index / 64)) >> index % 64 & 1) != 0)
             bytes = known->list->size;
     }
     ga_busy_end();
@@ -167,11 +168,13 @@ void *goalloc_realloc(struct goalloc_heap *heap, void *p, size_t size)
 {
     if (!p)
         return goalloc_malloc(heap, size);
-    size_t known = known_bytes(heap, p);
+    struct ga_slot slot;
+    size_t known = find_known(heap, p, &slot);
     if (size <= known && size > known / 2)
         return p; /* as fits_in_place would say */
-    struct ga_slot slot;
-    if (!find_in_use(heap, "goalloc_realloc", p, &slot)) {
+    if (known) {
+        slot.entry = ga_view_entry(&heap->view, slot.page);
+    } else if (!find_in_use(heap, "goalloc_realloc", p, &slot)) {
         errno = EINVAL;
         return NULL;
     }
@@ -179,7 +182,7 @@ void *goalloc_realloc(struct goalloc_heap *heap, void *p, size_t size)
         goalloc_free(heap, p);
         return NULL;
     }
-    size_t old_bytes = ga_lookup_bytes(heap, &slot);
+    size_t old_bytes = known ? known : ga_lookup_bytes(heap, &slot);
     if (has_room(heap, &slot, size))
         return p;
     return size > old_bytes ? grow(heap, p, &slot, old_bytes, size)
@@ -188,10 +191,10 @@ void *goalloc_realloc(struct goalloc_heap *heap, void *p, size_t size)
 
 size_t goalloc_usable_size(struct goalloc_heap *heap, const void *p)
 {
-    size_t known = p ? known_bytes(heap, p) : 0;
+    struct ga_slot slot;
+    size_t known = p ? find_known(heap, p, &slot) : 0;
     if (known)
         return known;
-    struct ga_slot slot;
     if (!p || !find_in_use(heap, "goalloc_usable_size", p, &slot))
         return 0;
     return ga_lookup_bytes(heap, &slot);

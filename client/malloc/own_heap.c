@@ -1,9 +1,5 @@
-/* Making the process's heap: one reservation of address space for its objects and the core's books,
- * of which memory is what is touched.
- *
- * The heap's own part is reserved without access and opened arena by arena, so that a system that
- * counts what is mapped to be written (vm.overcommit_memory 2) counts no more than that. Where the
- * process may not reserve as much (RLIMIT_AS), less will do. */
+/* Making the process's heap in a reservation of address space: its objects, meta and bits, and the
+ * core's books; and what the core asks of the world. */
 #include "own_heap.h"
 
 #include <errno.h>
@@ -11,40 +7,25 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
-#include <sys/resource.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "account.h"
 #include "core_memory.h"
 #include "register.h"
+#include "reservation.h"
 #include "server/collect.h"
 #include "server/heap.h"
 #include "shm/process.h"
 
-#define RESERVE_MAX (UINT64_C(256) << 30)
-#define RESERVE_MIN GA_ARENA_SIZE
-/* The core's tables for each page, and what does not depend on the reserve. */
-#define BOOKS_PER_PAGE 128u
-#define BOOKS_FIXED    (UINT64_C(32) << 20)
-#define PROFILE_RATE   (UINT64_C(512) << 10) /* Go's */
+#define PROFILE_RATE (UINT64_C(512) << 10) /* Go's */
 
 static struct goalloc_heap the_heap;
 static bool is_made;
 static _Atomic bool is_unknown; /* to the server */
 static bool was_filtered;       /* its system calls, before it had a heap: as in a container */
 
-/* Where the parts of a reservation lie. */
-struct parts {
-    char *heap;
-    char *meta;
-    char *bits;
-    char *books;
-    uint64_t heap_bytes;
-    uint64_t books_bytes;
-};
-
-static struct parts parts;
+static struct ga_reservation parts;
 
 struct ga_stop_range ga_own_heap_range(void)
 {
@@ -81,10 +62,9 @@ static int resize(void *data, enum ga_object object, uint64_t bytes)
 static int commit(void *data, enum ga_object object, uint64_t offset, uint64_t bytes)
 {
     (void)data;
-    (void)object;
-    (void)offset;
-    (void)bytes;
-    return 0;
+    return object == GA_OBJECT_HEAP
+               ? 0
+               : ga_reservation_open(&parts, object == GA_OBJECT_META, offset, bytes);
 }
 
 int ga_own_heap_punch(uint64_t offset, uint64_t bytes)
@@ -134,62 +114,6 @@ static uint64_t wall_ms(void *data)
     return ms_of(CLOCK_REALTIME_COARSE);
 }
 
-/* ---- the reservation ---- */
-
-static uint64_t whole_pages(uint64_t bytes)
-{
-    return (bytes + GA_PAGE_SIZE - 1) & ~(GA_PAGE_SIZE - 1);
-}
-
-/* Reserve bytes whose address is a multiple of an arena's size; NULL where that cannot be. */
-static char *reserve_aligned(uint64_t bytes)
-{
-    char *at = mmap(NULL, bytes + GA_ARENA_SIZE, PROT_NONE,
-                    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-    if (at == MAP_FAILED)
-        return NULL;
-    uint64_t before = -(uintptr_t)at % GA_ARENA_SIZE;
-    if (before)
-        munmap(at, before);
-    if (before < GA_ARENA_SIZE)
-        munmap(at + before + bytes, GA_ARENA_SIZE - before);
-    return at + before;
-}
-
-static bool reserve(uint64_t heap_bytes, uint64_t most, struct parts *ret)
-{
-    uint64_t meta_bytes = whole_pages(ga_heap_meta_bytes(heap_bytes));
-    uint64_t bits_bytes = whole_pages(ga_heap_bits_bytes(heap_bytes));
-    uint64_t books_bytes = heap_bytes / GA_PAGE_SIZE * BOOKS_PER_PAGE + BOOKS_FIXED;
-    uint64_t tables_bytes = meta_bytes + bits_bytes + books_bytes;
-    char *at = heap_bytes + tables_bytes < most ? reserve_aligned(heap_bytes + tables_bytes) : NULL;
-    if (!at)
-        return false;
-    *ret = (struct parts){.heap = at,
-                          .meta = at + heap_bytes,
-                          .bits = at + heap_bytes + meta_bytes,
-                          .books = at + heap_bytes + meta_bytes + bits_bytes,
-                          .heap_bytes = heap_bytes,
-                          .books_bytes = books_bytes};
-    if (mprotect(ret->meta, tables_bytes, PROT_READ | PROT_WRITE) < 0) {
-        munmap(at, heap_bytes + tables_bytes);
-        return false;
-    }
-    /* Much of the tables is never touched, and a huge page would be taken whole. */
-    (void)madvise(ret->meta, tables_bytes, MADV_NOHUGEPAGE);
-    return true;
-}
-
-/* Four times what the machine has, so that a heap of all of it may be fragmented. */
-static uint64_t wanted_bytes(void)
-{
-    uint64_t ram = (uint64_t)sysconf(_SC_PHYS_PAGES) * (uint64_t)sysconf(_SC_PAGESIZE);
-    uint64_t wanted = RESERVE_MIN;
-    while (wanted < RESERVE_MAX && wanted / 4 < ram)
-        wanted *= 2;
-    return wanted;
-}
-
 /* ---- the heap ---- */
 
 static int make_core(struct ga_heap **ret, ga_client_id *ret_client)
@@ -222,30 +146,13 @@ static int make_core(struct ga_heap **ret, ga_client_id *ret_client)
     return r;
 }
 
-/* Where address space is short, some must be left for stacks, libraries and mappings. */
-static uint64_t most_bytes(void)
-{
-    struct rlimit limit;
-    if (getrlimit(RLIMIT_AS, &limit) < 0 || limit.rlim_cur == RLIM_INFINITY)
-        return UINT64_MAX;
-    return limit.rlim_cur / 4 * 3;
-}
-
-static bool reserve_something(void)
-{
-    uint64_t most = most_bytes();
-    for (uint64_t bytes = wanted_bytes(); bytes >= RESERVE_MIN; bytes /= 2)
-        if (bytes < most && reserve(bytes, most, &parts))
-            return true;
-    return false;
-}
-
 static void init_heap(struct goalloc_heap *heap, struct ga_heap *core, ga_client_id client)
 {
     heap->base = (uintptr_t)parts.heap;
     heap->reserve_bytes = parts.heap_bytes;
     heap->view = ga_view_of((struct ga_meta_header *)(void *)parts.meta, parts.bits);
     heap->policy = GOALLOC_POLICY_KEEP; /* of what ends with the process */
+    heap->is_own = true;
     pthread_cond_init(&heap->asked, NULL);
     pthread_mutex_init(&heap->lock, NULL);
     pthread_mutex_init(&heap->pausing, NULL);
@@ -264,7 +171,7 @@ static int make(char ret_why[static GA_CHANNEL_ERROR_BYTES])
 {
     struct ga_heap *core;
     ga_client_id client = 0;
-    if (!reserve_something()) {
+    if (!ga_reservation_make(&parts)) {
         snprintf(ret_why, GA_CHANNEL_ERROR_BYTES, "no address space can be reserved for a heap");
         return -ENOMEM;
     }

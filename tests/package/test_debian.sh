@@ -108,6 +108,12 @@ has libgoalloc-dev "${headers[@]}" "$libdir/libgoalloc-client.so" "$libdir/libgo
 ! grep -r -l -F -e "$source_dir" -e "$dir" "$dir/root" >&2 ||
     fail "packed files name the folders they were built in"
 
+mapfile -t binaries < <(find "$dir/root" -type f \( -path '*/bin/*' -o -name '*.so' -o -name '*.so.*' \))
+[ "${#binaries[@]}" -ge 3 ] || fail "packed are: ${binaries[*]}"
+for file in "${binaries[@]}"; do
+    readelf -d "$file" | grep -q BIND_NOW || fail "$file is not linked with the distribution's hardening"
+done
+
 [ "$(dpkg-deb -I "$dir"/first/goalloc_*.deb conffiles)" = /etc/goalloc/goallocd.conf ] ||
     fail "the file of options is no conffile"
 

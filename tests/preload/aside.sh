@@ -64,7 +64,7 @@ expect "goalloc" 0
 served sh -c "ulimit -v 2000000; exec $which"
 expect "system" 1
 grep -q "no address space" "$dir/err" || fail "no reason is given"
-served sh -c "ulimit -d 2000000; exec $which"
+served bash -c "ulimit -d 30000; exec $which"
 expect "system" 1
 
 # /dev/shm is no part of it, nor are descriptors.

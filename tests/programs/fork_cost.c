@@ -2,8 +2,9 @@
  *
  *   fork_cost MIB
  *
- * Prints microseconds on a core in the parent, the median of 21 forks: the fork itself, and then the
- * writing of a word in each 64th object, which the kernel copies a page for while the child lives. */
+ * Prints microseconds on a core in the parent, the median of 21 forks: the fork itself, and then
+ * the writing of a word in each 64th object, which the kernel copies a page for while the child
+ * lives. */
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>

@@ -2,9 +2,10 @@
  *
  *   measure_tree RESULT LIBRARY PROGRAM [ARGUMENT...]
  *
- * RESULT is a file, for a line of four numbers: nanoseconds by the clock, microseconds on a core (user
- * and system, of the program and of what it waited for), KiB that the largest of these processes had
- * resident at most, and page faults. An empty LIBRARY is none. Ends as the program ends.
+ * RESULT is a file, for a line of four numbers: nanoseconds by the clock, microseconds on a core
+ * (user and system, of the program and of what it waited for), KiB that the largest of these
+ * processes had resident at most, and page faults. An empty LIBRARY is none. Ends as the program
+ * ends.
  *
  * It is small itself: what starts a program lends it its own size, until that has grown larger. */
 #include <errno.h>

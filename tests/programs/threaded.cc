@@ -1,6 +1,6 @@
-// A program of four threads that uses the standard library as programs do: strings, maps, vectors and
-// shared pointers, each made by one thread and mostly destroyed by another. What it prints depends on
-// no order.
+// A program of four threads that uses the standard library as programs do: strings, maps, vectors
+// and shared pointers, each made by one thread and mostly destroyed by another. What it prints
+// depends on no order.
 //
 //   threaded ROUNDS
 #include <array>
@@ -16,7 +16,8 @@
 #include <unordered_map>
 #include <vector>
 
-namespace {
+namespace
+{
 
 constexpr unsigned kThreads = 4;
 constexpr unsigned kDocuments = 400;

@@ -1,0 +1,146 @@
+/* The heap's own part is reserved without access and opened arena by arena, so that who counts what
+ * may be written (vm.overcommit_memory 2, RLIMIT_DATA) counts no more than that; meta and bits are
+ * opened as they are committed, if anybody counts, and at once otherwise, for fewer system calls.
+ * The books are tables of the core's that it touches where it likes: where it is counted the heap
+ * is as small as makes them a small part of what may be had. Where address space is short
+ * (RLIMIT_AS) some is left for stacks, libraries and mappings. */
+#include "reservation.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include "server/heap.h"
+
+#define RESERVE_MAX (UINT64_C(256) << 30)
+#define RESERVE_MIN GA_ARENA_SIZE
+/* The core's tables for each page, and what does not depend on the reserve. */
+#define BOOKS_PER_PAGE 128u
+#define BOOKS_FIXED    (UINT64_C(32) << 20)
+/* Of the memory that the system lets all processes have, and of what this one may have, so much may
+ * be books: one part in these. */
+#define BOOKS_OF_ALL 128u
+#define BOOKS_OF_OWN 8u
+
+/* What may be had at most. */
+struct bounds {
+    uint64_t address_bytes;
+    uint64_t books_bytes;
+    bool is_counted;
+};
+
+static uint64_t ram_bytes(void)
+{
+    return (uint64_t)sysconf(_SC_PHYS_PAGES) * (uint64_t)sysconf(_SC_PAGESIZE);
+}
+
+/* UINT64_MAX: none. */
+static uint64_t limit_of(__rlimit_resource_t resource)
+{
+    struct rlimit limit;
+    return getrlimit(resource, &limit) < 0 || limit.rlim_cur == RLIM_INFINITY ? UINT64_MAX
+                                                                              : limit.rlim_cur;
+}
+
+/* Whether the system promises no more memory than it has. */
+static bool is_strict(void)
+{
+    char mode = '0';
+    int fd = open("/proc/sys/vm/overcommit_memory", O_RDONLY | O_CLOEXEC);
+    ssize_t n = fd < 0 ? 0 : read(fd, &mode, 1);
+    if (fd >= 0)
+        close(fd);
+    return n == 1 && mode == '2';
+}
+
+static struct bounds find_bounds(void)
+{
+    uint64_t address = limit_of(RLIMIT_AS);
+    uint64_t data = limit_of(RLIMIT_DATA);
+    uint64_t of_all = is_strict() ? ram_bytes() / BOOKS_OF_ALL + BOOKS_FIXED : UINT64_MAX;
+    uint64_t of_own = data != UINT64_MAX ? data / BOOKS_OF_OWN : UINT64_MAX;
+    return (struct bounds){.address_bytes = address != UINT64_MAX ? address / 4 * 3 : UINT64_MAX,
+                           .books_bytes = of_all < of_own ? of_all : of_own,
+                           .is_counted = of_all != UINT64_MAX || of_own != UINT64_MAX};
+}
+
+/* ---- the reservation ---- */
+
+static uint64_t whole_pages(uint64_t bytes)
+{
+    return (bytes + GA_PAGE_SIZE - 1) & ~(GA_PAGE_SIZE - 1);
+}
+
+/* Reserve bytes whose address is a multiple of an arena's size; NULL where that cannot be. */
+static char *reserve_aligned(uint64_t bytes)
+{
+    char *at = mmap(NULL, bytes + GA_ARENA_SIZE, PROT_NONE,
+                    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (at == MAP_FAILED)
+        return NULL;
+    uint64_t before = -(uintptr_t)at % GA_ARENA_SIZE;
+    if (before)
+        munmap(at, before);
+    if (before < GA_ARENA_SIZE)
+        munmap(at + before + bytes, GA_ARENA_SIZE - before);
+    return at + before;
+}
+
+static bool reserve(uint64_t heap_bytes, const struct bounds *bounds, struct ga_reservation *ret)
+{
+    uint64_t meta_bytes = whole_pages(ga_heap_meta_bytes(heap_bytes));
+    uint64_t bits_bytes = whole_pages(ga_heap_bits_bytes(heap_bytes));
+    uint64_t books_bytes = heap_bytes / GA_PAGE_SIZE * BOOKS_PER_PAGE + BOOKS_FIXED;
+    uint64_t tables_bytes = meta_bytes + bits_bytes + books_bytes;
+    uint64_t bytes = heap_bytes + tables_bytes;
+    char *at = NULL;
+    if (bytes < bounds->address_bytes && books_bytes <= bounds->books_bytes)
+        at = reserve_aligned(bytes);
+    if (!at)
+        return false;
+    *ret = (struct ga_reservation){.heap = at,
+                                   .meta = at + heap_bytes,
+                                   .bits = at + heap_bytes + meta_bytes,
+                                   .books = at + heap_bytes + meta_bytes + bits_bytes,
+                                   .heap_bytes = heap_bytes,
+                                   .books_bytes = books_bytes,
+                                   .is_counted = bounds->is_counted};
+    char *open_from = ret->is_counted ? ret->books : ret->meta;
+    if (mprotect(open_from, (size_t)(at + bytes - open_from), PROT_READ | PROT_WRITE) < 0) {
+        munmap(at, bytes);
+        return false;
+    }
+    /* Much of the tables is never touched, and a huge page would be taken whole. */
+    (void)madvise(ret->meta, tables_bytes, MADV_NOHUGEPAGE);
+    return true;
+}
+
+/* Four times what the machine has, so that a heap of all of it may be fragmented. */
+static uint64_t wanted_bytes(void)
+{
+    uint64_t ram = ram_bytes();
+    uint64_t wanted = RESERVE_MIN;
+    while (wanted < RESERVE_MAX && wanted / 4 < ram)
+        wanted *= 2;
+    return wanted;
+}
+
+bool ga_reservation_make(struct ga_reservation *ret)
+{
+    struct bounds bounds = find_bounds();
+    for (uint64_t bytes = wanted_bytes(); bytes >= RESERVE_MIN; bytes /= 2)
+        if (reserve(bytes, &bounds, ret))
+            return true;
+    return false;
+}
+
+int ga_reservation_open(const struct ga_reservation *reservation, bool meta, uint64_t offset,
+                        uint64_t bytes)
+{
+    if (!reservation->is_counted)
+        return 0;
+    char *at = (meta ? reservation->meta : reservation->bits) + offset;
+    return mprotect(at, bytes, PROT_READ | PROT_WRITE) < 0 ? -ENOMEM : 0;
+}
