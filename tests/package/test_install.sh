@@ -42,7 +42,7 @@ quietly cmake --install "$build_dir" --strip --prefix "$prefix"
 libdir=$(dirname "$(find "$prefix" -name libgoalloc-client.a)")
 for file in bin/goallocd bin/goallocctl include/goalloc/goalloc.h share/man/man1/goallocctl.1 \
     share/man/man3/goalloc.3 share/man/man7/goalloc-layout.7 \
-    share/man/man7/goalloc-{adopt,sharing,operations,troubleshooting}.7 share/doc/goalloc/alerts.yml share/man/man8/goallocd.8 share/doc/goalloc/LICENSE \
+    share/man/man7/goalloc-{adopt,sharing,operations,troubleshooting}.7 share/man/man7/libgoalloc-malloc.7 share/doc/goalloc/alerts.yml share/man/man8/goallocd.8 share/doc/goalloc/LICENSE \
     share/bash-completion/completions/goallocctl share/bash-completion/completions/goallocd \
     share/zsh/site-functions/_goallocctl share/zsh/site-functions/_goallocd \
     share/doc/goalloc/README.md share/doc/goalloc/CHANGELOG.md; do
@@ -82,6 +82,14 @@ for page in "$prefix"/share/man/man*/*; do
     ! command -v groff >/dev/null || [ -z "$(groff -mandoc -Tutf8 -ww "$page" 2>&1 >"$dir/page")" ] ||
         fail "groff has complaints about $page"
 done
+
+# Not with sanitizers, which bring a malloc of their own.
+if [ -e "$build_dir/lib/libgoalloc-malloc.so" ]; then
+    ! readelf -d "$libdir/libgoalloc-malloc.so" | grep -E 'R(UN)?PATH|NEEDED.*goalloc' >&2 ||
+        fail "libgoalloc-malloc.so looks for libraries elsewhere"
+    "$prefix/bin/goallocctl" run --preload true 2>"$dir/said" || fail "goallocctl run --preload ends with $?"
+    grep -q '^goallocctl: 1 process had a heap' "$dir/said" || fail "true had no heap: $(cat "$dir/said")"
+fi
 
 # ---- and used ----
 
