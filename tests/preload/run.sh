@@ -68,6 +68,28 @@ says 'not looked at: [0-9]+ \(preload_leaver\)$'
 run 0 --leak-check --quiet -- "$leaver"
 [ ! -s "$dir/said" ] || fail "it is not quiet"
 
+# Accounts that are damaged, or were never any: what can be told is, and nothing goes wrong.
+# shellcheck disable=SC2016 # for the shell inside
+damage='
+    "$1" lose; cd "$GOALLOC_MALLOC_ACCOUNT"
+    lost=$(echo *.meta | tr " " "\n" | head -1); lost=${lost%.meta}
+    case $2 in
+    short) truncate -s 100000 "$lost.meta" ;;
+    none) rm "$lost.bits" ;;
+    link) ln -sf /dev/zero "$lost.meta" ;;
+    *) for at in 0 1 2 3 4 8 64; do
+        head -c 4000 /dev/urandom | dd of="$lost.$2" bs=4096 seek=$at conv=notrunc status=none
+    done ;;
+    esac
+    for name in x.began 0.began 99999999999999999999.began 12345.account; do echo nothing >"$name"; done
+    head -c 3000 /dev/urandom >77.account; : >77.began'
+for what in short none link meta bits account began; do
+    run 0 --leak-check -- sh -c "$damage" sh "$leaver" "$what"
+    says 'processes had a heap of their own'
+    run 0 --leak-check --json -- sh -c "$damage" sh "$leaver" "$what"
+    says '"processes": '
+done
+
 # As JSON; to programs that are preloaded with something else as well.
 run 0 --leak-check --json --output "$dir/json" -- "$leaver" lose
 mv "$dir/json" "$dir/said"
