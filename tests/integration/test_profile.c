@@ -2,126 +2,10 @@
  * tool pprof, by the names of C functions and within 10 %; frees by whomever count; rates can be
  * set; and a killed server takes nothing of it along. */
 #include <errno.h>
-#include <signal.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
-#include "goalloc/goalloc.h"
-#include "integration/daemon.h"
-#include "integration/json_check.h"
-#include "integration/run.h"
-#include "support/cunit_main.h"
+#include "integration/profile_fixture.h"
 
-#define COUNT(a) (sizeof(a) / sizeof(*(a)))
-#define MIB      (UINT64_C(1) << 20)
-
-static struct ga_daemon daemon_;
-static char name[64];
-static char socket_path[128];
-static struct goalloc_heap *heap;
-static struct ga_run run;
-
-static int ctl(const char *const *words)
-{
-    CU_ASSERT_FATAL(ga_run(&run, GOALLOCCTL_PATH, words));
-    return run.code;
-}
-#define CTL(...)    ctl((const char *const[]){"--socket", socket_path, __VA_ARGS__, NULL})
-#define CTL_OF(...) ctl((const char *const[]){__VA_ARGS__, NULL})
-
-static void start(const char *rate)
-{
-    const char *arguments[] = {"--name",         name, "--socket", socket_path, "--reserve", "2G",
-                               "--profile-rate", rate, NULL};
-    const struct ga_daemon_setup setup = {.keep = true};
-    CU_ASSERT_FATAL(ga_daemon_launch(&daemon_, &setup, arguments) && ga_daemon_wait(&daemon_));
-}
-
-static void attach(void)
-{
-    const struct goalloc_options options = {.size = sizeof(options)};
-    if (goalloc_attach(socket_path, &options, &heap) < 0) {
-        printf("%s\n", goalloc_attach_error());
-        abort();
-    }
-}
-
-/* The places. Each keeps itself from being a jump to the library, which would be no call of its
- * own; they are named in what pprof says. */
-#define PLACE __attribute__((noinline, used)) static
-#define CALLED(p)                                                                                  \
-    do {                                                                                           \
-        __asm__ volatile("" : : "r"(p) : "memory");                                                \
-        if (!(p))                                                                                  \
-            abort();                                                                               \
-    } while (0)
-
-PLACE void *place_small(void)
-{
-    void *p = goalloc_malloc(heap, 64);
-    CALLED(p);
-    return p;
-}
-
-PLACE void *place_medium(void)
-{
-    void *p = goalloc_calloc(heap, 3, 1000);
-    CALLED(p);
-    return p;
-}
-
-PLACE void *place_large(void)
-{
-    void *p = goalloc_malloc(heap, 100000);
-    CALLED(p);
-    return p;
-}
-
-PLACE void *place_tiny(void)
-{
-    void *p = goalloc_alloc(heap, 5, 0, GOALLOC_NOSCAN);
-    CALLED(p);
-    return p;
-}
-
-PLACE void *place_in_turn(void)
-{
-    void *p = goalloc_malloc(heap, 200);
-    CALLED(p);
-    return p;
-}
-
-PLACE void *place_grown(void)
-{
-    void *p = goalloc_realloc(heap, goalloc_malloc(heap, 24), 1500);
-    CALLED(p);
-    return p;
-}
-
-/* Run in a child, which attaches as itself and ends without detaching. */
-static pid_t in_child(void (*work)(void))
-{
-    fflush(NULL);
-    pid_t pid = fork();
-    if (pid == 0) {
-        if (!heap)
-            attach();
-        work();
-        _exit(CU_get_number_of_failures() != 0);
-    }
-    CU_ASSERT_FATAL(pid > 0);
-    return pid;
-}
-
-static void await(pid_t pid)
-{
-    int status = 0;
-    CU_ASSERT_EQUAL(waitpid(pid, &status, 0), pid);
-    CU_ASSERT_EQUAL(status, 0);
-}
+#define MIB (UINT64_C(1) << 20)
 
 /* ---- pprof ---- */
 
@@ -237,22 +121,6 @@ static void allocate_smallest(void)
 #define NOBJECTS 40u
 static void *objects[NOBJECTS];
 
-static uint64_t number(const char *key)
-{
-    return ga_json_number_of(run.out, key);
-}
-
-/* Over all sites. */
-static uint64_t sum_of(const char *key)
-{
-    char quoted[64];
-    uint64_t sum = 0;
-    snprintf(quoted, sizeof(quoted), "\"%s\"", key);
-    for (const char *at = run.out; (at = strstr(at, quoted)) != NULL; at++)
-        sum += ga_json_number_of(at, key);
-    return sum;
-}
-
 /* What the process has, in one site. */
 static void site_has(uint64_t alloc, uint64_t inuse)
 {
@@ -331,124 +199,6 @@ static void rates_are_set(void)
     CU_ASSERT_PTR_NOT_NULL(strstr(run.err, "refuses: process 1 is not attached"));
     CU_ASSERT_EQUAL(CTL("profile", "--rate", "7x"), 2);
     CU_ASSERT_EQUAL(CTL("profile", "--rate", "20T"), 0);
-}
-
-/* ---- sharing ---- */
-
-PLACE void *place_own(void)
-{
-    void *p = goalloc_malloc(heap, 700);
-    CALLED(p);
-    return p;
-}
-
-PLACE void *place_shared(void)
-{
-    void *p = goalloc_malloc(heap, 800);
-    CALLED(p);
-    return p;
-}
-
-PLACE void *place_left(void)
-{
-    void *p = goalloc_malloc(heap, 900);
-    CALLED(p);
-    return p;
-}
-
-static void free_shared(void)
-{
-    for (unsigned i = 0; i < 30; i++)
-        goalloc_free(heap, objects[i]);
-}
-
-static void leave(void)
-{
-    if (goalloc_set_profile_rate(heap, 1) < 0)
-        abort();
-    /* One call, and not seven. */
-    for (volatile unsigned i = 0; i < 7; i++)
-        (void)place_left();
-}
-
-/* The line of the place's JSON, or NULL. */
-static const char *place_line(const char *function)
-{
-    const char *at = strstr(run.out, function);
-    while (at && at > run.out && at[-1] != '\n')
-        at--;
-    return at;
-}
-
-static bool place_is(const char *function, const char *kinds, const char *key, uint64_t n)
-{
-    char wanted[64];
-    const char *line = place_line(function);
-    snprintf(wanted, sizeof(wanted), "\"kinds\": [%s]", kinds);
-    const char *found = line ? strstr(line, wanted) : NULL;
-    bool good = found && found < strchr(line, '\n') && ga_json_number_of(line, key) == n;
-    if (!good)
-        printf("%s: %.200s\n", function, line ? line : "not there");
-    return good;
-}
-
-static void who_frees_whose(void)
-{
-    char frees[128];
-    CU_ASSERT_EQUAL(goalloc_set_profile_rate(heap, 1), 0);
-    for (unsigned i = 0; i < 50; i++)
-        goalloc_free(heap, place_own());
-    void *before[NOBJECTS];
-    memcpy(before, objects, sizeof(objects));
-    for (unsigned i = 0; i < 30; i++)
-        objects[i] = place_shared();
-    pid_t freer = in_child(free_shared);
-    await(freer);
-    memcpy(objects, before, sizeof(objects));
-    await(in_child(leave));
-    CU_ASSERT_EQUAL(goalloc_set_profile_rate(heap, 0), 0);
-
-    CU_ASSERT_EQUAL(CTL("--json", "sharing"), 0);
-    CU_ASSERT(ga_json_is_valid(run.out));
-    CU_ASSERT(place_is("place_own", "\"own\"", "freed_by_itself", 50));
-    CU_ASSERT(place_is("place_shared", "\"shared\"", "freed_by_others", 30));
-    CU_ASSERT(place_is("place_left", "\"left\"", "inuse_objects", 7));
-    snprintf(frees, sizeof(frees),
-             "{\"allocated_by\": %d, \"freed_by\": %d, \"server\": false, \"objects\": 30,",
-             getpid(), freer);
-    CU_ASSERT_PTR_NOT_NULL(strstr(run.out, frees));
-
-    CU_ASSERT_EQUAL(CTL("sharing"), 0);
-    CU_ASSERT_PTR_NOT_NULL(strstr(run.out, "could be private"));
-    CU_ASSERT_PTR_NOT_NULL(strstr(run.out, "place_left < leave"));
-    CU_ASSERT_PTR_NOT_NULL(strstr(run.out, "who frees whose"));
-    CU_ASSERT_PTR_NOT_NULL(strstr(run.out, "itself"));
-}
-
-/* Of its own objects this process has freed, by the matrix. */
-static double freed_by_itself(const char *key)
-{
-    char pids[96];
-    CU_ASSERT_EQUAL(CTL("--json", "sharing"), 0);
-    snprintf(pids, sizeof(pids), "{\"allocated_by\": %d, \"freed_by\": %d,", getpid(), getpid());
-    const char *line = strstr(run.out, pids);
-    CU_ASSERT_PTR_NOT_NULL_FATAL(line);
-    return (double)ga_json_number_of(line, key);
-}
-
-/* Of objects as long as the rate each that is sampled stands for 1.58: the matrix counts as many as
- * there were, and not a whole number for each. */
-static void the_matrix_is_an_estimate(void)
-{
-    const unsigned n = 4000;
-    double objects_before = freed_by_itself("objects");
-    double bytes_before = freed_by_itself("bytes");
-    CU_ASSERT_EQUAL(goalloc_set_profile_rate(heap, 106496), 0);
-    for (unsigned i = 0; i < n; i++)
-        goalloc_free(heap, place_large());
-    CU_ASSERT_EQUAL(goalloc_set_profile_rate(heap, 0), 0);
-    CU_ASSERT_DOUBLE_EQUAL((freed_by_itself("objects") - objects_before) / n, 1, 0.1);
-    CU_ASSERT_DOUBLE_EQUAL((freed_by_itself("bytes") - bytes_before) / n / 106496, 1, 0.1);
 }
 
 static void begin_with_tiny(void)
@@ -682,15 +432,11 @@ static void the_environment(void)
 
 int main(void)
 {
-    snprintf(name, sizeof(name), "%s", ga_daemon_heap("profile"));
-    snprintf(socket_path, sizeof(socket_path), "%s", ga_daemon_path("sock"));
     static const struct ga_test tests[] = {
         {"pprof knows the places", pprof_knows_the_places},
         {"the smallest have room", the_smallest_have_room},
         {"every object", every_object},
         {"rates are set", rates_are_set},
-        {"who frees whose", who_frees_whose},
-        {"the matrix is an estimate", the_matrix_is_an_estimate},
         {"the first is tiny", first_is_tiny},
         {"names are clean", names_are_clean},
         {"a table", a_table},
@@ -700,9 +446,5 @@ int main(void)
         {"it is restored", it_is_restored},
         {"the environment", the_environment},
     };
-    int code = ga_test_main("integration.profile", tests, COUNT(tests));
-    (void)ga_daemon_end(&daemon_, SIGKILL);
-    ga_run_fini(&run);
-    (void)ga_daemon_clean_up();
-    return code;
+    return profile_main("integration.profile", tests, COUNT(tests));
 }
