@@ -19,6 +19,7 @@ if [ -z "${GOALLOC_BOOT_DIR:-}" ]; then
     for program in systemd-nspawn unshare timeout /lib/systemd/systemd; do
         command -v "$program" >/dev/null || skip "$program is not installed"
     done
+    why=$(unshare --mount --propagation private true 2>&1) || skip "no mount namespace: $why"
     # The journal, and what is said meanwhile, are the caller's to see if it fails.
     dir=$(mktemp -d)
     trap 'rm -rf -- "$dir"' EXIT

@@ -185,7 +185,7 @@ class heap
      * goalloc_hold says. */
     template <class T> held<T> hold(const std::string &name) const
     {
-        for (;;) {
+        for (int tries = 0;;) {
             detail::root before = look_up<T>(name);
             if (!before.object)
                 return {};
@@ -194,6 +194,8 @@ class heap
             /* If it is still there now, it was in use when it was held. */
             detail::root after = look_up<T>(name);
             if (after.record != before.record || after.check != before.check)
+                continue;
+            if (may_have_been_replaced(r, tries))
                 continue;
             if (r < 0)
                 detail::throw_error(r, "goalloc: hold '" + name + "'");
@@ -323,11 +325,19 @@ class heap
         return at;
     }
 
+    /* Whether what was to be held, as goalloc_hold answered, may just have been freed by whoever
+     * replaced it: what is published in the same place by now is another one, and is looked up
+     * anew. Not for ever, since there are objects that cannot be held. */
+    static bool may_have_been_replaced(int r, int &tries) noexcept
+    {
+        return (r == -EINVAL || r == -ENOTSUP) && tries++ < 16;
+    }
+
     /* The root, which is a T, or none. Where there is no record there may have been one when it was
      * looked up; held, and still published, it is what it is. */
     template <class T> detail::root look_up(const std::string &name) const
     {
-        for (;;) {
+        for (int tries = 0;;) {
             void *at = published(name);
             if (!at)
                 return {};
@@ -341,6 +351,8 @@ class heap
             found = read(name, at);
             if (detail::is_of<T>(found))
                 return found;
+            if (may_have_been_replaced(r, tries))
+                continue;
             if (r < 0 && r != -ENOTSUP && r != -EINVAL)
                 detail::throw_error(r, "goalloc: find '" + name + "'");
             detail::throw_wrong_type<T>(name, found);
