@@ -20,7 +20,7 @@
 #include "account_file.h"
 #include "client/managed_scan.h"
 #include "own_heap.h"
-#include "server/collect.h"
+#include "proto/own_core.h"
 
 #define PATH_BYTES (PATH_MAX + 32)
 
@@ -98,10 +98,11 @@ static bool write_memory(pid_t pid, const char *what, const void *memory, uint64
 
 static int add_roots(const uint64_t *offsets, uint32_t n, void *data)
 {
-    return ga_collect_add_roots(data, offsets, n);
+    (void)data;
+    return ga_own_core_add_roots(offsets, n);
 }
 
-static int scan_for_roots(struct ga_heap *core)
+static int scan_for_roots(void)
 {
     char why[GA_STOP_WHY_BYTES];
     uint64_t bytes;
@@ -110,7 +111,7 @@ static int scan_for_roots(struct ga_heap *core)
         return -ENOMEM;
     struct ga_stop_range own = ga_own_heap_range();
     ga_scan_look_alone(scan, ga_own_heap(), (uintptr_t)__builtin_frame_address(0), own);
-    int r = ga_scan_run(scan, add_roots, core, why, &bytes);
+    int r = ga_scan_run(scan, add_roots, NULL, why, &bytes);
     ga_scan_free(scan);
     return r;
 }
@@ -118,26 +119,20 @@ static int scan_for_roots(struct ga_heap *core)
 /* Everybody is gone: what is in use then, and what of it nothing reaches. */
 static int collect(struct ga_exit_account *account)
 {
-    struct ga_heap *core = ga_own_server_leave();
-    int r = ga_collect_begin(core, GA_COLLECT_REPORT);
+    struct ga_own_leavings leavings = {0};
+    int r = ga_own_core_begin_leavings();
     if (r == 0)
-        r = scan_for_roots(core);
-    if (r == 0) {
-        ga_collect_work(core, true);
-        r = ga_collect_settle(core);
-    }
+        r = scan_for_roots();
+    if (r == 0)
+        r = ga_own_core_end_leavings(&leavings);
     if (r < 0)
         return r;
-    while (!ga_collect_sweep_some(core, UINT32_MAX))
-        continue;
-    ga_collect_end(core);
-    const struct ga_collect_result *result = ga_collect_get_result(core);
-    account->collection = result->collection;
-    account->left = (struct ga_exit_count){result->found.objects, result->found.bytes};
-    account->lost = (struct ga_exit_count){result->garbage.objects, result->garbage.bytes};
-    for (uint32_t c = 0; c < GA_SIZE_CLASS_COUNT; c++)
-        account->by_class[c] =
-            (struct ga_exit_count){result->by_class[c].objects, result->by_class[c].bytes};
+    account->collection = leavings.collection;
+    account->left = (struct ga_exit_count){leavings.left.objects, leavings.left.bytes};
+    account->lost = (struct ga_exit_count){leavings.lost.objects, leavings.lost.bytes};
+    for (uint32_t c = 0; c < GA_OWN_CLASSES; c++)
+        account->by_class[c] = (struct ga_exit_count){leavings.lost_by_class[c].objects,
+                                                      leavings.lost_by_class[c].bytes};
     return 0;
 }
 

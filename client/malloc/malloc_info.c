@@ -11,7 +11,7 @@
 
 #include "client/reclaim.h"
 #include "own_heap.h"
-#include "server/heap.h"
+#include "proto/own_core.h"
 
 #pragma GCC diagnostic ignored "-Wdeprecated-declarations" /* mallinfo, which programs call still  \
                                                             */
@@ -35,24 +35,36 @@ EXPORTED int malloc_trim(size_t pad)
     if (!heap)
         return NEXT(malloc_trim)(pad);
     ga_reclaim(heap, GA_RECLAIM_UNUSED);
-    return ga_own_server_release(pad) > 0;
+    ga_own_server_lock();
+    uint64_t released = ga_own_core_release(pad);
+    ga_own_server_unlock();
+    return released > 0;
+}
+
+static struct ga_own_figures figures(void)
+{
+    struct ga_own_figures now;
+    ga_own_server_lock();
+    ga_own_core_figures(&now);
+    ga_own_server_unlock();
+    return now;
 }
 
 /* Large objects are what glibc maps one by one. */
 static struct mallinfo2 count(void)
 {
-    struct ga_heap_stats stats;
-    ga_own_server_get_stats(&stats);
-    const struct ga_class_stats *large = &stats.by_class[0];
-    size_t sys = stats.heap_sys_bytes - stats.heap_released_bytes;
-    size_t mapped = large->alloc_bytes;
+    struct ga_own_figures stats = figures();
+    size_t sys = stats.resident_bytes;
+    size_t mapped = stats.by_class[0].alloc_bytes;
+    uint64_t mallocs = stats.by_class[0].mallocs;
+    uint64_t frees = stats.by_class[0].frees;
     return (struct mallinfo2){
         .arena = sys > mapped ? sys - mapped : 0,
-        .hblks = large->mallocs > large->frees ? large->mallocs - large->frees : 0,
+        .hblks = mallocs > frees ? mallocs - frees : 0,
         .hblkhd = mapped,
         .uordblks = stats.alloc_bytes - mapped,
         .fordblks = sys > stats.alloc_bytes ? sys - stats.alloc_bytes : 0,
-        .keepcost = stats.heap_idle_bytes - stats.heap_released_bytes,
+        .keepcost = stats.idle_bytes,
     };
 }
 
@@ -83,16 +95,14 @@ EXPORTED void malloc_stats(void)
         NEXT(malloc_stats)();
         return;
     }
-    struct ga_heap_stats stats;
-    ga_own_server_get_stats(&stats);
+    struct ga_own_figures stats = figures();
     fprintf(stderr,
             "goalloc: %" PRIu64 " bytes in %" PRIu64 " objects are in use, of %" PRIu64
             " bytes in spans\n"
             "goalloc: %" PRIu64 " mallocs, %" PRIu64 " frees, %" PRIu64 " bytes ever\n"
             "goalloc: %" PRIu64 " bytes of the heap have memory, and %" PRIu64 " of its books\n",
-            stats.alloc_bytes, stats.heap_objects, stats.heap_inuse_bytes, stats.mallocs,
-            stats.frees, stats.total_alloc_bytes, stats.heap_sys_bytes - stats.heap_released_bytes,
-            stats.meta_bytes + stats.bits_bytes);
+            stats.alloc_bytes, stats.heap_objects, stats.inuse_bytes, stats.mallocs, stats.frees,
+            stats.total_alloc_bytes, stats.resident_bytes, stats.books_bytes);
 }
 
 EXPORTED int malloc_info(int options, FILE *stream)
@@ -103,10 +113,9 @@ EXPORTED int malloc_info(int options, FILE *stream)
         errno = EINVAL;
         return -1;
     }
-    struct ga_heap_stats stats;
-    ga_own_server_get_stats(&stats);
+    struct ga_own_figures stats = figures();
     fprintf(stream, "<malloc version=\"goalloc-1\">\n<sizes>\n");
-    for (uint32_t c = 0; c < GA_SIZE_CLASS_COUNT; c++)
+    for (uint32_t c = 0; c < GA_OWN_CLASSES; c++)
         if (stats.by_class[c].mallocs > 0)
             fprintf(stream,
                     "<size class=\"%u\" mallocs=\"%" PRIu64 "\" frees=\"%" PRIu64
@@ -114,6 +123,6 @@ EXPORTED int malloc_info(int options, FILE *stream)
                     c, stats.by_class[c].mallocs, stats.by_class[c].frees, stats.by_class[c].spans,
                     stats.by_class[c].alloc_bytes);
     fprintf(stream, "</sizes>\n<system type=\"current\" size=\"%" PRIu64 "\"/>\n</malloc>\n",
-            stats.heap_sys_bytes - stats.heap_released_bytes);
+            stats.resident_bytes);
     return ferror(stream) ? -1 : 0;
 }

@@ -8,6 +8,7 @@
 #include <pthread.h>
 
 #include "own_heap.h"
+#include "proto/own_core.h"
 
 void ga_own_fork_before(void)
 {
@@ -53,7 +54,7 @@ void ga_own_fork_in_child(void)
             continue;
         }
         *link = cache->next_of_heap;
-        ga_own_server_mcache_gone(cache->id);
+        ga_own_core_mcache_gone(cache->id);
         ga_thread_cache_free(cache);
     }
     ga_own_fork_after();

@@ -11,14 +11,9 @@
 #include <unistd.h>
 
 #include "account.h"
-#include "core_memory.h"
+#include "proto/own_core.h"
 #include "register.h"
 #include "reservation.h"
-#include "server/collect.h"
-#include "server/heap.h"
-#include "shm/process.h"
-
-#define PROFILE_RATE (UINT64_C(512) << 10) /* Go's */
 
 static struct goalloc_heap the_heap;
 static bool is_made;
@@ -46,11 +41,10 @@ struct goalloc_heap *ga_own_heap(void)
 /* ---- what the core asks of the world ---- */
 
 /* Arenas are opened as the heap comes to them, and stay open. */
-static int resize(void *data, enum ga_object object, uint64_t bytes)
+static int open_heap(uint64_t bytes)
 {
     static uint64_t opened;
-    (void)data;
-    if (object != GA_OBJECT_HEAP || bytes <= opened)
+    if (bytes <= opened)
         return 0;
     if (mprotect(parts.heap + opened, bytes - opened, PROT_READ | PROT_WRITE) < 0)
         return -ENOMEM;
@@ -58,95 +52,32 @@ static int resize(void *data, enum ga_object object, uint64_t bytes)
     return 0;
 }
 
-/* Memory comes when it is touched. */
-static int commit(void *data, enum ga_object object, uint64_t offset, uint64_t bytes)
+static int open_table(bool meta, uint64_t offset, uint64_t bytes)
 {
-    (void)data;
-    return object == GA_OBJECT_HEAP
-               ? 0
-               : ga_reservation_open(&parts, object == GA_OBJECT_META, offset, bytes);
+    return ga_reservation_open(&parts, meta, offset, bytes);
 }
 
-int ga_own_heap_punch(uint64_t offset, uint64_t bytes)
+static int punch(uint64_t offset, uint64_t bytes)
 {
     return madvise(parts.heap + offset, bytes, MADV_DONTNEED) < 0 ? -errno : 0;
 }
 
-static int punch(void *data, uint64_t offset, uint64_t bytes)
-{
-    (void)data;
-    return ga_own_heap_punch(offset, bytes);
-}
-
-static void decommit(void *data, enum ga_object object, uint64_t offset, uint64_t bytes)
-{
-    if (object == GA_OBJECT_HEAP)
-        (void)punch(data, offset, bytes);
-}
-
-static int recommit(void *data, uint64_t offset, uint64_t bytes)
-{
-    return commit(data, GA_OBJECT_HEAP, offset, bytes);
-}
-
-/* A release is over before its caller goes on; and who is short of memory looks for it himself. */
-static void do_nothing(void *data)
-{
-    (void)data;
-}
-
-static uint64_t ms_of(clockid_t clock)
-{
-    struct timespec now;
-    clock_gettime(clock, &now);
-    return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
-}
-
-static uint64_t now_ms(void *data)
-{
-    (void)data;
-    return ms_of(CLOCK_MONOTONIC_COARSE);
-}
-
-static uint64_t wall_ms(void *data)
-{
-    (void)data;
-    return ms_of(CLOCK_REALTIME_COARSE);
-}
-
 /* ---- the heap ---- */
 
-static int make_core(struct ga_heap **ret, ga_client_id *ret_client)
+static int make_core(uint32_t *ret_client)
 {
-    struct ga_heap_config config = {
-        .name = "own",
-        .base = (uintptr_t)parts.heap,
-        .reserve_bytes = parts.heap_bytes,
-        .heap_id = (uintptr_t)parts.heap,
-        .server_pid = (uint32_t)getpid(),
-        .server_version = GOALLOC_VERSION,
-        .profile_rate_bytes = PROFILE_RATE,
-    };
-    static const struct ga_heap_effects effects = {
-        .resize = resize,
-        .commit = commit,
-        .decommit = decommit,
-        .punch = punch,
-        .recommit = recommit,
-        .wait_for_release = do_nothing,
-        .reclaim = do_nothing,
-        .now_ms = now_ms,
-        .wall_ms = wall_ms,
-    };
-    ga_core_memory_init(parts.books, parts.books_bytes);
-    int r = ga_heap_new(&config, parts.meta, parts.bits, &effects, ret);
-    if (r == 0)
-        r = ga_heap_attach(*ret, (uint32_t)getpid(), (uint32_t)getuid(), (uint32_t)getgid(), 0,
-                           program_invocation_short_name, ret_client);
-    return r;
+    const struct ga_own_memory memory = {.heap = parts.heap,
+                                         .meta = parts.meta,
+                                         .bits = parts.bits,
+                                         .books = parts.books,
+                                         .heap_bytes = parts.heap_bytes,
+                                         .books_bytes = parts.books_bytes};
+    static const struct ga_own_world world = {
+        .open_heap = open_heap, .open_table = open_table, .punch = punch};
+    return ga_own_core_make(&memory, &world, ret_client);
 }
 
-static void init_heap(struct goalloc_heap *heap, struct ga_heap *core, ga_client_id client)
+static void init_heap(struct goalloc_heap *heap, uint32_t client)
 {
     heap->base = (uintptr_t)parts.heap;
     heap->reserve_bytes = parts.heap_bytes;
@@ -160,29 +91,26 @@ static void init_heap(struct goalloc_heap *heap, struct ga_heap *core, ga_client
     (void)ga_profile_read_rate(heap); /* what is no size changes nothing */
     uint64_t rate_plus_1 = ga_load_relaxed(&heap->profiler.rate_plus_1);
     if (rate_plus_1)
-        (void)ga_heap_set_profile_rate(core, client + 1, 0, rate_plus_1 - 1);
+        ga_own_core_set_profile_rate(rate_plus_1 - 1);
     heap->place = 1;
     ga_store_relaxed(&heap->tls_index, heap->place);
-    ga_store_relaxed(&heap->client, client + 1);
+    ga_store_relaxed(&heap->client, client);
     ga_store_release(&heap->mapped, true);
 }
 
 static int make(char ret_why[static GA_CHANNEL_ERROR_BYTES])
 {
-    struct ga_heap *core;
-    ga_client_id client = 0;
+    uint32_t client = 0;
     if (!ga_reservation_make(&parts)) {
         snprintf(ret_why, GA_CHANNEL_ERROR_BYTES, "no address space can be reserved for a heap");
         return -ENOMEM;
     }
-    int r = make_core(&core, &client);
+    int r = make_core(&client);
     if (r < 0) {
         snprintf(ret_why, GA_CHANNEL_ERROR_BYTES, "no heap can be made: %s", strerrordesc_np(-r));
         return r;
     }
-    init_heap(&the_heap, core, client);
-    ga_heap_set_memory(core, parts.heap);
-    ga_own_server_init(core, client, now_ms(NULL));
+    init_heap(&the_heap, client);
     ga_own_fork_init();
     is_made = true;
     return 0;

@@ -12,7 +12,7 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
-#include "server/heap.h"
+#include "shm/view.h"
 
 #define RESERVE_MAX (UINT64_C(256) << 30)
 #define RESERVE_MIN GA_ARENA_SIZE
@@ -90,8 +90,10 @@ static char *reserve_aligned(uint64_t bytes)
 
 static bool reserve(uint64_t heap_bytes, const struct bounds *bounds, struct ga_reservation *ret)
 {
-    uint64_t meta_bytes = whole_pages(ga_heap_meta_bytes(heap_bytes));
-    uint64_t bits_bytes = whole_pages(ga_heap_bits_bytes(heap_bytes));
+    struct ga_meta_header geometry = {0};
+    ga_geometry_init(&geometry, heap_bytes);
+    uint64_t meta_bytes = whole_pages(geometry.meta_bytes);
+    uint64_t bits_bytes = whole_pages(geometry.bits_bytes);
     uint64_t books_bytes = heap_bytes / GA_PAGE_SIZE * BOOKS_PER_PAGE + BOOKS_FIXED;
     uint64_t tables_bytes = meta_bytes + bits_bytes + books_bytes;
     uint64_t bytes = heap_bytes + tables_bytes;

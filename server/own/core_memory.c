@@ -1,4 +1,4 @@
-#include "core_memory.h"
+#include "server/own/core_memory.h"
 
 #include <errno.h>
 #include <string.h>

@@ -1,8 +1,8 @@
 /* Memory for the books of the heap core in a process whose malloc it serves: it may not ask malloc
  * for any. The core is compiled with this file in front (CMakeLists.txt), so that what it calls
  * calloc is this. */
-#ifndef GA_CLIENT_MALLOC_CORE_MEMORY_H
-#define GA_CLIENT_MALLOC_CORE_MEMORY_H
+#ifndef GA_SERVER_OWN_CORE_MEMORY_H
+#define GA_SERVER_OWN_CORE_MEMORY_H
 
 #include <stddef.h>
 #include <stdlib.h>
