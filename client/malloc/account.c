@@ -24,8 +24,8 @@
 
 #define PATH_BYTES (PATH_MAX + 32)
 
-static char folder[PATH_MAX]; /* "" = no account is wanted */
-static pid_t began;           /* the process that has said so */
+static char *folder; /* NULL = no account is wanted */
+static pid_t began;  /* the process that has said so */
 
 /* ---- files ---- */
 
@@ -63,12 +63,12 @@ static bool write_file(pid_t pid, const char *what, const void *from, uint64_t b
 /* Those OS pages of memory that were ever touched, at their places; the file is bytes long. */
 static bool write_touched(int fd, int pagemap, const char *memory, uint64_t bytes)
 {
-    static uint64_t words[4096];
+    uint64_t words[512];
     const uint64_t npages = bytes / GA_OS_PAGE_SIZE;
     if (ftruncate(fd, (off_t)bytes) < 0)
         return false;
     for (uint64_t page = 0; page < npages;) {
-        uint64_t n = npages - page < 4096 ? npages - page : 4096;
+        uint64_t n = npages - page < 512 ? npages - page : 512;
         off_t where = (off_t)(((uintptr_t)memory / GA_OS_PAGE_SIZE + page) * sizeof(words[0]));
         if (pread(pagemap, words, n * sizeof(words[0]), where) != (ssize_t)(n * sizeof(words[0])))
             return false;
@@ -161,7 +161,7 @@ static void at_exit(int status, void *data)
     sigset_t all;
     sigset_t before;
     /* One that has not asked for memory since it was forked has nothing of its own to tell of. */
-    if (folder[0] == '\0' || began != pid)
+    if (!folder || began != pid)
         return;
     sigfillset(&all);
     sigprocmask(SIG_BLOCK, &all, &before);
@@ -191,10 +191,10 @@ void ga_account_begin(void)
     if (!has_looked) {
         const char *value = secure_getenv(GA_ACCOUNT_VARIABLE);
         if (value && value[0] == '/')
-            snprintf(folder, sizeof(folder), "%s", value);
+            folder = strdup(value); /* the program may change its environment */
         has_looked = true;
     }
-    if (folder[0] == '\0')
+    if (!folder)
         return;
     began = getpid();
     char path[PATH_BYTES]; /* of who was this process before an exec */

@@ -10,13 +10,10 @@
 #include "client/address.h"
 #include "client/connect.h"
 #include "client/deadline.h"
-#include "proto/text.h"
-#include "proto/version.h"
+#include "proto/announce.h"
 #include "shm/layout.h"
 
-#define WAIT_MS    500u
-#define NAME_BYTES 64
-#define SAID_BYTES 512
+#define WAIT_MS 500u
 
 int ga_register_connect(char ret_why[static GA_CHANNEL_ERROR_BYTES], int *ret_fd)
 {
@@ -30,41 +27,14 @@ int ga_register_connect(char ret_why[static GA_CHANNEL_ERROR_BYTES], int *ret_fd
     return ga_connect(path, &deadline, ret_why, ret_fd);
 }
 
-static size_t add(uint8_t *said, size_t at, const Goalloc__V1__Envelope *message)
-{
-    size_t bytes;
-    int r = ga_message_encode(message, said + at, SAID_BYTES - at, &bytes);
-    return r == 0 ? at + bytes : at;
-}
-
-static size_t add_hello(uint8_t *said)
-{
-    char name[NAME_BYTES];
-    snprintf(name, sizeof(name), "%s", program_invocation_short_name);
-    ga_text_clean(name);
-    Goalloc__V1__Hello hello = GOALLOC__V1__HELLO__INIT;
-    hello.min_version = GA_PROTOCOL_VERSION_MIN;
-    hello.max_version = GA_PROTOCOL_VERSION_MAX;
-    hello.client_name = name;
-    Goalloc__V1__Envelope message = GOALLOC__V1__ENVELOPE__INIT;
-    message.id = 1;
-    message.body_case = GOALLOC__V1__ENVELOPE__BODY_HELLO;
-    message.hello = &hello;
-    return add(said, 0, &message);
-}
-
 void ga_register_say(int fd, const void *meta, const void *bits)
 {
-    uint8_t said[SAID_BYTES];
-    size_t bytes = add_hello(said);
-    Goalloc__V1__Program program = GOALLOC__V1__PROGRAM__INIT;
-    program.layout_version = GA_LAYOUT_VERSION;
-    program.meta_address = (uintptr_t)meta;
-    program.bits_address = (uintptr_t)bits;
-    Goalloc__V1__Envelope message = GOALLOC__V1__ENVELOPE__INIT;
-    message.body_case = GOALLOC__V1__ENVELOPE__BODY_PROGRAM;
-    message.program = &program;
-    bytes = add(said, bytes, &message);
+    uint8_t said[GA_ANNOUNCE_BYTES];
+    const struct ga_announcement announcement = {.name = program_invocation_short_name,
+                                                 .layout_version = GA_LAYOUT_VERSION,
+                                                 .meta_address = (uintptr_t)meta,
+                                                 .bits_address = (uintptr_t)bits};
+    size_t bytes = ga_announce_encode(&announcement, said);
     ssize_t sent = send(fd, said, bytes, MSG_NOSIGNAL | MSG_DONTWAIT);
     (void)sent; /* a new socket has room for it, unless nobody is there any more */
     close(fd);

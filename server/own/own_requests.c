@@ -8,7 +8,7 @@ static_assert(GA_LEASES_MAX_PAGES >= GA_LEASE_MAX, "a reply has room for all spa
 
 static int new_mcache(struct ga_own_reply *reply)
 {
-    goalloc__v1__mcache__init(&reply->body.mcache);
+    reply->body.mcache = (Goalloc__V1__Mcache)GOALLOC__V1__MCACHE__INIT;
     reply->message.body_case = GOALLOC__V1__ENVELOPE__BODY_MCACHE;
     reply->message.mcache = &reply->body.mcache;
     return ga_heap_new_mcache(ga_own_heap_core, ga_own_client, &reply->body.mcache.mcache);
@@ -19,7 +19,7 @@ static int lease(const Goalloc__V1__Lease *wanted, struct ga_own_reply *reply)
     uint32_t count = 0;
     int r = ga_heap_lease(ga_own_heap_core, ga_own_client, wanted->mcache,
                           (ga_span_class)wanted->span_class, wanted->count, reply->pages, &count);
-    goalloc__v1__leases__init(&reply->body.leases);
+    reply->body.leases = (Goalloc__V1__Leases)GOALLOC__V1__LEASES__INIT;
     reply->body.leases.pages = reply->pages;
     reply->body.leases.n_pages = count;
     reply->message.body_case = GOALLOC__V1__ENVELOPE__BODY_LEASES;
@@ -30,7 +30,7 @@ static int lease(const Goalloc__V1__Lease *wanted, struct ga_own_reply *reply)
 static int large_alloc(const Goalloc__V1__LargeAlloc *wanted, struct ga_own_reply *reply)
 {
     Goalloc__V1__LargeSpan *span = &reply->body.large_span;
-    goalloc__v1__large_span__init(span);
+    *span = (Goalloc__V1__LargeSpan)GOALLOC__V1__LARGE_SPAN__INIT;
     span->mcache = wanted->mcache;
     bool zeroed = false;
     int r = ga_heap_large_alloc(ga_own_heap_core, ga_own_client, wanted->mcache, wanted->size_bytes,
@@ -44,7 +44,7 @@ static int large_alloc(const Goalloc__V1__LargeAlloc *wanted, struct ga_own_repl
 /* r: what came of the request. */
 static int done(struct ga_own_reply *reply, int r)
 {
-    goalloc__v1__done__init(&reply->body.done);
+    reply->body.done = (Goalloc__V1__Done)GOALLOC__V1__DONE__INIT;
     reply->message.body_case = GOALLOC__V1__ENVELOPE__BODY_DONE;
     reply->message.done = &reply->body.done;
     return r;
@@ -52,7 +52,7 @@ static int done(struct ga_own_reply *reply, int r)
 
 int ga_own_core_answer(const Goalloc__V1__Envelope *request, struct ga_own_reply *reply)
 {
-    goalloc__v1__envelope__init(&reply->message);
+    reply->message = (Goalloc__V1__Envelope)GOALLOC__V1__ENVELOPE__INIT;
     switch (request->body_case) {
     case GOALLOC__V1__ENVELOPE__BODY_NEW_MCACHE:
         return new_mcache(reply);
