@@ -53,6 +53,7 @@ struct ga_class_cache {
 /* Large spans that an mcache has leased and does not use, the one freed first in front. */
 #define GA_LARGE_KEPT_MAX       32u
 #define GA_LARGE_KEPT_BYTES_MAX (UINT64_C(16) << 20)
+#define GA_LARGE_KEPT_BYTES_OWN (UINT64_C(512) << 10) /* in a heap of the process's own */
 
 struct ga_large_entry {
     ga_page_id page;

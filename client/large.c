@@ -2,7 +2,10 @@
  *
  * A large span is leased like a small one, and is in use when its one slot's bits in A and F
  * differ. Freed spans are kept in the order in which they were freed; a request takes the best fit,
- * and when there are too many the oldest goes back. What others free arrives by the inbox. */
+ * and when there are too many the oldest goes back. What others free arrives by the inbox.
+ *
+ * In a heap of the process's own (client/malloc) spans come without a wait, and what is kept is
+ * missing elsewhere: there little is. */
 #include "client/large.h"
 
 #include <string.h>
@@ -78,17 +81,23 @@ static void give_back_oldest(struct ga_thread_cache *cache)
     give_back(cache, oldest.span_class, oldest.page);
 }
 
+static uint64_t most_to_keep(const struct ga_thread_cache *cache)
+{
+    return cache->heap->is_own ? GA_LARGE_KEPT_BYTES_OWN : GA_LARGE_KEPT_BYTES_MAX;
+}
+
 void ga_large_freed(struct ga_thread_cache *cache, ga_span_class span_class, ga_page_id page)
 {
     struct ga_large_cache *kept = &cache->large;
     uint64_t npages = length_of(cache, page);
     ga_roomy_forget(cache, page);
-    if (npages > GA_LARGE_NPAGES_LEASED) { /* it has grown where it lay */
+    uint64_t most = most_to_keep(cache);
+    /* It may have grown where it lay. */
+    if (npages > GA_LARGE_NPAGES_LEASED || npages * GA_PAGE_SIZE > most) {
         give_back(cache, span_class, page);
         return;
     }
-    while (kept->count == GA_LARGE_KEPT_MAX ||
-           kept->bytes + npages * GA_PAGE_SIZE > GA_LARGE_KEPT_BYTES_MAX)
+    while (kept->count == GA_LARGE_KEPT_MAX || kept->bytes + npages * GA_PAGE_SIZE > most)
         give_back_oldest(cache);
     kept->entry[kept->count++] =
         (struct ga_large_entry){.page = page, .npages = (uint32_t)npages, .span_class = span_class};
