@@ -23,6 +23,8 @@ struct ga_own_memory {
 struct ga_own_world {
     /* The first bytes of the heap may be read and written. */
     int (*open_heap)(uint64_t bytes);
+    /* So many of them are used from now on. */
+    void (*grown)(uint64_t bytes);
     /* So may [offset, offset + bytes) of meta, or of bits. */
     int (*open_table)(bool meta, uint64_t offset, uint64_t bytes);
     /* [offset, offset + bytes) of the heap has no memory from now on, and is zero. */

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "account.h"
+#include "huge_pages.h"
 #include "proto/own_core.h"
 #include "register.h"
 #include "reservation.h"
@@ -52,6 +53,11 @@ static int open_heap(uint64_t bytes)
     return 0;
 }
 
+static void grown(uint64_t bytes)
+{
+    ga_huge_pages_grown(&parts, bytes);
+}
+
 static int open_table(bool meta, uint64_t offset, uint64_t bytes)
 {
     return ga_reservation_open(&parts, meta, offset, bytes);
@@ -59,7 +65,10 @@ static int open_table(bool meta, uint64_t offset, uint64_t bytes)
 
 static int punch(uint64_t offset, uint64_t bytes)
 {
-    return madvise(parts.heap + offset, bytes, MADV_DONTNEED) < 0 ? -errno : 0;
+    if (madvise(parts.heap + offset, bytes, MADV_DONTNEED) < 0)
+        return -errno;
+    ga_huge_pages_given_back(&parts);
+    return 0;
 }
 
 /* ---- the heap ---- */
@@ -73,7 +82,7 @@ static int make_core(uint32_t *ret_client)
                                          .heap_bytes = parts.heap_bytes,
                                          .books_bytes = parts.books_bytes};
     static const struct ga_own_world world = {
-        .open_heap = open_heap, .open_table = open_table, .punch = punch};
+        .open_heap = open_heap, .grown = grown, .open_table = open_table, .punch = punch};
     return ga_own_core_make(&memory, &world, ret_client);
 }
 

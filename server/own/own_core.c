@@ -31,7 +31,10 @@ static int resize(void *data, enum ga_object object, uint64_t bytes)
 static int commit(void *data, enum ga_object object, uint64_t offset, uint64_t bytes)
 {
     (void)data;
-    return object == GA_OBJECT_HEAP ? 0 : world.open_table(object == GA_OBJECT_META, offset, bytes);
+    if (object != GA_OBJECT_HEAP)
+        return world.open_table(object == GA_OBJECT_META, offset, bytes);
+    world.grown(offset + bytes);
+    return 0;
 }
 
 static int punch(void *data, uint64_t offset, uint64_t bytes)
