@@ -145,23 +145,32 @@ static __attribute__((noinline)) void *alloc_uncounted(struct goalloc_heap *heap
     return note_small(heap, p, span_class, rate);
 }
 
-/* Ends the operation. */
-static inline __attribute__((always_inline)) void *alloc_small(struct goalloc_heap *heap,
-                                                               uint32_t span_class)
+/* From a list of the thread's cache, the fast path. Ends the operation. */
+static inline __attribute__((always_inline)) void *
+alloc_from(struct goalloc_heap *heap, struct ga_thread_cache *cache, struct ga_free_list *list)
 {
-    struct ga_thread_cache *cache = ga_thread_cache_at_hand(heap);
-    uint64_t a;
-    if (__builtin_expect(!cache, 0))
-        return alloc_uncounted(heap, span_class);
-    struct ga_free_list *list = &cache->by_class[span_class]->list;
-    struct ga_free_slot *top = list->top;
+    void *p;
     cache->last = list;
     if (ga_sampler_count(list))
-        return alloc_counted(heap, span_class);
-    if (__builtin_expect(!ga_free_list_serves(top, &a), 0))
-        return alloc_next(heap, span_class);
-    void *p = ga_free_list_take(list, top, a);
+        return alloc_counted(heap, list->span_class);
+    if (!ga_free_list_take_top(list, &p))
+        return alloc_next(heap, list->span_class);
     return ga_busy_end_with(p);
+}
+
+/* Ends the operation. */
+static inline void *alloc_small(struct goalloc_heap *heap, uint32_t span_class)
+{
+    struct ga_thread_cache *cache = ga_thread_cache_at_hand(heap);
+    if (__builtin_expect(!cache, 0))
+        return alloc_uncounted(heap, span_class);
+    return alloc_from(heap, cache, &cache->by_class[span_class]->list);
+}
+
+/* The thread has no cache at hand; size is small. Ends the operation. */
+static __attribute__((noinline)) void *malloc_uncounted(struct goalloc_heap *heap, size_t size)
+{
+    return alloc_uncounted(heap, ga_size_class_for_malloc(size) * 2);
 }
 
 __attribute__((noinline)) void *ga_tiny_alloc_counted(struct goalloc_heap *heap,
@@ -208,10 +217,12 @@ static __attribute__((noinline)) void *malloc_longer(struct goalloc_heap *heap, 
 void *goalloc_malloc(struct goalloc_heap *heap, size_t size)
 {
     ga_busy_begin();
-    /* The compiler sees which of the two tables serves. */
-    if (__builtin_expect(size <= GA_FINE_SIZE_MAX - 8, 1))
-        return alloc_small(heap, ga_size_class_for_malloc(size) * 2);
-    return malloc_longer(heap, size);
+    if (__builtin_expect(size > GA_FINE_SIZE_MAX - 8, 0))
+        return malloc_longer(heap, size);
+    struct ga_thread_cache *cache = ga_thread_cache_at_hand(heap);
+    if (__builtin_expect(!cache, 0))
+        return malloc_uncounted(heap, size);
+    return alloc_from(heap, cache, cache->by_size[(size + 7) / 8]);
 }
 
 void *goalloc_calloc(struct goalloc_heap *heap, size_t n, size_t size)

@@ -11,8 +11,8 @@
 #include "client/tiny.h"
 #include "shm/sample.h"
 
-/* A free has left its word without objects, or its span is not on the list: see to that. Ends the
- * operation. */
+/* A free has left its word without objects, or its slot was not remembered: see to its span. Ends
+ * the operation. */
 static __attribute__((noinline)) void
 look_at_span(struct goalloc_heap *heap, const struct ga_span_line *line, _Atomic uint64_t *a_word)
 {
@@ -24,39 +24,38 @@ look_at_span(struct goalloc_heap *heap, const struct ga_span_line *line, _Atomic
     ga_busy_end();
 }
 
-/* Remember a freed slot of a span that is not on the list, and see to the span. Ends the
- * operation. */
-static __attribute__((noinline)) void put_unlisted(struct goalloc_heap *heap,
-                                                   struct ga_free_list *list,
-                                                   const struct ga_span_line *line,
-                                                   _Atomic uint64_t *a_word, uint64_t bit, char *p)
+/* Whether the slot bit of the word is in use; then it is freed: one store, the commit. *ret_last:
+ * whether it was the last of the word. */
+static inline __attribute__((always_inline)) bool flip(_Atomic uint64_t *a_word, uint64_t bit,
+                                                       bool *ret_last)
 {
-    ga_free_list_put(list, p, a_word, bit);
-    look_at_span(heap, line, a_word);
+    uint64_t a = ga_load_relaxed(a_word);
+    uint64_t used = ga_xor_acquire(a, ga_view_f_of(a_word));
+    *ret_last = used == bit;
+    if (__builtin_expect((used & bit) == 0, 0))
+        return false;
+    ga_store_release(a_word, a ^ bit);
+    return true;
 }
 
 /* Free the slot at p of a small span that this mcache holds, if it is in use: then it ends the
- * operation. line: the span's; bit: the slot's, in a_word. */
+ * operation. line: the span's; bit: the slot's, in a_word; *list: of the span's class. */
 static inline __attribute__((always_inline)) bool
-free_small(struct goalloc_heap *heap, struct ga_free_list *list, const struct ga_span_line *line,
-           _Atomic uint64_t *a_word, uint64_t bit, char *p)
+free_small(struct goalloc_heap *heap, struct ga_free_list *const *in_list,
+           struct ga_span_line *line, _Atomic uint64_t *a_word, uint64_t bit, char *p)
 {
-    uint64_t a = ga_load_relaxed(a_word);
-    uint64_t used = a ^ ga_load_acquire(ga_view_f_of(a_word));
-    if (__builtin_expect((used & bit) == 0, 0))
+    bool is_last;
+    if (!flip(a_word, bit, &is_last))
         return false;
-    ga_store_release(a_word, a ^ bit); /* the commit */
+    struct ga_free_list *list = *in_list; /* read here: there are registers for so much only */
     ga_count_one(&list->counts->nfree);
+    struct ga_free_slot slot = {.p = p, .a = a_word, .bit = bit, .line = line};
     /* The last object of a word is not remembered, but in the current one. */
-    if (__builtin_expect(used == bit && a_word != list->current, 0)) {
+    if ((__builtin_expect(is_last, 0) && a_word != list->current) ||
+        (!ga_free_list_put(list, slot) && !ga_spans_is_listed(line))) {
         look_at_span(heap, line, a_word);
         return true;
     }
-    if (__builtin_expect(!ga_spans_is_listed(line), 0)) {
-        put_unlisted(heap, list, line, a_word, bit, p);
-        return true;
-    }
-    ga_free_list_put(list, p, a_word, bit);
     ga_busy_end();
     return true;
 }
@@ -82,8 +81,9 @@ static bool free_by_holder(struct ga_thread_cache *cache, const struct ga_slot *
     if (slot->entry & GA_ENTRY_LARGE)
         return free_large(cache, slot);
     const struct ga_view *view = &cache->heap->view;
-    return free_small(cache->heap, &cache->classes[ga_entry_span_class(slot->entry)].list,
-                      &view->lines[slot->page], ga_view_a(view, slot->page, slot->index / 64),
+    struct ga_free_list *list = &cache->classes[ga_entry_span_class(slot->entry)].list;
+    return free_small(cache->heap, &list, &view->lines[slot->page],
+                      ga_view_a(view, slot->page, slot->index / 64),
                       UINT64_C(1) << slot->index % 64, p);
 }
 
@@ -117,37 +117,39 @@ static __attribute__((noinline)) void free_any(struct goalloc_heap *heap, void *
     ga_busy_end();
 }
 
-/* What most frees are of: a small object in a page that is known. False, and nothing has happened,
- * if no slot begins at p, or it is not in use, or something is held in the span; or if its bit lies
- * in the wide plane, and wide says that it does not, or the other way. True: it has ended the
- * operation. */
-static inline __attribute__((always_inline)) bool free_known(struct goalloc_heap *heap,
-                                                             struct ga_thread_cache *cache,
-                                                             struct ga_free_list *list, char *p,
-                                                             bool wide)
+/* Free an object whose bit is not in the span's line. Ends the operation. */
+static __attribute__((noinline)) void free_wide(struct goalloc_heap *heap, void *p,
+                                                const struct ga_known_page *known)
 {
-    uintptr_t number = (uintptr_t)p / GA_PAGE_SIZE;
-    struct ga_span_line *line =
-        (struct ga_span_line *)(cache->lines + number * sizeof(struct ga_span_line));
-    uint64_t product = (uint64_t)((uint32_t)((uintptr_t)p % GA_PAGE_SIZE)) * list->magic;
-    uint32_t index = (uint32_t)(product >> 32);
-    if (__builtin_expect((index >= 64 * GA_LINE_WORDS) != wide ||
-                             (uint32_t)product >= list->magic ||  /* p is within a slot */
-                             ga_load_seq_cst(&line->nholds) != 0, /* as above */
-                         0))
-        return false;
-    _Atomic uint64_t *a_word =
-        wide ? ga_view_a(&heap->view, (ga_page_id)(line - heap->view.lines), index / 64)
-             : &line->a[index / 64];
-    return free_small(heap, list, line, a_word, UINT64_C(1) << index % 64, p);
+    ga_page_id page = (ga_page_id)(known->line - heap->view.lines);
+    uint32_t index = (uint32_t)(((uintptr_t)p - known->base) * known->magic >> 32);
+    if (!ga_is_zero_seq_cst(&known->line->nholds) || /* as above */
+        !free_small(heap, &known->list, known->line, ga_view_a(&heap->view, page, index / 64),
+                    UINT64_C(1) << index % 64, p))
+        free_any(heap, p);
 }
 
-/* Ends the operation. */
-static __attribute__((noinline)) void free_wide(struct goalloc_heap *heap, void *p,
-                                                struct ga_free_list *list)
+/* What most frees are of: an object in a page that is known, at this offset. Ends the operation. */
+static inline __attribute__((always_inline)) void free_known(struct goalloc_heap *heap,
+                                                             struct ga_thread_cache *cache,
+                                                             const struct ga_known_page *known,
+                                                             uint64_t offset, char *p)
 {
-    struct ga_thread_cache *cache = ga_thread_cache_peek(heap);
-    if (!free_known(heap, cache, list, p, true))
+    uint64_t product = offset * known->magic;
+    uint64_t index = product >> 32;
+    struct ga_span_line *line = known->line;
+    if (__builtin_expect((uint32_t)product >= (uint32_t)known->magic, 0)) {
+        /* p is within a slot; or the span is of tiny objects. */
+        if (known->magic != 0 || !ga_tiny_free(cache, p))
+            free_any(heap, p);
+        return;
+    }
+    if (__builtin_expect(index >= 64 * GA_LINE_WORDS, 0)) {
+        free_wide(heap, p, known);
+        return;
+    }
+    if (__builtin_expect(!ga_is_zero_seq_cst(&line->nholds), 0) || /* as above */
+        !free_small(heap, &known->list, line, &line->a[index / 64], UINT64_C(1) << index % 64, p))
         free_any(heap, p);
 }
 
@@ -163,15 +165,16 @@ static __attribute__((noinline)) void free_unknown(struct goalloc_heap *heap, vo
     }
     /* If another core has the line, it is to come once, and not once to be read and then again. */
     bool batched = ga_batch_reaches(&cache->batch, p);
+    struct ga_span_line *line = &heap->view.lines[page];
     if (!batched)
-        ga_prefetch_for_write(&heap->view.lines[page]);
+        ga_prefetch_for_write(line);
     uint64_t entry = ga_view_entry(&heap->view, page);
     if (batched && ga_batch_free(cache, &cache->batch, entry, p)) {
         ga_busy_end();
         return;
     }
     struct ga_free_list *list = &cache->by_class[entry & 0xff]->list;
-    uint64_t holder = ga_load_relaxed(&heap->view.lines[page].holder);
+    uint64_t holder = ga_load_relaxed(&line->holder);
     if (!ga_holder_is_leased_by(holder, list->holder)) {
         if (entry & GA_ENTRY_TINY || !ga_free_quickly_by_other(heap, cache, page, entry, p))
             free_any(heap, p);
@@ -179,39 +182,29 @@ static __attribute__((noinline)) void free_unknown(struct goalloc_heap *heap, vo
             ga_busy_end();
         return;
     }
-    ga_known_add(&cache->known, (uintptr_t)p, list);
-    if (!free_known(heap, cache, list, p, false))
-        free_wide(heap, p, list);
+    ga_known_add(&cache->known, (uintptr_t)p, list, line);
+    free_known(heap, cache, ga_known_place(&cache->known, (uintptr_t)p),
+               (uintptr_t)p % GA_PAGE_SIZE, p);
 }
 
 /* Free what the list gave out last, or anything else. That the list knows of it says that it is in
- * a span that this mcache holds: it forgets all before one is given back. line: of its page, which
- * need not be its span's first. Ends the operation. */
+ * a span that this mcache holds: it forgets all before one is given back. Ends the operation. */
 static inline __attribute__((always_inline)) void free_last(struct goalloc_heap *heap, void *p,
-                                                            struct ga_thread_cache *cache,
                                                             struct ga_free_list *list)
 {
-    const struct ga_span_line *line =
-        (struct ga_span_line *)(cache->lines +
-                                (uintptr_t)p / GA_PAGE_SIZE * sizeof(struct ga_span_line));
-    struct ga_free_slot *slot = list->top + 1;
-    uint64_t a = ga_load_relaxed(slot->a);
-    uint64_t used = a ^ ga_load_acquire(ga_view_f_of(slot->a));
-    if (__builtin_expect(!ga_holder_is_leased_by(ga_load_relaxed(&line->holder), list->holder) ||
-                             ga_load_seq_cst(&line->nholds) != 0 || (used & slot->bit) == 0,
-                         0)) {
+    struct ga_free_slot *top = list->top;
+    bool is_last;
+    if (__builtin_expect(!ga_is_zero_seq_cst(&top[1].line->nholds), 0) || /* as above */
+        !flip(top[1].a, top[1].bit, &is_last)) {
         free_any(heap, p);
         return;
     }
-    ga_store_release(slot->a, a ^ slot->bit); /* the commit */
     ga_count_one(&list->counts->nfree);
-    bool kept = used != slot->bit || slot->a == list->current;
-    if (__builtin_expect(kept, 1))
-        list->top = slot;
-    if (__builtin_expect(!kept || !ga_spans_is_listed(line), 0)) {
-        look_at_span(heap, line, slot->a);
+    if (__builtin_expect(is_last, 0) && top[1].a != list->current) { /* as in free_small */
+        look_at_span(heap, top[1].line, top[1].a);
         return;
     }
+    list->top = top + 1;
     ga_busy_end();
 }
 
@@ -223,21 +216,16 @@ void goalloc_free(struct goalloc_heap *heap, void *p)
         free_any(heap, p);
         return;
     }
-    if (cache->last->top[1].p == p) {
-        free_last(heap, p, cache, cache->last);
+    struct ga_free_list *last = cache->last;
+    if (last->top[1].p == p) {
+        free_last(heap, p, last);
         return;
     }
-    uintptr_t number = (uintptr_t)p / GA_PAGE_SIZE;
-    const struct ga_known_page *known = ga_known_place(&cache->known, number);
-    if (__builtin_expect(known->number != number, 0)) {
+    const struct ga_known_page *known = ga_known_place(&cache->known, (uintptr_t)p);
+    __asm__("" : "+r"(known)); /* one register for all that is read of it */
+    uint64_t offset;
+    if (__builtin_expect(!ga_known_has(known, (uintptr_t)p, &offset), 0))
         free_unknown(heap, p);
-        return;
-    }
-    struct ga_free_list *list = known->list;
-    if (list->magic == 0) {
-        if (__builtin_expect(!ga_tiny_free(cache, p), 0))
-            free_any(heap, p);
-    } else if (__builtin_expect(!free_known(heap, cache, list, p, false), 0)) {
-        free_wide(heap, p, list);
-    }
+    else
+        free_known(heap, cache, known, offset, p);
 }

@@ -12,11 +12,15 @@ static _Atomic uint64_t in_use[GA_LINE_WORDS + 1] = {1};
     }
 
 void ga_free_list_init(struct ga_free_list *list, struct ga_mcache_class *counts,
-                       ga_mcache_id holder, const struct ga_size_class *class)
+                       ga_mcache_id holder, ga_span_class span_class,
+                       const struct ga_size_class *class)
 {
     static struct ga_free_slot none[2] = {NEVER_SERVES, NEVER_SERVES};
-    *list = (struct ga_free_list){
-        .counts = counts, .holder = GA_NOBODY, .slot = none, .sample_rate = UINT64_MAX};
+    *list = (struct ga_free_list){.counts = counts,
+                                  .holder = GA_NOBODY,
+                                  .span_class = span_class,
+                                  .slot = none,
+                                  .sample_rate = UINT64_MAX};
     if (class) {
         list->size = class->size;
         list->magic = class->magic;
@@ -48,8 +52,8 @@ struct ga_free_slot *ga_free_list_first(struct ga_free_list *list, uint64_t *ret
     return NULL;
 }
 
-void ga_free_list_fill(struct ga_free_list *list, char *base, _Atomic uint64_t *a, uint64_t slots,
-                       bool untouched)
+void ga_free_list_fill(struct ga_free_list *list, char *base, struct ga_span_line *line,
+                       _Atomic uint64_t *a, uint64_t slots, bool untouched)
 {
     struct ga_free_slot *slot = list->slot;
     uint64_t size = list->size;
@@ -59,7 +63,7 @@ void ga_free_list_fill(struct ga_free_list *list, char *base, _Atomic uint64_t *
         uint64_t bit = UINT64_C(1) << index;
         char *p = base + index * size;
         do {
-            *++slot = (struct ga_free_slot){.p = p, .a = a, .bit = bit};
+            *++slot = (struct ga_free_slot){.p = p, .a = a, .bit = bit, .line = line};
             p -= size;
             bit >>= 1;
         } while (slots & bit);

@@ -9,7 +9,11 @@
  *
  * No slot is on the list twice: it is filled only when it is empty, and what is put in else was in
  * use. The last object of a word is not put in when it is freed, but in the current one, which the
- * list was filled from: so a span that has become empty tends to stay so, and can be given back. */
+ * list was filled from: so a span that has become empty tends to stay so, and can be given back.
+ *
+ * A span whose free slots are all on the list need not be on that of the spans (spans.h): as long
+ * as they are here, nothing is to be found in it. Who drops the list sees to its spans first
+ * (mcache_return.c). */
 #ifndef GA_CLIENT_FREE_LIST_H
 #define GA_CLIENT_FREE_LIST_H
 
@@ -26,8 +30,9 @@
 
 struct ga_free_slot {
     char *p;
-    _Atomic uint64_t *a; /* its word of A */
-    uint64_t bit;        /* of that */
+    _Atomic uint64_t *a;       /* its word of A */
+    uint64_t bit;              /* of that */
+    struct ga_span_line *line; /* its span's */
 };
 
 struct ga_free_list {
@@ -35,10 +40,11 @@ struct ga_free_list {
     struct ga_free_slot *full; /* where no more are put in; NULL until it is opened */
     struct ga_free_slot *slot; /* its places; before it is opened two that are not its own */
     struct ga_mcache_class *counts;
-    int64_t to_sample;         /* mallocs that come before it is looked for one to sample */
-    uint32_t size;             /* of a slot, bytes; 0 of large and tiny ones, which no list has */
-    uint32_t magic;            /* of the size class (size_class.h) */
-    ga_mcache_id holder;       /* whose spans these are; GA_NOBODY where size is 0 */
+    int64_t to_sample;   /* mallocs that come before it is looked for one to sample */
+    uint32_t size;       /* of a slot, bytes; 0 of large and tiny ones, which no list has */
+    uint32_t magic;      /* of the size class (size_class.h) */
+    ga_mcache_id holder; /* whose spans these are; GA_NOBODY where size is 0 */
+    ga_span_class span_class;
     _Atomic uint64_t *current; /* the word it was filled from last, NULL = none */
     bool untouched;            /* none of what it was filled with was ever handed out */
     uint64_t frees_filled;     /* what counts->nfree was then */
@@ -49,9 +55,11 @@ struct ga_free_list {
 /* An id that no holder word carries. */
 #define GA_NOBODY ((ga_mcache_id)GA_HOLDER_ID_MASK)
 
-/* Make an empty list of slots of class in holder's spans, or of none where class is NULL. */
+/* Make an empty list of slots of span_class in holder's spans, or of none where class, of its size,
+ * is NULL. */
 void ga_free_list_init(struct ga_free_list *list, struct ga_mcache_class *counts,
-                       ga_mcache_id holder, const struct ga_size_class *class);
+                       ga_mcache_id holder, ga_span_class span_class,
+                       const struct ga_size_class *class);
 
 /* Whether the list has places of its own. */
 static inline bool ga_free_list_is_open(const struct ga_free_list *list)
@@ -79,7 +87,7 @@ ga_free_list_serves(const struct ga_free_slot *top, uint64_t *ret_a)
 {
     _Atomic uint64_t *a = top->a;
     *ret_a = ga_load_relaxed(a);
-    uint64_t used = *ret_a ^ ga_load_acquire(ga_view_f_of(a));
+    uint64_t used = ga_xor_acquire(*ret_a, ga_view_f_of(a));
     return (used & top->bit) == 0;
 }
 
@@ -91,6 +99,23 @@ ga_free_list_take(struct ga_free_list *list, struct ga_free_slot *top, uint64_t 
     list->top = top - 1;
     ga_count_one(&list->counts->nmalloc);
     return top->p;
+}
+
+/* Take the top slot if it may be: the fast path. Returns whether; *ret: where it lies. */
+static inline __attribute__((always_inline)) bool ga_free_list_take_top(struct ga_free_list *list,
+                                                                        void **ret)
+{
+    struct ga_free_slot *top = list->top;
+    _Atomic uint64_t *a_word = top->a;
+    uint64_t bit = top->bit;
+    uint64_t a = ga_load_relaxed(a_word);
+    if (__builtin_expect((ga_xor_acquire(a, ga_view_f_of(a_word)) & bit) != 0, 0))
+        return false;
+    ga_store_release(a_word, a ^ bit); /* the commit */
+    list->top = top - 1;
+    ga_count_one(&list->counts->nmalloc);
+    *ret = top->p;
+    return true;
 }
 
 /* Drop what may not be taken from the top. Returns the slot that is taken next, and in *ret_a what
@@ -105,21 +130,23 @@ static inline void *ga_free_list_malloc(struct ga_free_list *list)
     return first ? ga_free_list_take(list, first, a) : NULL;
 }
 
-/* Put in a slot that its holder has freed; in place of the last where the list is full, which is
- * then found again by its bit. No branch: whether there is room nobody can foresee. */
-static inline void ga_free_list_put(struct ga_free_list *list, char *p, _Atomic uint64_t *a,
-                                    uint64_t bit)
+/* Put in a slot that its holder has freed. False if the list is full: the slot will be found by its
+ * bit, if its span is listed (spans.h). */
+static inline bool ga_free_list_put(struct ga_free_list *list, struct ga_free_slot slot)
 {
-    struct ga_free_slot *slot = list->top + (list->top != list->full);
-    *slot = (struct ga_free_slot){.p = p, .a = a, .bit = bit};
-    list->top = slot;
+    struct ga_free_slot *top = list->top;
+    if (__builtin_expect(top == list->full, 0))
+        return false;
+    top[1] = slot;
+    list->top = top + 1;
+    return true;
 }
 
 /* Fill the list, which is empty, with these slots of a word, the lowest to be taken first; the word
- * is the current one from then on. base: where the word's first slot lies. untouched: none of them
- * was ever handed out. */
-void ga_free_list_fill(struct ga_free_list *list, char *base, _Atomic uint64_t *a, uint64_t slots,
-                       bool untouched);
+ * is the current one from then on. base: where the word's first slot lies; line: its span's.
+ * untouched: none of them was ever handed out. */
+void ga_free_list_fill(struct ga_free_list *list, char *base, struct ga_span_line *line,
+                       _Atomic uint64_t *a, uint64_t slots, bool untouched);
 
 /* Whether the slot that was taken last was never handed out before: it is one of those that the
  * list was filled with, because nothing was put in since. */

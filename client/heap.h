@@ -108,8 +108,10 @@ struct ga_thread_cache {
     struct ga_tls *home; /* of the thread that has it for longer than a call; NULL = there is none.
                             Under the heap's lock */
     struct ga_free_list *last; /* that was allocated from */
-    uintptr_t lines;           /* where the span line of address 0 would lie */
-    struct ga_class_cache *by_class[GA_SPAN_CLASS_COUNT]; /* where each is: a load, no arithmetic */
+    /* Where the list is that malloc takes so many times 8 bytes from, and where each class is: a
+     * load, no arithmetic. */
+    struct ga_free_list *by_size[GA_FINE_SIZES];
+    struct ga_class_cache *by_class[GA_SPAN_CLASS_COUNT];
     struct ga_class_cache classes[GA_SPAN_CLASS_COUNT];
     struct ga_large_cache large;
     struct ga_roomy roomy;

@@ -45,8 +45,9 @@ static bool fill_from(struct ga_thread_cache *cache, ga_span_class span_class, g
         bool untouched = ga_spans_touch(cache, class, page) && slots == ga_valid_mask(nslots, word);
         char *base = (char *)cache->heap->base + ((uint64_t)page << GA_PAGE_SHIFT) +
                      (uint64_t)word * 64 * class->list.size;
-        ga_known_add(&cache->known, ga_heap_address(cache->heap, page), &class->list);
-        ga_free_list_fill(&class->list, base, ga_view_a(view, page, word), slots, untouched);
+        struct ga_span_line *line = &view->lines[page];
+        ga_known_add(&cache->known, ga_heap_address(cache->heap, page), &class->list, line);
+        ga_free_list_fill(&class->list, base, line, ga_view_a(view, page, word), slots, untouched);
         ga_spans_set_current(cache, class, page);
         return true;
     }
@@ -63,8 +64,7 @@ static bool fill_from_list(struct ga_thread_cache *cache, ga_span_class span_cla
     return false;
 }
 
-/* Put a span on the list, whose free slots are known of. */
-static void list_span(struct ga_thread_cache *cache, ga_span_class span_class, ga_page_id page)
+void ga_mcache_list_span(struct ga_thread_cache *cache, ga_span_class span_class, ga_page_id page)
 {
     struct ga_class_cache *class = &cache->classes[span_class];
     ga_spans_push(cache, class, page);
@@ -101,7 +101,7 @@ bool ga_mcache_take_news(struct ga_thread_cache *cache, ga_span_class span_class
             ga_spans_is_listed(&cache->heap->view.lines[page]) ||
             ga_slot_count_used(&cache->heap->view, page, nslots) == nslots)
             continue;
-        list_span(cache, span_class, page);
+        ga_mcache_list_span(cache, span_class, page);
         found = true;
     }
     return found;
@@ -134,7 +134,7 @@ static void add_span(struct ga_thread_cache *cache, ga_span_class span_class, ga
     if (!ga_free_list_is_open(&class->list))
         ga_free_list_open(&class->list, cache->places[cache->nopened++]);
     ga_spans_add(cache, class, page, is_untouched(cache, span_class, page));
-    list_span(cache, span_class, page);
+    ga_mcache_list_span(cache, span_class, page);
 }
 
 /* Begin the lease of a span that the server has granted through the ring, and list it. */

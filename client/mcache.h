@@ -80,6 +80,9 @@ void ga_mcache_note_returned(struct ga_thread_cache *cache, uint32_t *pages, uin
 bool ga_mcache_is_granted(const struct ga_thread_cache *cache, ga_span_class span_class,
                           ga_page_id page);
 
+/* Put a span on the list, whose free slots are known of. */
+void ga_mcache_list_span(struct ga_thread_cache *cache, ga_span_class span_class, ga_page_id page);
+
 /* Look at the spans that the inbox of span_class names: put those with free slots on the list.
  * Returns whether there is any. */
 bool ga_mcache_take_news(struct ga_thread_cache *cache, ga_span_class span_class);

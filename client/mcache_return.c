@@ -41,6 +41,17 @@ void ga_mcache_note_returned(struct ga_thread_cache *cache, uint32_t *pages, uin
     (void)ga_channel_note(cache->heap->channel, &note);
 }
 
+/* The class's list of free slots is about to be dropped: put the spans on the other list of which
+ * nothing else says that they have some. */
+static void list_spans_of_slots(struct ga_thread_cache *cache, ga_span_class span_class)
+{
+    const struct ga_free_list *list = &cache->classes[span_class].list;
+    for (const struct ga_free_slot *slot = list->top; slot != list->slot; slot--)
+        if (!ga_spans_is_listed(slot->line))
+            ga_mcache_list_span(cache, span_class,
+                                (ga_page_id)(slot->line - cache->heap->view.lines));
+}
+
 /* Give back up to most empty spans of the class's list. Returns how many went. */
 static uint32_t return_empty(struct ga_thread_cache *cache, ga_span_class span_class, uint32_t most)
 {
@@ -48,6 +59,7 @@ static uint32_t return_empty(struct ga_thread_cache *cache, ga_span_class span_c
     uint32_t pages[RETURN_MAX];
     uint32_t count = 0;
     uint32_t returned = 0;
+    list_spans_of_slots(cache, span_class); /* before any is taken off, and looks as not listed */
     for (ga_page_id page; returned < most && (page = ga_spans_pop(cache, class)) != 0;) {
         if (!ga_mcache_is_mine(cache, page)) {
             /* The word was overwritten, or the lease taken. */
@@ -84,6 +96,7 @@ static uint32_t return_empty(struct ga_thread_cache *cache, ga_span_class span_c
 static void let_go(struct ga_thread_cache *cache, ga_span_class span_class)
 {
     struct ga_class_cache *class = &cache->classes[span_class];
+    list_spans_of_slots(cache, span_class);
     ga_free_list_drop(&class->list);
     ga_page_id page = class->page;
     if (page == 0)

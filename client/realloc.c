@@ -33,15 +33,15 @@ static size_t find_known(struct goalloc_heap *heap, const void *p, struct ga_slo
 {
     ga_busy_begin();
     size_t bytes = 0;
-    uintptr_t number = (uintptr_t)p / GA_PAGE_SIZE;
+    uint64_t offset;
     struct ga_thread_cache *cache = ga_thread_cache_at_hand(heap);
-    const struct ga_known_page *known = cache ? ga_known_place(&cache->known, number) : NULL;
-    if (known && known->number == number && known->list->magic != 0) {
-        uint64_t product = (uint64_t)((uint32_t)((uintptr_t)p % GA_PAGE_SIZE)) * known->list->magic;
+    const struct ga_known_page *known = cache ? ga_known_place(&cache->known, (uintptr_t)p) : NULL;
+    if (known && ga_known_has(known, (uintptr_t)p, &offset) && known->magic != 0) {
+        uint64_t product = offset * known->magic;
         uint32_t index = (uint32_t)(product >> 32);
         ret->index = index;
-        ret->page = (ga_page_id)(number - heap->base / GA_PAGE_SIZE);
-        if ((uint32_t)product < known->list->magic && /* a slot begins at p */
+        ret->page = (ga_page_id)((known->base - heap->base) / GA_PAGE_SIZE);
+        if ((uint32_t)product < known->magic && /* a slot begins at p */
             (ga_slot_used(ga_view_a(&heap->view, ret->page, index / 64)) >> index % 64 & 1) != 0)
             bytes = known->list->size;
     }

@@ -241,7 +241,7 @@ static void init_class(struct ga_thread_cache *cache, ga_span_class span_class)
     bool has_list = span_class >= 2 && span_class != GA_SPAN_CLASS_TINY;
     cache->by_class[span_class] = class;
     cache->last = &class->list; /* any will do */
-    ga_free_list_init(&class->list, &cache->shared->classes[span_class], cache->id,
+    ga_free_list_init(&class->list, &cache->shared->classes[span_class], cache->id, span_class,
                       has_list ? &ga_size_classes[span_class / 2] : NULL);
     class->batch = 1;
 }
@@ -268,8 +268,8 @@ static int make_cache(struct goalloc_heap *heap, const struct timespec *deadline
     for (uint32_t c = 0; c < GA_SPAN_CLASS_COUNT; c++) {
         init_class(cache, (ga_span_class)c);
     }
-    cache->lines =
-        (uintptr_t)heap->view.lines - heap->base / GA_PAGE_SIZE * sizeof(struct ga_span_line);
+    for (uint32_t i = 0; i < GA_FINE_SIZES; i++)
+        cache->by_size[i] = &cache->classes[ga_size_class_fine_malloc[i] * 2].list;
     ga_known_init(&cache->known);
     pthread_mutex_lock(&heap->lock);
     cache->next_of_heap = heap->caches;
@@ -432,7 +432,8 @@ void ga_thread_cache_drop_all(struct goalloc_heap *heap)
 static void forget_lists(struct ga_thread_cache *cache)
 {
     for (uint32_t c = 0; c < GA_SPAN_CLASS_COUNT; c++)
-        ga_free_list_init(&cache->classes[c].list, &nothing.classes[c], GA_NOBODY, NULL);
+        ga_free_list_init(&cache->classes[c].list, &nothing.classes[c], GA_NOBODY, (ga_span_class)c,
+                          NULL);
 }
 
 void ga_thread_cache_forget_heap(struct goalloc_heap *heap)

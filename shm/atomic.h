@@ -36,6 +36,39 @@ static inline void ga_prefetch_for_write(const void *p)
 #endif
 }
 
+/* One instruction each of what compilers make two of, a load and its use. The clobber is for the
+ * compiler, as an acquire or seq_cst load is: the processor's loads are acquires. Not under
+ * ThreadSanitizer, which does not see into them. */
+#if defined(__x86_64__) && !defined(__SANITIZE_THREAD__)
+#define GA_FUSED_LOADS 1
+#else
+#define GA_FUSED_LOADS 0
+#endif
+
+/* value ^ *p, acquire. */
+static inline __attribute__((always_inline)) uint64_t ga_xor_acquire(uint64_t value,
+                                                                     const _Atomic uint64_t *p)
+{
+#if GA_FUSED_LOADS
+    __asm__ volatile("xorq %1, %0" : "+r"(value) : "m"(*p) : "cc", "memory");
+    return value;
+#else
+    return value ^ ga_load_acquire(p);
+#endif
+}
+
+/* Whether *p is 0, seq_cst. */
+static inline __attribute__((always_inline)) _Bool ga_is_zero_seq_cst(const _Atomic uint64_t *p)
+{
+#if GA_FUSED_LOADS
+    _Bool zero;
+    __asm__ volatile("cmpq $0, %1" : "=@cce"(zero) : "m"(*p) : "memory");
+    return zero;
+#else
+    return ga_load_seq_cst(p) == 0;
+#endif
+}
+
 /* Add one to a counter that only the caller writes. */
 static inline void ga_count_one(_Atomic uint64_t *counter)
 {

@@ -15,6 +15,9 @@
 
 #define GA_FINE_SIZE_MAX 1024u /* the fine tables serve up to 7 bytes below it */
 
+/* Entries of the fine tables that serve: for so many times 8 bytes, rounded up. */
+#define GA_FINE_SIZES (GA_FINE_SIZE_MAX / 8)
+
 static_assert(GA_SPAN_CLASS_COUNT == 2 * GA_SIZE_CLASS_COUNT, "scan and noscan of each");
 
 /* Rounding up to the next entry makes 1,017 to 1,024 bytes entry 0 of the coarse table. */

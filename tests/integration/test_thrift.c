@@ -75,6 +75,29 @@ static void used_in_turns(void)
     CU_ASSERT(stats_now().own_leased_spans >= kept);
 }
 
+/* The free slots of spans that are nearly full are found again after the thread has given up what
+ * it knew of them, for want of memory. */
+static void known_no_more(void)
+{
+    const uint64_t bytes = MIB;
+    static char *before[MIB / 1024 / 32];
+    get(bytes, 1024);
+    for (uint64_t i = 0; i < bytes / 1024; i += 32) {
+        before[i / 32] = objects[i];
+        goalloc_free(heap, objects[i]);
+    }
+    CU_ASSERT_PTR_NULL(goalloc_malloc(heap, 1024 * MIB));
+    uint64_t found = 0;
+    for (uint64_t i = 0; i < bytes / 1024; i += 32) {
+        char *p = goalloc_malloc(heap, 1024);
+        for (uint64_t j = 0; j < bytes / 1024; j += 32)
+            found += p == before[j / 32];
+        objects[i] = p;
+    }
+    CU_ASSERT_EQUAL(found, bytes / 1024 / 32);
+    put(bytes, 1024);
+}
+
 static void *put_all(void *data)
 {
     put(*(const uint64_t *)data, 1024);
@@ -131,9 +154,13 @@ static void metadata(void)
 
 /* Each with a heap of its own. */
 static const struct ga_test tests[] = {
-    {"leased ahead", leased_ahead},   {"outgrown", outgrown},
-    {"used in turns", used_in_turns}, {"freed by another", freed_by_another},
-    {"four classes", four_classes},   {"metadata", metadata},
+    {"leased ahead", leased_ahead},
+    {"outgrown", outgrown},
+    {"used in turns", used_in_turns},
+    {"known no more", known_no_more},
+    {"freed by another", freed_by_another},
+    {"four classes", four_classes},
+    {"metadata", metadata},
 };
 
 static int run(const struct ga_test *test)

@@ -11,6 +11,7 @@ static char memory[2 * 64 * SIZE];
 static _Atomic uint64_t words[2 * GA_LINE_WORDS]; /* A of two words, then F */
 static struct ga_mcache_class counts;
 static struct ga_free_list list;
+static struct ga_span_line line;
 
 /* F's bits have any value; no slot is in use. */
 static void reset(void)
@@ -22,13 +23,13 @@ static void reset(void)
     counts = (struct ga_mcache_class){0};
     static const struct ga_size_class class = {.size = SIZE, .nslots = 128};
     static struct ga_free_slot places[GA_FREE_LIST_PLACES];
-    ga_free_list_init(&list, &counts, 1, &class);
+    ga_free_list_init(&list, &counts, 1, 2, &class);
     ga_free_list_open(&list, places);
 }
 
 static void fill(uint32_t word, uint64_t slots)
 {
-    ga_free_list_fill(&list, memory + (size_t)word * 64 * SIZE, &words[word], slots, false);
+    ga_free_list_fill(&list, memory + (size_t)word * 64 * SIZE, &line, &words[word], slots, false);
 }
 
 static char *slot_at(uint32_t index)
@@ -36,13 +37,14 @@ static char *slot_at(uint32_t index)
     return memory + (size_t)index * SIZE;
 }
 
-/* A free by the holder, as goalloc_free does it. */
-static void free_slot(uint32_t index)
+/* A free by the holder, as goalloc_free does it. Returns whether there was room. */
+static bool free_slot(uint32_t index)
 {
     _Atomic uint64_t *a = &words[index / 64];
     ga_slot_flip(a, BIT(index % 64));
     ga_store_relaxed(&counts.nfree, ga_load_relaxed(&counts.nfree) + 1);
-    ga_free_list_put(&list, slot_at(index), a, BIT(index % 64));
+    struct ga_free_slot slot = {.p = slot_at(index), .a = a, .bit = BIT(index % 64), .line = &line};
+    return ga_free_list_put(&list, slot);
 }
 
 static void empty_list(void)
@@ -75,7 +77,7 @@ static void filled_from_a_word(void)
     }
 }
 
-/* What was freed last comes first, also of another word, and also where there is no room. */
+/* What was freed last comes first, also of another word. Where there is no room nothing changes. */
 static void freed_last_first(void)
 {
     reset();
@@ -84,12 +86,12 @@ static void freed_last_first(void)
         (void)ga_free_list_malloc(&list);
     ga_slot_flip(&words[1], ~UINT64_C(0)); /* the second word's are in use, too */
     for (uint32_t i = 0; i < GA_FREE_LIST_SLOTS + 3; i++)
-        free_slot(i); /* the last three in place of one another */
-    CU_ASSERT_PTR_EQUAL(ga_free_list_malloc(&list), slot_at(GA_FREE_LIST_SLOTS + 2));
-    for (uint32_t i = GA_FREE_LIST_SLOTS - 1; i-- > 0;)
+        CU_ASSERT_EQUAL(free_slot(i), i < GA_FREE_LIST_SLOTS);
+    for (uint32_t i = GA_FREE_LIST_SLOTS; i-- > 0;)
         CU_ASSERT_PTR_EQUAL(ga_free_list_malloc(&list), slot_at(i));
     CU_ASSERT_PTR_NULL(ga_free_list_malloc(&list));
     CU_ASSERT_EQUAL(ga_load_relaxed(&counts.nmalloc), 128);
+    CU_ASSERT_EQUAL(list.top[1].line, &line);
 }
 
 /* What A and F say to be in use is not handed out, and the list goes on below it. */
@@ -112,8 +114,8 @@ static void words_that_are_free(void)
     fill(0, 3);
     CU_ASSERT_PTR_EQUAL(ga_free_list_malloc(&list), slot_at(0));
     ga_slot_flip(&words[1], BIT(5) | BIT(6));
-    free_slot(64 + 5);
-    free_slot(64 + 6);
+    (void)free_slot(64 + 5);
+    (void)free_slot(64 + 6);
     CU_ASSERT_PTR_EQUAL(ga_free_list_malloc(&list), slot_at(64 + 6));
     CU_ASSERT_PTR_EQUAL(ga_free_list_malloc(&list), slot_at(64 + 5));
     CU_ASSERT_PTR_EQUAL(ga_free_list_malloc(&list), slot_at(1));
@@ -125,7 +127,7 @@ static void word_becomes_free(void)
     reset();
     fill(0, 1);
     ga_slot_flip(&words[1], BIT(5) | BIT(6));
-    free_slot(64 + 5);
+    (void)free_slot(64 + 5);
     uint64_t a;
     struct ga_free_slot *first = ga_free_list_first(&list, &a);
     CU_ASSERT_PTR_EQUAL_FATAL(first->p, slot_at(64 + 5));
@@ -170,10 +172,10 @@ static void untouched(void)
     (void)ga_free_list_malloc(&list);
     CU_ASSERT_FALSE(ga_free_list_was_untouched(&list));
     ga_free_list_drop(&list);
-    ga_free_list_fill(&list, memory, &words[0], BIT(8) | BIT(9), true);
+    ga_free_list_fill(&list, memory, &line, &words[0], BIT(8) | BIT(9), true);
     CU_ASSERT_PTR_EQUAL(ga_free_list_malloc(&list), slot_at(8));
     CU_ASSERT(ga_free_list_was_untouched(&list));
-    free_slot(8);
+    (void)free_slot(8);
     CU_ASSERT_PTR_EQUAL(ga_free_list_malloc(&list), slot_at(8));
     CU_ASSERT_FALSE(ga_free_list_was_untouched(&list));
     CU_ASSERT_PTR_EQUAL(ga_free_list_malloc(&list), slot_at(9));

@@ -504,7 +504,7 @@ static void the_librarys_own(void)
     open_heap();
     struct ga_thread_cache *cache = (void *)map(sizeof(*cache), MAP_PRIVATE);
     uint64_t *pages = map(OS_PAGE, MAP_PRIVATE);
-    cache->lines = pointer(GA_PAGE_SIZE + 8);
+    cache->last = (void *)pointer(GA_PAGE_SIZE + 8);
     memcpy(&cache->places[20][3], &(uint64_t){pointer(GA_PAGE_SIZE + 16)}, sizeof(uint64_t));
     pages[1] = pointer(GA_PAGE_SIZE + 24);
     pages[OS_PAGE / 8 - 1] = pointer(GA_PAGE_SIZE + 32);
