@@ -52,6 +52,26 @@ static void check_sizes(void)
     free(NULL);
 }
 
+/* All that malloc_usable_size tells is the object's own. */
+static void check_usable(void)
+{
+    enum { N = 8 };
+    for (size_t size = 1; size < 200000; size += 1 + size / 16) {
+        unsigned char *p[N];
+        size_t usable[N];
+        for (unsigned i = 0; i < N; i++) {
+            p[i] = allocate(size);
+            usable[i] = malloc_usable_size(p[i]);
+            memset(p[i], (int)i, usable[i]);
+        }
+        for (unsigned i = 0; i < N; i++) {
+            for (size_t k = 0; k < usable[i]; k++)
+                CHECK(p[i][k] == i);
+            free(p[i]);
+        }
+    }
+}
+
 static void check_too_large(void)
 {
     errno = 0;
@@ -189,6 +209,7 @@ int main(void)
 {
     check_preloaded();
     check_sizes();
+    check_usable();
     check_too_large();
     check_zero();
     check_realloc();
