@@ -2,7 +2,7 @@
 """Programs that know nothing of goalloc, each with libgoalloc-malloc preloaded and beside the system's
 malloc and others.
 
-    programs.py BIN_DIR LIBRARY [--check] [--quick] [--program NAME]... [--json FILE]
+    programs.py BIN_DIR LIBRARY [--check] [--quick] [--instructions] [--program NAME]... [--json FILE]
 
 Whatever allocates, what a program does must be the same. `--check` looks at no more than that, with
 short inputs, goalloc beside the system's malloc alone. Programs and allocators that are not installed
@@ -11,6 +11,7 @@ import argparse
 import json
 import os
 import pathlib
+import re
 import shutil
 import signal
 import statistics
@@ -28,6 +29,7 @@ PEERS = {"mimalloc": f"{SYSTEM}/libmimalloc.so.2", "jemalloc": f"{SYSTEM}/libjem
          "tcmalloc": f"{SYSTEM}/libtcmalloc_minimal.so.4"}
 FORK_MIB = (1, 64, 1024)
 FIGURES = ("wall_s", "cpu_s", "peak_mib", "faults")
+SHORT = 0.1  # of the usual input, where results alone are looked at or instructions are counted
 
 
 class Server:
@@ -57,9 +59,24 @@ class Start:
         self.result = folder / "measured"
         self.environment = {"GOALLOC_SOCKET": socket, "PATH": f"{arguments.bin_dir}:{os.environ['PATH']}"}
         self.front = [f"{arguments.bin_dir}/measure_tree", str(self.result), library]
+        self.counts = folder / "counts"
+
+    def count(self):
+        """Count instructions from now on."""
+        self.counts.mkdir()
+        self.front = ["valgrind", "-q", "--tool=callgrind", "--trace-children=yes", "--log-file=/dev/null",
+                      f"--callgrind-out-file={self.counts}/%p", *self.front]
 
     def __call__(self, command):
         return self.front + command
+
+    def instructions(self):
+        """Of what was started since counting, in millions."""
+        texts = [file.read_text(errors="replace") for file in self.counts.iterdir()]
+        counted = [re.search(r"^(?:summary|totals): (\d+)", text, re.MULTILINE) for text in texts]
+        if not counted or not all(counted):
+            raise RuntimeError("callgrind has not counted all")
+        return sum(int(match[1]) for match in counted) / 1e6
 
     def figures(self):
         ns, us, kib, faults = self.result.read_text().split()
@@ -72,6 +89,7 @@ def options():
     parser.add_argument("library")
     parser.add_argument("--check", action="store_true", help="compare results alone, of short runs")
     parser.add_argument("--quick", action="store_true", help="3 rounds, not 7")
+    parser.add_argument("--instructions", action="store_true", help="count them besides, by callgrind and of short runs")
     parser.add_argument("--program", action="append", default=[], metavar="NAME")
     parser.add_argument("--json", metavar="FILE")
     return parser.parse_args()
@@ -89,7 +107,7 @@ def allocators(arguments):
     return found
 
 
-def installed(arguments, inputs):
+def installed(arguments, inputs, scale):
     """The workloads whose programs are here, prepared."""
     os.environ["PATH"] = f"{arguments.bin_dir}:{os.environ['PATH']}"
     known = [*workloads.ALL, redis.Redis]
@@ -99,7 +117,7 @@ def installed(arguments, inputs):
         raise SystemExit(f"programs are: {' '.join(kind.name for kind in known)}")
     ready = []
     for kind in wanted:
-        workload = kind(inputs, 0.1 if arguments.check else 1)
+        workload = kind(inputs, scale)
         if workload.missing():
             print(f"{workload.name} is left out: there is no {', no '.join(workload.missing())}")
             continue
@@ -108,13 +126,16 @@ def installed(arguments, inputs):
     return ready
 
 
-def run_once(arguments, workload, library, socket, root):
-    """What came of it, and what it took."""
+def run_once(arguments, workload, library, socket, root, counts=False):
+    """What came of it, and what it took; counts: in instructions."""
     folder = pathlib.Path(tempfile.mkdtemp(dir=root))
     (folder / "run").mkdir()
     try:
         start = Start(arguments, library, socket, folder)
-        return workload.run(start, folder / "run"), start.figures()
+        if counts:
+            start.count()
+        found = workload.run(start, folder / "run")
+        return found, {"instructions": start.instructions()} if counts else start.figures()
     finally:
         shutil.rmtree(folder)
 
@@ -140,16 +161,23 @@ def medians(figures):
             for name, runs in figures.items()}
 
 
+def counted(arguments, workload, found, socket, root):
+    """Millions of instructions, by allocator."""
+    row = {name: run_once(arguments, workload, library, socket, root, True)[1] for name, library in found.items()}
+    print(f"{workload.name}: counted", flush=True)
+    return row
+
+
 def print_table(title, rows, found, figure, digits):
-    print(f"\n{title}\n{'':14}" + "".join(f"{name:>10}" for name in found) + f"{'/ glibc':>10}{'/ mimalloc':>12}")
+    peers = [name for name in found if name != "goalloc"]
+    print(f"\n{title}\n{'':14}" + "".join(f"{name:>10}" for name in found) +
+          "".join(f"{f'/ {name}':>12}" for name in peers))
     for program, row in rows.items():
-        ratios = [row["goalloc"][figure] / row[peer][figure] if peer in row else float("nan")
-                  for peer in ("glibc", "mimalloc")]
         print(f"{program:14}" + "".join(f"{row[name][figure]:10.{digits}f}" for name in found) +
-              f"{ratios[0]:10.3f}{ratios[1]:12.3f}")
-    means = [statistics.geometric_mean(row["goalloc"][figure] / row[peer][figure] for row in rows.values())
-             if peer in found else float("nan") for peer in ("glibc", "mimalloc")]
-    print(f"{'mean ratio':14}" + " " * 10 * len(found) + f"{means[0]:10.3f}{means[1]:12.3f}")
+              "".join(f"{row['goalloc'][figure] / row[name][figure]:12.3f}" for name in peers))
+    means = [statistics.geometric_mean(row["goalloc"][figure] / row[name][figure] for row in rows.values())
+             for name in peers]
+    print(f"{'mean ratio':14}" + " " * 10 * len(found) + "".join(f"{mean:12.3f}" for mean in means))
 
 
 def fork_costs(arguments, found, socket):
@@ -164,6 +192,11 @@ def fork_costs(arguments, found, socket):
     return costs
 
 
+def new_folder(root, name):
+    (root / name).mkdir()
+    return root / name
+
+
 def print_forks(costs, found):
     print(f"\nfork, and the writes after it that make the kernel copy (us on a core)\n{'':14}" +
           "".join(f"{name:>18}" for name in found))
@@ -171,9 +204,9 @@ def print_forks(costs, found):
         print(f"{f'{mib} MiB':14}" + "".join(f"{row[name][0]:>9.0f}{row[name][1]:>9.0f}" for name in found))
 
 
-def compare(arguments, ready, found, socket, root):
+def compare(arguments, found, socket, root):
     rows = {}
-    for workload in ready:
+    for workload in installed(arguments, new_folder(root, "inputs"), SHORT if arguments.check else 1):
         rows[workload.name] = medians(rounds_of(arguments, workload, found, socket, root))
         print(f"{workload.name}: the same with {', '.join(rows[workload.name])}", flush=True)
     if arguments.check:
@@ -182,12 +215,17 @@ def compare(arguments, ready, found, socket, root):
     print_table("time by the clock, s", rows, found, "wall_s", 3)
     print_table("peak memory of the largest process, MiB", rows, found, "peak_mib", 1)
     print_table("page faults", rows, found, "faults", 0)
+    counts = {}
+    if arguments.instructions:
+        for workload in installed(arguments, new_folder(root, "short"), SHORT):
+            counts[workload.name] = counted(arguments, workload, found, socket, root)
+        print_table("instructions in millions, of a tenth of the input", counts, found, "instructions", 1)
     forks = {} if arguments.program else fork_costs(arguments, found, socket)
     if forks:
         print_forks(forks, found)
     if arguments.json:
         with open(arguments.json, "w", encoding="utf-8") as file:
-            json.dump({"programs": rows, "fork_us": forks}, file, indent=1)
+            json.dump({"programs": rows, "instructions_m": counts, "fork_us": forks}, file, indent=1)
 
 
 def main():
@@ -197,9 +235,8 @@ def main():
     root = pathlib.Path(tempfile.mkdtemp(prefix="goalloc-programs-"))
     server = None
     try:
-        (root / "inputs").mkdir()
         server = Server(arguments.bin_dir, root)
-        compare(arguments, installed(arguments, root / "inputs"), allocators(arguments), server.socket, root)
+        compare(arguments, allocators(arguments), server.socket, root)
     finally:
         if server:
             server.stop()
