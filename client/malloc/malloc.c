@@ -8,6 +8,7 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "own_heap.h"
@@ -111,10 +112,19 @@ EXPORTED void cfree(void *p)
     free(p);
 }
 
+/* So little is zeroed sooner than it is found out whether it is zero. */
+#define ZEROED_MAX 1024u
+
 EXPORTED void *calloc(size_t n, size_t size)
 {
     struct goalloc_heap *heap = get_heap();
-    return heap ? goalloc_calloc(heap, n, size) : __libc_calloc(n, size);
+    size_t bytes;
+    if (__builtin_expect(!heap, 0))
+        return __libc_calloc(n, size);
+    if (__builtin_mul_overflow(n, size, &bytes) || bytes > ZEROED_MAX)
+        return goalloc_calloc(heap, n, size);
+    void *p = goalloc_malloc(heap, bytes);
+    return p ? memset(p, 0, bytes) : NULL;
 }
 
 EXPORTED void *realloc(void *p, size_t size)
