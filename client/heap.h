@@ -97,11 +97,13 @@ struct ga_thread_cache {
     struct goalloc_heap *heap; /* NULL once the heap is detached */
     struct ga_mcache *shared;
     ga_mcache_id id;
-    uint64_t ring_taken;          /* the sequence of the last entry taken from the ring */
-    uint32_t reclaim_seen;        /* the heap's reclaim count that was last obeyed */
-    uint32_t unneeded_seen;       /* and its count of calls for what is not needed */
-    uint64_t lease_ns;            /* how long the last answer to a request for spans took */
-    uint64_t look_at_npages;      /* when the heap has so many, all classes are looked at again */
+    uint64_t ring_taken;     /* the sequence of the last entry taken from the ring */
+    uint32_t reclaim_seen;   /* the heap's reclaim count that was last obeyed */
+    uint32_t unneeded_seen;  /* and its count of calls for what is not needed */
+    uint64_t called_ms;      /* in a heap of the process's own: when the core was told last that
+                                time goes by */
+    uint64_t lease_ns;       /* how long the last answer to a request for spans took */
+    uint64_t look_at_npages; /* when the heap has so many, all classes are looked at again */
     struct ga_thread_cache *next; /* on the heap's list of idle caches */
     bool trimmed;                 /* on that list, and holds nothing that it could give back */
     struct ga_thread_cache *next_of_heap;

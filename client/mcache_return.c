@@ -23,6 +23,7 @@
 #define GROWTH_PART 16u                   /* of the heap, and LOOK_BYTES at least */
 #define GROWTH_OWN  (UINT64_C(256) << 10) /* instead of those, in a heap of the process's own */
 #define RETURN_MAX  256u                  /* pages in one note */
+#define CALL_MS     1000u
 
 void ga_mcache_note_returned(struct ga_thread_cache *cache, uint32_t *pages, uint32_t count)
 {
@@ -144,8 +145,21 @@ void ga_mcache_give_back_unneeded(struct ga_thread_cache *cache)
     }
 }
 
+/* A heap of the process's own has nobody who looks at the clock but those who come by. */
+static void call_on_core(struct ga_thread_cache *cache)
+{
+    uint64_t now_ms = ga_mcache_now_ms();
+    if (now_ms - cache->called_ms < CALL_MS)
+        return;
+    cache->called_ms = now_ms;
+    Goalloc__V1__Envelope nothing = GOALLOC__V1__ENVELOPE__INIT;
+    (void)ga_channel_note(cache->heap->channel, &nothing);
+}
+
 void ga_mcache_obey_reclaim(struct ga_thread_cache *cache)
 {
+    if (cache->heap->is_own)
+        call_on_core(cache);
     uint32_t wanted = ga_load_relaxed(&cache->heap->reclaim_count);
     if (wanted != cache->reclaim_seen)
         ga_reclaim_cache(cache, GA_RECLAIM_UNUSED);

@@ -53,8 +53,9 @@ struct ga_own_reply {
 /* Answer a request. 0, or the negative errno that a server would send. */
 int ga_own_core_answer(const Goalloc__V1__Envelope *request, struct ga_own_reply *reply);
 void ga_own_core_take_note(const Goalloc__V1__Envelope *note);
-/* Somebody has come by: once a second, what was free all the while goes back to the system. */
-void ga_own_core_tick(void);
+/* Somebody has come by: once a second, what was free all the while goes back to the system. Returns
+ * whether threads are to give back what they have not needed lately. */
+bool ga_own_core_tick(void);
 /* The thread that had the mcache is gone, and the process goes on: its spans go to those who need
  * some, with what it was at. */
 void ga_own_core_mcache_gone(uint32_t mcache);

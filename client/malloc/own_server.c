@@ -25,6 +25,13 @@ void ga_own_server_unlock(void)
     pthread_mutex_unlock(&core_lock);
 }
 
+/* With the lock held. */
+static void tick(void)
+{
+    if (ga_own_core_tick())
+        ga_fetch_add_relaxed(&ga_own_heap()->unneeded_count, 1);
+}
+
 /* ---- requests ---- */
 
 static int call(const Goalloc__V1__Envelope *request, Goalloc__V1__Envelope__BodyCase expected,
@@ -37,7 +44,7 @@ static int call(const Goalloc__V1__Envelope *request, Goalloc__V1__Envelope__Bod
     /* A lease begins before anybody else can be given the span, as with a server. */
     if (r == 0)
         ga_grants_on_reply(&reply->own.message, true, ga_own_heap());
-    ga_own_core_tick();
+    tick();
     ga_own_server_unlock();
     *ret = reply;
     return r == 0 && reply->own.message.body_case != expected ? -EPROTO : r;
@@ -102,7 +109,7 @@ int ga_channel_note(struct ga_channel *ch, Goalloc__V1__Envelope *note)
         return -ENOTSUP; /* asked for when it is needed, it is there at once */
     ga_own_server_lock();
     ga_own_core_take_note(note);
-    ga_own_core_tick();
+    tick();
     ga_own_server_unlock();
     return 0;
 }

@@ -18,6 +18,7 @@ ga_client_id ga_own_client;
 
 static struct ga_own_world world;
 static uint64_t period_ms; /* when the last one began */
+static bool is_odd_period;
 
 /* ---- effects ---- */
 
@@ -138,11 +139,11 @@ static void release(const struct ga_page_run *runs, uint32_t nruns)
             world.punch(runs[i].page * GA_PAGE_SIZE, runs[i].npages * GA_PAGE_SIZE) == 0);
 }
 
-void ga_own_core_tick(void)
+bool ga_own_core_tick(void)
 {
     uint64_t now = now_ms(NULL);
     if (now - period_ms < PERIOD_MS)
-        return;
+        return false;
     period_ms = now;
     ga_heap_next_period(ga_own_heap_core);
     struct ga_page_run runs[GA_RELEASE_RUNS];
@@ -151,6 +152,8 @@ void ga_own_core_tick(void)
         nruns = ga_heap_begin_release(ga_own_heap_core, runs);
         release(runs, nruns);
     }
+    is_odd_period = !is_odd_period;
+    return !is_odd_period && ga_heap_has_unneeded(ga_own_heap_core);
 }
 
 uint64_t ga_own_core_release(uint64_t pad)

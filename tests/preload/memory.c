@@ -76,10 +76,33 @@ static void check_large(void)
     CHECK(mallinfo2().keepcost >= idle + (size_t)NLARGE * LARGE_BYTES - MIB);
 }
 
+/* Most of it is freed, and no thread asks for more; but the program goes on, and after some seconds
+ * the system has it back. */
+static void check_unneeded(void)
+{
+    for (size_t i = 0; i < NSMALL; i++) {
+        small[i] = allocate(SMALL_BYTES);
+        CHECK(small[i]);
+    }
+    size_t most = mallinfo2().arena;
+    CHECK(most > 64 * MIB);
+    for (size_t i = 0; i < NSMALL; i++)
+        free(small[i]);
+    for (unsigned i = 0; mallinfo2().arena > most - 48 * MIB; i++) {
+        CHECK(i < 60000);
+        for (unsigned k = 0; k < 200; k++)
+            small[k] = allocate(100);
+        for (unsigned k = 0; k < 200; k++)
+            free(small[k]);
+        usleep(1000);
+    }
+}
+
 int main(void)
 {
     check_huge_pages();
     check_large();
+    check_unneeded();
     puts("memory comes and goes");
     return 0;
 }
