@@ -117,16 +117,39 @@ static __attribute__((noinline)) void free_any(struct goalloc_heap *heap, void *
     ga_busy_end();
 }
 
-/* Free an object whose bit is not in the span's line. Ends the operation. */
-static __attribute__((noinline)) void free_wide(struct goalloc_heap *heap, void *p,
-                                                const struct ga_known_page *known)
+/* Free an object in whose span something is sampled, or held: the fast path, if it is not this one.
+ * Ends the operation. */
+static __attribute__((noinline)) void free_among_sampled(struct goalloc_heap *heap, void *p)
 {
-    ga_page_id page = (ga_page_id)(known->line - heap->view.lines);
-    uint32_t index = (uint32_t)(((uintptr_t)p - known->base) * known->magic >> 32);
-    if (!ga_is_zero_seq_cst(&known->line->nholds) || /* as above */
-        !free_small(heap, &known->list, known->line, ga_view_a(&heap->view, page, index / 64),
+    const struct ga_view *view = &heap->view;
+    struct ga_thread_cache *cache = ga_thread_cache_peek(heap);
+    const struct ga_known_page *known = ga_known_place(&cache->known, (uintptr_t)p);
+    uint64_t offset;
+    if (!ga_known_has(known, (uintptr_t)p, &offset) ||
+        (uint32_t)(offset * known->magic) >= (uint32_t)known->magic ||
+        ga_line_holds(ga_load_seq_cst(&known->line->nholds)) != 0 || /* as above */
+        ga_sample_has(view, (uintptr_t)p - heap->base)) {
+        free_any(heap, p);
+        return;
+    }
+    uint32_t index = (uint32_t)(offset * known->magic >> 32);
+    ga_page_id page = (ga_page_id)(known->line - view->lines);
+    if (!free_small(heap, &known->list, known->line, ga_view_a(view, page, index / 64),
                     UINT64_C(1) << index % 64, p))
         free_any(heap, p);
+}
+
+/* The word of A of a slot of a known span. No branch: of small slots nobody can foresee whether
+ * their word is in the line or in the wide plane. The words of both lie alike, so the first of the
+ * wide plane would be where its first part is, less one part. */
+static inline __attribute__((always_inline)) _Atomic uint64_t *
+word_of(const struct ga_thread_cache *cache, struct ga_span_line *line, uint32_t word)
+{
+    uintptr_t in_line = (uintptr_t)line;
+    uintptr_t in_wide = cache->wide + in_line * (sizeof(struct ga_span_wide) / sizeof(*line));
+    uintptr_t first = word < GA_LINE_WORDS ? in_line : in_wide;
+    uintptr_t words_of_f = word & ~(GA_LINE_WORDS - 1); /* that lie between */
+    return (_Atomic uint64_t *)(first + (word + words_of_f) * sizeof(uint64_t));
 }
 
 /* What most frees are of: an object in a page that is known, at this offset. Ends the operation. */
@@ -136,7 +159,6 @@ static inline __attribute__((always_inline)) void free_known(struct goalloc_heap
                                                              uint64_t offset, char *p)
 {
     uint64_t product = offset * known->magic;
-    uint64_t index = product >> 32;
     struct ga_span_line *line = known->line;
     if (__builtin_expect((uint32_t)product >= (uint32_t)known->magic, 0)) {
         /* p is within a slot; or the span is of tiny objects. */
@@ -144,12 +166,12 @@ static inline __attribute__((always_inline)) void free_known(struct goalloc_heap
             free_any(heap, p);
         return;
     }
-    if (__builtin_expect(index >= 64 * GA_LINE_WORDS, 0)) {
-        free_wide(heap, p, known);
+    if (__builtin_expect(!ga_is_zero_seq_cst(&line->nholds), 0)) { /* as above */
+        free_among_sampled(heap, p);
         return;
     }
-    if (__builtin_expect(!ga_is_zero_seq_cst(&line->nholds), 0) || /* as above */
-        !free_small(heap, &known->list, line, &line->a[index / 64], UINT64_C(1) << index % 64, p))
+    _Atomic uint64_t *a_word = word_of(cache, line, (uint32_t)(product >> 38));
+    if (!free_small(heap, &known->list, line, a_word, UINT64_C(1) << (product >> 32) % 64, p))
         free_any(heap, p);
 }
 
@@ -194,8 +216,11 @@ static inline __attribute__((always_inline)) void free_last(struct goalloc_heap 
 {
     struct ga_free_slot *top = list->top;
     bool is_last;
-    if (__builtin_expect(!ga_is_zero_seq_cst(&top[1].line->nholds), 0) || /* as above */
-        !flip(top[1].a, top[1].bit, &is_last)) {
+    if (__builtin_expect(!ga_is_zero_seq_cst(&top[1].line->nholds), 0)) { /* as above */
+        free_among_sampled(heap, p);
+        return;
+    }
+    if (!flip(top[1].a, top[1].bit, &is_last)) {
         free_any(heap, p);
         return;
     }

@@ -58,16 +58,10 @@ void ga_free_list_fill(struct ga_free_list *list, char *base, struct ga_span_lin
     struct ga_free_slot *slot = list->slot;
     uint64_t size = list->size;
     while (slots != 0) {
-        /* A run of them at a time. */
         unsigned index = 63 - (unsigned)__builtin_clzll(slots);
         uint64_t bit = UINT64_C(1) << index;
-        char *p = base + index * size;
-        do {
-            *++slot = (struct ga_free_slot){.p = p, .a = a, .bit = bit, .line = line};
-            p -= size;
-            bit >>= 1;
-        } while (slots & bit);
-        slots &= bit - (bit != 0);
+        *++slot = (struct ga_free_slot){.p = base + index * size, .a = a, .bit = bit, .line = line};
+        slots ^= bit;
     }
     list->top = slot;
     list->current = a;

@@ -110,6 +110,7 @@ struct ga_thread_cache {
     struct ga_tls *home; /* of the thread that has it for longer than a call; NULL = there is none.
                             Under the heap's lock */
     struct ga_free_list *last; /* that was allocated from */
+    uintptr_t wide;            /* free.c, word_of */
     /* Where the list is that malloc takes so many times 8 bytes from, and where each class is: a
      * load, no arithmetic. */
     struct ga_free_list *by_size[GA_FINE_SIZES];

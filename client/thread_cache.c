@@ -268,6 +268,9 @@ static int make_cache(struct goalloc_heap *heap, const struct timespec *deadline
     for (uint32_t c = 0; c < GA_SPAN_CLASS_COUNT; c++) {
         init_class(cache, (ga_span_class)c);
     }
+    cache->wide =
+        (uintptr_t)heap->view.wide - sizeof(heap->view.wide->part[0]) -
+        (uintptr_t)heap->view.lines * (sizeof(struct ga_span_wide) / sizeof(struct ga_span_line));
     for (uint32_t i = 0; i < GA_FINE_SIZES; i++)
         cache->by_size[i] = &cache->classes[ga_size_class_fine_malloc[i] * 2].list;
     ga_known_init(&cache->known);

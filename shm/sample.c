@@ -13,14 +13,18 @@ static uint64_t place_of(uint64_t offset)
     return offset % (GA_SAMPLE_SET_NPAGES * GA_PAGE_SIZE) / 8;
 }
 
-/* The i-th of the words that may stand for the object at this place: of one cache line, and then of
- * the one beside it. */
+/* The first of the two lines of words that may stand for the object at this place: its number. */
+static uint32_t first_line(const struct ga_view *view, uint64_t place)
+{
+    uint32_t nlines = view->sample_words / LINE_WORDS;
+    return (uint32_t)(place * 0x9E3779B1u >> 8) & (nlines - 1);
+}
+
+/* The i-th of these words: of that line, and then of the one beside it. */
 static _Atomic uint64_t *nth_word(const struct ga_view *view, _Atomic uint64_t *set, uint64_t place,
                                   uint32_t i)
 {
-    uint32_t nlines = view->sample_words / LINE_WORDS;
-    uint32_t line = (uint32_t)(place * 0x9E3779B1u >> 8) & (nlines - 1);
-    return &set[(line ^ i / LINE_WORDS) * LINE_WORDS + i % LINE_WORDS];
+    return &set[(first_line(view, place) ^ i / LINE_WORDS) * LINE_WORDS + i % LINE_WORDS];
 }
 #define NPLACES (2 * LINE_WORDS)
 
@@ -74,6 +78,20 @@ static _Atomic uint64_t *find(const struct ga_view *view, uint64_t offset, uint6
 bool ga_sample_find(const struct ga_view *view, uint64_t offset, uint64_t *ret)
 {
     return find(view, offset, ret) != NULL;
+}
+
+bool ga_sample_has(const struct ga_view *view, uint64_t offset)
+{
+    uint64_t place = place_of(offset);
+    const _Atomic uint64_t *words = set_of(view, offset);
+    uint32_t first = first_line(view, place) * LINE_WORDS;
+    bool has = false;
+    /* All of them: a loop without a branch that nobody can foresee. */
+    for (uint32_t i = 0; i < LINE_WORDS; i++) {
+        has |= is_at(ga_load_acquire(&words[first + i]), place);
+        has |= is_at(ga_load_acquire(&words[(first ^ LINE_WORDS) + i]), place);
+    }
+    return has;
 }
 
 bool ga_sample_is_in_place(const struct ga_view *view, uint64_t set, uint32_t index)

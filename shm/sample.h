@@ -92,6 +92,9 @@ bool ga_sample_put(const struct ga_view *view, ga_page_id page, uint64_t offset,
 /* Whether the object at offset is sampled, and *ret is its word. */
 bool ga_sample_find(const struct ga_view *view, uint64_t offset, uint64_t *ret);
 
+/* The same for who frees the object, if that is all that he wants to know. */
+bool ga_sample_has(const struct ga_view *view, uint64_t offset);
+
 /* Whether the index-th word of the set, not 0, is the one that is found for its object. */
 bool ga_sample_is_in_place(const struct ga_view *view, uint64_t set, uint32_t index);
 

@@ -102,7 +102,9 @@ static void no_room(void)
     CU_ASSERT(nput > GA_SAMPLE_WORDS_MIN * 9 / 10 && nput <= GA_SAMPLE_WORDS_MIN);
     for (uint32_t i = 0; i < 1024; i++) {
         uint64_t found;
+        CU_ASSERT_EQUAL(ga_sample_has(&view, 5 * GA_PAGE_SIZE + i * 8), put[i]);
         CU_ASSERT_EQUAL(ga_sample_take(&view, 5, 5 * GA_PAGE_SIZE + i * 8, &found), put[i]);
+        CU_ASSERT(!ga_sample_has(&view, 5 * GA_PAGE_SIZE + i * 8));
     }
     CU_ASSERT_EQUAL(count_of(5), 0);
 }
