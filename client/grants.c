@@ -7,7 +7,7 @@
 
 static bool is_ours(const struct goalloc_heap *heap, ga_mcache_id mcache)
 {
-    return mcache != 0 && mcache < GA_MCACHE_COUNT &&
+    return mcache != 0 && mcache < heap->view.counts.mcaches &&
            ga_load_relaxed(&heap->view.mcache_entries[mcache].client) ==
                ga_load_relaxed(&heap->client);
 }

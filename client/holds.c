@@ -41,7 +41,7 @@ static bool is_held(const struct goalloc_heap *heap, uint64_t offset)
 {
     /* Pairs with the server's release: records below it are backed. */
     uint32_t end = ga_load_acquire(&heap->view.meta->hold_end);
-    for (uint32_t i = 0; i < end && i < GA_HOLD_COUNT; i++) {
+    for (uint32_t i = 0; i < end && i < heap->view.counts.holds; i++) {
         const struct ga_hold *hold = &heap->view.holds[i];
         /* Acquire: pairs with the server's release of the state after the offset. */
         if (ga_hold_counts(ga_load_acquire(&hold->state)) &&

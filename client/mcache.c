@@ -155,6 +155,8 @@ static int take_entry(struct ga_thread_cache *cache, struct ga_premap *run)
 {
     const struct ga_view *view = &cache->heap->view;
     uint64_t next = cache->ring_taken + 1;
+    if (view->counts.rings == 0)
+        return 0;
     uint64_t entry = ga_load_acquire(&view->rings[cache->id].entry[ga_ring_index(next)]);
     if (ga_ring_sequence(entry) != next || ga_ring_state(entry) != GA_RING_READY)
         return 0;

@@ -204,7 +204,7 @@ static ga_mcache_id find_granted(struct goalloc_heap *heap)
     uint32_t client = ga_load_relaxed(&heap->client);
     /* Pairs with the server's release: entries below it are backed. */
     uint32_t end = ga_load_acquire(&view->meta->mcache_end);
-    for (ga_mcache_id id = 1; id < end && id < GA_MCACHE_COUNT && found == 0; id++)
+    for (ga_mcache_id id = 1; id < end && id < view->counts.mcaches && found == 0; id++)
         if (ga_load_acquire(&view->mcache_entries[id].client) == client && !is_known(heap, id))
             found = id;
     pthread_mutex_unlock(&heap->lock);
@@ -229,7 +229,7 @@ static int request_mcache(struct goalloc_heap *heap, const struct timespec *dead
         return r;
     ga_mcache_id id = ga_reply_message(reply)->mcache->mcache;
     ga_reply_release(reply);
-    if (id == 0 || id >= GA_MCACHE_COUNT)
+    if (id == 0 || id >= heap->view.counts.mcaches)
         return -EPROTO;
     *ret = id;
     return 0;

@@ -63,9 +63,13 @@ static int check_header(struct adoption *adoption)
         return refuse(adoption, "it has %" PRIu64 " bytes committed, more than its reserve",
                       adoption->npages_committed * GA_PAGE_SIZE);
     uint32_t mcache_end = ga_load_relaxed(&meta->mcache_end);
-    if (ga_load_relaxed(&meta->client_end) > GA_CLIENT_COUNT || mcache_end == 0 ||
-        mcache_end > GA_MCACHE_COUNT || ga_load_relaxed(&meta->root_end) > GA_ROOT_COUNT ||
-        ga_load_relaxed(&meta->hold_end) > GA_HOLD_COUNT)
+    const struct ga_table_counts expected = ga_table_counts_of_server();
+    const struct ga_table_counts counts = meta->counts;
+    if (memcmp(&counts, &expected, sizeof(counts)) != 0)
+        return refuse(adoption, "its header is damaged: it is of a process's own heap");
+    if (ga_load_relaxed(&meta->client_end) > counts.clients || mcache_end == 0 ||
+        mcache_end > counts.mcaches || ga_load_relaxed(&meta->root_end) > counts.roots ||
+        ga_load_relaxed(&meta->hold_end) > counts.holds)
         return refuse(adoption, "its header is damaged: the tables' ends are wrong");
     return 0;
 }
@@ -295,7 +299,10 @@ static int back(struct ga_heap *heap)
     uint32_t mcache_end = ga_load_relaxed(&meta->mcache_end);
     struct ga_backing *of_meta = &heap->meta_backing;
     struct ga_backing *of_bits = &heap->bits_backing;
-    int r = ga_backing_ensure(of_meta, 0, meta->clients_offset);
+    int r = ga_backing_ensure(of_meta, 0, sizeof(*meta));
+    if (r == 0)
+        r = back_table(of_meta, meta->arenas_offset, meta->reserve_bytes / GA_ARENA_SIZE,
+                       sizeof(struct ga_arena_entry));
     if (r == 0)
         r = ga_backing_ensure(of_bits, 0, sizeof(struct ga_bits_header));
     if (r == 0)

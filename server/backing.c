@@ -59,9 +59,8 @@ uint64_t ga_backing_bytes(const struct ga_backing *backing)
 
 uint64_t ga_backing_bytes_in(const struct ga_backing *backing, uint64_t offset, uint64_t bytes)
 {
-    assert(offset % GA_OS_PAGE_SIZE == 0 && bytes % GA_OS_PAGE_SIZE == 0);
     uint64_t page = offset / GA_OS_PAGE_SIZE;
-    uint64_t end = page + bytes / GA_OS_PAGE_SIZE;
+    uint64_t end = (offset + bytes) / GA_OS_PAGE_SIZE;
     assert(end <= backing->npages);
     uint64_t count = 0;
     while (page < end) {

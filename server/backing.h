@@ -22,8 +22,8 @@ void ga_backing_fini(struct ga_backing *backing);
  * committed stays. */
 int ga_backing_ensure(struct ga_backing *backing, uint64_t offset, uint64_t bytes);
 
-/* Bytes committed so far; and those of them in [offset, offset + bytes), which begins and ends
- * where OS pages do. */
+/* Bytes committed so far; and those of them in the OS pages from where offset lies to where
+ * offset + bytes does, that one not included. */
 uint64_t ga_backing_bytes(const struct ga_backing *backing);
 uint64_t ga_backing_bytes_in(const struct ga_backing *backing, uint64_t offset, uint64_t bytes);
 

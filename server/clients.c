@@ -75,9 +75,9 @@ static int find_entry(struct ga_heap *heap, ga_client_id *ret)
         client++;
     if (client == heap->client_end) {
         ga_client_id oldest = ga_profiles_oldest(heap);
-        client = oldest < GA_CLIENT_COUNT ? oldest : client;
+        client = oldest < heap->counts.clients ? oldest : client;
     }
-    if (client == GA_CLIENT_COUNT)
+    if (client == heap->counts.clients)
         return -EAGAIN;
     if (client == heap->client_end) {
         int r =
@@ -213,7 +213,7 @@ static int find_mcache(struct ga_heap *heap, ga_mcache_id *ret)
         return 0;
     }
     ga_mcache_id id = heap->mcache_end;
-    if (id == GA_MCACHE_COUNT)
+    if (id == heap->counts.mcaches)
         return -EAGAIN;
     int r = ga_backing_ensure(&heap->bits_backing,
                               heap->meta->bits_mcaches_offset + id * sizeof(struct ga_mcache),

@@ -155,7 +155,7 @@ static int add_root(struct ga_heap *heap, uint64_t offset)
 static int add_handles(struct ga_heap *heap, ga_client_id client)
 {
     int r = 0;
-    for (uint32_t i = 0; r == 0 && i < GA_HANDLE_COUNT; i++) {
+    for (uint32_t i = 0; r == 0 && client < heap->counts.handles && i < GA_HANDLE_COUNT; i++) {
         uint64_t address = ga_load_acquire(&heap->view.handles[client].object[i]);
         if (address != 0)
             r = add_root(heap, address - heap->meta->base);

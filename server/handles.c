@@ -91,7 +91,7 @@ void ga_handles_client_gone(struct ga_heap *heap, ga_client_id client)
     for (ga_mcache_id id = heap->client_records[client].first_mcache; id;
          id = heap->mcaches[id].next)
         end_into(heap, client, id);
-    for (uint32_t i = 0; i < GA_HANDLE_COUNT; i++) {
+    for (uint32_t i = 0; client < heap->counts.handles && i < GA_HANDLE_COUNT; i++) {
         uint64_t address = ga_load_acquire(&handles->object[i]);
         if (address == 0)
             continue;
@@ -102,6 +102,8 @@ void ga_handles_client_gone(struct ga_heap *heap, ga_client_id client)
 
 int ga_handles_back(struct ga_heap *heap, ga_client_id client, uint32_t count)
 {
+    if (heap->counts.handles == 0)
+        return 0;
     return ga_backing_ensure(&heap->bits_backing,
                              heap->meta->bits_handles_offset + client * sizeof(struct ga_handles),
                              count * sizeof(struct ga_handles));
@@ -109,6 +111,6 @@ int ga_handles_back(struct ga_heap *heap, ga_client_id client, uint32_t count)
 
 void ga_handles_begin(struct ga_heap *heap, ga_client_id client)
 {
-    for (uint32_t i = 0; i < GA_HANDLE_COUNT; i++)
+    for (uint32_t i = 0; client < heap->counts.handles && i < GA_HANDLE_COUNT; i++)
         ga_store_relaxed(&heap->view.handles[client].object[i], 0);
 }

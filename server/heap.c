@@ -8,18 +8,23 @@
 
 #include "server/heap_internal.h"
 
-uint64_t ga_heap_meta_bytes(uint64_t reserve_bytes)
+static struct ga_meta_header geometry_of(uint64_t reserve_bytes, bool is_own)
 {
     struct ga_meta_header header = {0};
-    ga_geometry_init(&header, reserve_bytes);
-    return header.meta_bytes;
+    const struct ga_table_counts counts =
+        is_own ? ga_table_counts_of_process(reserve_bytes) : ga_table_counts_of_server();
+    ga_geometry_init(&header, reserve_bytes, &counts);
+    return header;
+}
+
+uint64_t ga_heap_meta_bytes(uint64_t reserve_bytes)
+{
+    return geometry_of(reserve_bytes, false).meta_bytes;
 }
 
 uint64_t ga_heap_bits_bytes(uint64_t reserve_bytes)
 {
-    struct ga_meta_header header = {0};
-    ga_geometry_init(&header, reserve_bytes);
-    return header.bits_bytes;
+    return geometry_of(reserve_bytes, false).bits_bytes;
 }
 
 int ga_heap_check_config(const struct ga_heap_config *config)
@@ -48,29 +53,34 @@ int ga_heap_set_limits(struct ga_heap *heap, const struct ga_heap_limits *limits
     return 0;
 }
 
+/* What is small first: where calloc is core_memory.c's it lies together. */
 static int make_books(struct ga_heap *heap, const struct ga_heap_config *config)
 {
+    const struct ga_meta_header geometry = geometry_of(config->reserve_bytes, config->is_own);
+    heap->counts = geometry.counts;
     heap->npages_reserved = config->reserve_bytes / GA_PAGE_SIZE;
     uint64_t limit = config->limit_bytes ? config->limit_bytes : config->reserve_bytes;
     heap->npages_limit = limit / GA_PAGE_SIZE;
     ga_scavenge_init(&heap->scavenge, config);
     heap->mcache_end = 1;
-    heap->mspans = calloc(heap->npages_reserved, sizeof(*heap->mspans));
-    heap->client_records = calloc(GA_CLIENT_COUNT, sizeof(*heap->client_records));
-    heap->mcaches = calloc(GA_MCACHE_COUNT, sizeof(*heap->mcaches));
-    if (!heap->mspans || !heap->client_records || !heap->mcaches)
+    heap->client_records = calloc(heap->counts.clients, sizeof(*heap->client_records));
+    if (!heap->client_records)
         return -ENOMEM;
     int r = ga_quota_init(&heap->quota, &config->user_quota, &config->client_quota,
-                          heap->npages_reserved);
+                          heap->counts.clients);
     if (r == 0)
         r = ga_page_alloc_new(heap->npages_reserved, &heap->pages);
     if (r == 0)
         r = ga_backing_init(&heap->meta_backing, &heap->effects, GA_OBJECT_META,
-                            ga_heap_meta_bytes(config->reserve_bytes));
+                            geometry.meta_bytes);
     if (r == 0)
         r = ga_backing_init(&heap->bits_backing, &heap->effects, GA_OBJECT_BITS,
-                            ga_heap_bits_bytes(config->reserve_bytes));
-    return r;
+                            geometry.bits_bytes);
+    if (r < 0)
+        return r;
+    heap->mcaches = calloc(heap->counts.mcaches, sizeof(*heap->mcaches));
+    heap->mspans = calloc(heap->npages_reserved, sizeof(*heap->mspans));
+    return heap->mcaches && heap->mspans ? 0 : -ENOMEM;
 }
 
 void ga_heap_point_into(struct ga_heap *heap, void *meta, void *bits)
@@ -98,14 +108,17 @@ void ga_heap_sign_bits(struct ga_heap *heap)
                                                  .heap_id = heap->meta->heap_id};
 }
 
-/* Back the headers and the arena table, and write them; the state, which says that all the rest may
- * be read, last. */
+/* Back the headers and the arena table, all of whose entries are 0, and write the headers; the
+ * state, which says that all the rest may be read, last. */
 static int make_objects(struct ga_heap *heap, const struct ga_heap_config *config, void *meta,
                         void *bits)
 {
-    struct ga_meta_header geometry = {0};
-    ga_geometry_init(&geometry, config->reserve_bytes);
-    int r = ga_backing_ensure(&heap->meta_backing, 0, geometry.clients_offset);
+    struct ga_meta_header geometry = geometry_of(config->reserve_bytes, config->is_own);
+    int r = ga_backing_ensure(&heap->meta_backing, 0, sizeof(struct ga_meta_header));
+    if (r == 0)
+        r = ga_backing_ensure(&heap->meta_backing, geometry.arenas_offset,
+                              config->reserve_bytes / GA_ARENA_SIZE *
+                                  sizeof(struct ga_arena_entry));
     if (r == 0)
         r = ga_backing_ensure(&heap->bits_backing, 0, sizeof(struct ga_bits_header));
     if (r < 0)
@@ -132,8 +145,6 @@ static int make_objects(struct ga_heap *heap, const struct ga_heap_config *confi
 
     ga_heap_point_into(heap, meta, bits);
     ga_heap_sign_bits(heap);
-    for (uint64_t arena = 0; arena < config->reserve_bytes / GA_ARENA_SIZE; arena++)
-        ga_store_relaxed(&heap->arenas[arena].state, GA_ARENA_RESERVED);
     atomic_signal_fence(memory_order_seq_cst); /* a kill leaves all of the rest, or no heap */
     header->magic = GA_META_MAGIC;
     ga_store_release(&header->state, GA_HEAP_LIVE);

@@ -68,9 +68,10 @@ struct ga_heap_config {
     struct ga_amounts user_quota;   /* of each user */
     struct ga_amounts client_quota; /* of each client; connections are not looked at */
     uint64_t profile_rate_bytes;    /* of clients that attach, if nobody says otherwise */
+    bool is_own; /* of one process, which is the server too: tables for no more than that */
 };
 
-/* How many bytes of meta and bits a heap of this reserve maps. */
+/* How many bytes of meta and bits a heap of this reserve maps that is not a process's own. */
 uint64_t ga_heap_meta_bytes(uint64_t reserve_bytes);
 uint64_t ga_heap_bits_bytes(uint64_t reserve_bytes);
 

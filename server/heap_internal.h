@@ -59,6 +59,7 @@ struct ga_heap {
     struct ga_meta_header *meta;
     struct ga_bits_header *bits_header;
     struct ga_view view;
+    struct ga_table_counts counts;
     /* The writable face of what view shows read-only. */
     struct ga_arena_entry *arenas;
     struct ga_client_entry *clients;
@@ -342,7 +343,7 @@ uint64_t ga_profiles_sample_words(uint64_t rate_bytes);
 /* Whether there is a profile under this number, be it of a client that is gone. */
 bool ga_profiles_is_kept(const struct ga_heap *heap, ga_client_id client);
 /* The free number whose client has been gone for longest, if enough profiles are kept that it may
- * be given away; else GA_CLIENT_COUNT. */
+ * be given away; else as many as there are. */
 ga_client_id ga_profiles_oldest(const struct ga_heap *heap);
 /* The number is about to be a client's; is nobody's any more. */
 void ga_profiles_begin(struct ga_heap *heap, ga_client_id client);

@@ -86,7 +86,7 @@ static int find_unused(struct ga_heap *heap, struct ga_hold **ret)
     uint32_t index = 0;
     while (index < heap->hold_end && state_of(&heap->holds[index]) != GA_HOLD_UNUSED)
         index++;
-    if (index == GA_HOLD_COUNT)
+    if (index == heap->counts.holds)
         return -ENOSPC;
     if (index == heap->hold_end) {
         int r = ga_backing_ensure(&heap->meta_backing,

@@ -36,13 +36,13 @@ ga_page_id ga_mcentral_take(struct ga_mcentral *central, struct ga_mspan *mspans
 }
 
 ga_page_id ga_mcentral_take_of(struct ga_mcentral *central, struct ga_mspan *mspans,
-                               const uint16_t *accounts, uint16_t account)
+                               uint16_t account)
 {
     unsigned looks = 0;
     for (int bucket = GA_BUCKET_COUNT - 1; bucket >= 0; bucket--) {
         ga_page_id page = central->partial[bucket].first;
         for (; page && looks < GA_MCENTRAL_LOOKS; page = mspans[page].next, looks++) {
-            if (accounts[page] != account && accounts[page] != 0)
+            if (mspans[page].account != account && mspans[page].account != 0)
                 continue;
             ga_mcentral_remove(central, mspans, page);
             return page;

@@ -22,11 +22,11 @@ bool ga_mcentral_has_partial(const struct ga_mcentral *central);
 /* Take the fullest span that has free slots, or 0 when there is none. */
 ga_page_id ga_mcentral_take(struct ga_mcentral *central, struct ga_mspan *mspans);
 
-/* The same among those that are account's or nobody's, by what accounts says of each span's first
- * page. Only so many are looked at: with no luck among them it is 0, too. */
+/* The same among those that account is charged with, or nobody. Only so many are looked at: with no
+ * luck among them it is 0, too. */
 #define GA_MCENTRAL_LOOKS 1024u
 ga_page_id ga_mcentral_take_of(struct ga_mcentral *central, struct ga_mspan *mspans,
-                               const uint16_t *accounts, uint16_t account);
+                               uint16_t account);
 
 /* Take this span off its list, because it is to be put elsewhere. */
 void ga_mcentral_remove(struct ga_mcentral *central, struct ga_mspan *mspans, ga_page_id page);

@@ -28,10 +28,11 @@ struct ga_mspan {
     uint32_t made_s;        /* when, by the heap's clock; when it was taken over */
     uint8_t place;
     ga_span_class span_class;
-    uint8_t bucket; /* in mcentral: how full, 0..GA_BUCKET_COUNT-1 */
-    bool collected; /* by the cycle that is under way, for which this must stay the same span */
+    uint8_t bucket;   /* in mcentral: how full, 0..GA_BUCKET_COUNT-1 */
+    bool collected;   /* by the cycle that is under way, for which this must stay the same span */
+    uint16_t account; /* who is charged with it (quota.h): index + 1, 0 = nobody */
 };
-static_assert(sizeof(struct ga_mspan) == 28, "a record for each page of the reserve");
+static_assert(sizeof(struct ga_mspan) == 32, "a record for each page of the reserve");
 
 /* Whether a large object's span begins here. */
 static inline bool ga_mspan_is_large(const struct ga_mspan *span)

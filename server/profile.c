@@ -53,17 +53,18 @@ bool ga_profiles_is_kept(const struct ga_heap *heap, ga_client_id client)
 
 ga_client_id ga_profiles_oldest(const struct ga_heap *heap)
 {
-    ga_client_id oldest = GA_CLIENT_COUNT;
+    ga_client_id oldest = heap->counts.clients;
     uint32_t nkept = 0;
     for (ga_client_id client = 0; client < heap->client_end; client++) {
         if (ga_load_relaxed(&heap->clients[client].state) != GA_CLIENT_FREE)
             continue;
         nkept += ga_profiles_is_kept(heap, client);
-        if (oldest == GA_CLIENT_COUNT ||
+        if (oldest == heap->counts.clients ||
             heap->profile_entries[client].ended_ms < heap->profile_entries[oldest].ended_ms)
             oldest = client;
     }
-    return nkept >= KEPT_MAX || heap->client_end == GA_CLIENT_COUNT ? oldest : GA_CLIENT_COUNT;
+    bool is_wanted = nkept >= KEPT_MAX || heap->client_end == heap->counts.clients;
+    return is_wanted ? oldest : heap->counts.clients;
 }
 
 void ga_profiles_begin(struct ga_heap *heap, ga_client_id client)

@@ -21,21 +21,19 @@ const char *ga_quota_kind_name(enum ga_quota_kind kind)
 }
 
 int ga_quota_init(struct ga_quota *quota, const struct ga_amounts *user_limits,
-                  const struct ga_amounts *client_limits, uint64_t npages)
+                  const struct ga_amounts *client_limits, uint32_t nclients)
 {
-    *quota = (struct ga_quota){.user_limits = *user_limits, .client_limits = *client_limits};
-    quota->accounts = calloc(GA_ACCOUNT_COUNT, sizeof(*quota->accounts));
-    quota->client_used = calloc(GA_CLIENT_COUNT, sizeof(*quota->client_used));
-    quota->client_accounts = calloc(GA_CLIENT_COUNT, sizeof(*quota->client_accounts));
-    quota->span_accounts = calloc(npages, sizeof(*quota->span_accounts));
-    bool made =
-        quota->accounts && quota->client_used && quota->client_accounts && quota->span_accounts;
-    return made ? 0 : -ENOMEM;
+    *quota = (struct ga_quota){.user_limits = *user_limits,
+                               .client_limits = *client_limits,
+                               .account_count = 2 * nclients};
+    quota->accounts = calloc(quota->account_count, sizeof(*quota->accounts));
+    quota->client_used = calloc(nclients, sizeof(*quota->client_used));
+    quota->client_accounts = calloc(nclients, sizeof(*quota->client_accounts));
+    return quota->accounts && quota->client_used && quota->client_accounts ? 0 : -ENOMEM;
 }
 
 void ga_quota_fini(struct ga_quota *quota)
 {
-    free(quota->span_accounts);
     free(quota->client_accounts);
     free(quota->client_used);
     free(quota->accounts);
@@ -61,7 +59,7 @@ static uint16_t find_account(struct ga_quota *quota, uint32_t uid)
         else if (quota->accounts[i].uid == uid)
             return (uint16_t)(i + 1);
     }
-    if (unused == GA_ACCOUNT_COUNT)
+    if (unused == quota->account_count)
         return 0;
     if (unused == quota->account_end)
         quota->account_end++;
@@ -175,8 +173,7 @@ ga_page_id ga_quota_take_partial(struct ga_heap *heap, uint32_t client, ga_span_
     const struct ga_amounts *limits = &quota->user_limits;
     if (limits->of[GA_QUOTA_BYTES] == 0 && limits->of[GA_QUOTA_SPANS] == 0)
         return ga_mcentral_take(central, heap->mspans);
-    return ga_mcentral_take_of(central, heap->mspans, quota->span_accounts,
-                               quota->client_accounts[client]);
+    return ga_mcentral_take_of(central, heap->mspans, quota->client_accounts[client]);
 }
 
 int ga_quota_check_span(struct ga_heap *heap, uint32_t client, ga_page_id page, uint64_t npages)
@@ -187,7 +184,7 @@ int ga_quota_check_span(struct ga_heap *heap, uint32_t client, ga_page_id page, 
     int r = check(quota, true, of_client, GA_QUOTA_SPANS, 1);
     if (r == 0)
         r = check(quota, true, of_client, GA_QUOTA_BYTES, bytes);
-    if (r < 0 || (page != 0 && quota->span_accounts[page] == quota->client_accounts[client]))
+    if (r < 0 || (page != 0 && heap->mspans[page].account == quota->client_accounts[client]))
         return r; /* its user has the span already */
     const struct ga_amounts *of_user = account_of(quota, client);
     r = check(quota, false, of_user, GA_QUOTA_SPANS, 1);
@@ -200,12 +197,12 @@ void ga_quota_charge_span(struct ga_heap *heap, uint32_t client, ga_page_id page
     uint64_t bytes = bytes_of(heap, page);
     add(&quota->client_used[client], GA_QUOTA_SPANS, 1);
     add(&quota->client_used[client], GA_QUOTA_BYTES, bytes);
-    if (quota->span_accounts[page] == quota->client_accounts[client])
+    if (heap->mspans[page].account == quota->client_accounts[client])
         return;
     ga_quota_free_span(heap, page);
     add(account_of(quota, client), GA_QUOTA_SPANS, 1);
     add(account_of(quota, client), GA_QUOTA_BYTES, bytes);
-    quota->span_accounts[page] = quota->client_accounts[client];
+    heap->mspans[page].account = quota->client_accounts[client];
 }
 
 void ga_quota_leave_span(struct ga_heap *heap, uint32_t client, ga_page_id page)
@@ -216,13 +213,13 @@ void ga_quota_leave_span(struct ga_heap *heap, uint32_t client, ga_page_id page)
 
 void ga_quota_free_span(struct ga_heap *heap, ga_page_id page)
 {
-    uint16_t number = heap->quota.span_accounts[page];
+    uint16_t number = heap->mspans[page].account;
     if (number == 0)
         return;
     struct ga_amounts *used = &heap->quota.accounts[number - 1].used;
     subtract(used, GA_QUOTA_SPANS, 1);
     subtract(used, GA_QUOTA_BYTES, bytes_of(heap, page));
-    heap->quota.span_accounts[page] = 0;
+    heap->mspans[page].account = 0;
 }
 
 int ga_quota_check_growth(struct ga_heap *heap, ga_page_id page, uint64_t npages_more)
@@ -230,7 +227,7 @@ int ga_quota_check_growth(struct ga_heap *heap, ga_page_id page, uint64_t npages
     struct ga_quota *quota = &heap->quota;
     uint64_t bytes = npages_more * GA_PAGE_SIZE;
     uint32_t client_plus_1 = ga_lease_client(heap, page);
-    uint16_t number = quota->span_accounts[page];
+    uint16_t number = heap->mspans[page].account;
     int r = 0;
     if (client_plus_1 != 0)
         r = check(quota, true, &quota->client_used[client_plus_1 - 1], GA_QUOTA_BYTES, bytes);
@@ -244,7 +241,7 @@ void ga_quota_resize_span(struct ga_heap *heap, ga_page_id page, uint64_t npages
     struct ga_quota *quota = &heap->quota;
     uint64_t before = npages_before * GA_PAGE_SIZE;
     uint32_t client_plus_1 = ga_lease_client(heap, page);
-    uint16_t number = quota->span_accounts[page];
+    uint16_t number = heap->mspans[page].account;
     if (client_plus_1 != 0) {
         subtract(&quota->client_used[client_plus_1 - 1], GA_QUOTA_BYTES, before);
         add(&quota->client_used[client_plus_1 - 1], GA_QUOTA_BYTES, bytes_of(heap, page));

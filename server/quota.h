@@ -34,10 +34,6 @@ struct ga_amounts {
 /* The kind's name ("bytes", "spans", ...). */
 const char *ga_quota_kind_name(enum ga_quota_kind kind);
 
-/* Accounts there can be: those of all who are attached, and as many again who have only left
- * something behind. */
-#define GA_ACCOUNT_COUNT (2 * GA_CLIENT_COUNT)
-
 /* What the last -EDQUOT was about. */
 struct ga_quota_refusal {
     enum ga_quota_kind kind;
@@ -54,18 +50,20 @@ struct ga_quota {
     struct ga_amounts user_limits;
     struct ga_amounts client_limits;
     struct ga_account *accounts;
-    uint32_t account_end;            /* no account from here on was ever used */
+    uint32_t account_count; /* there can be: those of all who are attached, and as many again who
+                               have only left something behind */
+    uint32_t account_end;   /* no account from here on was ever used */
     struct ga_amounts *client_used;  /* by client */
-    uint16_t *client_accounts;       /* by client: index + 1, 0 = not attached */
-    uint16_t *span_accounts;         /* by a span's first page: index + 1, 0 = charged to nobody */
+    uint16_t *client_accounts;       /* by client: index + 1, 0 = not attached; a span's is in its
+                                        struct ga_mspan */
     struct ga_quota_refusal refusal; /* the last */
 };
 
 struct ga_heap;
 
-/* For a heap of npages. 0 or -ENOMEM. */
+/* For a heap of so many clients. 0 or -ENOMEM. */
 int ga_quota_init(struct ga_quota *quota, const struct ga_amounts *user_limits,
-                  const struct ga_amounts *client_limits, uint64_t npages);
+                  const struct ga_amounts *client_limits, uint32_t nclients);
 void ga_quota_fini(struct ga_quota *quota);
 
 /* Open client's account, uid's, and charge it with the connection. 0; -EDQUOT; -EAGAIN where there

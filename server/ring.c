@@ -40,6 +40,8 @@ int ga_heap_lease_ahead(struct ga_heap *heap, ga_client_id client, ga_mcache_id 
         return -EINVAL;
     if (!ga_clients_mcache(heap, client, mcache))
         return -EPERM;
+    if (heap->counts.rings == 0)
+        return -ENOTSUP;
     int most = room(heap, mcache);
     if (most < 0)
         return most;
@@ -56,12 +58,14 @@ int ga_heap_lease_ahead(struct ga_heap *heap, ga_client_id client, ga_mcache_id 
 
 int ga_ring_prepare(struct ga_heap *heap, ga_mcache_id mcache)
 {
-    int r = ga_backing_ensure(&heap->meta_backing,
+    int r = 0;
+    if (heap->counts.rings > 0)
+        r = ga_backing_ensure(&heap->meta_backing,
                               heap->meta->rings_offset + mcache * sizeof(struct ga_ring),
                               sizeof(struct ga_ring));
     if (r < 0)
         return r;
-    for (uint32_t i = 0; i < GA_RING_ENTRIES; i++)
+    for (uint32_t i = 0; heap->counts.rings > 0 && i < GA_RING_ENTRIES; i++)
         ga_store_relaxed(&heap->rings[mcache].entry[i], 0);
     ga_store_release(&heap->view.mcaches[mcache].ring_taken, heap->mcaches[mcache].ring_head);
     return 0;
@@ -70,7 +74,7 @@ int ga_ring_prepare(struct ga_heap *heap, ga_mcache_id mcache)
 bool ga_ring_has(const struct ga_heap *heap, ga_mcache_id mcache, ga_page_id page)
 {
     uint64_t taken = ga_load_acquire(&heap->view.mcaches[mcache].ring_taken);
-    for (uint32_t i = 0; i < GA_RING_ENTRIES; i++) {
+    for (uint32_t i = 0; heap->counts.rings > 0 && i < GA_RING_ENTRIES; i++) {
         uint64_t entry = ga_load_relaxed(&heap->rings[mcache].entry[i]);
         if (ga_ring_page(entry) == page && ga_ring_sequence(entry) > taken)
             return true;

@@ -56,7 +56,7 @@ static int find_free(struct ga_heap *heap, uint32_t *ret_index)
     uint32_t index = 0;
     while (index < heap->root_end && is_used(heap, index))
         index++;
-    if (index == GA_ROOT_COUNT)
+    if (index == heap->counts.roots)
         return -ENOSPC;
     if (index == heap->root_end) {
         int r = ga_backing_ensure(&heap->meta_backing,

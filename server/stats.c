@@ -52,7 +52,7 @@ static void add_metadata(const struct ga_heap *heap, struct ga_heap_stats *stats
     stats->mcache_sys_bytes = ga_backing_bytes_in(&heap->meta_backing, h->mcaches_offset,
                                                   h->roots_offset - h->mcaches_offset) +
                               ga_backing_bytes_in(&heap->bits_backing, h->bits_mcaches_offset,
-                                                  h->bits_pending_offset - h->bits_mcaches_offset);
+                                                  h->bits_profiles_offset - h->bits_mcaches_offset);
     stats->other_sys_bytes =
         stats->meta_bytes + stats->bits_bytes - stats->mspan_sys_bytes - stats->mcache_sys_bytes;
 }

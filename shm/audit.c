@@ -179,7 +179,7 @@ int ga_audit_run(const struct ga_view *view, const struct ga_audit_options *opti
     if (r < 0)
         return r;
     bool live = options->flags & GA_AUDIT_LIVE;
-    size_t nmcaches = live ? GA_MCACHE_COUNT : run.mcache_end;
+    size_t nmcaches = live ? run.view->counts.mcaches : run.mcache_end;
     memset(options->scratch->nspans, 0, nmcaches * sizeof(options->scratch->nspans[0]));
     memset(options->scratch->npages, 0, nmcaches * sizeof(options->scratch->npages[0]));
     ga_audit_arenas(&run);

@@ -31,6 +31,7 @@ static void look_at_handles(struct ga_audit_run *run, uint64_t client, bool agai
 
 void ga_audit_handles(struct ga_audit_run *run)
 {
-    for (uint32_t client = 0; client < run->client_end; client++)
+    for (uint32_t client = 0; client < run->client_end && client < run->view->counts.handles;
+         client++)
         ga_audit_each(run, look_at_handles, client, NULL);
 }

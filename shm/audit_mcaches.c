@@ -247,7 +247,8 @@ static void look_at_mcache(struct ga_audit_run *run, uint64_t index, bool again,
         ga_audit_find(findings, &fault);
     look_at_telling(run, id, findings);
     look_at_into(run, id, findings);
-    look_at_ring(run, id, findings);
+    if (run->view->counts.rings > 0)
+        look_at_ring(run, id, findings);
     look_at_tiny(run, id, findings);
     look_at_batch(run, id, findings);
 }

@@ -14,8 +14,9 @@ bool ga_audit_find_ends(struct ga_audit_run *run)
     uint32_t mcache_end = ga_load_acquire(&meta->mcache_end);
     uint32_t root_end = ga_load_acquire(&meta->root_end);
     uint32_t hold_end = ga_load_acquire(&meta->hold_end);
-    if (client_end > GA_CLIENT_COUNT || mcache_end == 0 || mcache_end > GA_MCACHE_COUNT ||
-        root_end > GA_ROOT_COUNT || hold_end > GA_HOLD_COUNT)
+    const struct ga_table_counts *counts = &run->view->counts;
+    if (client_end > counts->clients || mcache_end == 0 || mcache_end > counts->mcaches ||
+        root_end > counts->roots || hold_end > counts->holds)
         return false;
     run->client_end = client_end;
     run->mcache_end = mcache_end;
@@ -106,9 +107,8 @@ static void look_at_arena(struct ga_audit_run *run, uint64_t arena, bool again, 
     fault.also = ga_load_acquire(&entry->state);
     uint32_t before = arena > 0 ? ga_load_acquire(&entry[-1].state) : GA_ARENA_READY;
     bool midway = ga_audit_has(run, GA_AUDIT_LIVE | GA_AUDIT_SERVER_MIDWAY);
-    bool sound = fault.also >= GA_ARENA_RESERVED && fault.also <= GA_ARENA_READY &&
-                 fault.also <= before && fault.found <= GA_PAGES_PER_ARENA &&
-                 fault.found >= fault.expected;
+    bool sound = fault.also <= GA_ARENA_READY && fault.also <= before &&
+                 fault.found <= GA_PAGES_PER_ARENA && fault.found >= fault.expected;
     sound = sound && (fault.expected == 0 || fault.also == GA_ARENA_READY);
     if (!midway)
         sound = sound && fault.found == fault.expected &&

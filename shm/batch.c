@@ -9,7 +9,7 @@ bool ga_batch_may_begin(const struct ga_view *view, ga_page_id page, uint64_t en
         ga_size_classes[ga_entry_span_class(entry) / 2].size > GA_BATCH_SLOT_BYTES_MAX)
         return false;
     uint32_t client_plus_1 = ga_load_acquire(&view->mcache_entries[owner].client);
-    return client_plus_1 != 0 && client_plus_1 <= GA_CLIENT_COUNT &&
+    return client_plus_1 != 0 && client_plus_1 <= view->counts.clients &&
            view->clients[client_plus_1 - 1].policy == GA_POLICY_KEEP &&
            ga_view_entry(view, page) == entry; /* it was that client's all the while */
 }

@@ -8,7 +8,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define GA_LAYOUT_VERSION 10u
+#define GA_LAYOUT_VERSION 11u
 #define GA_META_MAGIC     UINT64_C(0x6174656d636c6167) /* "galcmeta" in memory */
 #define GA_META_MAKING                                                                             \
     UINT64_C(0x656b616d636c6167)                   /* "galcmake": it is being made, no heap yet    \
@@ -38,11 +38,12 @@
 
 #define GA_HEAP_NAME_MAX 63u  /* bytes, without the zero */
 #define GA_ROOT_NAME_MAX 255u /* bytes, without the zero */
-#define GA_CLIENT_COUNT  4096u
-#define GA_MCACHE_COUNT  65536u
-#define GA_ROOT_COUNT    4096u
-#define GA_HOLD_COUNT    4096u /* of processes and objects that they hold */
-#define GA_HANDLE_COUNT  512u  /* of each client: what goalloc_slot gives */
+/* The most that any heap's tables have; how many its own have says its header. */
+#define GA_CLIENT_COUNT 4096u
+#define GA_MCACHE_COUNT 65536u
+#define GA_ROOT_COUNT   4096u
+#define GA_HOLD_COUNT   4096u /* of processes and objects that they hold */
+#define GA_HANDLE_COUNT 512u  /* of each client: what goalloc_slot gives */
 
 /* A page's number in the heap. Page 0 is never handed out, so 0 means "none", and an offset of 0
  * into the heap means NULL. */
@@ -85,6 +86,18 @@ struct ga_journal {
     uint64_t old_offset;
 };
 static_assert(sizeof(struct ga_journal) == 48, "layout");
+
+/* How many entries the tables have that are not of pages. A table of none takes no place, and what
+ * it is for is not to be had in the heap. */
+struct ga_table_counts {
+    uint32_t clients;
+    uint32_t mcaches;
+    uint32_t rings; /* as many as mcaches, or none: nothing is leased ahead of need */
+    uint32_t roots;
+    uint32_t holds;
+    uint32_t handles; /* tables of them: as many as clients, or none */
+};
+static_assert(sizeof(struct ga_table_counts) == 24, "layout");
 
 struct ga_meta_header {
     uint64_t magic;
@@ -133,8 +146,9 @@ struct ga_meta_header {
     _Atomic uint64_t gc_beat;
     _Atomic uint64_t profile_rate_bytes; /* of clients that attach: see struct ga_profile_entry */
     uint64_t sample_words;               /* of each set of samples */
+    struct ga_table_counts counts;
 };
-static_assert(sizeof(struct ga_meta_header) == 424, "layout");
+static_assert(sizeof(struct ga_meta_header) == 448, "layout");
 static_assert(offsetof(struct ga_meta_header, state) == 16, "layout");
 static_assert(offsetof(struct ga_meta_header, base) == 56, "layout");
 static_assert(offsetof(struct ga_meta_header, committed_npages) == 80, "layout");
@@ -143,14 +157,15 @@ static_assert(offsetof(struct ga_meta_header, name) == 240, "layout");
 static_assert(offsetof(struct ga_meta_header, client_end) == 336, "layout");
 static_assert(offsetof(struct ga_meta_header, journal) == 352, "layout");
 static_assert(offsetof(struct ga_meta_header, gc_beat) == 400, "layout");
+static_assert(offsetof(struct ga_meta_header, counts) == 424, "layout");
 
-/* What is behind an arena's addresses, as Go has it: None (outside the reserve), Reserved (mapped,
- * past the object's end), Prepared (inside the object, a hole), Ready (committed). */
+/* What is behind an arena's addresses, as Go has it: Reserved (mapped, past the object's end),
+ * Prepared (inside the object, a hole), Ready (committed). Go's None, outside the reserve, has no
+ * entry; and Reserved is 0, so that the table is touched no further than the heap has come. */
 enum {
-    GA_ARENA_NONE = 0,
-    GA_ARENA_RESERVED = 1,
-    GA_ARENA_PREPARED = 2,
-    GA_ARENA_READY = 3,
+    GA_ARENA_RESERVED = 0,
+    GA_ARENA_PREPARED = 1,
+    GA_ARENA_READY = 2,
 };
 
 struct ga_arena_entry {
@@ -244,7 +259,6 @@ struct ga_hold {
     ga_page_id page;         /* the first of the object's span, whose nholds counts this */
 };
 static_assert(sizeof(struct ga_hold) == 24, "layout");
-static_assert(GA_HOLD_COUNT * sizeof(struct ga_hold) % GA_OS_PAGE_SIZE == 0, "whole OS pages");
 
 /* Whether a hold of this state keeps its object. */
 static inline int ga_hold_counts(uint32_t state)

@@ -92,7 +92,7 @@ int ga_recount(const struct ga_view *view, struct ga_recount *ret, uint64_t *ret
     }
     /* What is in a batch is free, though by A and F in use. */
     uint32_t end = ga_load_acquire(&view->meta->mcache_end);
-    for (ga_mcache_id id = 1; id < end && id < GA_MCACHE_COUNT; id++)
+    for (ga_mcache_id id = 1; id < end && id < view->counts.mcaches; id++)
         leave_out_batch(view, id, &count);
     for (uint32_t c = 0; c < GA_SIZE_CLASS_COUNT; c++) {
         count.bytes_by_class[c] =

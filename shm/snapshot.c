@@ -105,7 +105,8 @@ int ga_snapshot_extents_check(const struct ga_snapshot_header *header,
                               char ret_why[static GA_SNAPSHOT_WHY_BYTES])
 {
     struct ga_meta_header geometry = {0};
-    ga_geometry_init(&geometry, header->reserve_bytes);
+    const struct ga_table_counts counts = ga_table_counts_of_server();
+    ga_geometry_init(&geometry, header->reserve_bytes, &counts);
     const uint64_t limits[GA_OBJECT_COUNT] = {geometry.meta_bytes, geometry.bits_bytes,
                                               header->committed_npages * GA_PAGE_SIZE};
     uint32_t object = GA_OBJECT_META;

@@ -73,7 +73,7 @@ static uint32_t carved_end(const struct ga_view *view, ga_page_id page, uint32_t
 {
     uint32_t end = (unit / 64 + 1) * 64;
     ga_mcache_id id = ga_holder_id(ga_load_acquire(&view->lines[page].holder));
-    if (id == 0 || id >= GA_MCACHE_COUNT) /* the word may have been overwritten */
+    if (id == 0 || id >= view->counts.mcaches) /* the word may have been overwritten */
         return end;
     uint64_t tiny = ga_load_acquire(&view->mcaches[id].tiny);
     uint32_t carved = ga_tiny_end(tiny);

@@ -1,55 +1,102 @@
-/* Geometry: the tables lie one after the other, each on an OS page of its own, so that it can be
- * committed by itself.
+/* Geometry: the tables lie one after the other.
  *
- *   meta   header | arenas | clients | mcache entries | rings | roots | holds | profile
- *          entries | page table
- *   bits   header | mcaches | pending bits | handles | gc words | profiles | span lines | wide
- * plane | tiny plane | samples
- */
+ *   meta   header | clients | profile entries | arenas | mcache entries | rings | roots | holds |
+ *          page table
+ *   bits   header | gc words | pending bits | handles | mcaches | profiles | span lines | wide
+ *          plane | tiny plane | samples
+ *
+ * In a heap of many clients each begins on an OS page of its own. In that of one process what is
+ * small comes first and lies close together, so that a short-lived one touches few OS pages. */
 #include "shm/view.h"
 
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
-static uint64_t place(uint64_t *end, uint64_t bytes)
+#define CACHE_LINE 64u
+/* An mcache of an own heap has its address space for so much of the reserve. */
+#define BYTES_PER_MCACHE (UINT64_C(64) << 10)
+#define MCACHES_MIN      1024u
+
+struct ga_table_counts ga_table_counts_of_server(void)
 {
-    uint64_t offset = *end;
-    *end += (bytes + GA_OS_PAGE_SIZE - 1) & ~(GA_OS_PAGE_SIZE - 1);
+    return (struct ga_table_counts){.clients = GA_CLIENT_COUNT,
+                                    .mcaches = GA_MCACHE_COUNT,
+                                    .rings = GA_MCACHE_COUNT,
+                                    .roots = GA_ROOT_COUNT,
+                                    .holds = GA_HOLD_COUNT,
+                                    .handles = GA_CLIENT_COUNT};
+}
+
+struct ga_table_counts ga_table_counts_of_process(uint64_t reserve_bytes)
+{
+    uint64_t mcaches = reserve_bytes / BYTES_PER_MCACHE;
+    mcaches = mcaches < MCACHES_MIN ? MCACHES_MIN : mcaches;
+    mcaches = mcaches > GA_MCACHE_COUNT ? GA_MCACHE_COUNT : mcaches;
+    return (struct ga_table_counts){.clients = 1, .mcaches = (uint32_t)mcaches};
+}
+
+/* Where the next table begins; of so many bytes, at a multiple of alignment. */
+static uint64_t place(uint64_t *end, uint64_t bytes, uint64_t alignment)
+{
+    uint64_t offset = (*end + alignment - 1) & ~(alignment - 1);
+    *end = offset + bytes;
     return offset;
 }
 
-void ga_geometry_init(struct ga_meta_header *header, uint64_t reserve_bytes)
+static uint64_t whole_os_pages(uint64_t bytes)
 {
+    return (bytes + GA_OS_PAGE_SIZE - 1) & ~(GA_OS_PAGE_SIZE - 1);
+}
+
+void ga_geometry_init(struct ga_meta_header *header, uint64_t reserve_bytes,
+                      const struct ga_table_counts *counts)
+{
+    const struct ga_table_counts n = *counts; /* which may be the header's */
     uint64_t npages = reserve_bytes / GA_PAGE_SIZE;
     uint64_t narenas = reserve_bytes / GA_ARENA_SIZE;
+    uint64_t any = n.clients > 1 ? GA_OS_PAGE_SIZE : CACHE_LINE;
     uint64_t end = 0;
 
     header->reserve_bytes = reserve_bytes;
-    place(&end, sizeof(struct ga_meta_header));
-    header->arenas_offset = place(&end, narenas * sizeof(struct ga_arena_entry));
-    header->clients_offset = place(&end, GA_CLIENT_COUNT * sizeof(struct ga_client_entry));
-    header->mcaches_offset = place(&end, GA_MCACHE_COUNT * sizeof(struct ga_mcache_entry));
-    header->rings_offset = place(&end, GA_MCACHE_COUNT * sizeof(struct ga_ring));
-    header->roots_offset = place(&end, GA_ROOT_COUNT * sizeof(struct ga_root_entry));
-    header->holds_offset = place(&end, GA_HOLD_COUNT * sizeof(struct ga_hold));
-    header->profiles_offset = place(&end, GA_CLIENT_COUNT * sizeof(struct ga_profile_entry));
-    header->page_table_offset = place(&end, npages * sizeof(ga_page_word));
-    header->meta_bytes = end;
+    header->counts = n;
+    place(&end, sizeof(struct ga_meta_header), any);
+    header->clients_offset = place(&end, n.clients * sizeof(struct ga_client_entry), any);
+    header->profiles_offset = place(&end, n.clients * sizeof(struct ga_profile_entry), any);
+    header->arenas_offset = place(&end, narenas * sizeof(struct ga_arena_entry), any);
+    header->mcaches_offset = place(&end, n.mcaches * sizeof(struct ga_mcache_entry), any);
+    header->rings_offset = place(&end, n.rings * sizeof(struct ga_ring), any);
+    header->roots_offset = place(&end, n.roots * sizeof(struct ga_root_entry), any);
+    header->holds_offset = place(&end, n.holds * sizeof(struct ga_hold), any);
+    header->page_table_offset = place(&end, npages * sizeof(ga_page_word), any);
+    header->meta_bytes = whole_os_pages(end);
 
     end = 0;
-    place(&end, sizeof(struct ga_bits_header));
-    header->bits_mcaches_offset = place(&end, GA_MCACHE_COUNT * sizeof(struct ga_mcache));
-    header->bits_pending_offset = place(&end, npages / 8);
-    header->bits_handles_offset = place(&end, GA_CLIENT_COUNT * sizeof(struct ga_handles));
-    header->bits_gc_words_offset = place(&end, GA_CLIENT_COUNT * sizeof(uint64_t));
-    header->bits_profiles_offset = place(&end, GA_CLIENT_COUNT * sizeof(struct ga_profile));
-    header->bits_lines_offset = place(&end, npages * sizeof(struct ga_span_line));
-    header->bits_wide_offset = place(&end, npages * sizeof(struct ga_span_wide));
-    header->bits_tiny_offset = place(&end, npages * sizeof(struct ga_tiny_bits));
+    place(&end, sizeof(struct ga_bits_header), any);
+    header->bits_gc_words_offset = place(&end, n.clients * sizeof(uint64_t), any);
+    header->bits_pending_offset = place(&end, npages / 8, any);
+    header->bits_handles_offset =
+        place(&end, n.handles * sizeof(struct ga_handles), GA_OS_PAGE_SIZE);
+    header->bits_mcaches_offset =
+        place(&end, n.mcaches * sizeof(struct ga_mcache), GA_OS_PAGE_SIZE);
+    header->bits_profiles_offset =
+        place(&end, n.clients * sizeof(struct ga_profile), GA_OS_PAGE_SIZE);
+    header->bits_lines_offset = place(&end, npages * sizeof(struct ga_span_line), GA_OS_PAGE_SIZE);
+    header->bits_wide_offset = place(&end, npages * sizeof(struct ga_span_wide), GA_OS_PAGE_SIZE);
+    header->bits_tiny_offset = place(&end, npages * sizeof(struct ga_tiny_bits), GA_OS_PAGE_SIZE);
     header->bits_samples_offset =
-        place(&end, npages / GA_SAMPLE_SET_NPAGES * GA_SAMPLE_WORDS_MAX * sizeof(uint64_t));
-    header->bits_bytes = end;
+        place(&end, npages / GA_SAMPLE_SET_NPAGES * GA_SAMPLE_WORDS_MAX * sizeof(uint64_t),
+              GA_OS_PAGE_SIZE);
+    header->bits_bytes = whole_os_pages(end);
+}
+
+/* Whether a heap can have these: nobody's index is to leave its table, nor its field. */
+static int counts_can_be(const struct ga_table_counts *n)
+{
+    return n->clients >= 1 && n->clients <= GA_CLIENT_COUNT && n->mcaches >= 2 &&
+           n->mcaches <= GA_MCACHE_COUNT && (n->rings == 0 || n->rings == n->mcaches) &&
+           n->roots <= GA_ROOT_COUNT && n->holds <= GA_HOLD_COUNT &&
+           (n->handles == 0 || n->handles == n->clients);
 }
 
 int ga_geometry_check(const struct ga_meta_header *header, char *ret_why, size_t why_bytes)
@@ -81,8 +128,15 @@ int ga_geometry_check(const struct ga_meta_header *header, char *ret_why, size_t
                  (unsigned long long)words);
         return -EPROTO;
     }
+    const struct ga_table_counts counts = header->counts; /* what is checked is what is used */
+    if (!counts_can_be(&counts)) {
+        snprintf(ret_why, why_bytes,
+                 "its header is damaged: no heap has tables of %u clients and %u mcaches",
+                 counts.clients, counts.mcaches);
+        return -EPROTO;
+    }
     struct ga_meta_header expected = {0};
-    ga_geometry_init(&expected, reserve);
+    ga_geometry_init(&expected, reserve, &counts);
     size_t from = offsetof(struct ga_meta_header, arenas_offset);
     size_t to = offsetof(struct ga_meta_header, name);
     if (memcmp((const char *)header + from, (const char *)&expected + from, to - from) != 0) {
@@ -99,6 +153,7 @@ struct ga_view ga_view_of(const void *meta, void *bits)
     char *b = bits;
     return (struct ga_view){
         .meta = header,
+        .counts = header->counts,
         .arenas = (const void *)(m + header->arenas_offset),
         .clients = (const void *)(m + header->clients_offset),
         .mcache_entries = (const void *)(m + header->mcaches_offset),

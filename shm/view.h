@@ -6,9 +6,16 @@
 #include "shm/atomic.h"
 #include "shm/layout.h"
 
-/* Fill in the geometry of a heap of reserve_bytes (a multiple of the arena size): all offsets and
- * the sizes of the objects. */
-void ga_geometry_init(struct ga_meta_header *header, uint64_t reserve_bytes);
+/* As many of all as the layout allows: of a heap that a server keeps. */
+struct ga_table_counts ga_table_counts_of_server(void);
+/* Of a heap of reserve_bytes that one process has for itself: one client, a mcache for each 64 KiB,
+ * but 1,024 at least, and nothing that is between processes. */
+struct ga_table_counts ga_table_counts_of_process(uint64_t reserve_bytes);
+
+/* Fill in the geometry of a heap of reserve_bytes (a multiple of the arena size) with so many
+ * entries in its tables: these, all offsets, and the sizes of the objects. */
+void ga_geometry_init(struct ga_meta_header *header, uint64_t reserve_bytes,
+                      const struct ga_table_counts *counts);
 
 /* Check the header of a heap that somebody else has made: magic, layout version, geometry. Returns
  * 0, or -EPROTO with ret_why, a clause that says what is wrong. */
@@ -17,10 +24,11 @@ int ga_geometry_check(const struct ga_meta_header *header, char *ret_why, size_t
 /* The tables of one heap. What clients map read-only is const. */
 struct ga_view {
     const struct ga_meta_header *meta;
+    struct ga_table_counts counts; /* as the header said when it was looked at */
     const struct ga_arena_entry *arenas;
     const struct ga_client_entry *clients;
     const struct ga_mcache_entry *mcache_entries;
-    const struct ga_ring *rings; /* by mcache id */
+    const struct ga_ring *rings; /* by mcache id; where the heap has any */
     const struct ga_root_entry *roots;
     const struct ga_hold *holds;
     const struct ga_profile_entry *profile_entries; /* by client */
@@ -28,7 +36,7 @@ struct ga_view {
     struct ga_mcache *mcaches;
     _Atomic uint64_t *pending;  /* one bit a page: freed slots, and nobody leases the span. Writers:
                                    who frees sets, the server clears */
-    struct ga_handles *handles; /* by client */
+    struct ga_handles *handles; /* by client; where the heap has any */
     _Atomic uint64_t *gc_words; /* by client: gc_word.h */
     struct ga_profile *profiles; /* by client: profile.h */
     struct ga_span_line *lines;
@@ -71,7 +79,7 @@ static inline uint64_t ga_view_entry(const struct ga_view *view, uint64_t page)
 static inline uint32_t ga_view_count_handles(const struct ga_view *view, uint32_t client)
 {
     uint32_t count = 0;
-    for (uint32_t i = 0; i < GA_HANDLE_COUNT; i++)
+    for (uint32_t i = 0; client < view->counts.handles && i < GA_HANDLE_COUNT; i++)
         count += ga_load_relaxed(&view->handles[client].object[i]) != 0;
     return count;
 }

@@ -14,7 +14,6 @@
 static const char *state_name(uint32_t state)
 {
     static const char *const names[] = {
-        [GA_ARENA_NONE] = "None",
         [GA_ARENA_RESERVED] = "Reserved",
         [GA_ARENA_PREPARED] = "Prepared",
         [GA_ARENA_READY] = "Ready",

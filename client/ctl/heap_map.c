@@ -50,11 +50,11 @@ static uint16_t client_of(const struct ga_view *view, uint64_t page, uint64_t en
 {
     ga_mcache_id owner = ga_entry_owner(entry);
     uint32_t client = 0;
-    if (owner != 0 && owner < GA_MCACHE_COUNT)
+    if (owner != 0 && owner < view->counts.mcaches)
         client = ga_load_relaxed(&view->mcache_entries[owner].client);
     else if (entry & GA_ENTRY_LARGE)
         client = ga_entry_owner(ga_view_entry(view, page + 1));
-    return client <= GA_CLIENT_COUNT ? (uint16_t)client : 0;
+    return client <= view->counts.clients ? (uint16_t)client : 0;
 }
 
 static enum ga_map_state state_of(uint64_t entry)

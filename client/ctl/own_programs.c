@@ -18,7 +18,7 @@ static bool add_counters(const Goalloc__V1__Program *program, const struct ga_me
     struct ga_mcache *mcache = malloc(sizeof(*mcache));
     uint32_t end = ga_load_relaxed(&header->mcache_end);
     uint64_t mcaches = program->bits_address + header->bits_mcaches_offset;
-    bool good = mcache != NULL && end <= GA_MCACHE_COUNT;
+    bool good = mcache != NULL && end <= header->counts.mcaches;
     for (uint32_t id = 1; good && id < end; id++) {
         good = ga_process_memory_read(program->pid, mcaches + id * sizeof(*mcache), sizeof(*mcache),
                                       mcache) == 0;

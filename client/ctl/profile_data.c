@@ -209,7 +209,7 @@ static int read_processes(struct ga_profile_data *data, const struct ga_view *vi
 int ga_profile_data_read(const struct ga_view *view, uint32_t pid, struct ga_profile_data *ret)
 {
     uint32_t end = ga_load_acquire(&view->meta->client_end);
-    end = end < GA_CLIENT_COUNT ? end : GA_CLIENT_COUNT;
+    end = end < view->counts.clients ? end : view->counts.clients;
     struct ga_profile_data data = {
         .rate_bytes = ga_load_relaxed(&view->meta->profile_rate_bytes),
         .processes = calloc(end + 1, sizeof(*data.processes)),

@@ -164,7 +164,7 @@ static int check_clients(const struct ga_quiet *quiet)
 {
     const struct ga_meta_header *header = &quiet->header;
     uint32_t end = ga_load_relaxed(&header->client_end);
-    end = end < GA_CLIENT_COUNT ? end : GA_CLIENT_COUNT;
+    end = end < header->counts.clients ? end : header->counts.clients;
     uint32_t nalive = 0;
     struct ga_client_entry alive[8];
     for (uint32_t i = 0; i < end; i++) {

@@ -117,13 +117,24 @@ static uint32_t at_most(uint32_t number, uint32_t limit)
     return number < limit ? number : limit;
 }
 
+/* The copy's header was read once more, and somebody may have written to it meanwhile: it is as
+ * good as the first, and all its tables lie where there is memory. */
+static int check_copy(const char *name, const struct ga_meta_header *copy,
+                      const struct ga_meta_header *first)
+{
+    int r = check_header(name, copy);
+    if (r == 0 && (copy->meta_bytes != first->meta_bytes || copy->bits_bytes != first->bits_bytes))
+        r = refuse(name, -EPROTO, "it was written to meanwhile");
+    return r;
+}
+
 /* How far the tables of the copy were ever used. */
 static void note_ends(struct ga_shm_heap *heap)
 {
     const struct ga_meta_header *copy = heap->meta;
-    heap->client_end = at_most(ga_load_relaxed(&copy->client_end), GA_CLIENT_COUNT);
-    heap->mcache_end = at_most(ga_load_relaxed(&copy->mcache_end), GA_MCACHE_COUNT);
-    heap->root_end = at_most(ga_load_relaxed(&copy->root_end), GA_ROOT_COUNT);
+    heap->client_end = at_most(ga_load_relaxed(&copy->client_end), copy->counts.clients);
+    heap->mcache_end = at_most(ga_load_relaxed(&copy->mcache_end), copy->counts.mcaches);
+    heap->root_end = at_most(ga_load_relaxed(&copy->root_end), copy->counts.roots);
 }
 
 static int copy_meta(const struct ga_mapping *object, struct ga_shm_heap *heap)
@@ -143,7 +154,7 @@ static int copy_meta(const struct ga_mapping *object, struct ga_shm_heap *heap)
     if (r < 0)
         return r;
     const struct ga_meta_header *copy = heap->meta;
-    if (copy->reserve_bytes != header.reserve_bytes)
+    if (copy->meta_bytes != header.meta_bytes || copy->bits_bytes != header.bits_bytes)
         return refuse(heap->name, -EPROTO, "another was made in its place meanwhile");
     note_ends(heap);
     heap->meta_sys_bytes = memory_behind(object->fd);
@@ -174,7 +185,8 @@ static int copy_bits(const struct ga_mapping *object, struct ga_shm_heap *heap)
                       heap->mcache_end * sizeof(struct ga_mcache), heap->bits);
     if (r == 0)
         r = copy_data(object->fd, header->bits_handles_offset,
-                      heap->client_end * sizeof(struct ga_handles), heap->bits);
+                      at_most(heap->client_end, header->counts.handles) * sizeof(struct ga_handles),
+                      heap->bits);
     if (r == 0)
         r = copy_data(object->fd, header->bits_gc_words_offset, heap->client_end * sizeof(uint64_t),
                       heap->bits);
@@ -276,7 +288,7 @@ static int copy_process(uint64_t meta_address, uint64_t bits_address, struct ga_
     if (r < 0)
         return r;
     assert(heap->meta);
-    r = check_header(heap->name, heap->meta);
+    r = check_copy(heap->name, heap->meta, &header);
     if (r == 0)
         note_ends(heap);
     return r;
@@ -335,14 +347,12 @@ static int copy_files(const char *meta_path, const char *bits_path, struct ga_sh
         r = copy_whole(heap->name, meta, header.meta_bytes, &heap->meta, &heap->meta_bytes);
     if (r == 0) {
         assert(heap->meta);
-        r = check_header(heap->name, heap->meta);
+        r = check_copy(heap->name, heap->meta, &header);
     }
     if (r == 0)
         r = open_file(heap->name, bits_path, header.bits_bytes, &bits);
     if (r == 0)
         r = copy_whole(heap->name, bits, header.bits_bytes, &heap->bits, &heap->bits_bytes);
-    if (r == 0 && ((struct ga_meta_header *)heap->meta)->reserve_bytes != header.reserve_bytes)
-        r = refuse(heap->name, -EPROTO, "it was written to meanwhile");
     if (r == 0)
         note_ends(heap);
     if (bits >= 0)

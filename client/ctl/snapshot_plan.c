@@ -80,17 +80,17 @@ static int plan_bits(struct ga_snapshot_plan *plan, const struct ga_mapping *obj
 {
     uint64_t npages = ga_load_relaxed(&header->committed_npages);
     uint64_t mcaches = ga_load_relaxed(&header->mcache_end);
-    mcaches = mcaches < GA_MCACHE_COUNT ? mcaches : GA_MCACHE_COUNT;
+    mcaches = mcaches < header->counts.mcaches ? mcaches : header->counts.mcaches;
     uint64_t clients = ga_load_relaxed(&header->client_end);
-    clients = clients < GA_CLIENT_COUNT ? clients : GA_CLIENT_COUNT;
+    clients = clients < header->counts.clients ? clients : header->counts.clients;
     const struct {
         uint64_t offset;
         uint64_t bytes;
     } tables[] = {
         {0, sizeof(struct ga_bits_header)},
-        {header->bits_mcaches_offset, mcaches * sizeof(struct ga_mcache)},
         {header->bits_pending_offset, (npages + 63) / 64 * 8},
         {header->bits_handles_offset, clients * sizeof(struct ga_handles)},
+        {header->bits_mcaches_offset, mcaches * sizeof(struct ga_mcache)},
         {header->bits_profiles_offset, clients * sizeof(struct ga_profile)},
         {header->bits_lines_offset, npages * sizeof(struct ga_span_line)},
         {header->bits_wide_offset, npages * sizeof(struct ga_span_wide)},

@@ -35,8 +35,8 @@ int ga_stillness_take(const struct ga_quiet *quiet, struct ga_stillness *ret)
     uint32_t nmcaches = ga_load_relaxed(&header->mcache_end);
     uint32_t nclients = ga_load_relaxed(&header->client_end);
     struct ga_stillness sums = {
-        .nmcaches = nmcaches < GA_MCACHE_COUNT ? nmcaches : GA_MCACHE_COUNT,
-        .nclients = nclients < GA_CLIENT_COUNT ? nclients : GA_CLIENT_COUNT,
+        .nmcaches = nmcaches < header->counts.mcaches ? nmcaches : header->counts.mcaches,
+        .nclients = nclients < header->counts.handles ? nclients : header->counts.handles,
     };
     sums.sums = calloc((size_t)sums.nmcaches + sums.nclients + 1, sizeof(*sums.sums));
     if (sums.sums &&

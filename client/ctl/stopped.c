@@ -13,7 +13,7 @@ static uint32_t writer(const struct ga_view *view, const struct ga_audit_fault *
     case GA_FAULT_INTO:
     case GA_FAULT_FLUSH:
     case GA_FAULT_BATCH:
-        return fault->mcache < GA_MCACHE_COUNT
+        return fault->mcache < view->counts.mcaches
                    ? ga_load_acquire(&view->mcache_entries[fault->mcache].client)
                    : 0;
     default:
@@ -24,7 +24,7 @@ static uint32_t writer(const struct ga_view *view, const struct ga_audit_fault *
 uint32_t ga_stopped_client(const struct ga_view *view, const struct ga_audit_fault *fault)
 {
     uint32_t client_plus_1 = writer(view, fault);
-    if (client_plus_1 == 0 || client_plus_1 > GA_CLIENT_COUNT)
+    if (client_plus_1 == 0 || client_plus_1 > view->counts.clients)
         return 0;
     uint32_t pid = view->clients[client_plus_1 - 1].pid;
     return ga_process_is_stopped(pid) ? pid : 0;

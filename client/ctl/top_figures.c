@@ -264,7 +264,7 @@ static void fill_class(const struct ga_top_sample *before, const struct ga_top_s
 
 static void fill_arena(const struct ga_top_sample *now, size_t i, struct ga_top_row *row)
 {
-    static const char *const states[] = {"none", "reserved", "prepared", "ready"};
+    static const char *const states[] = {"reserved", "prepared", "ready"};
     const struct ga_top_arena *arena = &now->arenas[i];
     char text[GA_TOP_CELL_BYTES];
     if (arena->count > 1)
@@ -275,7 +275,8 @@ static void fill_arena(const struct ga_top_sample *now, size_t i, struct ga_top_
     row->key[A_ARENA] = arena->index;
     snprintf(text, sizeof(text), "0x%" PRIx64, now->base + arena->index * GA_ARENA_SIZE);
     set_text(row, A_ADDRESS, text);
-    set_text(row, A_STATE, arena->state < 4 ? states[arena->state] : "?");
+    set_text(row, A_STATE,
+             arena->state < sizeof(states) / sizeof(states[0]) ? states[arena->state] : "?");
     set_size(row, A_READY, arena->ready_npages * (uint64_t)GA_PAGE_SIZE);
     set_size(row, A_INUSE, arena->inuse_npages * (uint64_t)GA_PAGE_SIZE);
     set_share(row, A_USE, arena->inuse_npages, arena->ready_npages);

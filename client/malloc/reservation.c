@@ -91,7 +91,8 @@ static char *reserve_aligned(uint64_t bytes)
 static bool reserve(uint64_t heap_bytes, const struct bounds *bounds, struct ga_reservation *ret)
 {
     struct ga_meta_header geometry = {0};
-    ga_geometry_init(&geometry, heap_bytes);
+    const struct ga_table_counts counts = ga_table_counts_of_process(heap_bytes);
+    ga_geometry_init(&geometry, heap_bytes, &counts);
     uint64_t meta_bytes = whole_pages(geometry.meta_bytes);
     uint64_t bits_bytes = whole_pages(geometry.bits_bytes);
     uint64_t books_bytes = heap_bytes / GA_PAGE_SIZE * BOOKS_PER_PAGE + BOOKS_FIXED;

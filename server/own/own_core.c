@@ -93,6 +93,7 @@ int ga_own_core_make(const struct ga_own_memory *memory, const struct ga_own_wor
         .server_pid = (uint32_t)getpid(),
         .server_version = GOALLOC_VERSION,
         .profile_rate_bytes = PROFILE_RATE,
+        .is_own = true,
     };
     static const struct ga_heap_effects effects = {
         .resize = resize,

@@ -230,7 +230,7 @@ void ga_handle_list_users(struct ga_connection *connection, const Goalloc__V1__E
     body.users = list;
     uint64_t cursor = message->list_users->cursor;
     struct ga_user_info info;
-    while (cursor < GA_ACCOUNT_COUNT &&
+    while (cursor <= UINT32_MAX &&
            ga_heap_next_user(connection->server->heap, (uint32_t)cursor, &info) == 0) {
         if (body.n_users == LIST_USERS) {
             body.next = info.index;

@@ -81,7 +81,9 @@ static int commit_tables(struct filling *filling, const struct ga_meta_header *h
         uint64_t offset;
         uint64_t bytes;
     } tables[] = {
-        {0, header->clients_offset},
+        {0, sizeof(*header)},
+        {header->arenas_offset,
+         header->reserve_bytes / GA_ARENA_SIZE * sizeof(struct ga_arena_entry)},
         {header->clients_offset, header->client_end * sizeof(struct ga_client_entry)},
         {header->mcaches_offset, header->mcache_end * sizeof(struct ga_mcache_entry)},
         {header->rings_offset, header->mcache_end * sizeof(struct ga_ring)},
@@ -104,8 +106,9 @@ static int check_header(const struct ga_world *world, const struct ga_snapshot_f
         return ga_takeover_refuse(world, -EBADMSG, why);
     if (header->base != world->base || header->reserve_bytes != world->reserve_bytes ||
         header->committed_npages != snapshot->header.committed_npages ||
-        header->client_end > GA_CLIENT_COUNT || header->mcache_end > GA_MCACHE_COUNT ||
-        header->root_end > GA_ROOT_COUNT || header->hold_end > GA_HOLD_COUNT)
+        header->client_end > header->counts.clients ||
+        header->mcache_end > header->counts.mcaches || header->root_end > header->counts.roots ||
+        header->hold_end > header->counts.holds)
         return ga_takeover_refuse(world, -EBADMSG,
                                   "its heap's header contradicts that of the file");
     return 0;

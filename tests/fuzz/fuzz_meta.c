@@ -136,7 +136,8 @@ struct table {
 static struct table find_table(uint64_t which)
 {
     struct ga_meta_header h = {0};
-    ga_geometry_init(&h, RESERVE);
+    const struct ga_table_counts counts = ga_table_counts_of_server();
+    ga_geometry_init(&h, RESERVE, &counts);
     uint64_t npages = npages_committed + 2;
     const struct table tables[] = {
         {GA_OBJECT_BITS, h.bits_mcaches_offset, 4 * sizeof(struct ga_mcache)},
@@ -180,8 +181,10 @@ static void look(void)
     if (ga_geometry_check(meta, why, sizeof(why)) < 0)
         return;
     const struct ga_meta_header *header = meta;
-    if (header->reserve_bytes != RESERVE) /* a longer table than there is memory behind here */
-        return;
+    if (header->reserve_bytes != RESERVE ||
+        header->meta_bytes > core.object_bytes[GA_OBJECT_META] ||
+        header->bits_bytes > core.object_bytes[GA_OBJECT_BITS])
+        return; /* longer tables than there is memory behind here */
     struct ga_view view = ga_view_of(meta, core.objects[GA_OBJECT_BITS]);
     int r = ga_recount(&view, &count, &bad_page);
     FUZZ_CHECK(r == 0 || (r == -EBADMSG && bad_page < RESERVE / GA_PAGE_SIZE));

@@ -49,7 +49,8 @@ static void spoil(struct fuzz_input *input)
 static void check_extents(void)
 {
     struct ga_meta_header geometry = {0};
-    ga_geometry_init(&geometry, header.reserve_bytes);
+    const struct ga_table_counts counts = ga_table_counts_of_server();
+    ga_geometry_init(&geometry, header.reserve_bytes, &counts);
     uint64_t total = 0;
     for (uint64_t i = 0; i < header.nextents; i++) {
         const struct ga_snapshot_extent *e = &extents[i];

@@ -80,7 +80,9 @@ static struct ga_core core;
 
 static void make_heap(void)
 {
-    ga_core_open(&core, RESERVE, 0);
+    ga_core_init(&core, RESERVE, 0);
+    core.config.is_own = true;
+    CU_ASSERT_EQUAL_FATAL(ga_core_make(&core), 0);
     ga_client_id client = ga_core_attach(&core);
     ga_mcache_id mcache = ga_core_mcache(&core, client);
     for (ga_span_class class = CLASS; class <= CLASS + 4; class = (ga_span_class)(class + 2)) {
@@ -100,7 +102,8 @@ static void make_heap(void)
 static void tear(uint64_t *random)
 {
     struct ga_meta_header header = {0};
-    ga_geometry_init(&header, RESERVE);
+    const struct ga_table_counts counts = ga_table_counts_of_process(RESERVE);
+    ga_geometry_init(&header, RESERVE, &counts);
     const struct {
         enum ga_object object;
         uint64_t offset;
@@ -109,11 +112,11 @@ static void tear(uint64_t *random)
         {GA_OBJECT_META, header.arenas_offset},
         {GA_OBJECT_META, header.clients_offset},
         {GA_OBJECT_META, header.mcaches_offset},
-        {GA_OBJECT_META, header.roots_offset},
+        {GA_OBJECT_META, offsetof(struct ga_meta_header, counts)},
         {GA_OBJECT_META, header.profiles_offset},
         {GA_OBJECT_META, header.page_table_offset},
         {GA_OBJECT_BITS, header.bits_mcaches_offset},
-        {GA_OBJECT_BITS, header.bits_handles_offset},
+        {GA_OBJECT_BITS, header.bits_pending_offset},
         {GA_OBJECT_BITS, header.bits_profiles_offset},
         {GA_OBJECT_BITS, header.bits_lines_offset},
         {GA_OBJECT_BITS, header.bits_samples_offset},

@@ -195,7 +195,8 @@ static void test_forged(void)
     /* A page table that contradicts itself is found by the takeover. */
     struct ga_file bad = copy_of_good();
     struct ga_meta_header geometry = {0};
-    ga_geometry_init(&geometry, header.reserve_bytes);
+    const struct ga_table_counts counts = ga_table_counts_of_server();
+    ga_geometry_init(&geometry, header.reserve_bytes, &counts);
     uint64_t entry = ga_entry_make(8, 60000, 0, GA_ENTRY_INUSE | GA_ENTRY_FIRST);
     size_t place = ga_file_place(&bad, GA_OBJECT_META, geometry.page_table_offset + 8);
     CU_ASSERT_NOT_EQUAL_FATAL(place, 0);

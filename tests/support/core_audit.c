@@ -282,7 +282,7 @@ static struct ga_amounts count_account(const struct ga_heap *heap, uint32_t numb
         n.of[GA_QUOTA_ROOTS] += heap->roots[i].used && heap->roots[i].client == 0 &&
                                 heap->roots[i].uid == quota->accounts[number - 1].uid;
     for (uint64_t page = 0; page < heap->npages_committed; page++) {
-        bool is_charged = heap->mspans[page].npages > 0 && quota->span_accounts[page] == number;
+        bool is_charged = heap->mspans[page].npages > 0 && heap->mspans[page].account == number;
         n.of[GA_QUOTA_SPANS] += is_charged;
         n.of[GA_QUOTA_BYTES] += is_charged ? heap->mspans[page].npages * GA_PAGE_SIZE : 0;
     }

@@ -106,8 +106,8 @@ static void test_classes(void)
 static void test_arenas(void)
 {
     enum { ARENA, ADDRESS, STATE };
-    struct ga_top_arena arenas[2] = {{.index = 0, .count = 1, .state = 3, .ready_npages = 8},
-                                     {.index = 1, .count = 3, .state = 1}};
+    struct ga_top_arena arenas[2] = {{.index = 0, .count = 1, .state = 2, .ready_npages = 8},
+                                     {.index = 1, .count = 3, .state = 0}};
     struct ga_top_sample now = look(1);
     now.arenas = arenas;
     now.narenas = 2;

@@ -286,7 +286,7 @@ static void taken_over(void)
 static void many_users(void)
 {
     open_core(GA_QUOTA_SPANS, 1, 0);
-    for (uint32_t uid = 0; uid < 3 * GA_ACCOUNT_COUNT; uid++) {
+    for (uint32_t uid = 0; uid < 3 * core.heap->quota.account_count; uid++) {
         ga_client_id client = attach(uid);
         ga_heap_client_gone(core.heap, client);
     }

@@ -58,6 +58,7 @@ static const struct {
     MEMBER(limit_bytes),
     MEMBER(committed_npages),
     MEMBER(arenas_offset),
+    MEMBER(counts),
     STRUCT(ga_meta_header),
     STRUCT(ga_arena_entry),
     STRUCT(ga_client_entry),

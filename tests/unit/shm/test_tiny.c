@@ -22,7 +22,8 @@ static _Atomic uint64_t pending[NPAGES / 64];
 static struct ga_span_line lines[NPAGES];
 static struct ga_tiny_bits tiny_bits[NPAGES];
 static ga_page_word page_table[NPAGES];
-static const struct ga_view view = {.page_table = page_table,
+static const struct ga_view view = {.counts = {.mcaches = sizeof(mcaches) / sizeof(mcaches[0])},
+                                    .page_table = page_table,
                                     .mcaches = mcaches,
                                     .pending = pending,
                                     .lines = lines,

@@ -16,55 +16,91 @@ static const uint64_t reserves[] = {GA_ARENA_SIZE,        2 * GA_ARENA_SIZE, 5 *
 struct table {
     uint64_t offset;
     uint64_t bytes;
+    uint64_t alignment;
 };
 
-static uint64_t round_up(uint64_t bytes)
+static uint64_t round_to(uint64_t bytes, uint64_t alignment)
 {
-    return (bytes + GA_OS_PAGE_SIZE - 1) / GA_OS_PAGE_SIZE * GA_OS_PAGE_SIZE;
+    return (bytes + alignment - 1) / alignment * alignment;
 }
 
-/* The tables, in the order of their place, cover the object without gap or overlap. */
+/* The tables, in the order of their place, cover the object without overlap, and no gap is longer
+ * than their alignment asks for. */
 static void check_tables(const struct table *tables, size_t count, uint64_t object_bytes)
 {
     uint64_t end = 0;
     for (size_t i = 0; i < count; i++) {
-        CU_ASSERT_EQUAL(tables[i].offset % GA_OS_PAGE_SIZE, 0);
-        CU_ASSERT_EQUAL(tables[i].offset, end);
-        CU_ASSERT(tables[i].bytes > 0);
-        end = tables[i].offset + round_up(tables[i].bytes);
+        CU_ASSERT_EQUAL(tables[i].offset, round_to(end, tables[i].alignment));
+        end = tables[i].offset + tables[i].bytes;
     }
-    CU_ASSERT_EQUAL(object_bytes, end);
+    CU_ASSERT_EQUAL(object_bytes, round_to(end, GA_OS_PAGE_SIZE));
+}
+
+/* any: how what needs no alignment of its own is aligned. */
+static void check_geometry(const struct ga_meta_header *h, const struct ga_table_counts *n,
+                           uint64_t any)
+{
+    uint64_t npages = h->reserve_bytes / GA_PAGE_SIZE;
+    const struct table meta[] = {
+        {0, sizeof(struct ga_meta_header), any},
+        {h->clients_offset, n->clients * UINT64_C(128), any},
+        {h->profiles_offset, n->clients * UINT64_C(32), any},
+        {h->arenas_offset, h->reserve_bytes / GA_ARENA_SIZE * 8, any},
+        {h->mcaches_offset, n->mcaches * UINT64_C(16), any},
+        {h->rings_offset, n->rings * UINT64_C(512), any},
+        {h->roots_offset, n->roots * UINT64_C(320), any},
+        {h->holds_offset, n->holds * UINT64_C(24), any},
+        {h->page_table_offset, npages * 8, any},
+    };
+    check_tables(meta, COUNT(meta), h->meta_bytes);
+    const struct table bits[] = {
+        {0, sizeof(struct ga_bits_header), any},
+        {h->bits_gc_words_offset, n->clients * UINT64_C(8), any},
+        {h->bits_pending_offset, npages / 8, any},
+        {h->bits_handles_offset, n->handles * UINT64_C(4096), 4096},
+        {h->bits_mcaches_offset, n->mcaches * UINT64_C(8192), 4096},
+        {h->bits_profiles_offset, (uint64_t)n->clients << 20, 4096},
+        {h->bits_lines_offset, npages * 64, 4096},
+        {h->bits_wide_offset, npages * 256, 4096},
+        {h->bits_tiny_offset, npages * sizeof(struct ga_tiny_bits), 4096},
+        {h->bits_samples_offset, npages / 32 * 131072, 4096},
+    };
+    check_tables(bits, COUNT(bits), h->bits_bytes);
 }
 
 static void tables_do_not_overlap(void)
 {
     for (size_t i = 0; i < COUNT(reserves); i++) {
         struct ga_meta_header h = {0};
-        ga_geometry_init(&h, reserves[i]);
-        uint64_t npages = reserves[i] / GA_PAGE_SIZE;
+        const struct ga_table_counts of_server = ga_table_counts_of_server();
+        ga_geometry_init(&h, reserves[i], &of_server);
         CU_ASSERT_EQUAL(h.reserve_bytes, reserves[i]);
-        const struct table meta[] = {
-            {0, sizeof(struct ga_meta_header)}, {h.arenas_offset, reserves[i] / GA_ARENA_SIZE * 8},
-            {h.clients_offset, 4096 * 128},     {h.mcaches_offset, 65536 * 16},
-            {h.rings_offset, 65536 * 512},      {h.roots_offset, 4096 * 320},
-            {h.holds_offset, 4096 * 24},        {h.profiles_offset, 4096 * 32},
-            {h.page_table_offset, npages * 8},
-        };
-        check_tables(meta, COUNT(meta), h.meta_bytes);
-        const struct table bits[] = {
-            {0, sizeof(struct ga_bits_header)},
-            {h.bits_mcaches_offset, UINT64_C(65536) * 8192},
-            {h.bits_pending_offset, npages / 8},
-            {h.bits_handles_offset, 4096 * 4096},
-            {h.bits_gc_words_offset, 4096 * 8},
-            {h.bits_profiles_offset, UINT64_C(4096) << 20},
-            {h.bits_lines_offset, npages * 64},
-            {h.bits_wide_offset, npages * 256},
-            {h.bits_tiny_offset, npages * sizeof(struct ga_tiny_bits)},
-            {h.bits_samples_offset, npages / 32 * 131072},
-        };
-        check_tables(bits, COUNT(bits), h.bits_bytes);
+        CU_ASSERT_EQUAL(h.counts.clients, 4096);
+        CU_ASSERT_EQUAL(h.counts.mcaches, 65536);
+        CU_ASSERT_EQUAL(h.counts.rings, 65536);
+        CU_ASSERT_EQUAL(h.counts.roots, 4096);
+        CU_ASSERT_EQUAL(h.counts.holds, 4096);
+        CU_ASSERT_EQUAL(h.counts.handles, 4096);
+        check_geometry(&h, &of_server, GA_OS_PAGE_SIZE);
     }
+}
+
+/* A process's own heap has little beside the pages, and what a short life touches lies together. */
+static void own_heaps_are_small(void)
+{
+    for (size_t i = 0; i < COUNT(reserves); i++) {
+        struct ga_meta_header h = {0};
+        const struct ga_table_counts n = ga_table_counts_of_process(reserves[i]);
+        ga_geometry_init(&h, reserves[i], &n);
+        CU_ASSERT_EQUAL(n.clients, 1);
+        CU_ASSERT(n.mcaches >= 1024 && n.mcaches <= GA_MCACHE_COUNT);
+        CU_ASSERT_EQUAL(n.rings + n.roots + n.holds + n.handles, 0);
+        check_geometry(&h, &n, 64);
+        CU_ASSERT(h.arenas_offset + 8 <= GA_OS_PAGE_SIZE);
+        CU_ASSERT(h.bits_pending_offset + 8 <= GA_OS_PAGE_SIZE);
+    }
+    CU_ASSERT_EQUAL(ga_table_counts_of_process(GA_ARENA_SIZE).mcaches, 1024);
+    CU_ASSERT_EQUAL(ga_table_counts_of_process(GA_WINDOW_SIZE).mcaches, GA_MCACHE_COUNT);
 }
 
 /* Geometry is all that is written: what stands in the header beside it stays. */
@@ -73,7 +109,8 @@ static void geometry_leaves_the_rest(void)
     struct ga_meta_header h;
     memset(&h, 0x5a, sizeof(h));
     struct ga_meta_header before = h;
-    ga_geometry_init(&h, GA_ARENA_SIZE);
+    const struct ga_table_counts counts = ga_table_counts_of_server();
+    ga_geometry_init(&h, GA_ARENA_SIZE, &counts);
     CU_ASSERT_EQUAL(memcmp(&h, &before, offsetof(struct ga_meta_header, reserve_bytes)), 0);
     CU_ASSERT_EQUAL(h.limit_bytes, before.limit_bytes);
     CU_ASSERT_EQUAL(memcmp(h.name, before.name, sizeof(h.name) + sizeof(h.server_version)), 0);
@@ -86,7 +123,8 @@ static struct ga_meta_header good_header(void)
                                .header_bytes = sizeof(h),
                                .base = GA_WINDOW_LOW,
                                .sample_words = GA_SAMPLE_WORDS_MIN};
-    ga_geometry_init(&h, 3 * GA_ARENA_SIZE);
+    const struct ga_table_counts counts = ga_table_counts_of_server();
+    ga_geometry_init(&h, 3 * GA_ARENA_SIZE, &counts);
     return h;
 }
 
@@ -103,10 +141,16 @@ static void good_headers_pass(void)
 {
     for (size_t i = 0; i < COUNT(reserves); i++) {
         struct ga_meta_header h = good_header();
-        ga_geometry_init(&h, reserves[i]);
-        char why[128] = "untouched";
-        CU_ASSERT_EQUAL(ga_geometry_check(&h, why, sizeof(why)), 0);
-        CU_ASSERT_STRING_EQUAL(why, "untouched");
+        const struct ga_table_counts counts[] = {ga_table_counts_of_server(),
+                                                 ga_table_counts_of_process(reserves[i]),
+                                                 {.clients = 1, .mcaches = 2},
+                                                 {.clients = 7, .mcaches = 9, .roots = 3}};
+        for (size_t k = 0; k < COUNT(counts); k++) {
+            ga_geometry_init(&h, reserves[i], &counts[k]);
+            char why[128] = "untouched";
+            CU_ASSERT_EQUAL(ga_geometry_check(&h, why, sizeof(why)), 0);
+            CU_ASSERT_STRING_EQUAL(why, "untouched");
+        }
     }
 }
 
@@ -153,6 +197,35 @@ static void damage_is_refused(void)
     /* Another good reserve does not go with these tables. */
     h = good_header();
     h.reserve_bytes += GA_ARENA_SIZE;
+    check_refused(&h, "offsets are wrong");
+}
+
+/* Counts that no heap can have are refused, also where the offsets go with them: an index would
+ * leave its table, or its field. */
+static void counts_are_checked(void)
+{
+    static const struct ga_table_counts bad[] = {
+        {.clients = 0, .mcaches = 2},
+        {.clients = GA_CLIENT_COUNT + 1, .mcaches = 2},
+        {.clients = UINT32_MAX, .mcaches = 2},
+        {.clients = 1, .mcaches = 1},
+        {.clients = 1, .mcaches = GA_MCACHE_COUNT + 1},
+        {.clients = 1, .mcaches = 8, .rings = 1},
+        {.clients = 1, .mcaches = 8, .rings = 9},
+        {.clients = 1, .mcaches = 8, .roots = GA_ROOT_COUNT + 1},
+        {.clients = 1, .mcaches = 8, .holds = GA_HOLD_COUNT + 1},
+        {.clients = 2, .mcaches = 8, .handles = 1},
+        {.clients = 2, .mcaches = 8, .handles = UINT32_MAX},
+    };
+    for (size_t i = 0; i < COUNT(bad); i++) {
+        struct ga_meta_header h = good_header();
+        ga_geometry_init(&h, 3 * GA_ARENA_SIZE, &bad[i]);
+        check_refused(&h, "no heap has tables of");
+    }
+    /* Others that can be do not go with these offsets. */
+    struct ga_meta_header h = good_header();
+    h.counts.clients--;
+    h.counts.handles--;
     check_refused(&h, "offsets are wrong");
 }
 
@@ -233,6 +306,8 @@ int main(void)
         {"geometry leaves the rest of the header", geometry_leaves_the_rest},
         {"good headers pass", good_headers_pass},
         {"damage is refused", damage_is_refused},
+        {"a process's own heap is small", own_heaps_are_small},
+        {"counts are checked", counts_are_checked},
         {"every offset counts", every_offset_counts},
         {"the clause fits its room", clause_fits_its_room},
         {"the view points at the tables", view_points_at_the_tables},
