@@ -120,8 +120,9 @@ int ga_address_resolve(const char *given, char ret_path[static GA_ADDRESS_BYTES]
         return resolve_default(ret_path);
     if (path[0] == '\0')
         return -EINVAL;
-    if (strlen(path) >= GA_ADDRESS_BYTES)
+    size_t length = strlen(path);
+    if (length >= GA_ADDRESS_BYTES)
         return -ENAMETOOLONG;
-    snprintf(ret_path, GA_ADDRESS_BYTES, "%s", path);
+    memcpy(ret_path, path, length + 1);
     return 0;
 }

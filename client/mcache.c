@@ -271,6 +271,7 @@ static int lease(struct ga_thread_cache *cache, ga_span_class span_class)
     if (r < 0)
         return r;
     struct ga_premap run = {0};
+    bool is_first = cache->classes[span_class].spans.count == 0; /* one object may be all */
     const Goalloc__V1__Leases *leases = ga_reply_message(reply)->leases;
     r = leases->n_pages == 0 || leases->n_pages > count ? -EPROTO : 0;
     /* From the last, so that the first, the fullest, is used first. */
@@ -279,7 +280,8 @@ static int lease(struct ga_thread_cache *cache, ga_span_class span_class)
         ga_page_id page = leases->pages[i];
         if (ga_mcache_is_granted(cache, span_class, page) && ga_mcache_is_mine(cache, page)) {
             add_span(cache, span_class, page);
-            ga_premap_add(cache->heap, page, &run);
+            if (!is_first)
+                ga_premap_add(cache->heap, page, &run);
         } else {
             r = -EPROTO;
         }

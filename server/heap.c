@@ -4,7 +4,6 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <stdio.h>
 
 #include "server/heap_internal.h"
 
@@ -53,6 +52,10 @@ int ga_heap_set_limits(struct ga_heap *heap, const struct ga_heap_limits *limits
     return 0;
 }
 
+/* Shared memory is committed by the OS page. What only the process itself touches costs nothing
+ * until then, and less is to be known of larger pieces. */
+#define OWN_PIECE_BYTES (UINT64_C(64) << 10)
+
 /* What is small first: where calloc is core_memory.c's it lies together. */
 static int make_books(struct ga_heap *heap, const struct ga_heap_config *config)
 {
@@ -66,16 +69,17 @@ static int make_books(struct ga_heap *heap, const struct ga_heap_config *config)
     heap->client_records = calloc(heap->counts.clients, sizeof(*heap->client_records));
     if (!heap->client_records)
         return -ENOMEM;
+    uint64_t piece_bytes = config->is_own ? OWN_PIECE_BYTES : GA_OS_PAGE_SIZE;
     int r = ga_quota_init(&heap->quota, &config->user_quota, &config->client_quota,
                           heap->counts.clients);
     if (r == 0)
-        r = ga_page_alloc_new(heap->npages_reserved, &heap->pages);
-    if (r == 0)
         r = ga_backing_init(&heap->meta_backing, &heap->effects, GA_OBJECT_META,
-                            geometry.meta_bytes);
+                            geometry.meta_bytes, piece_bytes);
     if (r == 0)
         r = ga_backing_init(&heap->bits_backing, &heap->effects, GA_OBJECT_BITS,
-                            geometry.bits_bytes);
+                            geometry.bits_bytes, piece_bytes);
+    if (r == 0)
+        r = ga_page_alloc_new(heap->npages_reserved, &heap->pages);
     if (r < 0)
         return r;
     heap->mcaches = calloc(heap->counts.mcaches, sizeof(*heap->mcaches));
@@ -108,6 +112,15 @@ void ga_heap_sign_bits(struct ga_heap *heap)
                                                  .heap_id = heap->meta->heap_id};
 }
 
+/* So much of text as there is room for. No printf: a process's own heap is made before anything of
+ * the C library is in memory that it does not need itself. */
+static void copy_text(char *to, size_t bytes, const char *text)
+{
+    size_t length = strnlen(text, bytes - 1);
+    memcpy(to, text, length);
+    to[length] = '\0';
+}
+
 /* Back the headers and the arena table, all of whose entries are 0, and write the headers; the
  * state, which says that all the rest may be read, last. */
 static int make_objects(struct ga_heap *heap, const struct ga_heap_config *config, void *meta,
@@ -138,8 +151,8 @@ static int make_objects(struct ga_heap *heap, const struct ga_heap_config *confi
     ga_store_relaxed(&header->limit_bytes, heap->npages_limit * GA_PAGE_SIZE);
     header->sample_words = ga_profiles_sample_words(config->profile_rate_bytes);
     ga_store_relaxed(&header->profile_rate_bytes, config->profile_rate_bytes);
-    snprintf(header->name, sizeof(header->name), "%s", config->name);
-    snprintf(header->server_version, sizeof(header->server_version), "%s", config->server_version);
+    copy_text(header->name, sizeof(header->name), config->name);
+    copy_text(header->server_version, sizeof(header->server_version), config->server_version);
 
     ga_store_relaxed(&header->mcache_end, heap->mcache_end);
 

@@ -100,8 +100,10 @@ int ga_page_alloc_new(uint64_t npages_max, struct ga_page_alloc **ret)
             goto fail;
     }
     uint64_t nchunks = (npages_max + GA_CHUNK_NPAGES - 1) / GA_CHUNK_NPAGES;
-    p->chunks = calloc(nchunks, sizeof(*p->chunks));
-    if (!p->chunks || ga_scavenge_index_init(&p->index, nchunks) < 0)
+    if (ga_scavenge_index_init(&p->index, nchunks) < 0)
+        goto fail;
+    p->chunks = calloc(nchunks, sizeof(*p->chunks)); /* the longest last: see make_books */
+    if (!p->chunks)
         goto fail;
     *ret = p;
     return 0;

@@ -25,8 +25,7 @@ static struct ga_reservation parts;
 
 struct ga_stop_range ga_own_heap_range(void)
 {
-    return (struct ga_stop_range){(uintptr_t)parts.heap,
-                                  (uintptr_t)parts.books + parts.books_bytes};
+    return (struct ga_stop_range){(uintptr_t)parts.start, (uintptr_t)parts.start + parts.bytes};
 }
 
 const void *ga_own_heap_bits(void)
@@ -45,12 +44,10 @@ struct goalloc_heap *ga_own_heap(void)
 static int open_heap(uint64_t bytes)
 {
     static uint64_t opened;
-    if (bytes <= opened)
-        return 0;
-    if (mprotect(parts.heap + opened, bytes - opened, PROT_READ | PROT_WRITE) < 0)
-        return -ENOMEM;
-    opened = bytes;
-    return 0;
+    int r = ga_reservation_open_heap(&parts, opened, bytes);
+    if (r == 0 && bytes > opened)
+        opened = bytes;
+    return r;
 }
 
 static void grown(uint64_t bytes)

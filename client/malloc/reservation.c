@@ -1,9 +1,10 @@
-/* The heap's own part is reserved without access and opened arena by arena, so that who counts what
- * may be written (vm.overcommit_memory 2, RLIMIT_DATA) counts no more than that; meta and bits are
- * opened as they are committed, if anybody counts, and at once otherwise, for fewer system calls.
- * The books are tables of the core's that it touches where it likes: where it is counted the heap
- * is as small as makes them a small part of what may be had. Where address space is short
- * (RLIMIT_AS) some is left for stacks, libraries and mappings. */
+/* As a rule all of it is one mapping that may be read and written, of which memory is what is
+ * touched: the fewest system calls. Where somebody counts what may be written (vm.overcommit_memory
+ * 2, RLIMIT_DATA) the heap's own part is reserved without access and opened arena by arena, and
+ * meta and bits are opened as they are committed. The books are tables of the core's that it
+ * touches where it likes: where it is counted the heap is as small as makes them a small part of
+ * what may be had. Where address space is short (RLIMIT_AS) some is left for stacks, libraries and
+ * mappings. */
 #include "reservation.h"
 
 #include <errno.h>
@@ -55,13 +56,18 @@ static bool is_strict(void)
     return n == 1 && mode == '2';
 }
 
-static struct bounds find_bounds(void)
+static uint64_t address_bound(void)
 {
     uint64_t address = limit_of(RLIMIT_AS);
+    return address != UINT64_MAX ? address / 4 * 3 : UINT64_MAX;
+}
+
+static struct bounds find_bounds(void)
+{
     uint64_t data = limit_of(RLIMIT_DATA);
     uint64_t of_all = is_strict() ? ram_bytes() / BOOKS_OF_ALL + BOOKS_FIXED : UINT64_MAX;
     uint64_t of_own = data != UINT64_MAX ? data / BOOKS_OF_OWN : UINT64_MAX;
-    return (struct bounds){.address_bytes = address != UINT64_MAX ? address / 4 * 3 : UINT64_MAX,
+    return (struct bounds){.address_bytes = address_bound(),
                            .books_bytes = of_all < of_own ? of_all : of_own,
                            .is_counted = of_all != UINT64_MAX || of_own != UINT64_MAX};
 }
@@ -73,19 +79,16 @@ static uint64_t whole_pages(uint64_t bytes)
     return (bytes + GA_PAGE_SIZE - 1) & ~(GA_PAGE_SIZE - 1);
 }
 
-/* Reserve bytes whose address is a multiple of an arena's size; NULL where that cannot be. */
-static char *reserve_aligned(uint64_t bytes)
+/* Reserve bytes whose address is a multiple of an arena's size; NULL where that cannot be. What
+ * lies before and behind stays reserved: to give it back would be two more system calls. */
+static char *reserve_aligned(uint64_t bytes, int access, char **ret_start)
 {
-    char *at = mmap(NULL, bytes + GA_ARENA_SIZE, PROT_NONE,
+    char *at = mmap(NULL, bytes + GA_ARENA_SIZE, access,
                     MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (at == MAP_FAILED)
         return NULL;
-    uint64_t before = -(uintptr_t)at % GA_ARENA_SIZE;
-    if (before)
-        munmap(at, before);
-    if (before < GA_ARENA_SIZE)
-        munmap(at + before + bytes, GA_ARENA_SIZE - before);
-    return at + before;
+    *ret_start = at;
+    return at + -(uintptr_t)at % GA_ARENA_SIZE;
 }
 
 static bool reserve(uint64_t heap_bytes, const struct bounds *bounds, struct ga_reservation *ret)
@@ -99,24 +102,27 @@ static bool reserve(uint64_t heap_bytes, const struct bounds *bounds, struct ga_
     uint64_t tables_bytes = meta_bytes + bits_bytes + books_bytes;
     uint64_t bytes = heap_bytes + tables_bytes;
     char *at = NULL;
-    if (bytes < bounds->address_bytes && books_bytes <= bounds->books_bytes)
-        at = reserve_aligned(bytes);
+    char *start = NULL;
+    if (bytes + GA_ARENA_SIZE < bounds->address_bytes && books_bytes <= bounds->books_bytes)
+        at =
+            reserve_aligned(bytes, bounds->is_counted ? PROT_NONE : PROT_READ | PROT_WRITE, &start);
     if (!at)
         return false;
     *ret = (struct ga_reservation){.heap = at,
                                    .meta = at + heap_bytes,
                                    .bits = at + heap_bytes + meta_bytes,
                                    .books = at + heap_bytes + meta_bytes + bits_bytes,
+                                   .start = start,
+                                   .bytes = bytes + GA_ARENA_SIZE,
                                    .heap_bytes = heap_bytes,
                                    .books_bytes = books_bytes,
                                    .is_counted = bounds->is_counted};
-    char *open_from = ret->is_counted ? ret->books : ret->meta;
-    if (mprotect(open_from, (size_t)(at + bytes - open_from), PROT_READ | PROT_WRITE) < 0) {
-        munmap(at, bytes);
+    if (ret->is_counted && mprotect(ret->books, books_bytes, PROT_READ | PROT_WRITE) < 0) {
+        munmap(ret->start, ret->bytes);
         return false;
     }
     /* Much of the tables is never touched, and a huge page would be taken whole. */
-    (void)madvise(ret->meta, tables_bytes, MADV_NOHUGEPAGE);
+    (void)madvise(ret->meta, (size_t)(ret->start + ret->bytes - ret->meta), MADV_NOHUGEPAGE);
     return true;
 }
 
@@ -130,13 +136,31 @@ static uint64_t wanted_bytes(void)
     return wanted;
 }
 
+/* Where nobody counts. A system that promises no more memory than it has refuses that, so it need
+ * not be asked whether it does. */
+static bool reserve_uncounted(uint64_t heap_bytes, struct ga_reservation *ret)
+{
+    struct bounds bounds = {.address_bytes = address_bound(), .books_bytes = UINT64_MAX};
+    return limit_of(RLIMIT_DATA) == UINT64_MAX && reserve(heap_bytes, &bounds, ret);
+}
+
 bool ga_reservation_make(struct ga_reservation *ret)
 {
+    uint64_t wanted = wanted_bytes();
+    if (reserve_uncounted(wanted, ret))
+        return true;
     struct bounds bounds = find_bounds();
-    for (uint64_t bytes = wanted_bytes(); bytes >= RESERVE_MIN; bytes /= 2)
+    for (uint64_t bytes = wanted; bytes >= RESERVE_MIN; bytes /= 2)
         if (reserve(bytes, &bounds, ret))
             return true;
     return false;
+}
+
+int ga_reservation_open_heap(const struct ga_reservation *reservation, uint64_t from, uint64_t to)
+{
+    if (!reservation->is_counted || to <= from)
+        return 0;
+    return mprotect(reservation->heap + from, to - from, PROT_READ | PROT_WRITE) < 0 ? -ENOMEM : 0;
 }
 
 int ga_reservation_open(const struct ga_reservation *reservation, bool meta, uint64_t offset,

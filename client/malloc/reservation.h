@@ -11,14 +11,18 @@ struct ga_reservation {
     char *meta;
     char *bits;
     char *books;
+    char *start; /* of all that is reserved: there is some before the heap, and behind the books */
+    uint64_t bytes;
     uint64_t heap_bytes;
     uint64_t books_bytes;
-    bool is_counted; /* somebody counts what may be written, so that meta and bits are opened piece
-                        by piece */
+    bool is_counted; /* somebody counts what may be written, so that all is opened piece by piece */
 };
 
 /* Reserve as much as is useful, or as may be. False where no heap fits. */
 bool ga_reservation_make(struct ga_reservation *ret);
+
+/* [from, to) of the heap may be read and written. 0 or -ENOMEM. */
+int ga_reservation_open_heap(const struct ga_reservation *reservation, uint64_t from, uint64_t to);
 
 /* [offset, offset + bytes) of meta, or of bits, may be read and written. 0 or -ENOMEM. */
 int ga_reservation_open(const struct ga_reservation *reservation, bool meta, uint64_t offset,

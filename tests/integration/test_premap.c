@@ -60,6 +60,16 @@ static void few(void)
     put(FEW);
 }
 
+/* The first object of a class: what else its span, of 64 KiB, has nobody may ever ask for. */
+static void first(void)
+{
+    unsigned long before = mapped();
+    void *p = goalloc_malloc(heap, 21 * KIB);
+    CU_ASSERT_PTR_NOT_NULL_FATAL(p);
+    CU_ASSERT(mapped() < before + 48);
+    goalloc_free(heap, p);
+}
+
 static void many(void)
 {
     unsigned long before = mapped();
@@ -77,7 +87,7 @@ static void many(void)
 
 int main(void)
 {
-    static const struct ga_test tests[] = {{"few", few}, {"many", many}};
+    static const struct ga_test tests[] = {{"few", few}, {"first", first}, {"many", many}};
     if (madvise(page, sizeof(page), MADV_POPULATE_WRITE) < 0 && errno == EINVAL) {
         printf("skipped: the kernel has no MADV_POPULATE_WRITE\n");
         return 77;

@@ -38,7 +38,7 @@ static void protect_all(const struct ga_core *core, int how)
 {
     for (int object = GA_OBJECT_META; object <= GA_OBJECT_BITS; object++) {
         const struct ga_backing *backing = backing_of(core, object);
-        for (uint64_t i = 0; i < backing->npages; i++)
+        for (uint64_t i = 0; i < backing->npieces; i++)
             if (is_committed(backing, i))
                 protect(core->objects[object] + i * GA_OS_PAGE_SIZE, 1, how);
     }

@@ -41,11 +41,17 @@ static int commit(void *data, enum ga_object object, uint64_t offset, uint64_t b
 
 static const struct ga_heap_effects effects = {.commit = commit, .data = &calls};
 
-static void make(struct ga_backing *backing)
+static void make_in_pieces(struct ga_backing *backing, uint64_t piece_bytes)
 {
     calls = (struct calls){0};
-    CU_ASSERT_EQUAL_FATAL(ga_backing_init(backing, &effects, GA_OBJECT_BITS, NPAGES * PAGE - 5), 0);
+    CU_ASSERT_EQUAL_FATAL(
+        ga_backing_init(backing, &effects, GA_OBJECT_BITS, NPAGES * PAGE - 5, piece_bytes), 0);
     CU_ASSERT_EQUAL(ga_backing_bytes(backing), 0);
+}
+
+static void make(struct ga_backing *backing)
+{
+    make_in_pieces(backing, PAGE);
 }
 
 static void finish(struct ga_backing *backing)
@@ -112,6 +118,22 @@ static void failure_and_repetition(void)
     finish(&backing);
 }
 
+/* Pieces of several pages, each whole, but for the last, which ends with the object. */
+static void longer_pieces(void)
+{
+    struct ga_backing backing;
+    make_in_pieces(&backing, 16 * PAGE);
+    CU_ASSERT_EQUAL(ga_backing_ensure(&backing, 17 * PAGE + 3, 1), 0);
+    CU_ASSERT(calls.n == 1 && calls.offset == 16 * PAGE && calls.bytes == 16 * PAGE);
+    CU_ASSERT_EQUAL(ga_backing_ensure(&backing, 16 * PAGE, 16 * PAGE), 0);
+    CU_ASSERT_EQUAL(calls.n, 1);
+    CU_ASSERT_EQUAL(ga_backing_ensure(&backing, 15 * PAGE, 18 * PAGE), 0);
+    CU_ASSERT(calls.n == 3 && calls.offset == 32 * PAGE && calls.bytes == 16 * PAGE);
+    CU_ASSERT_EQUAL(ga_backing_ensure(&backing, (NPAGES - 1) * PAGE, 1), 0);
+    CU_ASSERT(calls.n == 4 && calls.offset == 288 * PAGE && calls.bytes == 12 * PAGE);
+    finish(&backing);
+}
+
 /* Random ranges against a model. */
 static void random_ranges(void)
 {
@@ -155,6 +177,7 @@ int main(void)
         {"just what is needed", just_what_is_needed},
         {"holes in between", holes_in_between},
         {"failure and repetition", failure_and_repetition},
+        {"longer pieces", longer_pieces},
         {"random ranges", random_ranges},
     };
     return ga_test_main("server.backing", tests, COUNT(tests));
