@@ -39,15 +39,14 @@ static inline __attribute__((always_inline)) bool flip(_Atomic uint64_t *a_word,
 }
 
 /* Free the slot at p of a small span that this mcache holds, if it is in use: then it ends the
- * operation. line: the span's; bit: the slot's, in a_word; *list: of the span's class. */
+ * operation. line: the span's; bit: the slot's, in a_word; list: of the span's class. */
 static inline __attribute__((always_inline)) bool
-free_small(struct goalloc_heap *heap, struct ga_free_list *const *in_list,
-           struct ga_span_line *line, _Atomic uint64_t *a_word, uint64_t bit, char *p)
+free_small(struct goalloc_heap *heap, struct ga_free_list *list, struct ga_span_line *line,
+           _Atomic uint64_t *a_word, uint64_t bit, char *p)
 {
     bool is_last;
     if (!flip(a_word, bit, &is_last))
         return false;
-    struct ga_free_list *list = *in_list; /* read here: there are registers for so much only */
     ga_count_one(&list->counts->nfree);
     struct ga_free_slot slot = {.p = p, .a = a_word, .bit = bit, .line = line};
     /* The last object of a word is not remembered, but in the current one. */
@@ -82,7 +81,7 @@ static bool free_by_holder(struct ga_thread_cache *cache, const struct ga_slot *
         return free_large(cache, slot);
     const struct ga_view *view = &cache->heap->view;
     struct ga_free_list *list = &cache->classes[ga_entry_span_class(slot->entry)].list;
-    return free_small(cache->heap, &list, &view->lines[slot->page],
+    return free_small(cache->heap, list, &view->lines[slot->page],
                       ga_view_a(view, slot->page, slot->index / 64),
                       UINT64_C(1) << slot->index % 64, p);
 }
@@ -122,19 +121,18 @@ static __attribute__((noinline)) void free_any(struct goalloc_heap *heap, void *
 static __attribute__((noinline)) void free_among_sampled(struct goalloc_heap *heap, void *p)
 {
     const struct ga_view *view = &heap->view;
-    struct ga_thread_cache *cache = ga_thread_cache_peek(heap);
-    const struct ga_known_page *known = ga_known_place(&cache->known, (uintptr_t)p);
-    uint64_t offset;
-    if (!ga_known_has(known, (uintptr_t)p, &offset) ||
-        (uint32_t)(offset * known->magic) >= (uint32_t)known->magic ||
-        ga_line_holds(ga_load_seq_cst(&known->line->nholds)) != 0 || /* as above */
+    const struct ga_thread_cache *cache = ga_thread_cache_peek(heap);
+    uint64_t page = ga_known_page(&cache->known, (uintptr_t)p);
+    struct ga_free_list *list = &cache->by_class[ga_known_class(&cache->known, page)]->list;
+    uint64_t product = (uintptr_t)p % GA_PAGE_SIZE * list->magic;
+    if ((uint32_t)product >= list->magic ||
+        ga_line_holds(ga_load_seq_cst(&view->lines[page].nholds)) != 0 || /* as above */
         ga_sample_has(view, (uintptr_t)p - heap->base)) {
         free_any(heap, p);
         return;
     }
-    uint32_t index = (uint32_t)(offset * known->magic >> 32);
-    ga_page_id page = (ga_page_id)(known->line - view->lines);
-    if (!free_small(heap, &known->list, known->line, ga_view_a(view, page, index / 64),
+    uint32_t index = (uint32_t)(product >> 32);
+    if (!free_small(heap, list, &view->lines[page], ga_view_a(view, (ga_page_id)page, index / 64),
                     UINT64_C(1) << index % 64, p))
         free_any(heap, p);
 }
@@ -152,26 +150,19 @@ word_of(const struct ga_thread_cache *cache, struct ga_span_line *line, uint32_t
     return (_Atomic uint64_t *)(first + (word + words_of_f) * sizeof(uint64_t));
 }
 
-/* What most frees are of: an object in a page that is known, at this offset. Ends the operation. */
-static inline __attribute__((always_inline)) void free_known(struct goalloc_heap *heap,
-                                                             struct ga_thread_cache *cache,
-                                                             const struct ga_known_page *known,
-                                                             uint64_t offset, char *p)
+/* Free an object of a small span that this mcache holds, which has this line; product: its offset
+ * in the span by the class's magic number, which says that a slot begins there. Ends the operation.
+ */
+static inline __attribute__((always_inline)) void
+free_own(struct goalloc_heap *heap, const struct ga_thread_cache *cache, struct ga_free_list *list,
+         struct ga_span_line *line, uint64_t product, char *p)
 {
-    uint64_t product = offset * known->magic;
-    struct ga_span_line *line = known->line;
-    if (__builtin_expect((uint32_t)product >= (uint32_t)known->magic, 0)) {
-        /* p is within a slot; or the span is of tiny objects. */
-        if (known->magic != 0 || !ga_tiny_free(cache, p))
-            free_any(heap, p);
-        return;
-    }
     if (__builtin_expect(!ga_is_zero_seq_cst(&line->nholds), 0)) { /* as above */
         free_among_sampled(heap, p);
         return;
     }
     _Atomic uint64_t *a_word = word_of(cache, line, (uint32_t)(product >> 38));
-    if (!free_small(heap, &known->list, line, a_word, UINT64_C(1) << (product >> 32) % 64, p))
+    if (!free_small(heap, list, line, a_word, UINT64_C(1) << (product >> 32) % 64, p))
         free_any(heap, p);
 }
 
@@ -204,9 +195,29 @@ static __attribute__((noinline)) void free_unknown(struct goalloc_heap *heap, vo
             ga_busy_end();
         return;
     }
-    ga_known_add(&cache->known, (uintptr_t)p, list, line);
-    free_known(heap, cache, ga_known_place(&cache->known, (uintptr_t)p),
-               (uintptr_t)p % GA_PAGE_SIZE, p);
+    ga_known_add(&cache->known, (ga_page_id)page, ga_entry_span_class(entry));
+    uint64_t product = (uintptr_t)p % GA_PAGE_SIZE * list->magic;
+    if ((uint32_t)product < list->magic)
+        free_own(heap, cache, list, line, product, p);
+    else
+        free_any(heap, p);
+}
+
+/* Free what is no small object in a page that is known, but in one of this list: a tiny object, or
+ * one in a page that is not known; or p is within a slot. Ends the operation. */
+static inline __attribute__((always_inline)) void free_other(struct goalloc_heap *heap,
+                                                             struct ga_thread_cache *cache,
+                                                             const struct ga_free_list *list,
+                                                             void *p)
+{
+    if (list == &cache->classes[GA_SPAN_CLASS_TINY].list) {
+        if (!ga_tiny_free(cache, p))
+            free_any(heap, p);
+    } else if (list == &cache->classes[0].list) {
+        free_unknown(heap, p);
+    } else {
+        free_any(heap, p);
+    }
 }
 
 /* Free what the list gave out last, or anything else. That the list knows of it says that it is in
@@ -246,11 +257,12 @@ void goalloc_free(struct goalloc_heap *heap, void *p)
         free_last(heap, p, last);
         return;
     }
-    const struct ga_known_page *known = ga_known_place(&cache->known, (uintptr_t)p);
-    __asm__("" : "+r"(known)); /* one register for all that is read of it */
-    uint64_t offset;
-    if (__builtin_expect(!ga_known_has(known, (uintptr_t)p, &offset), 0))
-        free_unknown(heap, p);
-    else
-        free_known(heap, cache, known, offset, p);
+    uint64_t page = ga_known_page(&cache->known, (uintptr_t)p);
+    struct ga_free_list *list = &cache->by_class[ga_known_class(&cache->known, page)]->list;
+    uint64_t product = (uintptr_t)p % GA_PAGE_SIZE * list->magic;
+    if (__builtin_expect((uint32_t)product >= list->magic, 0)) {
+        free_other(heap, cache, list, p);
+        return;
+    }
+    free_own(heap, cache, list, (struct ga_span_line *)cache->lines + page, product, p);
 }

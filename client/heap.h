@@ -111,6 +111,8 @@ struct ga_thread_cache {
                             Under the heap's lock */
     struct ga_free_list *last; /* that was allocated from */
     uintptr_t wide;            /* free.c, word_of */
+    struct ga_known known;
+    uintptr_t lines; /* where the span line of the heap's first page lies */
     /* Where the list is that malloc takes so many times 8 bytes from, and where each class is: a
      * load, no arithmetic. */
     struct ga_free_list *by_size[GA_FINE_SIZES];
@@ -119,14 +121,14 @@ struct ga_thread_cache {
     struct ga_large_cache large;
     struct ga_roomy roomy;
     struct ga_tiny_cache tiny;
-    struct ga_known known;
     uint32_t nopened; /* lists that have places */
     /* Of the lists, in the order in which they were opened: few classes are used in most threads,
      * and theirs lie together. */
     struct ga_free_slot places[GA_SPAN_CLASS_COUNT][GA_FREE_LIST_PLACES];
     struct ga_batch batch;
-    struct ga_stack_memory *stacks; /* that were sampled, NULL = none yet */
-    uint64_t random;                /* the state of the numbers that decide what is sampled */
+    struct ga_stack_memory *stacks;  /* that were sampled, NULL = none yet */
+    uint64_t random;                 /* the state of the numbers that decide what is sampled */
+    uint8_t known_few[GA_KNOWN_FEW]; /* known's room, unless it needs more */
 };
 
 /* How many of the bad frees the server is told of in this second, and which not. Any thread's. */

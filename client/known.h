@@ -1,74 +1,67 @@
-/* Pages that this mcache is known to hold: the first pages of small and tiny spans, by their
- * number, so that a free of an object there need not look up whose page it is. Some of them, in
- * private memory: a page is entered when the mcache allocates from it, or frees in it, and taken
- * out before its lease ends. Used by the thread whose cache it is. */
+/* Pages that this mcache is known to hold: the first pages of small and tiny spans, each with its
+ * span class, so that a free of an object there need not look up whose page it is. One byte a page
+ * of the heap, in private memory of which only what is used is ever touched; there is room for more
+ * pages when one of them is entered. A page is entered when the mcache allocates from it, or frees
+ * in it, and taken out before its lease ends. Used by the thread whose cache it is. */
 #ifndef GA_CLIENT_KNOWN_H
 #define GA_CLIENT_KNOWN_H
 
-#include <stdbool.h>
-#include <stdint.h>
+#include <stddef.h>
 
-#include "client/free_list.h"
+#include "shm/layout.h"
 
-#define GA_KNOWN_PAGES 1024u /* a power of two */
-
-/* No page lies here, nor so near below any pointer that is one. */
-#define GA_KNOWN_NOWHERE (UINTPTR_MAX / 2 + 1)
-
-struct ga_known_page {
-    uintptr_t base; /* where the page lies */
-    struct ga_free_list *list;
-    struct ga_span_line *line;
-    uint64_t magic; /* of the size class (size_class.h); 0 of a tiny span's page */
-};
+/* There is room for so many from the beginning. */
+#define GA_KNOWN_FEW 4096u
 
 struct ga_known {
-    struct ga_known_page page[GA_KNOWN_PAGES];
+    uintptr_t base;    /* of the heap */
+    uint64_t npages;   /* that there is room for, from the heap's first on */
+    uint8_t *class_of; /* by page; 0 = not known, for no small span is of that class */
+    size_t mapped;     /* bytes of it, where they are memory of its own */
 };
 
-/* Where the page is, if it is known, that has the address at. */
-static inline struct ga_known_page *ga_known_place(struct ga_known *known, uintptr_t at)
+static_assert(GA_SPAN_CLASS_COUNT <= UINT8_MAX + 1, "a class fits");
+
+/* Begin with no page known. base: where the heap lies; few: GA_KNOWN_FEW bytes, all zero. */
+void ga_known_init(struct ga_known *known, uintptr_t base, uint8_t *few);
+/* Give back what it has taken. */
+void ga_known_fini(struct ga_known *known);
+
+/* The number of the page that at, any address, lies in; none that there is room for, where that is
+ * not in the heap. */
+static inline uint64_t ga_known_page(const struct ga_known *known, uintptr_t at)
 {
-    return &known->page[at / GA_PAGE_SIZE % GA_KNOWN_PAGES];
+    return (at - known->base) >> GA_PAGE_SHIFT;
 }
 
-/* Whether it is there; *ret_offset: of the address in it, if so. */
-static inline bool ga_known_has(const struct ga_known_page *page, uintptr_t at,
-                                uint64_t *ret_offset)
+/* The page's span class if it is known, else 0. */
+static inline ga_span_class ga_known_class(const struct ga_known *known, uint64_t page)
 {
-    *ret_offset = at - page->base;
-    return *ret_offset < GA_PAGE_SIZE;
+    return __builtin_expect(page < known->npages, 1) ? known->class_of[page] : 0;
 }
 
-/* list: of the page's class; line: of the page. */
-static inline void ga_known_add(struct ga_known *known, uintptr_t at, struct ga_free_list *list,
-                                struct ga_span_line *line)
+/* Make room for the page. Nothing where there is no memory. */
+void ga_known_grow(struct ga_known *known, ga_page_id page);
+
+/* Enter the page; where there is no memory for that it stays unknown. */
+static inline void ga_known_add(struct ga_known *known, ga_page_id page, ga_span_class span_class)
 {
-    *ga_known_place(known, at) = (struct ga_known_page){
-        .base = at & ~(GA_PAGE_SIZE - 1), .list = list, .line = line, .magic = list->magic};
+    if (__builtin_expect(page >= known->npages, 0))
+        ga_known_grow(known, page);
+    if (page < known->npages)
+        known->class_of[page] = span_class;
 }
 
-/* at: an address of the page. */
-static inline void ga_known_remove(struct ga_known *known, uintptr_t at)
+static inline void ga_known_remove(struct ga_known *known, ga_page_id page)
 {
-    struct ga_known_page *place = ga_known_place(known, at);
-    uint64_t offset;
-    if (ga_known_has(place, at, &offset))
-        place->base = GA_KNOWN_NOWHERE;
+    if (page < known->npages)
+        known->class_of[page] = 0;
 }
 
-/* Of a new cache, all zero: nothing is known. The page at 0 would be looked for in the first place
- * alone, so the others are not touched before they serve. */
-static inline void ga_known_init(struct ga_known *known)
-{
-    known->page[0].base = GA_KNOWN_NOWHERE;
-}
-
-/* Of one whose heap goes. */
+/* No page is known any more, and none will be: the heap goes. */
 static inline void ga_known_forget(struct ga_known *known)
 {
-    for (uint32_t i = 0; i < GA_KNOWN_PAGES; i++)
-        known->page[i].base = GA_KNOWN_NOWHERE;
+    known->npages = 0;
 }
 
 #endif

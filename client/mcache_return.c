@@ -64,7 +64,7 @@ static uint32_t return_empty(struct ga_thread_cache *cache, ga_span_class span_c
     for (ga_page_id page; returned < most && (page = ga_spans_pop(cache, class)) != 0;) {
         if (!ga_mcache_is_mine(cache, page)) {
             /* The word was overwritten, or the lease taken. */
-            ga_known_remove(&cache->known, ga_heap_address(cache->heap, page));
+            ga_known_remove(&cache->known, page);
             ga_spans_remove(cache, class, page);
             continue;
         }
@@ -75,7 +75,7 @@ static uint32_t return_empty(struct ga_thread_cache *cache, ga_span_class span_c
         if (returned == 0)
             ga_free_list_forget(&class->list); /* it may have slots of these spans */
         ga_spans_remove(cache, class, page);
-        ga_known_remove(&cache->known, ga_heap_address(cache->heap, page));
+        ga_known_remove(&cache->known, page);
         ga_slot_end_lease(&cache->heap->view, cache->id, page);
         pages[count++] = page;
         returned++;

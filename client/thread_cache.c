@@ -56,6 +56,7 @@ void ga_thread_cache_free(struct ga_thread_cache *cache)
 {
     for (uint32_t c = 0; c < GA_SPAN_CLASS_COUNT; c++)
         ga_spans_fini(&cache->classes[c]);
+    ga_known_fini(&cache->known);
     if (cache->stacks)
         munmap(cache->stacks, sizeof(*cache->stacks));
     munmap(cache, sizeof(*cache));
@@ -273,7 +274,8 @@ static int make_cache(struct goalloc_heap *heap, const struct timespec *deadline
         (uintptr_t)heap->view.lines * (sizeof(struct ga_span_wide) / sizeof(struct ga_span_line));
     for (uint32_t i = 0; i < GA_FINE_SIZES; i++)
         cache->by_size[i] = &cache->classes[ga_size_class_fine_malloc[i] * 2].list;
-    ga_known_init(&cache->known);
+    cache->lines = (uintptr_t)heap->view.lines;
+    ga_known_init(&cache->known, heap->base, cache->known_few);
     pthread_mutex_lock(&heap->lock);
     cache->next_of_heap = heap->caches;
     heap->caches = cache;

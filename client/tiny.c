@@ -20,13 +20,12 @@ static bool carve_from(struct ga_thread_cache *cache, ga_page_id page, uint32_t 
 static void remember_span(struct ga_thread_cache *cache, ga_page_id page)
 {
     cache->tiny.pairs = (uintptr_t)cache->heap->view.tiny - ga_tiny_pair_offset(cache->heap->base);
-    ga_known_add(&cache->known, ga_heap_address(cache->heap, page),
-                 &cache->classes[GA_SPAN_CLASS_TINY].list, &cache->heap->view.lines[page]);
+    ga_known_add(&cache->known, page, GA_SPAN_CLASS_TINY);
 }
 
 static void forget_span(struct ga_thread_cache *cache, ga_page_id page)
 {
-    ga_known_remove(&cache->known, ga_heap_address(cache->heap, page));
+    ga_known_remove(&cache->known, page);
 }
 
 /* ---- what mcache.c asks for ---- */

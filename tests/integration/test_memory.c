@@ -19,7 +19,7 @@
 #include "support/private_shm.h"
 #include "support/server_fixture.h"
 
-enum { KIB = 1024, MIB = 1024 * KIB, OBJECTS = 70000, PROCESSES = 4, ROUNDS = 6 };
+enum { KIB = 1024, MIB = 1024 * KIB, OBJECTS = 90000, PROCESSES = 4, ROUNDS = 6 };
 
 static struct ga_test_server server;
 static struct goalloc_heap *heap;
@@ -417,6 +417,47 @@ static void what_is_used_again_is_kept(void)
     close_heap();
 }
 
+/* Free count objects, chosen at random, and allocate as many again, each of which must be found,
+ * since the heap has no others. Now and then the one allocated last is freed and allocated again in
+ * between. */
+static void replace_some(size_t size, size_t count, unsigned *random)
+{
+    for (size_t i = 0; i < count; i++) {
+        size_t chosen = (size_t)rand_r(random) % nobjects;
+        goalloc_free(heap, objects[chosen].bytes);
+        objects[chosen] = objects[--nobjects];
+    }
+    if (rand_r(random) % 16 == 0) /* everything is looked through for memory */
+        goalloc_free(heap, goalloc_malloc(heap, MIB));
+    for (size_t i = 0; i < count; i++) {
+        CU_ASSERT_FATAL(add(size));
+        if (rand_r(random) % 4 == 0) {
+            goalloc_free(heap, objects[--nobjects].bytes);
+            CU_ASSERT_FATAL(add(size));
+        }
+    }
+}
+
+/* However many slots are freed, where, and in which order, malloc finds them all: in a full heap
+ * none is left over, of spans with one word of slots, with several, and with so many that they lie
+ * elsewhere. */
+static void every_slot_is_found_again(void)
+{
+    static const size_t sizes[] = {KIB, 80, 48};
+    for (size_t s = 0; s < sizeof(sizes) / sizeof(sizes[0]); s++) {
+        unsigned random = 7;
+        open_heap("4M");
+        CU_ASSERT(fill(sizes[s]));
+        CU_ASSERT(object_bytes > 3 * MIB);
+        for (int round = 0; round < 300; round++)
+            replace_some(sizes[s], (size_t)1 << rand_r(&random) % 12, &random);
+        while (nobjects > 0)
+            goalloc_free(heap, objects[--nobjects].bytes);
+        object_bytes = 0;
+        close_heap();
+    }
+}
+
 static int nreports;
 
 static void on_report(enum goalloc_report_kind kind, const char *message, void *data)
@@ -470,6 +511,7 @@ int main(int argc, char **argv)
         {"a server starts on a full one", server_start},
         {"the hard limit", hard_limit},
         {"pages of another size", pages_of_another_size},
+        {"every slot is found again", every_slot_is_found_again},
         {"what is used again is kept", what_is_used_again_is_kept},
     };
     if (ga_private_shm_enter("64m") < 0)
