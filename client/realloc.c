@@ -126,6 +126,13 @@ static bool is_noscan(const struct ga_slot *slot)
     return ga_entry_span_class(slot->entry) & 1;
 }
 
+/* A new object for one whose slot is slot. */
+static void *alloc_like(struct goalloc_heap *heap, const struct ga_slot *slot, size_t size)
+{
+    return is_noscan(slot) ? goalloc_alloc(heap, size, 0, GOALLOC_NOSCAN)
+                           : goalloc_malloc(heap, size);
+}
+
 /* Put the object into a new one, whose memory is moved_bytes, and free it. */
 static void *move(struct goalloc_heap *heap, void *p, size_t bytes, void *moved)
 {
@@ -144,7 +151,7 @@ static void *grow(struct goalloc_heap *heap, void *p, const struct ga_slot *slot
     if (!moved && large && resize_large(heap, slot, size))
         return p;
     if (!moved)
-        moved = goalloc_alloc(heap, size, 0, is_noscan(slot) ? GOALLOC_NOSCAN : 0);
+        moved = alloc_like(heap, slot, size);
     return moved ? move(heap, p, old_bytes, moved) : NULL;
 }
 
@@ -158,7 +165,7 @@ static void *shrink(struct goalloc_heap *heap, void *p, const struct ga_slot *sl
     if (fits_in_place(p, slot, old_bytes, size))
         return p;
     int saved_errno = errno;
-    void *moved = goalloc_alloc(heap, size, 0, is_noscan(slot) ? GOALLOC_NOSCAN : 0);
+    void *moved = alloc_like(heap, slot, size);
     if (moved)
         return move(heap, p, size, moved);
     errno = saved_errno; /* to shrink is no reason to fail */
