@@ -1,5 +1,7 @@
 #include "client/free_list.h"
 
+#include <stddef.h>
+
 /* Nobody's object, NULL among them, is there. */
 static char nowhere;
 
@@ -29,18 +31,30 @@ void ga_free_list_init(struct ga_free_list *list, struct ga_mcache_class *counts
     ga_free_list_drop(list);
 }
 
-void ga_free_list_open(struct ga_free_list *list, struct ga_free_slot *places)
+void ga_free_list_open(struct ga_free_list *list, struct ga_free_slot *places, uint32_t slots)
 {
     list->slot = places;
-    list->full = &places[GA_FREE_LIST_SLOTS];
+    list->full = &places[slots];
     places[0] = (struct ga_free_slot)NEVER_SERVES;
     ga_free_list_forget(list);
 }
 
+void ga_free_list_move(struct ga_free_list *list, struct ga_free_slot *places)
+{
+    const struct ga_free_slot *from = list->slot;
+    const ptrdiff_t count = list->top - from;
+    _Atomic uint64_t *current = list->current;
+    ga_free_list_open(list, places, GA_FREE_LIST_SLOTS);
+    for (ptrdiff_t i = 1; i <= count; i++)
+        places[i] = from[i];
+    list->top = &places[count];
+    list->current = current;
+}
+
 void ga_free_list_forget(struct ga_free_list *list)
 {
-    for (uint32_t i = 1; ga_free_list_is_open(list) && i < GA_FREE_LIST_PLACES; i++)
-        list->slot[i].p = &nowhere;
+    for (struct ga_free_slot *slot = &list->slot[1]; list->full && slot <= list->full + 1; slot++)
+        slot->p = &nowhere;
     ga_free_list_drop(list);
 }
 

@@ -67,9 +67,18 @@ static inline bool ga_free_list_is_open(const struct ga_free_list *list)
     return list->full != NULL;
 }
 
-/* Give the list its places, GA_FREE_LIST_PLACES of them: once, before the first is put in. They are
- * not touched before, since most classes are never used. */
-void ga_free_list_open(struct ga_free_list *list, struct ga_free_slot *places);
+/* Give the list its places, for so many slots, at most GA_FREE_LIST_SLOTS, and 2 more: once, before
+ * the first is put in. They are not touched before, since most classes are never used. */
+void ga_free_list_open(struct ga_free_list *list, struct ga_free_slot *places, uint32_t slots);
+
+/* How many slots there is room for. */
+static inline uint32_t ga_free_list_room(const struct ga_free_list *list)
+{
+    return (uint32_t)(list->full - list->slot);
+}
+
+/* Move the list, which is open, to GA_FREE_LIST_PLACES places. What is on it stays. */
+void ga_free_list_move(struct ga_free_list *list, struct ga_free_slot *places);
 
 /* Forget what is on the list. */
 static inline void ga_free_list_drop(struct ga_free_list *list)

@@ -121,10 +121,10 @@ struct ga_thread_cache {
     struct ga_large_cache large;
     struct ga_roomy roomy;
     struct ga_tiny_cache tiny;
-    uint32_t nopened; /* lists that have places */
+    uint32_t nplaces; /* that lists have */
     /* Of the lists, in the order in which they were opened: few classes are used in most threads,
      * and theirs lie together. */
-    struct ga_free_slot places[GA_SPAN_CLASS_COUNT][GA_FREE_LIST_PLACES];
+    struct ga_free_slot places[2 * GA_SPAN_CLASS_COUNT * GA_FREE_LIST_PLACES];
     struct ga_batch batch;
     struct ga_stack_memory *stacks;  /* that were sampled, NULL = none yet */
     uint64_t random;                 /* the state of the numbers that decide what is sampled */

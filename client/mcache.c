@@ -127,12 +127,31 @@ static bool is_untouched(const struct ga_thread_cache *cache, ga_span_class span
            (ga_view_entry(&cache->heap->view, page) & GA_ENTRY_NEEDZERO) == 0;
 }
 
+static struct ga_free_slot *take_places(struct ga_thread_cache *cache, uint32_t slots)
+{
+    struct ga_free_slot *places = &cache->places[cache->nplaces];
+    cache->nplaces += GA_FREE_LIST_PLACES - GA_FREE_LIST_SLOTS + slots;
+    return places;
+}
+
+/* See to it that the list has room for a word of a span, or for what one span has, and no more as
+ * long as the class has but that: of most classes in most programs all that is ever used. */
+static void make_places(struct ga_thread_cache *cache, ga_span_class span_class)
+{
+    struct ga_class_cache *class = &cache->classes[span_class];
+    uint32_t slots = ga_mcache_nslots(span_class);
+    slots = slots < GA_FREE_LIST_SLOTS ? slots : GA_FREE_LIST_SLOTS;
+    if (!ga_free_list_is_open(&class->list))
+        ga_free_list_open(&class->list, take_places(cache, slots), slots);
+    else if (class->spans.count > 0 && ga_free_list_room(&class->list) < GA_FREE_LIST_SLOTS)
+        ga_free_list_move(&class->list, take_places(cache, GA_FREE_LIST_SLOTS));
+}
+
 /* Enter a span whose lease has begun. There is room for it. */
 static void add_span(struct ga_thread_cache *cache, ga_span_class span_class, ga_page_id page)
 {
     struct ga_class_cache *class = &cache->classes[span_class];
-    if (!ga_free_list_is_open(&class->list))
-        ga_free_list_open(&class->list, cache->places[cache->nopened++]);
+    make_places(cache, span_class);
     ga_spans_add(cache, class, page, is_untouched(cache, span_class, page));
     ga_mcache_list_span(cache, span_class, page);
 }

@@ -26,6 +26,7 @@ void *ga_core_malloc(size_t size)
     size_t whole = (size + ALIGNMENT - 1) & ~(size_t)(ALIGNMENT - 1);
     next_place += whole;
     bytes_left -= whole;
+    piece[0] = 0; /* as it is; but where it is read first, that is a fault more */
     return piece;
 }
 

@@ -24,7 +24,7 @@ static void reset(void)
     static const struct ga_size_class class = {.size = SIZE, .nslots = 128};
     static struct ga_free_slot places[GA_FREE_LIST_PLACES];
     ga_free_list_init(&list, &counts, 1, 2, &class);
-    ga_free_list_open(&list, places);
+    ga_free_list_open(&list, places, GA_FREE_LIST_SLOTS);
 }
 
 static void fill(uint32_t word, uint64_t slots)
@@ -182,9 +182,45 @@ static void untouched(void)
     CU_ASSERT_FALSE(ga_free_list_was_untouched(&list));
 }
 
+/* A list with room for few slots, which is moved to more: what is on it stays, in its order, and
+ * the places that it had are left alone. */
+static void few_places(void)
+{
+    enum { FEW = 5 };
+    static struct ga_free_slot few[FEW + 2];
+    static struct ga_free_slot more[GA_FREE_LIST_PLACES];
+    static const struct ga_free_slot untouched;
+    reset();
+    few[FEW + 1] = untouched;
+    ga_free_list_open(&list, few, FEW);
+    CU_ASSERT_EQUAL(ga_free_list_room(&list), FEW);
+    fill(0, BIT(FEW) - 1);
+    for (uint32_t i = 0; i < FEW; i++)
+        CU_ASSERT_PTR_EQUAL(ga_free_list_malloc(&list), slot_at(i));
+    CU_ASSERT_PTR_NULL(ga_free_list_malloc(&list));
+    for (uint32_t i = 0; i < FEW; i++)
+        CU_ASSERT(free_slot(i));
+    CU_ASSERT_PTR_EQUAL(ga_free_list_malloc(&list), slot_at(FEW - 1));
+    ga_slot_flip(&words[1], ~UINT64_C(0)); /* the second word's are in use */
+    _Atomic uint64_t *current = list.current;
+    ga_free_list_move(&list, more);
+    CU_ASSERT_EQUAL(ga_free_list_room(&list), GA_FREE_LIST_SLOTS);
+    CU_ASSERT_PTR_EQUAL(list.current, current);
+    CU_ASSERT_PTR_EQUAL(few[1].p, slot_at(0));
+    for (uint32_t i = 64; i < 64 + GA_FREE_LIST_SLOTS - FEW + 1; i++)
+        CU_ASSERT(free_slot(i));
+    CU_ASSERT_FALSE(free_slot(64 + GA_FREE_LIST_SLOTS - FEW + 1));
+    for (uint32_t i = 64 + GA_FREE_LIST_SLOTS - FEW; i >= 64; i--)
+        (void)ga_free_list_malloc(&list);
+    for (uint32_t i = FEW - 1; i-- > 0;)
+        CU_ASSERT_PTR_EQUAL(ga_free_list_malloc(&list), slot_at(i));
+    CU_ASSERT_PTR_NULL(ga_free_list_malloc(&list));
+}
+
 int main(void)
 {
     static const struct ga_test tests[] = {
+        {"few places", few_places},
         {"empty list", empty_list},
         {"filled from a word", filled_from_a_word},
         {"freed last first", freed_last_first},

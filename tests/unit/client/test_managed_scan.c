@@ -505,7 +505,8 @@ static void the_librarys_own(void)
     struct ga_thread_cache *cache = (void *)map(sizeof(*cache), MAP_PRIVATE);
     uint64_t *pages = map(OS_PAGE, MAP_PRIVATE);
     cache->last = (void *)pointer(GA_PAGE_SIZE + 8);
-    memcpy(&cache->places[20][3], &(uint64_t){pointer(GA_PAGE_SIZE + 16)}, sizeof(uint64_t));
+    memcpy(&cache->places[20 * GA_FREE_LIST_PLACES + 3], &(uint64_t){pointer(GA_PAGE_SIZE + 16)},
+           sizeof(uint64_t));
     pages[1] = pointer(GA_PAGE_SIZE + 24);
     pages[OS_PAGE / 8 - 1] = pointer(GA_PAGE_SIZE + 32);
     cache->classes[20].spans.pages = (uint32_t *)pages;
