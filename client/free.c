@@ -123,9 +123,10 @@ static __attribute__((noinline)) void free_among_sampled(struct goalloc_heap *he
     const struct ga_view *view = &heap->view;
     const struct ga_thread_cache *cache = ga_thread_cache_peek(heap);
     uint64_t page = ga_known_page(&cache->known, (uintptr_t)p);
-    struct ga_free_list *list = &cache->by_class[ga_known_class(&cache->known, page)]->list;
-    uint64_t product = (uintptr_t)p % GA_PAGE_SIZE * list->magic;
-    if ((uint32_t)product >= list->magic ||
+    const struct ga_known_page *known = ga_known_look(&cache->known, page);
+    struct ga_free_list *list = &cache->by_class[known->span_class]->list;
+    uint64_t product = (uintptr_t)p % GA_PAGE_SIZE * known->magic;
+    if ((uint32_t)product >= known->magic ||
         ga_line_holds(ga_load_seq_cst(&view->lines[page].nholds)) != 0 || /* as above */
         ga_sample_has(view, (uintptr_t)p - heap->base)) {
         free_any(heap, p);
@@ -195,7 +196,7 @@ static __attribute__((noinline)) void free_unknown(struct goalloc_heap *heap, vo
             ga_busy_end();
         return;
     }
-    ga_known_add(&cache->known, (ga_page_id)page, ga_entry_span_class(entry));
+    ga_known_add(&cache->known, (ga_page_id)page, ga_entry_span_class(entry), list->magic);
     uint64_t product = (uintptr_t)p % GA_PAGE_SIZE * list->magic;
     if ((uint32_t)product < list->magic)
         free_own(heap, cache, list, line, product, p);
@@ -258,9 +259,10 @@ void goalloc_free(struct goalloc_heap *heap, void *p)
         return;
     }
     uint64_t page = ga_known_page(&cache->known, (uintptr_t)p);
-    struct ga_free_list *list = &cache->by_class[ga_known_class(&cache->known, page)]->list;
-    uint64_t product = (uintptr_t)p % GA_PAGE_SIZE * list->magic;
-    if (__builtin_expect((uint32_t)product >= list->magic, 0)) {
+    const struct ga_known_page *known = ga_known_look(&cache->known, page);
+    uint64_t product = (uintptr_t)p % GA_PAGE_SIZE * known->magic;
+    struct ga_free_list *list = &cache->by_class[known->span_class]->list;
+    if (__builtin_expect((uint32_t)product >= known->magic, 0)) {
         free_other(heap, cache, list, p);
         return;
     }

@@ -126,9 +126,9 @@ struct ga_thread_cache {
      * and theirs lie together. */
     struct ga_free_slot places[2 * GA_SPAN_CLASS_COUNT * GA_FREE_LIST_PLACES];
     struct ga_batch batch;
-    struct ga_stack_memory *stacks;  /* that were sampled, NULL = none yet */
-    uint64_t random;                 /* the state of the numbers that decide what is sampled */
-    uint8_t known_few[GA_KNOWN_FEW]; /* known's room, unless it needs more */
+    struct ga_stack_memory *stacks; /* that were sampled, NULL = none yet */
+    uint64_t random;                /* the state of the numbers that decide what is sampled */
+    struct ga_known_page known_few[GA_KNOWN_FEW]; /* known's room, unless it needs more */
 };
 
 /* How many of the bad frees the server is told of in this second, and which not. Any thread's. */

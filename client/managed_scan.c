@@ -272,7 +272,7 @@ static void exclude_bytes(struct ga_scan *scan, const void *start, uint64_t byte
 static void exclude_cache(struct ga_scan *scan, const struct ga_thread_cache *cache)
 {
     exclude_bytes(scan, cache, sizeof(*cache));
-    exclude_bytes(scan, cache->known.class_of, cache->known.mapped); /* may look like pointers */
+    exclude_bytes(scan, cache->known.pages, cache->known.mapped); /* may look like pointers */
     for (uint32_t c = 0; c < GA_SPAN_CLASS_COUNT; c++) {
         const struct ga_page_vector *spans = &cache->classes[c].spans;
         if (spans->pages && spans->pages != spans->few)

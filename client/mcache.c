@@ -46,7 +46,7 @@ static bool fill_from(struct ga_thread_cache *cache, ga_span_class span_class, g
         char *base = (char *)cache->heap->base + ((uint64_t)page << GA_PAGE_SHIFT) +
                      (uint64_t)word * 64 * class->list.size;
         struct ga_span_line *line = &view->lines[page];
-        ga_known_add(&cache->known, page, span_class);
+        ga_known_add(&cache->known, page, span_class, class->list.magic);
         ga_free_list_fill(&class->list, base, line, ga_view_a(view, page, word), slots, untouched);
         ga_spans_set_current(cache, class, page);
         return true;

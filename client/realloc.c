@@ -35,8 +35,8 @@ static size_t find_known(struct goalloc_heap *heap, const void *p, struct ga_slo
     size_t bytes = 0;
     struct ga_thread_cache *cache = ga_thread_cache_at_hand(heap);
     uint64_t page = cache ? ga_known_page(&cache->known, (uintptr_t)p) : 0;
-    ga_span_class span_class = cache ? ga_known_class(&cache->known, page) : 0;
-    uint32_t magic = span_class ? cache->classes[span_class].list.magic : 0;
+    const struct ga_known_page *known = cache ? ga_known_look(&cache->known, page) : NULL;
+    uint32_t magic = known ? known->magic : 0;
     if (magic != 0) {
         uint64_t product = (uint64_t)((uint32_t)((uintptr_t)p % GA_PAGE_SIZE)) * magic;
         uint32_t index = (uint32_t)(product >> 32);
@@ -44,7 +44,7 @@ static size_t find_known(struct goalloc_heap *heap, const void *p, struct ga_slo
         ret->page = (ga_page_id)page;
         if ((uint32_t)product < magic && /* a slot begins at p */
             (ga_slot_used(ga_view_a(&heap->view, ret->page, index / 64)) >> index % 64 & 1) != 0)
-            bytes = cache->classes[span_class].list.size;
+            bytes = cache->classes[known->span_class].list.size;
     }
     ga_busy_end();
     return bytes;

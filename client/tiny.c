@@ -20,7 +20,7 @@ static bool carve_from(struct ga_thread_cache *cache, ga_page_id page, uint32_t 
 static void remember_span(struct ga_thread_cache *cache, ga_page_id page)
 {
     cache->tiny.pairs = (uintptr_t)cache->heap->view.tiny - ga_tiny_pair_offset(cache->heap->base);
-    ga_known_add(&cache->known, page, GA_SPAN_CLASS_TINY);
+    ga_known_add(&cache->known, page, GA_SPAN_CLASS_TINY, 0);
 }
 
 static void forget_span(struct ga_thread_cache *cache, ga_page_id page)
