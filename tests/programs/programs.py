@@ -58,14 +58,16 @@ class Start:
     def __init__(self, arguments, library, socket, folder):
         self.result = folder / "measured"
         self.environment = {"GOALLOC_SOCKET": socket, "PATH": f"{arguments.bin_dir}:{os.environ['PATH']}"}
-        self.front = [f"{arguments.bin_dir}/measure_tree", str(self.result), library]
+        self.measure = f"{arguments.bin_dir}/measure_tree"
+        self.front = [self.measure, str(self.result), library]
         self.counts = folder / "counts"
 
-    def count(self):
+    def count(self, library, zero_at_fork):
         """Count instructions from now on."""
         self.counts.mkdir()
         self.front = ["valgrind", "-q", "--tool=callgrind", "--trace-children=yes", "--log-file=/dev/null",
-                      f"--callgrind-out-file={self.counts}/%p", *self.front]
+                      f"--callgrind-out-file={self.counts}/%p", self.measure, str(self.result),
+                      f"{zero_at_fork}:{library}"]
 
     def __call__(self, command):
         return self.front + command
@@ -96,7 +98,7 @@ def options():
 
 
 def allocators(arguments):
-    found = {"goalloc": os.path.abspath(arguments.library), "glibc": GLIBC}
+    found = {"goalloc": arguments.library, "glibc": GLIBC}
     if arguments.check:
         return found
     for name, path in PEERS.items():
@@ -133,7 +135,7 @@ def run_once(arguments, workload, library, socket, root, counts=False):
     try:
         start = Start(arguments, library, socket, folder)
         if counts:
-            start.count()
+            start.count(library, os.path.join(os.path.dirname(arguments.library), "libzero_at_fork.so"))
         found = workload.run(start, folder / "run")
         return found, {"instructions": start.instructions()} if counts else start.figures()
     finally:
@@ -232,6 +234,7 @@ def main():
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     arguments = options()
     arguments.bin_dir = os.path.abspath(arguments.bin_dir)
+    arguments.library = os.path.abspath(arguments.library)
     root = pathlib.Path(tempfile.mkdtemp(prefix="goalloc-programs-"))
     server = None
     try:
