@@ -84,7 +84,7 @@ static __attribute__((noinline)) void *alloc_next(struct goalloc_heap *heap, uin
     struct ga_free_list *list = &cache->classes[span_class].list;
     if (cache->heap != heap) /* of one that was detached and had the same place */
         return ga_alloc_slowly(heap, (ga_span_class)span_class, (struct ga_tiny_shape){0});
-    void *p = ga_free_list_malloc(list);
+    void *p = list->top != list->slot ? ga_free_list_malloc(list) : NULL;
     if (!p && ga_mcache_refill_at_hand(cache, (ga_span_class)span_class))
         p = ga_free_list_malloc(list);
     if (!p)

@@ -29,29 +29,40 @@
 /* Only a class that goes through batches of this size is leased to ahead of its need. */
 #define AHEAD_BATCH_MIN 4u
 
-/* Fill the class's list from the span at page, if it has free slots, and make it the current one.
+/* Fill the class's list with these slots of a word of the span at page, and make it the current
+ * one.
  */
-static bool fill_from(struct ga_thread_cache *cache, ga_span_class span_class, ga_page_id page)
+static void fill(struct ga_thread_cache *cache, ga_span_class span_class, ga_page_id page,
+                 uint32_t word, uint64_t slots)
+{
+    struct ga_class_cache *class = &cache->classes[span_class];
+    const struct ga_view *view = &cache->heap->view;
+    bool untouched = ga_spans_touch(cache, class, page) &&
+                     slots == ga_valid_mask(ga_mcache_nslots(span_class), word);
+    char *base = (char *)cache->heap->base + ((uint64_t)page << GA_PAGE_SHIFT) +
+                 (uint64_t)word * 64 * class->list.size;
+    ga_known_add(&cache->known, page, span_class, class->list.magic);
+    ga_free_list_fill(&class->list, base, &view->lines[page], ga_view_a(view, page, word), slots,
+                      untouched);
+    ga_spans_set_current(cache, class, page);
+}
+
+/* The same from the span at page, if it has free slots. Inline: of the current span there are
+ * mostly none, and of the next there are. */
+static inline __attribute__((always_inline)) bool
+fill_from(struct ga_thread_cache *cache, ga_span_class span_class, ga_page_id page)
 {
     if (span_class == GA_SPAN_CLASS_TINY)
         return ga_tiny_claim(cache, page);
-    struct ga_class_cache *class = &cache->classes[span_class];
     const struct ga_view *view = &cache->heap->view;
     uint32_t nslots = ga_mcache_nslots(span_class);
-    for (uint32_t word = 0; word < ga_word_count(nslots); word++) {
-        uint64_t slots = ga_slot_find_free(view, page, word, nslots);
-        if (slots == 0)
-            continue;
-        bool untouched = ga_spans_touch(cache, class, page) && slots == ga_valid_mask(nslots, word);
-        char *base = (char *)cache->heap->base + ((uint64_t)page << GA_PAGE_SHIFT) +
-                     (uint64_t)word * 64 * class->list.size;
-        struct ga_span_line *line = &view->lines[page];
-        ga_known_add(&cache->known, page, span_class, class->list.magic);
-        ga_free_list_fill(&class->list, base, line, ga_view_a(view, page, word), slots, untouched);
-        ga_spans_set_current(cache, class, page);
-        return true;
-    }
-    return false;
+    uint64_t slots;
+    uint32_t word = 0;
+    while ((slots = ga_slot_find_free(view, page, word, nslots)) == 0)
+        if (++word * 64 >= nslots)
+            return false;
+    fill(cache, span_class, page, word, slots);
+    return true;
 }
 
 /* Fill from the first span of the list that has free slots. */

@@ -69,7 +69,7 @@ static inline uint64_t ga_slot_find_free(const struct ga_view *view, ga_page_id 
     uint64_t slots = ga_free_bits(view, page, word, nslots);
     /* Acquired after F: bits that a flush has changed are seen with the flush's end, or not used.
      */
-    return ga_slot_is_flushed(view, page) ? 0 : slots;
+    return slots == 0 || ga_slot_is_flushed(view, page) ? 0 : slots;
 }
 
 /* The slots of a word that are in use, as the holder sees it, who alone takes free ones. */
