@@ -220,8 +220,11 @@ def compare(arguments, found, socket, root):
     counts = {}
     if arguments.instructions:
         for workload in installed(arguments, new_folder(root, "short"), SHORT):
+            if not workload.is_counted:
+                continue
             counts[workload.name] = counted(arguments, workload, found, socket, root)
-        print_table("instructions in millions, of a tenth of the input", counts, found, "instructions", 1)
+        if counts:
+            print_table("instructions in millions, of a tenth of the input", counts, found, "instructions", 1)
     forks = {} if arguments.program else fork_costs(arguments, found, socket)
     if forks:
         print_forks(forks, found)

@@ -29,6 +29,7 @@ class Workload:
     files = ()
     environment = {}
     is_measured = True
+    is_counted = True
 
     def __init__(self, inputs, scale):
         self.inputs = inputs / self.name
@@ -94,6 +95,7 @@ class Configure(Workload):
     name = "configure"
     needs = ("autoconf", "bash", "gcc")
     files = ("config.h",)
+    is_counted = False  # hundreds of processes, each of which callgrind takes a second to begin
     functions = ["strlcpy", "getrandom", "memfd_create", "reallocarray", "nosuchfunction", "dlopen"]
     headers = ["sys/mman.h", "linux/futex.h", "nosuch.h", "threads.h"]
 
