@@ -186,6 +186,12 @@ static __attribute__((constructor)) void make_key_early(void)
     pthread_once(&key_once, make_key);
 }
 
+/* Whether the table says that the mcache is this process's. */
+static bool is_ours(const struct goalloc_heap *heap, ga_mcache_id id)
+{
+    return ga_load_acquire(&heap->view.mcache_entries[id].client) == ga_load_relaxed(&heap->client);
+}
+
 static bool is_known(const struct goalloc_heap *heap, ga_mcache_id id)
 {
     const struct ga_thread_cache *c = heap->caches;
@@ -194,19 +200,31 @@ static bool is_known(const struct goalloc_heap *heap, ga_mcache_id id)
     return c != NULL;
 }
 
+/* How many mcaches the table says are ours, of those below end, more than we know of. */
+static uint32_t count_unknown(const struct goalloc_heap *heap, uint32_t end)
+{
+    uint32_t count = 0;
+    for (ga_mcache_id id = 1; id < end; id++)
+        count += is_ours(heap, id);
+    for (const struct ga_thread_cache *c = heap->caches; c; c = c->next_of_heap)
+        count -= is_ours(heap, c->id);
+    return count;
+}
+
 /* An mcache that the table says is ours and that we know nothing of: it was granted, and the answer
  * was lost with a connection, or came too late. 0 = none. Called by who asks, so that none is
- * on its way. */
+ * on its way. They are counted first: to look for each among all that are known takes a thousand
+ * threads seconds. */
 static ga_mcache_id find_granted(struct goalloc_heap *heap)
 {
     ga_mcache_id found = 0;
     pthread_mutex_lock(&heap->lock);
-    const struct ga_view *view = &heap->view;
-    uint32_t client = ga_load_relaxed(&heap->client);
     /* Pairs with the server's release: entries below it are backed. */
-    uint32_t end = ga_load_acquire(&view->meta->mcache_end);
-    for (ga_mcache_id id = 1; id < end && id < view->counts.mcaches && found == 0; id++)
-        if (ga_load_acquire(&view->mcache_entries[id].client) == client && !is_known(heap, id))
+    uint32_t end = ga_load_acquire(&heap->view.meta->mcache_end);
+    end = end < heap->view.counts.mcaches ? end : heap->view.counts.mcaches;
+    bool any = count_unknown(heap, end) != 0;
+    for (ga_mcache_id id = 1; any && id < end && found == 0; id++)
+        if (is_ours(heap, id) && !is_known(heap, id))
             found = id;
     pthread_mutex_unlock(&heap->lock);
     return found;
