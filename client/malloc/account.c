@@ -185,7 +185,7 @@ static __attribute__((constructor)) void note_end(void)
     (void)on_exit(at_exit, NULL);
 }
 
-void ga_account_begin(void)
+bool ga_account_begin(void)
 {
     static bool has_looked;
     if (!has_looked) {
@@ -195,11 +195,12 @@ void ga_account_begin(void)
         has_looked = true;
     }
     if (!folder)
-        return;
+        return false;
     began = getpid();
     char path[PATH_BYTES]; /* of who was this process before an exec */
     snprintf(path, sizeof(path), "%s/%d.account", folder, (int)began);
     unlink(path);
     const char *name = program_invocation_short_name;
     (void)write_file(began, "began", name, strlen(name));
+    return true;
 }

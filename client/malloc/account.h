@@ -3,8 +3,10 @@
 #ifndef GA_CLIENT_MALLOC_ACCOUNT_H
 #define GA_CLIENT_MALLOC_ACCOUNT_H
 
+#include <stdbool.h>
+
 /* Say that there is one to come, if it is wanted: of this process, which has a heap from now on, or
- * is a copy of one. */
-void ga_account_begin(void);
+ * is a copy of one. Returns whether it is wanted. */
+bool ga_account_begin(void);
 
 #endif

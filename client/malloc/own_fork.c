@@ -60,6 +60,12 @@ void ga_own_fork_in_child(void)
     ga_own_fork_after();
 }
 
+static void before(void)
+{
+    ga_own_heap_is_to_be_copied();
+    ga_own_fork_before();
+}
+
 static void in_child(void)
 {
     ga_own_fork_in_child();
@@ -68,7 +74,7 @@ static void in_child(void)
 
 void ga_own_fork_init(void)
 {
-    pthread_atfork(ga_own_fork_before, ga_own_fork_after, in_child);
+    pthread_atfork(before, ga_own_fork_after, in_child);
 }
 
 /* ---- registry.c's part: there is one heap, and a copy has its own ---- */

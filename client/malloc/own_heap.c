@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "account.h"
+#include "client/mcache.h"
 #include "huge_pages.h"
 #include "proto/own_core.h"
 #include "register.h"
@@ -18,8 +19,16 @@
 
 static struct goalloc_heap the_heap;
 static bool is_made;
-static _Atomic bool is_unknown; /* to the server */
-static bool was_filtered;       /* its system calls, before it had a heap: as in a container */
+static bool was_filtered; /* its system calls, before it had a heap: as in a container */
+
+/* Most children of fork are over, or another program, before anybody could look into them, and to
+ * tell of one costs more than most of them do. So a child tells the server when it has needed the
+ * core so often, or needs it so long after the fork. */
+#define COPY_TELLS_AT_CALL  16u
+#define COPY_TELLS_AFTER_MS 100u
+static _Atomic bool is_unknown;      /* to the server */
+static _Atomic uint32_t copy_ncalls; /* of the core, since the fork */
+static uint64_t forked_ms;
 
 static struct ga_reservation parts;
 
@@ -133,12 +142,19 @@ struct goalloc_heap *ga_own_heap_make(char ret_why[static GA_CHANNEL_ERROR_BYTES
     }
     ga_register_say(fd, parts.meta, parts.bits);
     was_filtered = prctl(PR_GET_SECCOMP, 0, 0, 0, 0) != 0;
-    ga_account_begin();
+    (void)ga_account_begin();
     return &the_heap;
+}
+
+/* In the parent, since the child would need an OS page more to read the clock. */
+void ga_own_heap_is_to_be_copied(void)
+{
+    forked_ms = ga_mcache_now_ms();
 }
 
 void ga_own_heap_is_copied(void)
 {
+    ga_store_relaxed(&copy_ncalls, 0);
     ga_store_relaxed(&is_unknown, true);
 }
 
@@ -148,18 +164,32 @@ static bool is_locked_in(void)
     return !was_filtered && prctl(PR_GET_SECCOMP, 0, 0, 0, 0) != 0;
 }
 
-void ga_own_heap_meet_server(void)
+/* A child needs the core; whether the server is to know of it now: at once if somebody counts. */
+static bool is_time_to_tell(void)
+{
+    uint32_t ncalls = ga_fetch_add_relaxed(&copy_ncalls, 1) + 1;
+    if (ncalls == 1 && !is_locked_in() && ga_account_begin())
+        return true;
+    return ncalls >= COPY_TELLS_AT_CALL || ga_mcache_now_ms() - forked_ms >= COPY_TELLS_AFTER_MS;
+}
+
+static void tell_of_copy(void)
 {
     char why[GA_CHANNEL_ERROR_BYTES];
     int fd;
-    if (!ga_load_relaxed(&is_unknown))
+    if (!is_time_to_tell())
         return;
     ga_store_relaxed(&is_unknown, false);
     if (is_locked_in())
         return;
-    ga_account_begin();
     if (ga_register_connect(why, &fd) == 0) /* else nobody is told: the heap is there */
         ga_register_say(fd, parts.meta, parts.bits);
+}
+
+void ga_own_heap_meet_server(void)
+{
+    if (__builtin_expect(ga_load_relaxed(&is_unknown), 0))
+        tell_of_copy();
 }
 
 /* ---- attach.c's part: this heap is always attached ---- */

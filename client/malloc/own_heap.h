@@ -20,9 +20,12 @@ struct ga_stop_range ga_own_heap_range(void);
 /* Its bits; meta its view tells. */
 const void *ga_own_heap_bits(void);
 
-/* In a child of fork: the server does not know of this process as yet. */
+/* Before a fork. */
+void ga_own_heap_is_to_be_copied(void);
+/* In its child: the server does not know of this process as yet. */
 void ga_own_heap_is_copied(void);
-/* Tell it now, if it does not. Before a call of the core. */
+/* Tell it, if it does not and this child has needed the core for some time. Before a call of the
+ * core. */
 void ga_own_heap_meet_server(void);
 
 /* ---- own_server.c ---- */

@@ -107,6 +107,7 @@ int ga_channel_note(struct ga_channel *ch, Goalloc__V1__Envelope *note)
     (void)ch;
     if (note->body_case == GOALLOC__V1__ENVELOPE__BODY_LEASE_AHEAD)
         return -ENOTSUP; /* asked for when it is needed, it is there at once */
+    ga_own_heap_meet_server();
     ga_own_server_lock();
     ga_own_core_take_note(note);
     tick();

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # A hundred programs at one server: each is listed by its name, can be looked into with every command,
-# and is forgotten when it has ended; another user may not look, and a wrong number is told.
+# and is forgotten when it has ended; another user may not look, and a wrong number is told. So is a child
+# of fork that lives.
 #
 #   visible.sh BIN_DIR LIBRARY HOLDER    (by preload.sh, which has a server)
 set -euo pipefail
@@ -93,4 +94,28 @@ for ((i = 0; i < 1000; i++)); do
 done
 ! grep -q preload_holder "$dir/out" || fail "the server knows of who has ended"
 ctl status || fail "the server has ended"
+
+# A child of fork, too, once it has needed the core for a while; and not before.
+for kind in soon often late; do
+    mkfifo "$dir/$kind"
+    LD_PRELOAD=$library "$holder" "$kind" <"$dir/$kind" >&8 &
+    parent=$!
+    exec 9>"$dir/$kind"
+    said=$(timeout 60 head -c 1 <&8)
+    read -r child _ < <(cat "/proc/$parent/task/$parent/children" && echo)
+    tries=$([ "$kind" = soon ] && echo 10 || echo 1000)
+    for ((i = 0; i < tries; i++)); do
+        ctl clients
+        ! grep -Eq "^ *$child  preload_holder" "$dir/out" || break
+        sleep 0.01
+    done
+    if [ "$kind" != soon ]; then
+        ((i < tries)) || fail "the child $child, $kind, is not listed"
+        ctl --process "$child" stats || fail "stats of the child ended with $?"
+    elif [ "$said" = . ] && ((i < tries)); then
+        fail "the child $child has told the server at once"
+    fi
+    exec 9>&-
+    wait "$parent" || fail "the parent, $kind, ended with $?"
+done
 echo "all are seen"
