@@ -23,11 +23,28 @@
 #define BATCH_BYTES_MAX (UINT64_C(1) << 20)
 #define BATCH_PART      8u /* of the spans that the class has */
 #define LEASE_MAX       64u
+#define LEAST_SLOTS     4u
+#define LEAST_BYTES     (UINT64_C(16) << 10)
 #define FAST_MS         20u
 #define SLOW_MS         1000u
 
+/* What a list has room for at first. */
+#define FIRST_SLOTS     16u
+#define FIRST_SLOTS_MIN 8u
+
 /* Only a class that goes through batches of this size is leased to ahead of its need. */
 #define AHEAD_BATCH_MIN 4u
+
+/* The lowest of the slots for which there is room. */
+static uint64_t lowest(uint64_t slots, uint32_t room)
+{
+    uint64_t rest = slots;
+    if (room >= GA_FREE_LIST_SLOTS)
+        return slots;
+    while (rest != 0 && room-- > 0)
+        rest &= rest - 1;
+    return slots ^ rest;
+}
 
 /* Fill the class's list with these slots of a word of the span at page, and make it the current
  * one.
@@ -42,8 +59,8 @@ static void fill(struct ga_thread_cache *cache, ga_span_class span_class, ga_pag
     char *base = (char *)cache->heap->base + ((uint64_t)page << GA_PAGE_SHIFT) +
                  (uint64_t)word * 64 * class->list.size;
     ga_known_add(&cache->known, page, span_class, class->list.magic);
-    ga_free_list_fill(&class->list, base, &view->lines[page], ga_view_a(view, page, word), slots,
-                      untouched);
+    ga_free_list_fill(&class->list, base, &view->lines[page], ga_view_a(view, page, word),
+                      lowest(slots, ga_free_list_room(&class->list)), untouched);
     ga_spans_set_current(cache, class, page);
 }
 
@@ -145,16 +162,22 @@ static struct ga_free_slot *take_places(struct ga_thread_cache *cache, uint32_t 
     return places;
 }
 
-/* See to it that the list has room for a word of a span, or for what one span has, and no more as
- * long as the class has but that: of most classes in most programs all that is ever used. */
-static void make_places(struct ga_thread_cache *cache, ga_span_class span_class)
+/* Of most classes in most programs little is ever used, so a list has room for little at first. */
+static void open_list(struct ga_thread_cache *cache, ga_span_class span_class)
+{
+    uint32_t slots = ga_mcache_nslots(span_class);
+    slots = slots < FIRST_SLOTS_MIN ? FIRST_SLOTS_MIN : slots;
+    slots = slots < FIRST_SLOTS ? slots : FIRST_SLOTS;
+    ga_free_list_open(&cache->classes[span_class].list, take_places(cache, slots), slots);
+}
+
+/* The list is used up: see to it that it has room for a word of a span, if the class has more slots
+ * than there is room for. */
+static void make_room(struct ga_thread_cache *cache, ga_span_class span_class)
 {
     struct ga_class_cache *class = &cache->classes[span_class];
-    uint32_t slots = ga_mcache_nslots(span_class);
-    slots = slots < GA_FREE_LIST_SLOTS ? slots : GA_FREE_LIST_SLOTS;
-    if (!ga_free_list_is_open(&class->list))
-        ga_free_list_open(&class->list, take_places(cache, slots), slots);
-    else if (class->spans.count > 0 && ga_free_list_room(&class->list) < GA_FREE_LIST_SLOTS)
+    uint32_t room = ga_free_list_room(&class->list);
+    if (room<GA_FREE_LIST_SLOTS &&class->spans.count * ga_mcache_nslots(span_class)> room)
         ga_free_list_move(&class->list, take_places(cache, GA_FREE_LIST_SLOTS));
 }
 
@@ -162,7 +185,8 @@ static void make_places(struct ga_thread_cache *cache, ga_span_class span_class)
 static void add_span(struct ga_thread_cache *cache, ga_span_class span_class, ga_page_id page)
 {
     struct ga_class_cache *class = &cache->classes[span_class];
-    make_places(cache, span_class);
+    if (!ga_free_list_is_open(&class->list))
+        open_list(cache, span_class);
     ga_spans_add(cache, class, page, is_untouched(cache, span_class, page));
     ga_mcache_list_span(cache, span_class, page);
 }
@@ -223,6 +247,17 @@ static uint64_t most_to_lease(const struct ga_class_cache *class, ga_span_class 
     most = most > LEASE_MAX ? LEASE_MAX : most;
     most = most > part ? part : most;
     return most > 0 ? most : 1;
+}
+
+uint32_t ga_mcache_least(const struct ga_thread_cache *cache, ga_span_class span_class)
+{
+    uint64_t bytes = ga_mcache_span_bytes(span_class);
+    uint32_t slots = ga_mcache_nslots(span_class);
+    if (!cache->heap->is_own || slots >= LEAST_SLOTS || bytes > LEAST_BYTES)
+        return 1;
+    uint32_t wanted = (LEAST_SLOTS + slots - 1) / slots;
+    uint32_t most = (uint32_t)(LEAST_BYTES / bytes);
+    return wanted < most ? wanted : most;
 }
 
 /* How many spans the next batch has. */
@@ -293,6 +328,8 @@ static int request_lease(struct ga_thread_cache *cache, ga_span_class span_class
 static int lease(struct ga_thread_cache *cache, ga_span_class span_class)
 {
     uint32_t count = next_batch(&cache->classes[span_class], span_class);
+    uint32_t least = ga_mcache_least(cache, span_class);
+    count = count < least ? least : count;
     int r = ga_spans_reserve(&cache->classes[span_class], count);
     if (r < 0)
         return r;
@@ -352,8 +389,11 @@ bool ga_mcache_refill_at_hand(struct ga_thread_cache *cache, ga_span_class span_
     struct ga_class_cache *class = &cache->classes[span_class];
     ga_batch_flush_own(cache); /* others may be looking for memory too */
     ga_mcache_obey_reclaim(cache);
-    if (class->page && fill_from(cache, span_class, class->page))
-        return true;
+    if (class->page) {
+        make_room(cache, span_class);
+        if (fill_from(cache, span_class, class->page))
+            return true;
+    }
     ga_spans_set_current(cache, class, 0);
     class->list.current = NULL;
     if (!fill_from_list(cache, span_class))

@@ -94,6 +94,11 @@ void ga_mcache_take_ring(struct ga_thread_cache *cache);
  * a cache that nobody uses would not learn of them. Not on the library's thread. */
 void ga_mcache_settle(struct ga_thread_cache *cache);
 
+/* How many spans the class leases at once at least. In a heap of the process's own a lease writes
+ * to 17 OS pages of the core's, which a child of fork copies, and a span that is not used to none
+ * of them; so a class of few slots a span has some ahead. */
+uint32_t ga_mcache_least(const struct ga_thread_cache *cache, ga_span_class span_class);
+
 /* Fill the list of span_class, which is used up, from the spans that are known to have free slots.
  * False if there are none. */
 bool ga_mcache_refill_at_hand(struct ga_thread_cache *cache, ga_span_class span_class);

@@ -167,6 +167,14 @@ void ga_mcache_obey_reclaim(struct ga_thread_cache *cache)
         ga_reclaim_cache(cache, GA_RECLAIM_UNNEEDED);
 }
 
+/* All empty spans but those that are leased ahead: what is missed of others comes at once. */
+static uint32_t beyond_least(const struct ga_thread_cache *cache, ga_span_class span_class)
+{
+    uint32_t nempty = cache->classes[span_class].nempty;
+    uint32_t ahead = ga_mcache_least(cache, span_class) - 1;
+    return nempty > ahead ? nempty - ahead : 0;
+}
+
 void ga_mcache_meet_growth(struct ga_thread_cache *cache)
 {
     uint64_t npages = ga_load_relaxed(&cache->heap->view.meta->committed_npages);
@@ -178,7 +186,7 @@ void ga_mcache_meet_growth(struct ga_thread_cache *cache)
     for (uint32_t c = 2; c < GA_SPAN_CLASS_COUNT; c++) {
         struct ga_class_cache *class = &cache->classes[c];
         if (cache->heap->is_own)
-            class->nempty_low = class->nempty; /* all that is empty: what is missed comes at once */
+            class->nempty_low = beyond_least(cache, (ga_span_class)c);
         look(cache, (ga_span_class)c);
     }
 }
