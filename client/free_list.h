@@ -27,6 +27,9 @@
  * stays above the top: where the objects are freed in turn, the last allocated first, each is found
  * there. The last is never filled. */
 #define GA_FREE_LIST_PLACES (1 + GA_FREE_LIST_SLOTS + 1)
+/* Of most classes in most programs little is ever used, so a list has room for little at first. */
+#define GA_FREE_LIST_FIRST_SLOTS  16u
+#define GA_FREE_LIST_FIRST_PLACES (1 + GA_FREE_LIST_FIRST_SLOTS + 1)
 
 struct ga_free_slot {
     char *p;

@@ -91,6 +91,11 @@ struct ga_tiny_cache {
     uintptr_t pairs;              /* where the pair of A and F of address 0 would lie */
 };
 
+/* So many lists of a thread may have all the places that they use up, those of the classes that it
+ * uses first; the others get along with their first ones. Places for all would
+ * be as much again, and each thread's address space may be counted (ulimit -v, -d). */
+#define GA_LISTS_MOVED_MAX 48u
+
 /* A thread's cache: one mcache, and the private memory that goes with it. Belongs to one thread at
  * a time; a thread that exits leaves it to the process. */
 struct ga_thread_cache {
@@ -122,9 +127,11 @@ struct ga_thread_cache {
     struct ga_roomy roomy;
     struct ga_tiny_cache tiny;
     uint32_t nplaces; /* that lists have */
+    uint32_t nmoved;  /* lists that have GA_FREE_LIST_PLACES of them */
     /* Of the lists, in the order in which they were opened: few classes are used in most threads,
      * and theirs lie together. */
-    struct ga_free_slot places[2 * GA_SPAN_CLASS_COUNT * GA_FREE_LIST_PLACES];
+    struct ga_free_slot places[GA_SPAN_CLASS_COUNT * GA_FREE_LIST_FIRST_PLACES +
+                               GA_LISTS_MOVED_MAX * GA_FREE_LIST_PLACES];
     struct ga_batch batch;
     struct ga_stack_memory *stacks; /* that were sampled, NULL = none yet */
     uint64_t random;                /* the state of the numbers that decide what is sampled */

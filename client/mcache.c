@@ -28,8 +28,7 @@
 #define FAST_MS         20u
 #define SLOW_MS         1000u
 
-/* What a list has room for at first. */
-#define FIRST_SLOTS     16u
+/* What the list of a class of few slots has room for at first. */
 #define FIRST_SLOTS_MIN 8u
 
 /* Only a class that goes through batches of this size is leased to ahead of its need. */
@@ -162,12 +161,11 @@ static struct ga_free_slot *take_places(struct ga_thread_cache *cache, uint32_t 
     return places;
 }
 
-/* Of most classes in most programs little is ever used, so a list has room for little at first. */
 static void open_list(struct ga_thread_cache *cache, ga_span_class span_class)
 {
     uint32_t slots = ga_mcache_nslots(span_class);
     slots = slots < FIRST_SLOTS_MIN ? FIRST_SLOTS_MIN : slots;
-    slots = slots < FIRST_SLOTS ? slots : FIRST_SLOTS;
+    slots = slots < GA_FREE_LIST_FIRST_SLOTS ? slots : GA_FREE_LIST_FIRST_SLOTS;
     ga_free_list_open(&cache->classes[span_class].list, take_places(cache, slots), slots);
 }
 
@@ -177,8 +175,11 @@ static void make_room(struct ga_thread_cache *cache, ga_span_class span_class)
 {
     struct ga_class_cache *class = &cache->classes[span_class];
     uint32_t room = ga_free_list_room(&class->list);
-    if (room<GA_FREE_LIST_SLOTS &&class->spans.count * ga_mcache_nslots(span_class)> room)
-        ga_free_list_move(&class->list, take_places(cache, GA_FREE_LIST_SLOTS));
+    uint64_t slots = (uint64_t)ga_mcache_nslots(span_class) * class->spans.count;
+    if (room == GA_FREE_LIST_SLOTS || slots <= room || cache->nmoved == GA_LISTS_MOVED_MAX)
+        return;
+    cache->nmoved++;
+    ga_free_list_move(&class->list, take_places(cache, GA_FREE_LIST_SLOTS));
 }
 
 /* Enter a span whose lease has begun. There is room for it. */
