@@ -4,16 +4,15 @@
  * it is filled with the free slots of one word of a span (mcache.c); and a slot that its holder
  * frees is put in, so that the next malloc gets memory that is warm, and needs to find neither a
  * pointer from a bit nor a bit from a pointer. What is on the list is no more than a hint: whether
- * a slot is free is said by A and F alone, which malloc reads again. So a death loses nothing, and
- * the list may be dropped at any time.
+ * a slot is free is said by A and F alone, which malloc reads again. So a death loses nothing.
  *
  * No slot is on the list twice: it is filled only when it is empty, and what is put in else was in
  * use. The last object of a word is not put in when it is freed, but in the current one, which the
  * list was filled from: so a span that has become empty tends to stay so, and can be given back.
  *
  * A span whose free slots are all on the list need not be on that of the spans (spans.h): as long
- * as they are here, nothing is to be found in it. Who drops the list sees to its spans first
- * (mcache_return.c). */
+ * as they are here, nothing is to be found in it. The list may be dropped at any time, by who sees
+ * to its spans first (mcache_return.c). */
 #ifndef GA_CLIENT_FREE_LIST_H
 #define GA_CLIENT_FREE_LIST_H
 

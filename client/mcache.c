@@ -3,7 +3,7 @@
  * A class has a list of free slots (free_list.h), which is filled from one word of a span at a
  * time; a list of spans that may have more; and spans that had none when last looked at. A span
  * leaves the list when it becomes the current one, and comes back when a slot of it is freed: by
- * this thread at once, by others through the inbox.
+ * this thread once the list of free slots does not have the slot, by others through the inbox.
  *
  * More spans come from the server in batches. A batch is twice the last where that was used up
  * within FAST_MS, half of it where it lasted for SLOW_MS, and no more than an eighth of what the
