@@ -109,7 +109,7 @@ void ga_stop_on_signal(int number, siginfo_t *info, void *context)
 
 void ga_stop_note_stack(void)
 {
-    static _Thread_local bool noted;
+    static _Thread_local bool noted __attribute__((tls_model("initial-exec")));
     if (noted || gettid() == getpid())
         return; /* of the main thread's the kernel tells, and asking libc takes a file */
     noted = true;
