@@ -177,7 +177,7 @@ static bool check_tables(const struct tables *t)
 
 static void print_lookup(FILE *f, const char *name, const uint8_t *entries, uint32_t count)
 {
-    fprintf(f, "\nstatic const uint8_t %s[%u] = {", name, count);
+    fprintf(f, "\nconst uint8_t %s[%u] = {", name, count);
     for (uint32_t i = 0; i < count; i++)
         fprintf(f, "%s%u,", i % ENTRIES_PER_ROW == 0 ? "\n    " : " ", entries[i]);
     fprintf(f, "\n};\n");
@@ -197,6 +197,43 @@ static void print_waste(FILE *f, const struct tables *t)
                 class->nslots, rest, 100.0 * waste / span, class->align);
     }
     fprintf(f, " */\n");
+}
+
+static void declare_lookup(FILE *f, const char *name, uint32_t count)
+{
+    fprintf(f, "extern const uint8_t %s[%u] GA_SIZE_CLASS_TABLE;\n", name, count);
+}
+
+/* One copy of each table for all who read it: they lie in few OS pages, and in few cache lines. */
+static void print_declarations(FILE *f)
+{
+    fprintf(f,
+            "#define GA_SIZE_CLASS_TABLE __attribute__((visibility(\"hidden\")))\n\n"
+            "/* Class 0 stands for the large spans, and its fields are 0. */\n"
+            "extern const struct ga_size_class ga_size_classes[GA_SIZE_CLASS_COUNT]\n"
+            "    GA_SIZE_CLASS_TABLE;\n\n"
+            "/* Entry i of the fine tables is the class of a size of 8 * i bytes, of the coarse\n"
+            " * table that of 1,024 + 128 * i. The malloc table keeps to 16-byte alignment from\n"
+            " * 16 bytes on. */\n");
+    declare_lookup(f, "ga_size_class_fine", FINE_ENTRIES);
+    declare_lookup(f, "ga_size_class_fine_malloc", FINE_ENTRIES);
+    declare_lookup(f, "ga_size_class_coarse", COARSE_ENTRIES);
+}
+
+static void print_definitions(FILE *f, const struct tables *t)
+{
+    fprintf(f, "\n#ifdef GA_SIZE_CLASS_DEFINE /* shm/size_class.c alone */\n\n"
+               "const struct ga_size_class ga_size_classes[GA_SIZE_CLASS_COUNT] = {\n");
+    for (uint32_t i = 0; i < CLASS_COUNT; i++) {
+        const struct size_class *class = &t->classes[i];
+        fprintf(f, "    {%u, %u, %u, %uu, %u},\n", class->size, class->npages, class->nslots,
+                class->magic, class->align);
+    }
+    fprintf(f, "};\n");
+    print_lookup(f, "ga_size_class_fine", t->fine, FINE_ENTRIES);
+    print_lookup(f, "ga_size_class_fine_malloc", t->fine_malloc, FINE_ENTRIES);
+    print_lookup(f, "ga_size_class_coarse", t->coarse, COARSE_ENTRIES);
+    fprintf(f, "\n#endif\n");
 }
 
 static void print_tables(FILE *f, const struct tables *t)
@@ -219,22 +256,9 @@ static void print_tables(FILE *f, const struct tables *t)
                "    uint32_t magic;  /* offset * magic >> 32 is offset / size, within the span */\n"
                "    uint32_t align;  /* of every slot: the largest power of two dividing size, at\n"
                "                        most a page */\n"
-               "};\n\n"
-               "/* Class 0 stands for the large spans, and its fields are 0. */\n"
-               "static const struct ga_size_class ga_size_classes[GA_SIZE_CLASS_COUNT] = {\n");
-    for (uint32_t i = 0; i < CLASS_COUNT; i++) {
-        const struct size_class *class = &t->classes[i];
-        fprintf(f, "    {%u, %u, %u, %uu, %u},\n", class->size, class->npages, class->nslots,
-                class->magic, class->align);
-    }
-    fprintf(f,
-            "};\n\n"
-            "/* Entry i of the fine tables is the class of a size of 8 * i bytes, of the coarse\n"
-            " * table that of 1,024 + 128 * i. The malloc table keeps to 16-byte alignment from\n"
-            " * 16 bytes on. */");
-    print_lookup(f, "ga_size_class_fine", t->fine, FINE_ENTRIES);
-    print_lookup(f, "ga_size_class_fine_malloc", t->fine_malloc, FINE_ENTRIES);
-    print_lookup(f, "ga_size_class_coarse", t->coarse, COARSE_ENTRIES);
+               "};\n\n");
+    print_declarations(f);
+    print_definitions(f, t);
     fprintf(f, "\n#endif\n");
 }
 
