@@ -261,6 +261,7 @@ static int new_mcache(struct ga_heap *heap, ga_client_id client, ga_mcache_id *r
     if (r < 0)
         return r;
     ga_mcache_id id = 0;
+    bool is_first = heap->unused_mcache == 0;
     r = find_mcache(heap, &id);
     if (r == 0) {
         r = ga_ring_prepare(heap, id);
@@ -279,7 +280,12 @@ static int new_mcache(struct ga_heap *heap, ga_client_id client, ga_mcache_id *r
     owner->first_mcache = id;
     owner->nmcaches++;
     heap->nmcaches++;
-    ga_counters_begin(&heap->view.mcaches[id]);
+    /* Of one that nobody had all counts are 0. The store is for a heap of private memory, of which
+     * a page that is read first has two faults. */
+    if (is_first)
+        ga_store_relaxed(&heap->view.mcaches[id].large_alloc_bytes, 0);
+    else
+        ga_counters_begin(&heap->view.mcaches[id]);
     ga_store_release(&heap->mcache_entries[id].client, client + 1);
     *ret_mcache = id;
     return 0;

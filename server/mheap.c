@@ -280,6 +280,17 @@ static int take_run(struct ga_heap *heap, uint64_t npages, uint64_t align_npages
 
 /* ---- spans ---- */
 
+/* Store first to what init_bits reads first: a page of memory that is private, read before it is
+ * written, has two faults. All of it is 0 where no span was before, and stays so. */
+static void touch_bits(struct ga_heap *heap, ga_page_id page, ga_span_class span_class)
+{
+    ga_store_relaxed(&heap->view.lines[page].d, 0);
+    if (span_class == GA_SPAN_CLASS_TINY)
+        ga_store_relaxed(&heap->view.tiny[page].pair[0].a, 0);
+    else if (ga_word_count(ga_mheap_nslots(span_class)) > GA_LINE_WORDS)
+        ga_store_relaxed(ga_view_a(&heap->view, page, GA_LINE_WORDS), 0);
+}
+
 /* Every slot free, nobody the holder. The server may do this: no entry leads to the span as yet.
  * Both bits of a slot that a client is to take unleased are 0, so that later they tell what has
  * become of it. Else F stays as it is: a free that was stopped before its store to F a while ago
@@ -332,6 +343,8 @@ static int make_span(struct ga_heap *heap, ga_span_class span_class, uint64_t ru
         return r;
     }
 
+    if (run >= heap->zeroed_from)
+        touch_bits(heap, page, span_class);
     init_bits(heap, page, span_class, client_plus_1 != 0);
     bool needzero = !zeroed;
     if (run + npages > heap->zeroed_from)
