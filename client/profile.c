@@ -27,7 +27,7 @@
 
 void ga_profile_init(struct goalloc_heap *heap)
 {
-    pthread_mutex_init(&heap->profiler.lock, NULL);
+    heap->profiler.lock = (pthread_mutex_t)PTHREAD_MUTEX_INITIALIZER;
 }
 
 void ga_profile_fini(struct goalloc_heap *heap)
@@ -40,7 +40,7 @@ void ga_profile_fini(struct goalloc_heap *heap)
 
 void ga_profile_reset(struct goalloc_heap *heap)
 {
-    pthread_mutex_init(&heap->profiler.lock, NULL);
+    ga_profile_init(heap);
     heap->profiler.asked_ms = 0;
 }
 
@@ -128,8 +128,9 @@ static void fill(struct goalloc_heap *heap, uint64_t who)
 {
     struct ga_profile *profile = profile_of(heap, who);
     ga_store_release(&profile->instance, 0);
-    memset((char *)profile + sizeof(profile->instance), 0,
-           room_of(heap, who) - sizeof(profile->instance));
+    if (!heap->is_own) /* there is no other, and it is 0 as it came */
+        memset((char *)profile + sizeof(profile->instance), 0,
+               room_of(heap, who) - sizeof(profile->instance));
     profile->pid = (uint32_t)getpid();
     (void)ga_process_start_time(profile->pid, &profile->start_time);
     name_program(profile);
@@ -139,16 +140,18 @@ static void fill(struct goalloc_heap *heap, uint64_t who)
     ga_store_release(&profile->instance, ga_sample_instance(who));
 }
 
-static bool have_index(struct ga_profiler *profiler)
+static bool have_empty_index(struct ga_profiler *profiler)
 {
-    if (!profiler->index) {
-        void *memory = mmap(NULL, INDEX_BYTES + GA_CODE_MAP_BUFFER_BYTES, PROT_READ | PROT_WRITE,
-                            MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-        if (memory == MAP_FAILED)
-            return false;
-        profiler->buffer = (char *)memory + INDEX_BYTES;
-        profiler->index = memory;
+    if (profiler->index) {
+        memset(profiler->index, 0, INDEX_BYTES); /* the parent's, in a child of fork */
+        return true;
     }
+    void *memory = mmap(NULL, INDEX_BYTES + GA_CODE_MAP_BUFFER_BYTES, PROT_READ | PROT_WRITE,
+                        MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (memory == MAP_FAILED)
+        return false;
+    profiler->buffer = (char *)memory + INDEX_BYTES;
+    profiler->index = memory;
     return true;
 }
 
@@ -157,9 +160,8 @@ static bool begin_locked(struct goalloc_heap *heap, uint64_t who)
     struct ga_profiler *profiler = &heap->profiler;
     if (ga_load_relaxed(&profiler->who) == who)
         return true;
-    if (!have_index(profiler) || (room_of(heap, who) == 0 && !ask_for_room(heap)))
+    if ((room_of(heap, who) == 0 && !ask_for_room(heap)) || !have_empty_index(profiler))
         return false;
-    memset(profiler->index, 0, INDEX_BYTES); /* the parent's, in a child of fork */
     fill(heap, who);
     ga_store_release(&profiler->who, who);
     return true;
