@@ -99,9 +99,10 @@ static void init_heap(struct goalloc_heap *heap, uint32_t client)
     heap->view = ga_view_of((struct ga_meta_header *)(void *)parts.meta, parts.bits);
     heap->policy = GOALLOC_POLICY_KEEP; /* of what ends with the process */
     heap->is_own = true;
-    pthread_cond_init(&heap->asked, NULL);
-    pthread_mutex_init(&heap->lock, NULL);
-    pthread_mutex_init(&heap->pausing, NULL);
+    /* No functions of the C library: the loader would look for each as it is called first. */
+    heap->asked = (pthread_cond_t)PTHREAD_COND_INITIALIZER;
+    heap->lock = (pthread_mutex_t)PTHREAD_MUTEX_INITIALIZER;
+    heap->pausing = (pthread_mutex_t)PTHREAD_MUTEX_INITIALIZER;
     ga_profile_init(heap);
     (void)ga_profile_read_rate(heap); /* what is no size changes nothing */
     uint64_t rate_plus_1 = ga_load_relaxed(&heap->profiler.rate_plus_1);

@@ -3,6 +3,7 @@
 #include "server/own/own_core.h"
 
 #include <errno.h>
+#include <sys/auxv.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -111,8 +112,9 @@ int ga_own_core_make(const struct ga_own_memory *memory, const struct ga_own_wor
     ga_core_memory_init(memory->books, memory->books_bytes);
     int r = ga_heap_new(&config, memory->meta, memory->bits, &effects, &ga_own_heap_core);
     if (r == 0)
-        r = ga_heap_attach(ga_own_heap_core, (uint32_t)getpid(), (uint32_t)getuid(),
-                           (uint32_t)getgid(), 0, program_invocation_short_name, &ga_own_client);
+        r = ga_heap_attach(ga_own_heap_core, config.server_pid, (uint32_t)getauxval(AT_UID),
+                           (uint32_t)getauxval(AT_GID), 0, program_invocation_short_name,
+                           &ga_own_client);
     if (r < 0)
         return r;
     ga_heap_set_memory(ga_own_heap_core, memory->heap);
