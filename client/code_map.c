@@ -8,19 +8,34 @@
 #include <fcntl.h>
 #include <stdbool.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
-#define HEADERS_MAX 32
+/* What is read of a file at once: nearly always its header, its table of parts and its build id. */
+#define HEAD_BYTES  2048u
 #define NOTES_BYTES 512u
+#define PARTS_MAX   32u
+
+/* A file in memory, from base on. */
+struct image {
+    uint64_t base;
+    char head[HEAD_BYTES];
+};
 
 static bool read_memory(uint64_t address, void *ret, size_t bytes)
 {
     struct iovec local = {ret, bytes};
     struct iovec remote = {(void *)(uintptr_t)address, bytes}; /* NOLINT: found in the map */
     return process_vm_readv(getpid(), &local, 1, &remote, 1, 0) == (ssize_t)bytes;
+}
+
+static bool read_image(const struct image *image, uint64_t offset, void *ret, size_t bytes)
+{
+    if (offset > sizeof(image->head) || bytes > sizeof(image->head) - offset)
+        return read_memory(image->base + offset, ret, bytes);
+    memcpy(ret, image->head + offset, bytes);
+    return true;
 }
 
 /* The build id among these notes. */
@@ -47,20 +62,23 @@ static void find_build_id(const char *notes, size_t bytes, struct ga_profile_map
 /* base: where the file's beginning is mapped. */
 static void read_build_id(uint64_t base, struct ga_profile_mapping *mapping)
 {
+    struct image image;
     Elf64_Ehdr header;
-    Elf64_Phdr parts[HEADERS_MAX];
-    if (!read_memory(base, &header, sizeof(header)) ||
-        memcmp(header.e_ident, ELFMAG, SELFMAG) != 0 || header.e_ident[EI_CLASS] != ELFCLASS64)
+    image.base = base;
+    if (!read_memory(base, image.head, sizeof(image.head)))
         return;
-    unsigned n = header.e_phnum < HEADERS_MAX ? header.e_phnum : HEADERS_MAX;
-    if (header.e_phentsize != sizeof(parts[0]) ||
-        !read_memory(base + header.e_phoff, parts, n * sizeof(parts[0])))
+    memcpy(&header, image.head, sizeof(header));
+    if (memcmp(header.e_ident, ELFMAG, SELFMAG) != 0 || header.e_ident[EI_CLASS] != ELFCLASS64 ||
+        header.e_phentsize != sizeof(Elf64_Phdr))
         return;
-    for (unsigned i = 0; i < n && mapping->build_id_bytes == 0; i++) {
+    for (unsigned i = 0; i < header.e_phnum && i < PARTS_MAX && mapping->build_id_bytes == 0; i++) {
+        Elf64_Phdr part;
         char notes[NOTES_BYTES];
-        size_t bytes = parts[i].p_filesz < sizeof(notes) ? parts[i].p_filesz : sizeof(notes);
+        if (!read_image(&image, header.e_phoff + i * sizeof(part), &part, sizeof(part)))
+            return;
+        size_t bytes = part.p_filesz < sizeof(notes) ? part.p_filesz : sizeof(notes);
         /* Notes lie in the file's first piece, where an offset is a distance in memory too. */
-        if (parts[i].p_type == PT_NOTE && read_memory(base + parts[i].p_offset, notes, bytes))
+        if (part.p_type == PT_NOTE && read_image(&image, part.p_offset, notes, bytes))
             find_build_id(notes, bytes, mapping);
     }
 }
@@ -74,18 +92,35 @@ struct line {
     const char *path; /* "" = no file */
 };
 
-static bool parse(char *text, struct line *ret)
+/* A number as the kernel writes it, and what comes after it: done some hundred times for the first
+ * sample of a process, where strtoull took most of the instructions. */
+static uint64_t parse_number(const char *text, const char **ret_end)
+{
+    uint64_t number = 0;
+    for (;; text++) {
+        if (*text >= '0' && *text <= '9')
+            number = number << 4 | (uint64_t)(*text - '0');
+        else if (*text >= 'a' && *text <= 'f')
+            number = number << 4 | (uint64_t)(*text - 'a' + 10);
+        else
+            break;
+    }
+    *ret_end = text;
+    return number;
+}
+
+static bool parse(const char *text, struct line *ret)
 {
     /* start-limit rights offset device inode path */
-    char *at;
-    ret->start = strtoull(text, &at, 16);
+    const char *at;
+    ret->start = parse_number(text, &at);
     if (*at != '-')
         return false;
-    ret->limit = strtoull(at + 1, &at, 16);
+    ret->limit = parse_number(at + 1, &at);
     if (strlen(at) < 6)
         return false;
     ret->executable = at[3] == 'x';
-    ret->offset = strtoull(at + 6, &at, 16);
+    ret->offset = parse_number(at + 6, &at);
     const char *path = strchr(at, '/');
     if (!path)
         path = strstr(at, "[vdso]");
