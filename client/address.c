@@ -120,7 +120,7 @@ int ga_address_resolve(const char *given, char ret_path[static GA_ADDRESS_BYTES]
         return resolve_default(ret_path);
     if (path[0] == '\0')
         return -EINVAL;
-    size_t length = strlen(path);
+    size_t length = strnlen(path, GA_ADDRESS_BYTES);
     if (length >= GA_ADDRESS_BYTES)
         return -ENAMETOOLONG;
     memcpy(ret_path, path, length + 1);

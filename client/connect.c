@@ -103,7 +103,7 @@ int ga_connect(const char *path, const struct timespec *deadline,
                char ret_error[static GA_CHANNEL_ERROR_BYTES], int *ret_fd)
 {
     struct sockaddr_un address = {.sun_family = AF_UNIX};
-    size_t length = strlen(path);
+    size_t length = strnlen(path, sizeof(address.sun_path));
     if (length == 0) {
         snprintf(ret_error, GA_CHANNEL_ERROR_BYTES, "The path of the server's socket is empty.");
         return -EINVAL;
@@ -111,7 +111,7 @@ int ga_connect(const char *path, const struct timespec *deadline,
     if (length >= sizeof(address.sun_path)) {
         snprintf(ret_error, GA_CHANNEL_ERROR_BYTES,
                  "%.128s...: the path has %zu bytes, but that of a socket has %zu at most", path,
-                 length, sizeof(address.sun_path) - 1);
+                 strlen(path), sizeof(address.sun_path) - 1);
         return -ENAMETOOLONG;
     }
     memcpy(address.sun_path, path, length);

@@ -56,13 +56,12 @@ bool ga_text_is_valid(const uint8_t *text, size_t nbytes)
 void ga_text_clean(char *text)
 {
     uint8_t *at = (uint8_t *)text;
-    for (size_t left = strlen(text); left > 0;) {
-        size_t length = sequence_bytes(at, left);
+    while (*at) {
+        size_t length = sequence_bytes(at, SIZE_MAX); /* the 0 at the end is in no sequence */
         if (length == 0) {
             *at = '?';
             length = 1;
         }
         at += length;
-        left -= length;
     }
 }

@@ -13,13 +13,18 @@
 
 static const char *const suffixes[GA_OBJECT_COUNT] = {"meta", "bits", "heap"};
 
+static bool may_be_in_name(char c)
+{
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' ||
+           c == '_' || c == '.';
+}
+
 bool ga_heap_name_is_valid(const char *name)
 {
-    size_t length = strlen(name);
-    if (length == 0 || length > GA_HEAP_NAME_MAX || name[0] == '.')
-        return false;
-    return strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.") ==
-           length;
+    size_t length = 0;
+    while (length <= GA_HEAP_NAME_MAX && may_be_in_name(name[length]))
+        length++;
+    return length > 0 && length <= GA_HEAP_NAME_MAX && name[length] == '\0' && name[0] != '.';
 }
 
 void ga_object_name(const char *name, enum ga_object object,

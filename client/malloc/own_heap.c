@@ -195,12 +195,16 @@ void ga_own_heap_meet_server(void)
 
 /* ---- attach.c's part: this heap is always attached ---- */
 
+static uint32_t nwaiting; /* to ask, under the heap's lock; in a child of fork, its parent's too */
+
 int ga_attach_begin_asking(struct goalloc_heap *heap, const struct timespec *deadline)
 {
     (void)deadline; /* nobody asks for long */
     pthread_mutex_lock(&heap->lock);
+    nwaiting++;
     while (heap->asking)
         pthread_cond_wait(&heap->asked, &heap->lock);
+    nwaiting--;
     heap->asking = true;
     pthread_mutex_unlock(&heap->lock);
     return 0;
@@ -210,7 +214,8 @@ void ga_attach_end_asking(struct goalloc_heap *heap)
 {
     pthread_mutex_lock(&heap->lock);
     heap->asking = false;
-    pthread_cond_broadcast(&heap->asked);
+    if (nwaiting > 0)
+        pthread_cond_broadcast(&heap->asked);
     pthread_mutex_unlock(&heap->lock);
 }
 
