@@ -140,12 +140,12 @@ static __attribute__((noinline)) void free_among_sampled(struct goalloc_heap *he
 
 /* The word of A of a slot of a known span. No branch: of small slots nobody can foresee whether
  * their word is in the line or in the wide plane. The words of both lie alike, so the first of the
- * wide plane would be where its first part is, less one part. */
+ * wide plane, which lies backwards, would be where its first part is, less one part. */
 static inline __attribute__((always_inline)) _Atomic uint64_t *
 word_of(const struct ga_thread_cache *cache, struct ga_span_line *line, uint32_t word)
 {
     uintptr_t in_line = (uintptr_t)line;
-    uintptr_t in_wide = cache->wide + in_line * (sizeof(struct ga_span_wide) / sizeof(*line));
+    uintptr_t in_wide = cache->wide - in_line * (sizeof(struct ga_span_wide) / sizeof(*line));
     uintptr_t first = word < GA_LINE_WORDS ? in_line : in_wide;
     uintptr_t words_of_f = word & ~(GA_LINE_WORDS - 1); /* that lie between */
     return (_Atomic uint64_t *)(first + (word + words_of_f) * sizeof(uint64_t));

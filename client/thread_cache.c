@@ -288,7 +288,7 @@ static int make_cache(struct goalloc_heap *heap, const struct timespec *deadline
         init_class(cache, (ga_span_class)c);
     }
     cache->wide =
-        (uintptr_t)heap->view.wide - sizeof(heap->view.wide->part[0]) -
+        (uintptr_t)ga_view_wide(&heap->view, 0) - sizeof(heap->view.wide_end->part[0]) +
         (uintptr_t)heap->view.lines * (sizeof(struct ga_span_wide) / sizeof(struct ga_span_line));
     for (uint32_t i = 0; i < GA_FINE_SIZES; i++)
         cache->by_size[i] = &cache->classes[ga_size_class_fine_malloc[i] * 2].list;

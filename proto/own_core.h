@@ -14,8 +14,11 @@ struct ga_own_memory {
     void *heap;
     void *meta;
     void *bits;
+    void *near_books; /* for tables of which little is touched: beside meta's beginning */
     void *books;
     uint64_t heap_bytes;
+    uint64_t near_books_bytes;
+    bool is_counted; /* somebody counts what may be written: the core says what is to be */
     uint64_t books_bytes;
 };
 
@@ -73,7 +76,7 @@ struct ga_own_figures {
     uint64_t inuse_bytes;    /* in spans */
     uint64_t idle_bytes;     /* in no span, with memory */
     uint64_t resident_bytes; /* of the heap */
-    uint64_t books_bytes;
+    uint64_t books_bytes;    /* for what is in use */
     struct {
         uint64_t mallocs;
         uint64_t frees;

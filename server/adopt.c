@@ -353,7 +353,7 @@ static int enter_span(struct ga_heap *heap, ga_page_id page, uint64_t entry)
     heap->nspans_tiny += span_class == GA_SPAN_CLASS_TINY;
     heap->npages_inuse += npages;
     if (owner) {
-        struct ga_mcache_record *record = &heap->mcaches[owner];
+        struct ga_mcache_record *record = ga_mcache_record(heap, owner);
         span->place = GA_SPAN_LEASED;
         ga_span_list_push(&record->leased, heap->mspans, page);
         record->leased_bytes += npages * GA_PAGE_SIZE;
@@ -445,8 +445,10 @@ static void take_over(struct ga_heap *heap)
     ga_scavenge_adopt(heap);
     for (ga_mcache_id id = 1; id < heap->mcache_end; id++) {
         ga_ring_adopt(heap, id);
-        ga_store_relaxed(&heap->mcache_entries[id].nspans, heap->mcaches[id].leased.count);
-        ga_store_relaxed(&heap->mcache_entries[id].leased_bytes, heap->mcaches[id].leased_bytes);
+        ga_store_relaxed(&heap->mcache_entries[id].nspans,
+                         ga_mcache_record(heap, id)->leased.count);
+        ga_store_relaxed(&heap->mcache_entries[id].leased_bytes,
+                         ga_mcache_record(heap, id)->leased_bytes);
     }
     ga_recover_adopt_batches(heap);
     for (uint64_t page = 1; page < heap->npages_committed;) {

@@ -49,7 +49,7 @@ struct ga_mcache_record *ga_clients_mcache(struct ga_heap *heap, ga_client_id cl
 {
     if (mcache == 0 || mcache >= heap->mcache_end || !ga_clients_is_served(heap, client))
         return NULL;
-    struct ga_mcache_record *record = &heap->mcaches[mcache];
+    struct ga_mcache_record *record = ga_mcache_record(heap, mcache);
     return record->client_plus_1 == client + 1 ? record : NULL;
 }
 
@@ -209,7 +209,7 @@ static int find_mcache(struct ga_heap *heap, ga_mcache_id *ret)
 {
     if (heap->unused_mcache) {
         *ret = heap->unused_mcache;
-        heap->unused_mcache = heap->mcaches[*ret].next;
+        heap->unused_mcache = ga_mcache_record(heap, *ret)->next;
         return 0;
     }
     ga_mcache_id id = heap->mcache_end;
@@ -232,7 +232,7 @@ static int find_mcache(struct ga_heap *heap, ga_mcache_id *ret)
 /* Give an id back. Where its ring was stays known: no sequence is used twice. */
 static void unuse_mcache(struct ga_heap *heap, ga_mcache_id id)
 {
-    struct ga_mcache_record *record = &heap->mcaches[id];
+    struct ga_mcache_record *record = ga_mcache_record(heap, id);
     *record =
         (struct ga_mcache_record){.next = heap->unused_mcache, .ring_head = record->ring_head};
     heap->unused_mcache = id;
@@ -274,7 +274,7 @@ static int new_mcache(struct ga_heap *heap, ga_client_id client, ga_mcache_id *r
     }
 
     struct ga_client_record *owner = &heap->client_records[client];
-    struct ga_mcache_record *record = &heap->mcaches[id];
+    struct ga_mcache_record *record = ga_mcache_record(heap, id);
     record->client_plus_1 = client + 1;
     record->next = owner->first_mcache;
     owner->first_mcache = id;
@@ -296,7 +296,7 @@ int ga_heap_client_back(struct ga_heap *heap, ga_client_id client)
     if (!ga_clients_is_attached(heap, client))
         return -EPERM;
     for (ga_mcache_id id = heap->client_records[client].first_mcache; id;
-         id = heap->mcaches[id].next)
+         id = ga_mcache_record(heap, id)->next)
         ga_lease_end_unbegun(heap, id);
     ga_lease_free_untaken(heap, client);
     return 0;
@@ -307,7 +307,7 @@ void ga_heap_collect_returned(struct ga_heap *heap, ga_client_id client)
     if (!ga_clients_is_attached(heap, client))
         return;
     for (ga_mcache_id id = heap->client_records[client].first_mcache; id;
-         id = heap->mcaches[id].next)
+         id = ga_mcache_record(heap, id)->next)
         ga_lease_end_returned(heap, id);
 }
 
@@ -324,9 +324,9 @@ void ga_clients_drop_mcache(struct ga_heap *heap, ga_client_id client, ga_mcache
     struct ga_client_record *record = &heap->client_records[client];
     ga_mcache_id *link = &record->first_mcache;
     while (*link != id)
-        link = &heap->mcaches[*link].next;
+        link = &ga_mcache_record(heap, *link)->next;
     ga_store_release(&heap->mcache_entries[id].client, 0);
-    *link = heap->mcaches[id].next;
+    *link = ga_mcache_record(heap, id)->next;
     record->nmcaches--;
     unuse_mcache(heap, id);
     ga_quota_give(heap, client, GA_QUOTA_MCACHES);
@@ -355,10 +355,10 @@ int ga_heap_next_client(struct ga_heap *heap, uint32_t client, struct ga_client_
     };
     memcpy(info.name, entry->name, sizeof(entry->name));
     struct ga_counters counters = {0};
-    for (ga_mcache_id id = record->first_mcache; id; id = heap->mcaches[id].next) {
+    for (ga_mcache_id id = record->first_mcache; id; id = ga_mcache_record(heap, id)->next) {
         ga_counters_add_since(&heap->view.mcaches[id], &counters);
-        info.spans += heap->mcaches[id].leased.count;
-        info.leased_bytes += heap->mcaches[id].leased_bytes;
+        info.spans += ga_mcache_record(heap, id)->leased.count;
+        info.leased_bytes += ga_mcache_record(heap, id)->leased_bytes;
     }
     info.mallocs = ga_counters_mallocs(&counters);
     info.frees = ga_counters_frees(&counters);
@@ -372,10 +372,10 @@ int ga_heap_get_client_stats(struct ga_heap *heap, ga_client_id client, struct g
     if (ga_heap_next_client(heap, client, &stats.info) < 0 || stats.info.client != client)
         return -ENOENT;
     ga_mcache_id id = heap->client_records[client].first_mcache;
-    for (; id; id = heap->mcaches[id].next) {
+    for (; id; id = ga_mcache_record(heap, id)->next) {
         ga_counters_add_since(&heap->view.mcaches[id], &stats.counters);
         for (uint32_t c = 0; c < GA_SIZE_CLASS_COUNT; c++)
-            stats.spans_by_class[c] += heap->mcaches[id].leased_by_class[c];
+            stats.spans_by_class[c] += ga_mcache_record(heap, id)->leased_by_class[c];
     }
     *ret = stats;
     return 0;
@@ -408,7 +408,7 @@ int ga_clients_rebuild(struct ga_heap *heap)
     }
     /* From the end, so that low ids are used first. */
     for (ga_mcache_id id = heap->mcache_end; --id > 0;) {
-        struct ga_mcache_record *record = &heap->mcaches[id];
+        struct ga_mcache_record *record = ga_mcache_record(heap, id);
         uint32_t client_plus_1 = ga_load_relaxed(&heap->mcache_entries[id].client);
         if (client_plus_1 == 0) {
             record->next = heap->unused_mcache;

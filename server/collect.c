@@ -161,7 +161,7 @@ static int add_handles(struct ga_heap *heap, ga_client_id client)
             r = add_root(heap, address - heap->meta->base);
     }
     for (ga_mcache_id id = heap->client_records[client].first_mcache; r == 0 && id;
-         id = heap->mcaches[id].next) {
+         id = ga_mcache_record(heap, id)->next) {
         const struct ga_mcache *shared = &heap->view.mcaches[id];
         if (ga_load_acquire(&shared->into_handle) != 0)
             r = add_root(heap, ga_load_acquire(&shared->into_object));

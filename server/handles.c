@@ -23,7 +23,7 @@ static ga_mcache_id counter_of(const struct ga_heap *heap, ga_client_id client, 
 {
     const struct ga_mspan *span = &heap->mspans[page];
     if (span->owner != 0)
-        return heap->mcaches[span->owner].client_plus_1 == client + 1 ? span->owner : 0;
+        return ga_mcache_record(heap, span->owner)->client_plus_1 == client + 1 ? span->owner : 0;
     return span->client_plus_1 == client + 1 ? heap->client_records[client].first_mcache : 0;
 }
 
@@ -89,7 +89,7 @@ void ga_handles_client_gone(struct ga_heap *heap, ga_client_id client)
 {
     struct ga_handles *handles = &heap->view.handles[client];
     for (ga_mcache_id id = heap->client_records[client].first_mcache; id;
-         id = heap->mcaches[id].next)
+         id = ga_mcache_record(heap, id)->next)
         end_into(heap, client, id);
     for (uint32_t i = 0; client < heap->counts.handles && i < GA_HANDLE_COUNT; i++) {
         uint64_t address = ga_load_acquire(&handles->object[i]);

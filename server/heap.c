@@ -52,11 +52,8 @@ int ga_heap_set_limits(struct ga_heap *heap, const struct ga_heap_limits *limits
     return 0;
 }
 
-/* Shared memory is committed by the OS page. What only the process itself touches costs nothing
- * until then, and less is to be known of larger pieces. */
-#define OWN_PIECE_BYTES (UINT64_C(64) << 10)
-
-/* What is small first: where calloc is core_memory.c's it lies together. */
+/* What is small first: where calloc is core_memory.c's it lies together. And of two long tables one
+ * lies backwards, so that what a small heap uses of both does. */
 static int make_books(struct ga_heap *heap, const struct ga_heap_config *config)
 {
     const struct ga_meta_header geometry = geometry_of(config->reserve_bytes, config->is_own);
@@ -69,7 +66,7 @@ static int make_books(struct ga_heap *heap, const struct ga_heap_config *config)
     heap->client_records = calloc(heap->counts.clients, sizeof(*heap->client_records));
     if (!heap->client_records)
         return -ENOMEM;
-    uint64_t piece_bytes = config->is_own ? OWN_PIECE_BYTES : GA_OS_PAGE_SIZE;
+    uint64_t piece_bytes = config->piece_bytes ? config->piece_bytes : GA_OS_PAGE_SIZE;
     int r = ga_quota_init(&heap->quota, &config->user_quota, &config->client_quota,
                           heap->counts.clients);
     if (r == 0)
@@ -82,9 +79,13 @@ static int make_books(struct ga_heap *heap, const struct ga_heap_config *config)
         r = ga_page_alloc_new(heap->npages_reserved, &heap->pages);
     if (r < 0)
         return r;
-    heap->mcaches = calloc(heap->counts.mcaches, sizeof(*heap->mcaches));
+    struct ga_mcache_record *mcaches = calloc(heap->counts.mcaches, sizeof(*mcaches));
+    if (!mcaches)
+        return -ENOMEM;
+    heap->mcaches_end = mcaches + heap->counts.mcaches;
+    ga_mcache_record(heap, 0)->next = 0; /* as it is; but read first, its OS page is a fault more */
     heap->mspans = calloc(heap->npages_reserved, sizeof(*heap->mspans));
-    return heap->mcaches && heap->mspans ? 0 : -ENOMEM;
+    return heap->mspans ? 0 : -ENOMEM;
 }
 
 void ga_heap_point_into(struct ga_heap *heap, void *meta, void *bits)
@@ -208,7 +209,8 @@ void ga_heap_free(struct ga_heap *heap)
     ga_backing_fini(&heap->meta_backing);
     ga_page_alloc_free_all(heap->pages);
     ga_quota_fini(&heap->quota);
-    free(heap->mcaches);
+    if (heap->mcaches_end)
+        free(heap->mcaches_end - heap->counts.mcaches);
     free(heap->client_records);
     free(heap->mspans);
     free(heap);

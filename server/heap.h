@@ -69,6 +69,7 @@ struct ga_heap_config {
     struct ga_amounts client_quota; /* of each client; connections are not looked at */
     uint64_t profile_rate_bytes;    /* of clients that attach, if nobody says otherwise */
     bool is_own; /* of one process, which is the server too: tables for no more than that */
+    uint64_t piece_bytes; /* of meta and bits, that are committed at once; 0 = an OS page */
 };
 
 /* How many bytes of meta and bits a heap of this reserve maps that is not a process's own. */

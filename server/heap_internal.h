@@ -93,7 +93,7 @@ struct ga_heap {
 
     /* clients, mcaches, roots */
     struct ga_client_record *client_records;
-    struct ga_mcache_record *mcaches;
+    struct ga_mcache_record *mcaches_end; /* which lie backwards: see make_books */
     uint32_t nclients;
     uint32_t nleaving;
     uint32_t client_end; /* no entry from here on was ever used */
@@ -115,6 +115,11 @@ struct ga_heap {
     const void *memory; /* the heap object as it is mapped here, for marking; NULL = it is not */
     struct ga_collect *collect; /* of the last cycle, or the one under way; NULL = none yet */
 };
+
+static inline struct ga_mcache_record *ga_mcache_record(const struct ga_heap *heap, ga_mcache_id id)
+{
+    return heap->mcaches_end - 1 - id;
+}
 
 /* heap.c: what making a heap and taking one over have in common. */
 

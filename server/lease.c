@@ -11,14 +11,14 @@
 /* Show in meta what is leased to mcache. */
 static void show_leased(struct ga_heap *heap, ga_mcache_id mcache)
 {
-    const struct ga_mcache_record *record = &heap->mcaches[mcache];
+    const struct ga_mcache_record *record = ga_mcache_record(heap, mcache);
     ga_store_relaxed(&heap->mcache_entries[mcache].nspans, record->leased.count);
     ga_store_relaxed(&heap->mcache_entries[mcache].leased_bytes, record->leased_bytes);
 }
 
 void ga_lease_grant(struct ga_heap *heap, ga_mcache_id mcache, ga_page_id page)
 {
-    struct ga_mcache_record *record = &heap->mcaches[mcache];
+    struct ga_mcache_record *record = ga_mcache_record(heap, mcache);
     struct ga_mspan *span = &heap->mspans[page];
     span->place = GA_SPAN_LEASED;
     span->collected = false; /* another's now */
@@ -35,14 +35,14 @@ void ga_lease_grant(struct ga_heap *heap, ga_mcache_id mcache, ga_page_id page)
 void ga_lease_note_length(struct ga_heap *heap, ga_page_id page, uint64_t npages)
 {
     const struct ga_mspan *span = &heap->mspans[page];
-    heap->mcaches[span->owner].leased_bytes += (npages - span->npages) * GA_PAGE_SIZE;
+    ga_mcache_record(heap, span->owner)->leased_bytes += (npages - span->npages) * GA_PAGE_SIZE;
     show_leased(heap, span->owner);
 }
 
 uint32_t ga_lease_client(const struct ga_heap *heap, ga_page_id page)
 {
     const struct ga_mspan *span = &heap->mspans[page];
-    return span->owner ? heap->mcaches[span->owner].client_plus_1 : span->client_plus_1;
+    return span->owner ? ga_mcache_record(heap, span->owner)->client_plus_1 : span->client_plus_1;
 }
 
 /* Whether a flush of somebody's batch into the span is under way, who will tell of its end. The
@@ -54,7 +54,7 @@ static bool is_flushed(const struct ga_heap *heap, ga_page_id page)
      * before it was read here has done so before the pending bit was cleared or the owner taken, or
      * else tells afterwards. */
     uint32_t id = ga_load_seq_cst(&heap->view.lines[page].d);
-    return id != 0 && id < heap->mcache_end && heap->mcaches[id].client_plus_1 != 0;
+    return id != 0 && id < heap->mcache_end && ga_mcache_record(heap, id)->client_plus_1 != 0;
 }
 
 static void put_orphan(struct ga_heap *heap, ga_page_id page)
@@ -161,7 +161,7 @@ void ga_lease_end(struct ga_heap *heap, ga_page_id page)
 {
     struct ga_mspan *span = &heap->mspans[page];
     ga_mcache_id mcache = span->owner;
-    struct ga_mcache_record *record = &heap->mcaches[mcache];
+    struct ga_mcache_record *record = ga_mcache_record(heap, mcache);
     ga_span_list_remove(&record->leased, heap->mspans, page);
     record->leased_bytes -= span->npages * GA_PAGE_SIZE;
     record->leased_by_class[span->span_class / 2]--;
@@ -215,7 +215,7 @@ int ga_heap_return(struct ga_heap *heap, ga_client_id client, ga_mcache_id mcach
 void ga_lease_end_unbegun(struct ga_heap *heap, ga_mcache_id mcache)
 {
     ga_page_id next;
-    for (ga_page_id page = heap->mcaches[mcache].leased.first; page; page = next) {
+    for (ga_page_id page = ga_mcache_record(heap, mcache)->leased.first; page; page = next) {
         next = heap->mspans[page].next;
         /* The ring first: a span that is taken from it meanwhile has a holder by then. */
         if (!ga_ring_has(heap, mcache, page) &&
@@ -227,7 +227,7 @@ void ga_lease_end_unbegun(struct ga_heap *heap, ga_mcache_id mcache)
 void ga_lease_end_returned(struct ga_heap *heap, ga_mcache_id mcache)
 {
     ga_page_id next;
-    for (ga_page_id page = heap->mcaches[mcache].leased.first; page; page = next) {
+    for (ga_page_id page = ga_mcache_record(heap, mcache)->leased.first; page; page = next) {
         next = heap->mspans[page].next;
         if (ga_holder_is_returned_by(ga_load_acquire(&heap->view.lines[page].holder), mcache))
             ga_lease_end(heap, page);

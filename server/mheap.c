@@ -82,8 +82,7 @@ int ga_mheap_back_bits(struct ga_heap *heap, uint64_t page, ga_span_class span_c
                                  sizeof(struct ga_tiny_bits));
     if (ga_word_count(ga_mheap_nslots(span_class)) <= GA_LINE_WORDS)
         return 0;
-    return ga_backing_ensure(&heap->bits_backing,
-                             meta->bits_wide_offset + page * sizeof(struct ga_span_wide),
+    return ga_backing_ensure(&heap->bits_backing, ga_geometry_wide(meta, page + 1),
                              sizeof(struct ga_span_wide));
 }
 

@@ -55,8 +55,9 @@ struct ga_page_alloc {
     uint64_t nfree;
     uint64_t nscavenged;
     uint64_t nroots;
+    uint64_t nchunks;
     ga_page_summary *level[LEVELS];
-    struct chunk *chunks;
+    struct chunk *chunks_end; /* which lie backwards: chunk 0 is the last before this */
     struct ga_scavenge_index index;
 };
 
@@ -66,6 +67,13 @@ struct piece {
     unsigned first; /* in the chunk */
     unsigned n;
 };
+
+/* The table of chunks is long, and its beginning, which small heaps use alone, is where other
+ * tables' is that are allocated before it. */
+static struct chunk *chunk_at(const struct ga_page_alloc *p, uint64_t i)
+{
+    return p->chunks_end - 1 - i;
+}
 
 /* The piece that a range has in the chunk of its first page. */
 static struct piece first_piece(uint64_t page, uint64_t npages)
@@ -102,9 +110,11 @@ int ga_page_alloc_new(uint64_t npages_max, struct ga_page_alloc **ret)
     uint64_t nchunks = (npages_max + GA_CHUNK_NPAGES - 1) / GA_CHUNK_NPAGES;
     if (ga_scavenge_index_init(&p->index, nchunks) < 0)
         goto fail;
-    p->chunks = calloc(nchunks, sizeof(*p->chunks)); /* the longest last: see make_books */
-    if (!p->chunks)
+    struct chunk *chunks = calloc(nchunks, sizeof(*chunks)); /* the longest last: see make_books */
+    if (!chunks)
         goto fail;
+    p->chunks_end = chunks + nchunks;
+    p->nchunks = nchunks;
     *ret = p;
     return 0;
 
@@ -119,7 +129,8 @@ void ga_page_alloc_free_all(struct ga_page_alloc *p)
         return;
     for (unsigned l = 0; l < LEVELS; l++)
         free(p->level[l]);
-    free(p->chunks);
+    if (p->chunks_end)
+        free(p->chunks_end - p->nchunks);
     ga_scavenge_index_fini(&p->index);
     free(p);
 }
@@ -134,7 +145,7 @@ static void update(struct ga_page_alloc *p, uint64_t page, uint64_t npages, ga_p
     bool changed = false;
     for (uint64_t i = first; i <= last; i++) {
         ga_page_summary sum =
-            i > first && i < last ? inner : ga_chunk_bits_summarize(&p->chunks[i].free);
+            i > first && i < last ? inner : ga_chunk_bits_summarize(&chunk_at(p, i)->free);
         changed |= p->level[LEAF][i] != sum;
         p->level[LEAF][i] = sum;
     }
@@ -157,7 +168,7 @@ void ga_page_alloc_grow(struct ga_page_alloc *p, uint64_t page, uint64_t npages)
     struct piece piece;
     for (uint64_t done = 0; done < npages; done += piece.n) {
         piece = first_piece(page + done, npages - done);
-        struct chunk *chunk = &p->chunks[piece.chunk];
+        struct chunk *chunk = chunk_at(p, piece.chunk);
         assert(ga_chunk_bits_count(&chunk->added, piece.first, piece.n) == 0);
         ga_chunk_bits_set(&chunk->added, piece.first, piece.n);
         ga_chunk_bits_set(&chunk->free, piece.first, piece.n);
@@ -221,7 +232,7 @@ static int find_from_root(const struct ga_page_alloc *p, uint64_t npages, uint64
         block = entry * GA_PAGE_SUMMARY_FANOUT;
         limit = block + GA_PAGE_SUMMARY_FANOUT;
     }
-    unsigned i = ga_chunk_bits_find(&p->chunks[entry].free, (unsigned)npages, 0);
+    unsigned i = ga_chunk_bits_find(&chunk_at(p, entry)->free, (unsigned)npages, 0);
     assert(i < GA_CHUNK_NPAGES);
     *ret_page = entry * GA_CHUNK_NPAGES + i;
     return 0;
@@ -236,7 +247,7 @@ static int find(const struct ga_page_alloc *p, uint64_t npages, uint64_t *ret_pa
     unsigned from = (unsigned)(p->search % GA_CHUNK_NPAGES);
     if (ga_page_summary_max(p->level[LEAF][chunk]) < npages)
         return find_from_root(p, npages, ret_page);
-    unsigned i = ga_chunk_bits_find(&p->chunks[chunk].free, (unsigned)npages, from);
+    unsigned i = ga_chunk_bits_find(&chunk_at(p, chunk)->free, (unsigned)npages, from);
     assert(i < GA_CHUNK_NPAGES);
     *ret_page = chunk * GA_CHUNK_NPAGES + i;
     return 0;
@@ -261,7 +272,7 @@ static uint64_t clear_free(struct ga_page_alloc *p, uint64_t page, uint64_t npag
     struct piece piece;
     for (uint64_t done = 0; done < npages; done += piece.n) {
         piece = first_piece(page + done, npages - done);
-        struct chunk *chunk = &p->chunks[piece.chunk];
+        struct chunk *chunk = chunk_at(p, piece.chunk);
         assert(ga_chunk_bits_count(&chunk->free, piece.first, piece.n) == piece.n);
         scavenged += ga_chunk_bits_count(&chunk->scavenged, piece.first, piece.n);
         ga_chunk_bits_clear(&chunk->free, piece.first, piece.n);
@@ -311,7 +322,7 @@ static void set_free(struct ga_page_alloc *p, uint64_t page, uint64_t npages)
     struct piece piece;
     for (uint64_t done = 0; done < npages; done += piece.n) {
         piece = first_piece(page + done, npages - done);
-        struct chunk *chunk = &p->chunks[piece.chunk];
+        struct chunk *chunk = chunk_at(p, piece.chunk);
         assert(ga_chunk_bits_count(&chunk->added, piece.first, piece.n) == piece.n);
         assert(ga_chunk_bits_count(&chunk->free, piece.first, piece.n) == 0);
         ga_chunk_bits_set(&chunk->free, piece.first, piece.n);
@@ -344,7 +355,7 @@ void ga_page_alloc_set_scavenged(struct ga_page_alloc *p, uint64_t page, uint64_
     struct piece piece;
     for (uint64_t done = 0; done < npages; done += piece.n) {
         piece = first_piece(page + done, npages - done);
-        struct chunk *chunk = &p->chunks[piece.chunk];
+        struct chunk *chunk = chunk_at(p, piece.chunk);
         assert(ga_chunk_bits_count(&chunk->free, piece.first, piece.n) == piece.n);
         p->nscavenged += piece.n - ga_chunk_bits_count(&chunk->scavenged, piece.first, piece.n);
         ga_chunk_bits_set(&chunk->scavenged, piece.first, piece.n);
@@ -358,7 +369,7 @@ static unsigned candidate(const struct ga_page_alloc *p, uint64_t chunk, unsigne
 {
     if (ga_page_summary_max(p->level[LEAF][chunk]) < grain->min_npages)
         return 0;
-    const struct chunk *c = &p->chunks[chunk];
+    const struct chunk *c = chunk_at(p, chunk);
     return ga_scavenge_candidate(&c->free, &c->scavenged, from, grain, max_npages, ret_first);
 }
 
@@ -430,20 +441,20 @@ bool ga_page_alloc_is_free(const struct ga_page_alloc *p, uint64_t page)
 {
     check_range(p, page, 1);
     struct piece piece = first_piece(page, 1);
-    return ga_chunk_bits_count(&p->chunks[piece.chunk].free, piece.first, 1) == 1;
+    return ga_chunk_bits_count(&chunk_at(p, piece.chunk)->free, piece.first, 1) == 1;
 }
 
 bool ga_page_alloc_is_scavenged(const struct ga_page_alloc *p, uint64_t page)
 {
     check_range(p, page, 1);
     struct piece piece = first_piece(page, 1);
-    return ga_chunk_bits_count(&p->chunks[piece.chunk].scavenged, piece.first, 1) == 1;
+    return ga_chunk_bits_count(&chunk_at(p, piece.chunk)->scavenged, piece.first, 1) == 1;
 }
 
 /* Whether the leaf of a chunk and its bitmaps agree with each other and with `search`. */
 static bool chunk_is_sound(const struct ga_page_alloc *p, uint64_t i)
 {
-    const struct chunk *chunk = &p->chunks[i];
+    const struct chunk *chunk = chunk_at(p, i);
     for (unsigned w = 0; w < GA_CHUNK_WORDS; w++) {
         if (chunk->scavenged.word[w] & ~chunk->free.word[w])
             return false;
@@ -466,8 +477,8 @@ bool ga_page_alloc_audit(const struct ga_page_alloc *p)
     for (uint64_t i = 0; i * GA_CHUNK_NPAGES < p->end; i++) {
         if (!chunk_is_sound(p, i))
             return false;
-        nfree += ga_chunk_bits_count(&p->chunks[i].free, 0, GA_CHUNK_NPAGES);
-        nscavenged += ga_chunk_bits_count(&p->chunks[i].scavenged, 0, GA_CHUNK_NPAGES);
+        nfree += ga_chunk_bits_count(&chunk_at(p, i)->free, 0, GA_CHUNK_NPAGES);
+        nscavenged += ga_chunk_bits_count(&chunk_at(p, i)->scavenged, 0, GA_CHUNK_NPAGES);
     }
     for (unsigned l = 0; l < LEAF; l++)
         for (uint64_t i = 0; i << level_shift[l] < p->end; i++)

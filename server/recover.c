@@ -120,7 +120,7 @@ static bool recover_large(struct ga_heap *heap, ga_client_id client, uint32_t *l
 static bool recover_mcache(struct ga_heap *heap, ga_client_id client, ga_mcache_id mcache,
                            uint32_t *left)
 {
-    const struct ga_mcache_record *record = &heap->mcaches[mcache];
+    const struct ga_mcache_record *record = ga_mcache_record(heap, mcache);
     struct ga_mcache *shared = &heap->view.mcaches[mcache];
     bool is_private = ga_clients_is_private(heap, client);
     if (*left == 0)
@@ -215,7 +215,7 @@ bool ga_recover_some(struct ga_heap *heap)
 void ga_recover_adopt_batches(struct ga_heap *heap)
 {
     for (ga_mcache_id id = 1; id < heap->mcache_end; id++) {
-        uint32_t client_plus_1 = heap->mcaches[id].client_plus_1;
+        uint32_t client_plus_1 = ga_mcache_record(heap, id)->client_plus_1;
         if (client_plus_1 != 0 && ga_clients_is_leaving(heap, client_plus_1 - 1) &&
             ga_batch_is_recovering(&heap->view, id))
             ga_batch_recover(&heap->view, id);

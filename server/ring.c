@@ -9,7 +9,7 @@
  */
 static int room(const struct ga_heap *heap, ga_mcache_id mcache)
 {
-    uint64_t head = heap->mcaches[mcache].ring_head;
+    uint64_t head = ga_mcache_record(heap, mcache)->ring_head;
     /* Acquire: an entry is not written over before the client has done with it. */
     uint64_t taken = ga_load_acquire(&heap->view.mcaches[mcache].ring_taken);
     if (taken > head || head - taken > GA_RING_ENTRIES)
@@ -24,13 +24,13 @@ bool ga_ring_count_can_be(const struct ga_heap *heap, ga_mcache_id mcache)
 
 static void put(struct ga_heap *heap, ga_mcache_id mcache, ga_page_id page)
 {
-    uint64_t sequence = heap->mcaches[mcache].ring_head + 1;
+    uint64_t sequence = ga_mcache_record(heap, mcache)->ring_head + 1;
     _Atomic uint64_t *entry = &heap->rings[mcache].entry[ga_ring_index(sequence)];
     ga_store_release(entry, ga_ring_entry(sequence, GA_RING_RESERVED, page));
     ga_lease_grant(heap, mcache, page);
     /* Pairs with the client's acquire: who sees it READY sees the owner. */
     ga_store_release(entry, ga_ring_entry(sequence, GA_RING_READY, page));
-    heap->mcaches[mcache].ring_head = sequence;
+    ga_mcache_record(heap, mcache)->ring_head = sequence;
 }
 
 int ga_heap_lease_ahead(struct ga_heap *heap, ga_client_id client, ga_mcache_id mcache,
@@ -67,7 +67,8 @@ int ga_ring_prepare(struct ga_heap *heap, ga_mcache_id mcache)
         return r;
     for (uint32_t i = 0; heap->counts.rings > 0 && i < GA_RING_ENTRIES; i++)
         ga_store_relaxed(&heap->rings[mcache].entry[i], 0);
-    ga_store_release(&heap->view.mcaches[mcache].ring_taken, heap->mcaches[mcache].ring_head);
+    ga_store_release(&heap->view.mcaches[mcache].ring_taken,
+                     ga_mcache_record(heap, mcache)->ring_head);
     return 0;
 }
 
@@ -101,7 +102,7 @@ void ga_ring_adopt(struct ga_heap *heap, ga_mcache_id mcache)
     uint64_t taken = ga_load_relaxed(&heap->view.mcaches[mcache].ring_taken);
     if (sequence == 0) {
         /* Nothing since the id was given out: its count is what it was given out with. */
-        heap->mcaches[mcache].ring_head = taken;
+        ga_mcache_record(heap, mcache)->ring_head = taken;
         return;
     }
     if (ga_ring_state(last) == GA_RING_RESERVED) {
@@ -113,5 +114,5 @@ void ga_ring_adopt(struct ga_heap *heap, ga_mcache_id mcache)
         if (!granted)
             sequence--;
     }
-    heap->mcaches[mcache].ring_head = sequence;
+    ga_mcache_record(heap, mcache)->ring_head = sequence;
 }

@@ -18,7 +18,7 @@ static uint64_t leased_bytes(const struct ga_heap *heap)
 {
     uint64_t bytes = 0;
     for (ga_mcache_id id = 1; id < heap->mcache_end; id++)
-        bytes += heap->mcaches[id].leased_bytes;
+        bytes += ga_mcache_record(heap, id)->leased_bytes;
     return bytes;
 }
 
@@ -44,8 +44,8 @@ static void add_metadata(const struct ga_heap *heap, struct ga_heap_stats *stats
     stats->mspan_inuse_bytes = mspan_inuse(heap);
     stats->mspan_sys_bytes = ga_backing_bytes_in(&heap->meta_backing, h->page_table_offset,
                                                  h->meta_bytes - h->page_table_offset) +
-                             ga_backing_bytes_in(&heap->bits_backing, h->bits_lines_offset,
-                                                 h->bits_bytes - h->bits_lines_offset);
+                             ga_backing_bytes_in(&heap->bits_backing, h->bits_wide_offset,
+                                                 h->bits_bytes - h->bits_wide_offset);
     stats->mcache_inuse_bytes =
         heap->nmcaches *
         (sizeof(struct ga_mcache) + sizeof(struct ga_mcache_entry) + sizeof(struct ga_ring));
@@ -166,7 +166,7 @@ int ga_heap_next_span_before(struct ga_heap *heap, uint64_t page, uint64_t end,
     ret->span_class = span->span_class;
     ret->owner = span->owner;
     ret->client_plus_1 =
-        span->owner ? heap->mcaches[span->owner].client_plus_1 : span->client_plus_1;
+        span->owner ? ga_mcache_record(heap, span->owner)->client_plus_1 : span->client_plus_1;
     ret->slots = ga_mheap_nslots(span->span_class);
     ret->used = ga_slot_count_used(&heap->view, (ga_page_id)page, ret->slots);
     return 0;

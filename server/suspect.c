@@ -48,15 +48,15 @@ static const char *judge(const struct ga_heap *heap, ga_mcache_id mcache)
 
 static bool suspect(struct ga_heap *heap, ga_mcache_id mcache, struct ga_suspicion *ret)
 {
-    uint32_t client_plus_1 = heap->mcaches[mcache].client_plus_1;
+    uint32_t client_plus_1 = ga_mcache_record(heap, mcache)->client_plus_1;
     /* What is left of one who is leaving is in motion. */
-    if (client_plus_1 == 0 || heap->mcaches[mcache].suspected ||
+    if (client_plus_1 == 0 || ga_mcache_record(heap, mcache)->suspected ||
         !ga_clients_is_attached(heap, client_plus_1 - 1))
         return false;
     const char *what = judge(heap, mcache);
     if (!what)
         return false;
-    heap->mcaches[mcache].suspected = true;
+    ga_mcache_record(heap, mcache)->suspected = true;
     *ret = (struct ga_suspicion){.client = client_plus_1 - 1, .mcache = mcache, .what = what};
     return true;
 }
@@ -82,7 +82,7 @@ bool ga_heap_suspect_client(struct ga_heap *heap, ga_client_id client, uint32_t 
     if (!ga_clients_is_attached(heap, client))
         return false;
     ga_mcache_id id = heap->client_records[client].first_mcache;
-    for (; id && most > 0; id = heap->mcaches[id].next, most--)
+    for (; id && most > 0; id = ga_mcache_record(heap, id)->next, most--)
         if (suspect(heap, id, ret))
             return true;
     return false;

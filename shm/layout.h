@@ -8,7 +8,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define GA_LAYOUT_VERSION 11u
+#define GA_LAYOUT_VERSION 12u
 #define GA_META_MAGIC     UINT64_C(0x6174656d636c6167) /* "galcmeta" in memory */
 #define GA_META_MAKING                                                                             \
     UINT64_C(0x656b616d636c6167)                   /* "galcmake": it is being made, no heap yet    \
@@ -388,7 +388,9 @@ static_assert(offsetof(struct ga_span_line, d) == 40, "layout");
 static_assert(offsetof(struct ga_span_line, d_recovery) == 44, "layout");
 
 /* The rest of the bitmaps of spans with more than 128 slots a page; committed where needed. As in
- * the line, a word of F lies GA_LINE_WORDS words behind its word of A. */
+ * the line, a word of F lies GA_LINE_WORDS words behind its word of A. The plane lies backwards,
+ * the part of the heap's first page last and the first line behind it: what a small heap has of
+ * both lies together. */
 struct ga_span_wide {
     struct {
         _Atomic uint64_t a[GA_LINE_WORDS];

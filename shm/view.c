@@ -2,18 +2,22 @@
  *
  *   meta   header | clients | profile entries | arenas | mcache entries | rings | roots | holds |
  *          page table
- *   bits   header | gc words | pending bits | handles | mcaches | profiles | span lines | wide
- *          plane | tiny plane | samples
+ *   bits   header | gc words | pending bits | handles | mcaches | profiles | wide plane, backwards
+ * | span lines | tiny plane | samples
  *
- * In a heap of many clients each begins on an OS page of its own. In that of one process what is
- * small comes first and lies close together, so that a short-lived one touches few OS pages. */
+ * In a heap of many clients each begins on an OS page of its own. In that of one process meta and
+ * bits are one piece of memory: bits begin where meta has an OS page for them, and their tables
+ * come behind meta. What is touched first of each table lies close together there, since a
+ * short-lived process pays for each OS page, and a fork for each page table, of 2 MiB. */
 #include "shm/view.h"
 
 #include <errno.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 
 #define CACHE_LINE 64u
+#define PAGE_TABLE (UINT64_C(2) << 20) /* what one of the kernel's tables stands for */
 /* An mcache of an own heap has its address space for so much of the reserve. */
 #define BYTES_PER_MCACHE (UINT64_C(64) << 10)
 #define MCACHES_MIN      1024u
@@ -36,12 +40,18 @@ struct ga_table_counts ga_table_counts_of_process(uint64_t reserve_bytes)
     return (struct ga_table_counts){.clients = 1, .mcaches = (uint32_t)mcaches};
 }
 
-/* Where the next table begins; of so many bytes, at a multiple of alignment. */
-static uint64_t place(uint64_t *end, uint64_t bytes, uint64_t alignment)
+/* An object, as far as it has got. */
+struct object {
+    uint64_t origin; /* where it begins in its memory */
+    uint64_t end;    /* of its tables there */
+};
+
+/* Where the next table begins in the object: of so many bytes, at a multiple of alignment. */
+static uint64_t place(struct object *object, uint64_t bytes, uint64_t alignment)
 {
-    uint64_t offset = (*end + alignment - 1) & ~(alignment - 1);
-    *end = offset + bytes;
-    return offset;
+    uint64_t at = (object->end + alignment - 1) & ~(alignment - 1);
+    object->end = at + bytes;
+    return at - object->origin;
 }
 
 static uint64_t whole_os_pages(uint64_t bytes)
@@ -49,45 +59,75 @@ static uint64_t whole_os_pages(uint64_t bytes)
     return (bytes + GA_OS_PAGE_SIZE - 1) & ~(GA_OS_PAGE_SIZE - 1);
 }
 
+/* How much of the bits of a process's own heap lies in meta: header, gc word and pending bits. */
+static uint64_t bits_in_meta(uint64_t reserve_bytes)
+{
+    return whole_os_pages(2 * CACHE_LINE + reserve_bytes / GA_PAGE_SIZE / 8);
+}
+
+static struct object place_meta(struct ga_meta_header *header)
+{
+    const struct ga_table_counts n = header->counts;
+    uint64_t any = n.clients > 1 ? GA_OS_PAGE_SIZE : CACHE_LINE;
+    struct object meta = {0};
+    struct object bits = {0};
+    place(&meta, sizeof(struct ga_meta_header), any);
+    header->clients_offset = place(&meta, n.clients * sizeof(struct ga_client_entry), any);
+    header->profiles_offset = place(&meta, n.clients * sizeof(struct ga_profile_entry), any);
+    header->arenas_offset =
+        place(&meta, header->reserve_bytes / GA_ARENA_SIZE * sizeof(struct ga_arena_entry), any);
+    if (n.clients == 1)
+        bits.origin = place(&meta, bits_in_meta(header->reserve_bytes), GA_OS_PAGE_SIZE);
+    header->mcaches_offset = place(&meta, n.mcaches * sizeof(struct ga_mcache_entry), any);
+    header->rings_offset = place(&meta, n.rings * sizeof(struct ga_ring), any);
+    header->roots_offset = place(&meta, n.roots * sizeof(struct ga_root_entry), any);
+    header->holds_offset = place(&meta, n.holds * sizeof(struct ga_hold), any);
+    header->page_table_offset =
+        place(&meta, header->reserve_bytes / GA_PAGE_SIZE * sizeof(ga_page_word), any);
+    header->meta_bytes = whole_os_pages(meta.end);
+    bits.end = bits.origin;
+    return bits;
+}
+
+static void place_bits(struct ga_meta_header *header, struct object bits)
+{
+    const struct ga_table_counts n = header->counts;
+    uint64_t npages = header->reserve_bytes / GA_PAGE_SIZE;
+    bool is_own = n.clients == 1;
+    uint64_t any = is_own ? CACHE_LINE : GA_OS_PAGE_SIZE;
+    place(&bits, sizeof(struct ga_bits_header), any);
+    header->bits_gc_words_offset = place(&bits, n.clients * sizeof(uint64_t), any);
+    header->bits_pending_offset = place(&bits, npages / 8, any);
+    if (is_own)
+        bits.end = header->meta_bytes;
+    header->bits_handles_offset =
+        place(&bits, n.handles * sizeof(struct ga_handles), GA_OS_PAGE_SIZE);
+    header->bits_mcaches_offset =
+        place(&bits, n.mcaches * sizeof(struct ga_mcache), GA_OS_PAGE_SIZE);
+    header->bits_profiles_offset =
+        place(&bits, n.clients * sizeof(struct ga_profile), GA_OS_PAGE_SIZE);
+    header->bits_wide_offset =
+        place(&bits, npages * sizeof(struct ga_span_wide), is_own ? PAGE_TABLE : GA_OS_PAGE_SIZE);
+    header->bits_lines_offset = place(&bits, npages * sizeof(struct ga_span_line), GA_OS_PAGE_SIZE);
+    header->bits_tiny_offset = place(&bits, npages * sizeof(struct ga_tiny_bits), GA_OS_PAGE_SIZE);
+    header->bits_samples_offset =
+        place(&bits, npages / GA_SAMPLE_SET_NPAGES * GA_SAMPLE_WORDS_MAX * sizeof(uint64_t),
+              GA_OS_PAGE_SIZE);
+    header->bits_bytes = whole_os_pages(bits.end - bits.origin);
+}
+
 void ga_geometry_init(struct ga_meta_header *header, uint64_t reserve_bytes,
                       const struct ga_table_counts *counts)
 {
-    const struct ga_table_counts n = *counts; /* which may be the header's */
-    uint64_t npages = reserve_bytes / GA_PAGE_SIZE;
-    uint64_t narenas = reserve_bytes / GA_ARENA_SIZE;
-    uint64_t any = n.clients > 1 ? GA_OS_PAGE_SIZE : CACHE_LINE;
-    uint64_t end = 0;
-
     header->reserve_bytes = reserve_bytes;
-    header->counts = n;
-    place(&end, sizeof(struct ga_meta_header), any);
-    header->clients_offset = place(&end, n.clients * sizeof(struct ga_client_entry), any);
-    header->profiles_offset = place(&end, n.clients * sizeof(struct ga_profile_entry), any);
-    header->arenas_offset = place(&end, narenas * sizeof(struct ga_arena_entry), any);
-    header->mcaches_offset = place(&end, n.mcaches * sizeof(struct ga_mcache_entry), any);
-    header->rings_offset = place(&end, n.rings * sizeof(struct ga_ring), any);
-    header->roots_offset = place(&end, n.roots * sizeof(struct ga_root_entry), any);
-    header->holds_offset = place(&end, n.holds * sizeof(struct ga_hold), any);
-    header->page_table_offset = place(&end, npages * sizeof(ga_page_word), any);
-    header->meta_bytes = whole_os_pages(end);
+    header->counts = *counts;
+    place_bits(header, place_meta(header));
+}
 
-    end = 0;
-    place(&end, sizeof(struct ga_bits_header), any);
-    header->bits_gc_words_offset = place(&end, n.clients * sizeof(uint64_t), any);
-    header->bits_pending_offset = place(&end, npages / 8, any);
-    header->bits_handles_offset =
-        place(&end, n.handles * sizeof(struct ga_handles), GA_OS_PAGE_SIZE);
-    header->bits_mcaches_offset =
-        place(&end, n.mcaches * sizeof(struct ga_mcache), GA_OS_PAGE_SIZE);
-    header->bits_profiles_offset =
-        place(&end, n.clients * sizeof(struct ga_profile), GA_OS_PAGE_SIZE);
-    header->bits_lines_offset = place(&end, npages * sizeof(struct ga_span_line), GA_OS_PAGE_SIZE);
-    header->bits_wide_offset = place(&end, npages * sizeof(struct ga_span_wide), GA_OS_PAGE_SIZE);
-    header->bits_tiny_offset = place(&end, npages * sizeof(struct ga_tiny_bits), GA_OS_PAGE_SIZE);
-    header->bits_samples_offset =
-        place(&end, npages / GA_SAMPLE_SET_NPAGES * GA_SAMPLE_WORDS_MAX * sizeof(uint64_t),
-              GA_OS_PAGE_SIZE);
-    header->bits_bytes = whole_os_pages(end);
+/* As place_meta has it: before the mcaches' entries. */
+uint64_t ga_geometry_bits_in_meta(const struct ga_meta_header *header)
+{
+    return header->mcaches_offset - bits_in_meta(header->reserve_bytes);
 }
 
 /* Whether a heap can have these: nobody's index is to leave its table, nor its field. */
@@ -168,7 +208,7 @@ struct ga_view ga_view_of(const void *meta, void *bits)
         .gc_words = (void *)(b + header->bits_gc_words_offset),
         .profiles = (void *)(b + header->bits_profiles_offset),
         .lines = (void *)(b + header->bits_lines_offset),
-        .wide = (void *)(b + header->bits_wide_offset),
+        .wide_end = (void *)(b + ga_geometry_wide(header, 0)),
         .tiny = (void *)(b + header->bits_tiny_offset),
         .sample_words = (uint32_t)header->sample_words,
         .samples = (void *)(b + header->bits_samples_offset),

@@ -17,6 +17,16 @@ struct ga_table_counts ga_table_counts_of_process(uint64_t reserve_bytes);
 void ga_geometry_init(struct ga_meta_header *header, uint64_t reserve_bytes,
                       const struct ga_table_counts *counts);
 
+/* Where in meta's memory bits begin, if it is the heap of one process. */
+uint64_t ga_geometry_bits_in_meta(const struct ga_meta_header *header);
+
+/* Where in bits the wide plane of the pages before end begins, which ends with that of page 0. */
+static inline uint64_t ga_geometry_wide(const struct ga_meta_header *header, uint64_t end)
+{
+    return header->bits_wide_offset +
+           (header->reserve_bytes / GA_PAGE_SIZE - end) * sizeof(struct ga_span_wide);
+}
+
 /* Check the header of a heap that somebody else has made: magic, layout version, geometry. Returns
  * 0, or -EPROTO with ret_why, a clause that says what is wrong. */
 int ga_geometry_check(const struct ga_meta_header *header, char *ret_why, size_t why_bytes);
@@ -40,8 +50,8 @@ struct ga_view {
     _Atomic uint64_t *gc_words; /* by client: gc_word.h */
     struct ga_profile *profiles; /* by client: profile.h */
     struct ga_span_line *lines;
-    struct ga_span_wide *wide;
-    struct ga_tiny_bits *tiny; /* by page, of tiny spans */
+    struct ga_span_wide *wide_end; /* which lies backwards: page 0 is the last before this */
+    struct ga_tiny_bits *tiny;     /* by page, of tiny spans */
     _Atomic uint64_t *samples; /* sets of sample_words words, one for GA_SAMPLE_SET_NPAGES pages */
     uint32_t sample_words;
 };
@@ -49,12 +59,18 @@ struct ga_view {
 /* The view of a heap whose meta and bits objects lie at these addresses. */
 struct ga_view ga_view_of(const void *meta, void *bits);
 
+/* The page's part of the wide plane. */
+static inline struct ga_span_wide *ga_view_wide(const struct ga_view *view, ga_page_id page)
+{
+    return view->wide_end - 1 - page;
+}
+
 static inline _Atomic uint64_t *ga_view_a(const struct ga_view *view, ga_page_id page,
                                           uint32_t word)
 {
     return word < GA_LINE_WORDS
                ? &view->lines[page].a[word]
-               : &view->wide[page].part[word / GA_LINE_WORDS - 1].a[word % GA_LINE_WORDS];
+               : &ga_view_wide(view, page)->part[word / GA_LINE_WORDS - 1].a[word % GA_LINE_WORDS];
 }
 
 /* The word of F that belongs to a word of A. */

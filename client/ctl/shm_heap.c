@@ -194,8 +194,8 @@ static int copy_bits(const struct ga_mapping *object, struct ga_shm_heap *heap)
         r = copy_data(object->fd, header->bits_lines_offset, npages * sizeof(struct ga_span_line),
                       heap->bits);
     if (r == 0)
-        r = copy_data(object->fd, header->bits_wide_offset, npages * sizeof(struct ga_span_wide),
-                      heap->bits);
+        r = copy_data(object->fd, ga_geometry_wide(header, npages),
+                      npages * sizeof(struct ga_span_wide), heap->bits);
     if (r == 0)
         r = copy_data(object->fd, header->bits_tiny_offset, npages * sizeof(struct ga_tiny_bits),
                       heap->bits);

@@ -10,6 +10,7 @@
 
 #include "shm/atomic.h"
 #include "shm/page_entry.h"
+#include "shm/view.h"
 
 static int append(struct ga_snapshot_plan *plan, uint32_t object, uint64_t from, uint64_t to)
 {
@@ -92,8 +93,8 @@ static int plan_bits(struct ga_snapshot_plan *plan, const struct ga_mapping *obj
         {header->bits_handles_offset, clients * sizeof(struct ga_handles)},
         {header->bits_mcaches_offset, mcaches * sizeof(struct ga_mcache)},
         {header->bits_profiles_offset, clients * sizeof(struct ga_profile)},
+        {ga_geometry_wide(header, npages), npages * sizeof(struct ga_span_wide)},
         {header->bits_lines_offset, npages * sizeof(struct ga_span_line)},
-        {header->bits_wide_offset, npages * sizeof(struct ga_span_wide)},
         {header->bits_tiny_offset, npages * sizeof(struct ga_tiny_bits)},
         {header->bits_samples_offset, (npages + GA_SAMPLE_SET_NPAGES - 1) / GA_SAMPLE_SET_NPAGES *
                                           header->sample_words * sizeof(uint64_t)},

@@ -84,8 +84,11 @@ static int make_core(uint32_t *ret_client)
     const struct ga_own_memory memory = {.heap = parts.heap,
                                          .meta = parts.meta,
                                          .bits = parts.bits,
+                                         .near_books = parts.near_books,
                                          .books = parts.books,
                                          .heap_bytes = parts.heap_bytes,
+                                         .is_counted = parts.is_counted,
+                                         .near_books_bytes = parts.near_books_bytes,
                                          .books_bytes = parts.books_bytes};
     static const struct ga_own_world world = {
         .open_heap = open_heap, .grown = grown, .open_table = open_table, .punch = punch};

@@ -20,6 +20,12 @@
 /* The core's tables for each page, and what does not depend on the reserve. */
 #define BOOKS_PER_PAGE 128u
 #define BOOKS_FIXED    (UINT64_C(32) << 20)
+/* Of these, what small heaps touch is to lie beside meta's beginning: as much as leaves room for
+ * that in the 2 MiB that one of the kernel's page tables stands for, and whole such behind it for
+ * tables that lie backwards. */
+#define NEAR_FIXED          (UINT64_C(896) << 10)
+#define PAGES_PER_NEAR_BYTE 2u
+#define PAGE_TABLE          (UINT64_C(2) << 20)
 /* Of the memory that the system lets all processes have, and of what this one may have, so much may
  * be books: one part in these. */
 #define BOOKS_OF_ALL 128u
@@ -91,38 +97,49 @@ static char *reserve_aligned(uint64_t bytes, int access, char **ret_start)
     return at + -(uintptr_t)at % GA_ARENA_SIZE;
 }
 
+static uint64_t near_bytes_of(uint64_t heap_bytes)
+{
+    uint64_t tables = heap_bytes / GA_PAGE_SIZE / PAGES_PER_NEAR_BYTE;
+    return (tables + PAGE_TABLE - 1) / PAGE_TABLE * PAGE_TABLE + NEAR_FIXED;
+}
+
 static bool reserve(uint64_t heap_bytes, const struct bounds *bounds, struct ga_reservation *ret)
 {
     struct ga_meta_header geometry = {0};
     const struct ga_table_counts counts = ga_table_counts_of_process(heap_bytes);
     ga_geometry_init(&geometry, heap_bytes, &counts);
-    uint64_t meta_bytes = whole_pages(geometry.meta_bytes);
-    uint64_t bits_bytes = whole_pages(geometry.bits_bytes);
+    uint64_t bits_begin = ga_geometry_bits_in_meta(&geometry);
+    uint64_t near_bytes = near_bytes_of(heap_bytes);
+    uint64_t objects_bytes = whole_pages(bits_begin + geometry.bits_bytes);
     uint64_t books_bytes = heap_bytes / GA_PAGE_SIZE * BOOKS_PER_PAGE + BOOKS_FIXED;
-    uint64_t tables_bytes = meta_bytes + bits_bytes + books_bytes;
-    uint64_t bytes = heap_bytes + tables_bytes;
+    uint64_t bytes = heap_bytes + near_bytes + objects_bytes + books_bytes;
     char *at = NULL;
     char *start = NULL;
-    if (bytes + GA_ARENA_SIZE < bounds->address_bytes && books_bytes <= bounds->books_bytes)
+    if (bytes + GA_ARENA_SIZE < bounds->address_bytes &&
+        near_bytes + books_bytes <= bounds->books_bytes)
         at =
             reserve_aligned(bytes, bounds->is_counted ? PROT_NONE : PROT_READ | PROT_WRITE, &start);
     if (!at)
         return false;
     *ret = (struct ga_reservation){.heap = at,
-                                   .meta = at + heap_bytes,
-                                   .bits = at + heap_bytes + meta_bytes,
-                                   .books = at + heap_bytes + meta_bytes + bits_bytes,
+                                   .near_books = at + heap_bytes,
+                                   .meta = at + heap_bytes + near_bytes,
+                                   .bits = at + heap_bytes + near_bytes + bits_begin,
+                                   .books = at + heap_bytes + near_bytes + objects_bytes,
                                    .start = start,
                                    .bytes = bytes + GA_ARENA_SIZE,
                                    .heap_bytes = heap_bytes,
+                                   .near_books_bytes = near_bytes,
                                    .books_bytes = books_bytes,
                                    .is_counted = bounds->is_counted};
-    if (ret->is_counted && mprotect(ret->books, books_bytes, PROT_READ | PROT_WRITE) < 0) {
+    if (ret->is_counted && (mprotect(ret->near_books, near_bytes, PROT_READ | PROT_WRITE) < 0 ||
+                            mprotect(ret->books, books_bytes, PROT_READ | PROT_WRITE) < 0)) {
         munmap(ret->start, ret->bytes);
         return false;
     }
     /* Much of the tables is never touched, and a huge page would be taken whole. */
-    (void)madvise(ret->meta, (size_t)(ret->start + ret->bytes - ret->meta), MADV_NOHUGEPAGE);
+    (void)madvise(ret->near_books, (size_t)(ret->start + ret->bytes - ret->near_books),
+                  MADV_NOHUGEPAGE);
     return true;
 }
 

@@ -8,12 +8,14 @@
 
 struct ga_reservation {
     char *heap; /* the parts, in this order; the heap's begins at a multiple of an arena's size */
+    char *near_books; /* directly before meta */
     char *meta;
-    char *bits;
+    char *bits; /* in meta, and behind it (shm/view.c) */
     char *books;
     char *start; /* of all that is reserved: there is some before the heap, and behind the books */
     uint64_t bytes;
     uint64_t heap_bytes;
+    uint64_t near_books_bytes;
     uint64_t books_bytes;
     bool is_counted; /* somebody counts what may be written, so that all is opened piece by piece */
 };

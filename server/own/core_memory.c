@@ -1,32 +1,55 @@
 #include "server/own/core_memory.h"
 
 #include <errno.h>
+#include <stdbool.h>
+#include <stdint.h>
 #include <string.h>
 
-#define ALIGNMENT 64u
+#define ALIGNMENT       64u
+#define BACKWARDS_BYTES (UINT64_C(1) << 20) /* longer tables lie backwards, or are used late */
 
 static char *next_place;
 static size_t bytes_left;
+static char *near_start;
+static char *near_left; /* the end of what is left */
+static char *near_end;
 
-void ga_core_memory_init(void *address, size_t bytes)
+void ga_core_memory_init(void *near, size_t near_bytes, void *address, size_t bytes)
 {
     next_place = address;
     bytes_left = bytes;
+    near_start = near;
+    near_end = near_start + near_bytes;
+    near_left = near_end;
+}
+
+static bool is_near(const char *p)
+{
+    return p >= near_start && p < near_end;
+}
+
+static size_t whole(size_t size)
+{
+    return (size + ALIGNMENT - 1) & ~(size_t)(ALIGNMENT - 1);
 }
 
 /* Nothing is noted of a piece: it would be in a page of its own beside a large one that is not
  * touched. */
 void *ga_core_malloc(size_t size)
 {
+    if (size <= (size_t)(near_left - near_start)) { /* which is a multiple of ALIGNMENT */
+        near_left -= whole(size);
+        if (size < BACKWARDS_BYTES)
+            near_left[0] = 0; /* as it is; but where it is read first, that is a fault more */
+        return near_left;
+    }
     if (size > bytes_left || bytes_left - size < ALIGNMENT) {
         errno = ENOMEM;
         return NULL;
     }
     char *piece = next_place;
-    size_t whole = (size + ALIGNMENT - 1) & ~(size_t)(ALIGNMENT - 1);
-    next_place += whole;
-    bytes_left -= whole;
-    piece[0] = 0; /* as it is; but where it is read first, that is a fault more */
+    next_place += whole(size);
+    bytes_left -= whole(size);
     return piece;
 }
 
@@ -52,9 +75,11 @@ void *ga_core_calloc(size_t n, size_t size)
 void *ga_core_realloc(void *p, size_t size)
 {
     void *moved = ga_core_malloc(size);
-    /* Of a shorter one, what comes after it as well: there is memory up to the new one's end. */
-    if (p && moved)
-        memmove(moved, p, size);
+    if (!p || !moved)
+        return moved;
+    /* Of a shorter one, what comes after it as well: there is memory as far as that. */
+    size_t until_end = (size_t)(near_end - (char *)p);
+    memmove(moved, p, is_near(p) && until_end < size ? until_end : size);
     return moved;
 }
 

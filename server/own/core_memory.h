@@ -7,9 +7,10 @@
 #include <stddef.h>
 #include <stdlib.h>
 
-/* Where the books are to lie: bytes from address on, all zero, which have memory when they are
- * touched. Once, before anything else. */
-void ga_core_memory_init(void *address, size_t bytes);
+/* Where the books are to lie, all zero, with memory when they are touched: near_bytes from near on,
+ * of which the end is touched anyhow, so they are given out from there downwards; when these are
+ * used up, and for what is longer, bytes from address on. Once, before anything else. */
+void ga_core_memory_init(void *near, size_t near_bytes, void *address, size_t bytes);
 
 /* As the functions of the C library, but that nothing is given back: the books are as long-lived as
  * the process, and large tables of which little is touched. By one thread at a time. */

@@ -10,9 +10,14 @@
 #include "server/collect.h"
 #include "server/own/core_memory.h"
 
-#define PROFILE_RATE     (UINT64_C(512) << 10) /* Go's */
-#define PERIOD_MS        1000u
-#define RELEASES_AT_ONCE 8u /* of 4 MiB each, about */
+#define PROFILE_RATE (UINT64_C(512) << 10) /* Go's */
+/* What only the process itself touches costs nothing until then, so that little need be noted of
+ * it.
+ */
+#define PIECE_BYTES         (UINT64_C(4) << 20)
+#define COUNTED_PIECE_BYTES (UINT64_C(64) << 10)
+#define PERIOD_MS           1000u
+#define RELEASES_AT_ONCE    8u /* of 4 MiB each, about */
 
 struct ga_heap *ga_own_heap_core;
 ga_client_id ga_own_client;
@@ -95,6 +100,7 @@ int ga_own_core_make(const struct ga_own_memory *memory, const struct ga_own_wor
         .server_version = GOALLOC_VERSION,
         .profile_rate_bytes = PROFILE_RATE,
         .is_own = true,
+        .piece_bytes = memory->is_counted ? COUNTED_PIECE_BYTES : PIECE_BYTES,
     };
     static const struct ga_heap_effects effects = {
         .resize = resize,
@@ -109,7 +115,8 @@ int ga_own_core_make(const struct ga_own_memory *memory, const struct ga_own_wor
     };
     world = *of_process;
     period_ms = now_ms(NULL);
-    ga_core_memory_init(memory->books, memory->books_bytes);
+    ga_core_memory_init(memory->near_books, memory->near_books_bytes, memory->books,
+                        memory->books_bytes);
     int r = ga_heap_new(&config, memory->meta, memory->bits, &effects, &ga_own_heap_core);
     if (r == 0)
         r = ga_heap_attach(ga_own_heap_core, config.server_pid, (uint32_t)getauxval(AT_UID),
@@ -185,7 +192,7 @@ void ga_own_core_figures(struct ga_own_figures *ret)
         .inuse_bytes = stats.heap_inuse_bytes,
         .idle_bytes = stats.heap_idle_bytes - stats.heap_released_bytes,
         .resident_bytes = stats.heap_sys_bytes - stats.heap_released_bytes,
-        .books_bytes = stats.meta_bytes + stats.bits_bytes,
+        .books_bytes = stats.mspan_inuse_bytes + stats.mcache_inuse_bytes,
     };
     for (uint32_t c = 0; c < GA_OWN_CLASSES; c++) {
         ret->by_class[c].mallocs = stats.by_class[c].mallocs;

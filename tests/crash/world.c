@@ -256,7 +256,8 @@ bool ga_crash_world_changed(void *data)
     for (int i = 0; i < PIECES; i++)
         changed |= differs(pieces[i].at, pieces[i].bytes, &shadow);
     changed |= differs(world->view.lines, PLANE_NPAGES * sizeof(struct ga_span_line), &shadow);
-    changed |= differs(world->view.wide, PLANE_NPAGES * sizeof(struct ga_span_wide), &shadow);
+    changed |= differs(ga_view_wide(&world->view, PLANE_NPAGES - 1),
+                       PLANE_NPAGES * sizeof(struct ga_span_wide), &shadow);
     changed |= differs(world->view.tiny, PLANE_NPAGES * sizeof(struct ga_tiny_bits), &shadow);
     changed |= differs(
         world->view.samples,

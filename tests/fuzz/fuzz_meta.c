@@ -144,7 +144,7 @@ static struct table find_table(uint64_t which)
         {GA_OBJECT_BITS, h.bits_pending_offset, (npages + 63) / 64 * 8},
         {GA_OBJECT_BITS, h.bits_handles_offset, 4 * sizeof(struct ga_handles)},
         {GA_OBJECT_BITS, h.bits_lines_offset, npages * sizeof(struct ga_span_line)},
-        {GA_OBJECT_BITS, h.bits_wide_offset, npages * sizeof(struct ga_span_wide)},
+        {GA_OBJECT_BITS, ga_geometry_wide(&h, npages), npages * sizeof(struct ga_span_wide)},
         {GA_OBJECT_BITS, h.bits_tiny_offset, npages * sizeof(struct ga_tiny_bits)},
         {GA_OBJECT_BITS, h.bits_samples_offset, (npages / GA_SAMPLE_SET_NPAGES + 1) * 1024},
         {GA_OBJECT_BITS, 0, sizeof(struct ga_bits_header)},

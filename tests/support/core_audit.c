@@ -170,7 +170,7 @@ static const char *audit_lists(const struct ga_heap *heap, uint64_t *ret_nspans)
     uint64_t nleased = 0;
     uint64_t bytes = 0;
     for (ga_mcache_id id = 1; id < heap->mcache_end && !wrong; id++) {
-        const struct ga_mcache_record *record = &heap->mcaches[id];
+        const struct ga_mcache_record *record = ga_mcache_record(heap, id);
         bytes = 0;
         wrong = audit_list(heap, &record->leased, GA_SPAN_LEASED, id, &bytes);
         nleased += record->leased.count;
@@ -254,9 +254,9 @@ static struct ga_amounts count_client(const struct ga_heap *heap, ga_client_id c
     n.of[GA_QUOTA_SPANS] = record->large.count;
     for (ga_page_id page = record->large.first; page; page = heap->mspans[page].next)
         n.of[GA_QUOTA_BYTES] += heap->mspans[page].npages * GA_PAGE_SIZE;
-    for (ga_mcache_id id = record->first_mcache; id; id = heap->mcaches[id].next) {
-        n.of[GA_QUOTA_SPANS] += heap->mcaches[id].leased.count;
-        n.of[GA_QUOTA_BYTES] += heap->mcaches[id].leased_bytes;
+    for (ga_mcache_id id = record->first_mcache; id; id = ga_mcache_record(heap, id)->next) {
+        n.of[GA_QUOTA_SPANS] += ga_mcache_record(heap, id)->leased.count;
+        n.of[GA_QUOTA_BYTES] += ga_mcache_record(heap, id)->leased_bytes;
     }
     for (uint32_t i = 0; i < heap->root_end; i++)
         n.of[GA_QUOTA_ROOTS] += heap->roots[i].used && heap->roots[i].client == client + 1;

@@ -62,7 +62,7 @@ static void free_one(uint64_t *seed)
 static void return_one(uint64_t *seed, uint32_t who)
 {
     ga_mcache_id mcache = population.mcaches[who];
-    ga_page_id page = core.heap->mcaches[mcache].leased.first;
+    ga_page_id page = ga_mcache_record(core.heap, mcache)->leased.first;
     if (page == 0 || !holds(mcache, page))
         return;
     if (ga_test_random(seed) % 2)
@@ -282,9 +282,9 @@ static void rings_stay(void)
     CU_ASSERT_EQUAL(ga_heap_lease_ahead(core.heap, gone, left, CLASS, 5), 0);
     ga_heap_client_gone(core.heap, gone);
     adopt();
-    CU_ASSERT_EQUAL(core.heap->mcaches[mcache].ring_head, 3);
-    CU_ASSERT_EQUAL(core.heap->mcaches[left].ring_head, 5);
-    CU_ASSERT_EQUAL(core.heap->mcaches[mcache].leased.count, 3);
+    CU_ASSERT_EQUAL(ga_mcache_record(core.heap, mcache)->ring_head, 3);
+    CU_ASSERT_EQUAL(ga_mcache_record(core.heap, left)->ring_head, 5);
+    CU_ASSERT_EQUAL(ga_mcache_record(core.heap, mcache)->leased.count, 3);
     CU_ASSERT_EQUAL(ga_core_mcache(&core, client), left);
     ga_core_check_sound(&core);
     ga_core_close(&core);

@@ -57,7 +57,7 @@ static void never_begun(void)
     CU_ASSERT_EQUAL(ga_heap_client_back(core.heap, client), 0);
     CU_ASSERT(is_leased(pages[0], me));
     CU_ASSERT_FALSE(is_leased(pages[1], me));
-    CU_ASSERT_EQUAL(core.heap->mcaches[me].leased.count, 1);
+    CU_ASSERT_EQUAL(ga_mcache_record(core.heap, me)->leased.count, 1);
     CU_ASSERT(is_leased(others[0], other) && is_leased(others[1], other));
     CU_ASSERT_EQUAL(ga_heap_client_back(core.heap, other_client + 1), -EPERM);
     close_core();
@@ -68,10 +68,10 @@ static void in_the_ring(void)
 {
     open_core();
     CU_ASSERT_EQUAL(ga_heap_lease_ahead(core.heap, client, me, OTHER_CLASS, 3), 0);
-    uint64_t n = core.heap->mcaches[me].leased.count;
+    uint64_t n = ga_mcache_record(core.heap, me)->leased.count;
     CU_ASSERT(n > 0);
     CU_ASSERT_EQUAL(ga_heap_client_back(core.heap, client), 0);
-    CU_ASSERT_EQUAL(core.heap->mcaches[me].leased.count, n);
+    CU_ASSERT_EQUAL(ga_mcache_record(core.heap, me)->leased.count, n);
     close_core();
 }
 

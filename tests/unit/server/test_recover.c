@@ -122,7 +122,7 @@ static void slices_of_other_things(void)
     for (int own = 0; own < 2; own++) {
         open_core(RESERVE, GA_POLICY_PRIVATE);
         use_spans(client, me, 100);
-        ga_page_id page = core.heap->mcaches[me].leased.first;
+        ga_page_id page = ga_mcache_record(core.heap, me)->leased.first;
         for (; page; page = core.heap->mspans[page].next)
             CU_ASSERT_EQUAL(
                 ga_heap_hold(core.heap, own ? client : other_client, (uint64_t)page * GA_PAGE_SIZE),

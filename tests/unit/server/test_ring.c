@@ -68,7 +68,7 @@ static void spans_come_in_order(void)
     for (uint64_t s = 1; s <= 5; s++)
         CU_ASSERT(is_ready(s));
     CU_ASSERT_EQUAL(entry(6), 0);
-    CU_ASSERT_EQUAL(core.heap->mcaches[me].leased.count, 5);
+    CU_ASSERT_EQUAL(ga_mcache_record(core.heap, me)->leased.count, 5);
     CU_ASSERT_EQUAL(ga_heap_lease_ahead(core.heap, client, me, 1, 1), -EINVAL);
     CU_ASSERT_EQUAL(ga_heap_lease_ahead(core.heap, client, me, CLASS, 0), -EINVAL);
     CU_ASSERT_EQUAL(ga_heap_lease_ahead(core.heap, client, me, CLASS, GA_LEASE_MAX + 1), -EINVAL);
@@ -81,10 +81,10 @@ static void full_ring(void)
     open_core();
     CU_ASSERT_EQUAL(ahead(GA_RING_ENTRIES), 0);
     CU_ASSERT_EQUAL(ahead(3), 0);
-    CU_ASSERT_EQUAL(core.heap->mcaches[me].leased.count, GA_RING_ENTRIES);
+    CU_ASSERT_EQUAL(ga_mcache_record(core.heap, me)->leased.count, GA_RING_ENTRIES);
     set_taken(2);
     CU_ASSERT_EQUAL(ahead(3), 0);
-    CU_ASSERT_EQUAL(core.heap->mcaches[me].leased.count, GA_RING_ENTRIES + 2);
+    CU_ASSERT_EQUAL(ga_mcache_record(core.heap, me)->leased.count, GA_RING_ENTRIES + 2);
     CU_ASSERT(is_ready(GA_RING_ENTRIES + 2));
     CU_ASSERT(is_ready(3));
     close_core();
@@ -99,13 +99,13 @@ static void counts_that_lie(void)
     for (size_t i = 0; i < sizeof(lies) / sizeof(lies[0]); i++) {
         set_taken(lies[i]);
         CU_ASSERT_EQUAL(ahead(4), -EBADMSG);
-        CU_ASSERT_EQUAL(core.heap->mcaches[me].leased.count, 2);
+        CU_ASSERT_EQUAL(ga_mcache_record(core.heap, me)->leased.count, 2);
     }
     set_taken(2);
     CU_ASSERT_EQUAL(ahead(64), 0);
     set_taken(0); /* 66 behind: more than the ring holds */
     CU_ASSERT_EQUAL(ahead(1), -EBADMSG);
-    CU_ASSERT_EQUAL(core.heap->mcaches[me].leased.count, 66);
+    CU_ASSERT_EQUAL(ga_mcache_record(core.heap, me)->leased.count, 66);
     set_taken(66);
     close_core();
 }
@@ -116,7 +116,7 @@ static void memory_runs_out(void)
     client = ga_core_attach(&core);
     me = ga_core_mcache(&core, client);
     CU_ASSERT_EQUAL(ahead(10), -ENOMEM);
-    CU_ASSERT_EQUAL(core.heap->mcaches[me].leased.count, 3); /* page 0 is nobody's */
+    CU_ASSERT_EQUAL(ga_mcache_record(core.heap, me)->leased.count, 3); /* page 0 is nobody's */
     CU_ASSERT(is_ready(3));
     CU_ASSERT_EQUAL(entry(4), 0);
     close_core();
@@ -156,9 +156,9 @@ static void cut_off(void)
         if (!owned)
             ga_store_relaxed(&core.heap->page_table[page],
                              ga_entry_with_owner(first_page_entry, 0));
-        core.heap->mcaches[me].ring_head = 0;
+        ga_mcache_record(core.heap, me)->ring_head = 0;
         ga_ring_adopt(core.heap, me);
-        CU_ASSERT_EQUAL(core.heap->mcaches[me].ring_head, owned ? 3 : 2);
+        CU_ASSERT_EQUAL(ga_mcache_record(core.heap, me)->ring_head, owned ? 3 : 2);
         CU_ASSERT_EQUAL(entry(3), owned ? last : 0);
         CU_ASSERT(is_ready(1) && is_ready(2));
         ga_store_relaxed(&core.heap->page_table[page], first_page_entry);

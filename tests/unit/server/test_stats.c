@@ -339,7 +339,7 @@ static void lease_some(const struct model_client *client, ga_mcache_id mcache, g
 /* Claim a word of any span of the class that mcache has. */
 static bool claim_any(ga_mcache_id mcache, ga_span_class class)
 {
-    uint32_t page = core.heap->mcaches[mcache].leased.first;
+    uint32_t page = ga_mcache_record(core.heap, mcache)->leased.first;
     for (; page; page = core.heap->mspans[page].next)
         if (core.heap->mspans[page].span_class == class && ga_core_claim(&core, mcache, page))
             return true;
@@ -389,7 +389,7 @@ static void free_some(ga_mcache_id mcache)
 static void return_some(const struct model_client *client, ga_mcache_id mcache)
 {
     for (uint32_t n = pick(6); n > 0; n--) {
-        const struct ga_span_list *leased = &core.heap->mcaches[mcache].leased;
+        const struct ga_span_list *leased = &ga_mcache_record(core.heap, mcache)->leased;
         if (leased->count == 0)
             break;
         uint32_t page = leased->first;
@@ -435,7 +435,7 @@ static void add_client(ga_client_id client, struct ga_counters *sum, uint64_t *s
 static void kill_client(struct model_client *client, ga_mcache_id mcache)
 {
     struct ga_mcache *shared = &core.view.mcaches[mcache];
-    uint32_t page = core.heap->mcaches[mcache].leased.first;
+    uint32_t page = ga_mcache_record(core.heap, mcache)->leased.first;
     ga_span_class class = page ? core.heap->mspans[page].span_class : 0;
     uint32_t stores = pick(4);
     if (class == GA_SPAN_CLASS_TINY) {

@@ -54,12 +54,12 @@ static void carve_past_the_end(void)
 
 static void take_too_much(void)
 {
-    ga_store_release(&words->ring_taken, core.heap->mcaches[mcache].ring_head + 1);
+    ga_store_release(&words->ring_taken, ga_mcache_record(core.heap, mcache)->ring_head + 1);
 }
 
 static void take_too_little(void)
 {
-    core.heap->mcaches[mcache].ring_head = GA_RING_ENTRIES + 1;
+    ga_mcache_record(core.heap, mcache)->ring_head = GA_RING_ENTRIES + 1;
     CU_ASSERT_EQUAL(ga_load_relaxed(&words->ring_taken), 0);
 }
 

@@ -385,7 +385,7 @@ int main(void)
                             .mcaches = memory->mcaches,
                             .pending = memory->pending,
                             .lines = memory->lines,
-                            .wide = memory->wide};
+                            .wide_end = memory->wide + NPAGES};
     static const struct ga_test tests[] = {
         {"valid masks", valid_masks},
         {"steps of a lease", steps_of_a_lease},

@@ -24,11 +24,12 @@ static uint64_t round_to(uint64_t bytes, uint64_t alignment)
     return (bytes + alignment - 1) / alignment * alignment;
 }
 
-/* The tables, in the order of their place, cover the object without overlap, and no gap is longer
- * than their alignment asks for. */
-static void check_tables(const struct table *tables, size_t count, uint64_t object_bytes)
+/* The tables, in the order of their place from begin on, cover the object without overlap, and no
+ * gap is longer than their alignment asks for. */
+static void check_tables(const struct table *tables, size_t count, uint64_t begin,
+                         uint64_t object_bytes)
 {
-    uint64_t end = 0;
+    uint64_t end = begin;
     for (size_t i = 0; i < count; i++) {
         CU_ASSERT_EQUAL(tables[i].offset, round_to(end, tables[i].alignment));
         end = tables[i].offset + tables[i].bytes;
@@ -36,36 +37,65 @@ static void check_tables(const struct table *tables, size_t count, uint64_t obje
     CU_ASSERT_EQUAL(object_bytes, round_to(end, GA_OS_PAGE_SIZE));
 }
 
-/* any: how what needs no alignment of its own is aligned. */
-static void check_geometry(const struct ga_meta_header *h, const struct ga_table_counts *n,
-                           uint64_t any)
+static void check_geometry(const struct ga_meta_header *h, const struct ga_table_counts *n)
 {
     uint64_t npages = h->reserve_bytes / GA_PAGE_SIZE;
     const struct table meta[] = {
-        {0, sizeof(struct ga_meta_header), any},
-        {h->clients_offset, n->clients * UINT64_C(128), any},
-        {h->profiles_offset, n->clients * UINT64_C(32), any},
-        {h->arenas_offset, h->reserve_bytes / GA_ARENA_SIZE * 8, any},
-        {h->mcaches_offset, n->mcaches * UINT64_C(16), any},
-        {h->rings_offset, n->rings * UINT64_C(512), any},
-        {h->roots_offset, n->roots * UINT64_C(320), any},
-        {h->holds_offset, n->holds * UINT64_C(24), any},
-        {h->page_table_offset, npages * 8, any},
+        {0, sizeof(struct ga_meta_header), 4096},
+        {h->clients_offset, n->clients * UINT64_C(128), 4096},
+        {h->profiles_offset, n->clients * UINT64_C(32), 4096},
+        {h->arenas_offset, h->reserve_bytes / GA_ARENA_SIZE * 8, 4096},
+        {h->mcaches_offset, n->mcaches * UINT64_C(16), 4096},
+        {h->rings_offset, n->rings * UINT64_C(512), 4096},
+        {h->roots_offset, n->roots * UINT64_C(320), 4096},
+        {h->holds_offset, n->holds * UINT64_C(24), 4096},
+        {h->page_table_offset, npages * 8, 4096},
     };
-    check_tables(meta, COUNT(meta), h->meta_bytes);
+    check_tables(meta, COUNT(meta), 0, h->meta_bytes);
     const struct table bits[] = {
-        {0, sizeof(struct ga_bits_header), any},
-        {h->bits_gc_words_offset, n->clients * UINT64_C(8), any},
-        {h->bits_pending_offset, npages / 8, any},
+        {0, sizeof(struct ga_bits_header), 4096},
+        {h->bits_gc_words_offset, n->clients * UINT64_C(8), 4096},
+        {h->bits_pending_offset, npages / 8, 4096},
         {h->bits_handles_offset, n->handles * UINT64_C(4096), 4096},
         {h->bits_mcaches_offset, n->mcaches * UINT64_C(8192), 4096},
         {h->bits_profiles_offset, (uint64_t)n->clients << 20, 4096},
-        {h->bits_lines_offset, npages * 64, 4096},
         {h->bits_wide_offset, npages * 256, 4096},
+        {h->bits_lines_offset, npages * 64, 4096},
         {h->bits_tiny_offset, npages * sizeof(struct ga_tiny_bits), 4096},
         {h->bits_samples_offset, npages / 32 * 131072, 4096},
     };
-    check_tables(bits, COUNT(bits), h->bits_bytes);
+    check_tables(bits, COUNT(bits), 0, h->bits_bytes);
+}
+
+/* The tables of a process's own heap: those of bits lie in meta's memory, in a place that it has
+ * for the first of them, and behind it. */
+static void check_own_geometry(const struct ga_meta_header *h, const struct ga_table_counts *n)
+{
+    uint64_t npages = h->reserve_bytes / GA_PAGE_SIZE;
+    uint64_t bits = ga_geometry_bits_in_meta(h);
+    const struct table first[] = {
+        {bits, sizeof(struct ga_bits_header), 64},
+        {bits + h->bits_gc_words_offset, n->clients * UINT64_C(8), 64},
+        {bits + h->bits_pending_offset, npages / 8, 64},
+    };
+    check_tables(first, COUNT(first), bits, h->mcaches_offset);
+    const struct table tables[] = {
+        {0, sizeof(struct ga_meta_header), 64},
+        {h->clients_offset, n->clients * UINT64_C(128), 64},
+        {h->profiles_offset, n->clients * UINT64_C(32), 64},
+        {h->arenas_offset, h->reserve_bytes / GA_ARENA_SIZE * 8, 64},
+        {bits, h->mcaches_offset - bits, 4096},
+        {h->mcaches_offset, n->mcaches * UINT64_C(16), 64},
+        {h->page_table_offset, npages * 8, 64},
+        {h->meta_bytes, 0, 4096},
+        {bits + h->bits_mcaches_offset, n->mcaches * UINT64_C(8192), 4096},
+        {bits + h->bits_profiles_offset, (uint64_t)n->clients << 20, 4096},
+        {bits + h->bits_wide_offset, npages * 256, UINT64_C(2) << 20},
+        {bits + h->bits_lines_offset, npages * 64, 4096},
+        {bits + h->bits_tiny_offset, npages * sizeof(struct ga_tiny_bits), 4096},
+        {bits + h->bits_samples_offset, npages / 32 * 131072, 4096},
+    };
+    check_tables(tables, COUNT(tables), 0, bits + h->bits_bytes);
 }
 
 static void tables_do_not_overlap(void)
@@ -81,7 +111,7 @@ static void tables_do_not_overlap(void)
         CU_ASSERT_EQUAL(h.counts.roots, 4096);
         CU_ASSERT_EQUAL(h.counts.holds, 4096);
         CU_ASSERT_EQUAL(h.counts.handles, 4096);
-        check_geometry(&h, &of_server, GA_OS_PAGE_SIZE);
+        check_geometry(&h, &of_server);
     }
 }
 
@@ -95,7 +125,7 @@ static void own_heaps_are_small(void)
         CU_ASSERT_EQUAL(n.clients, 1);
         CU_ASSERT(n.mcaches >= 1024 && n.mcaches <= GA_MCACHE_COUNT);
         CU_ASSERT_EQUAL(n.rings + n.roots + n.holds + n.handles, 0);
-        check_geometry(&h, &n, 64);
+        check_own_geometry(&h, &n);
         CU_ASSERT(h.arenas_offset + 8 <= GA_OS_PAGE_SIZE);
         CU_ASSERT(h.bits_pending_offset + 8 <= GA_OS_PAGE_SIZE);
     }
@@ -271,7 +301,7 @@ static void view_points_at_the_tables(void)
     CU_ASSERT_PTR_EQUAL(view.handles, bits + h.bits_handles_offset);
     CU_ASSERT_PTR_EQUAL(view.gc_words, bits + h.bits_gc_words_offset);
     CU_ASSERT_PTR_EQUAL(view.lines, bits + h.bits_lines_offset);
-    CU_ASSERT_PTR_EQUAL(view.wide, bits + h.bits_wide_offset);
+    CU_ASSERT_PTR_EQUAL(view.wide_end, bits + h.bits_wide_offset + 3 * GA_PAGES_PER_ARENA * 256);
     CU_ASSERT_PTR_EQUAL(view.tiny, bits + h.bits_tiny_offset);
     CU_ASSERT_PTR_EQUAL(view.profiles, bits + h.bits_profiles_offset);
     CU_ASSERT_PTR_EQUAL(view.samples, bits + h.bits_samples_offset);
@@ -283,14 +313,14 @@ static void view_points_at_the_tables(void)
 static void words_of_a_span(void)
 {
     static struct ga_span_line lines[3];
-    static struct ga_span_wide wide[3];
-    struct ga_view view = {.lines = lines, .wide = wide};
+    static struct ga_span_wide wide[4];
+    struct ga_view view = {.lines = lines, .wide_end = wide + 4};
     const char *a_before = NULL;
     for (uint32_t word = 0; word < GA_SPAN_WORDS; word++) {
         const char *a = (const char *)ga_view_a(&view, 1, word);
         const char *f = (const char *)ga_view_f(&view, 1, word);
-        const char *from = word < 2 ? (const char *)&lines[1] : (const char *)&wide[1];
-        size_t bytes = word < 2 ? sizeof(lines[1]) : sizeof(wide[1]);
+        const char *from = word < 2 ? (const char *)&lines[1] : (const char *)&wide[2];
+        size_t bytes = word < 2 ? sizeof(lines[1]) : sizeof(wide[2]);
         CU_ASSERT(a >= from && a + 8 <= from + bytes);
         CU_ASSERT(f >= from && f + 8 <= from + bytes);
         CU_ASSERT_EQUAL(f - a, 16);
