@@ -4,6 +4,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "client/class_cache.h"
 #include "client/heap.h"
 #include "client/mcache.h"
 #include "client/sampler.h"
@@ -67,7 +68,7 @@ __attribute__((noinline)) void *ga_alloc_slowly(struct goalloc_heap *heap, ga_sp
     void *p;
     do
         if (!tiny)
-            p = ga_free_list_malloc(&cache->classes[span_class].list);
+            p = ga_free_list_malloc(ga_class_cache_get(cache, span_class)->list);
         else if (!ga_tiny_take(cache, &shape, &p))
             p = NULL;
     while (!p && ga_alloc_refill(cache, span_class) == 0);
@@ -81,9 +82,9 @@ __attribute__((noinline)) void *ga_alloc_slowly(struct goalloc_heap *heap, ga_sp
 static __attribute__((noinline)) void *alloc_next(struct goalloc_heap *heap, uint32_t span_class)
 {
     struct ga_thread_cache *cache = ga_thread_cache_peek(heap);
-    struct ga_free_list *list = &cache->classes[span_class].list;
     if (cache->heap != heap) /* of one that was detached and had the same place */
         return ga_alloc_slowly(heap, (ga_span_class)span_class, (struct ga_tiny_shape){0});
+    struct ga_free_list *list = ga_class_cache_get(cache, (ga_span_class)span_class)->list;
     void *p = list->top != list->slot ? ga_free_list_malloc(list) : NULL;
     if (!p && ga_mcache_refill_at_hand(cache, (ga_span_class)span_class))
         p = ga_free_list_malloc(list);
@@ -116,9 +117,10 @@ static uint64_t look_if_due(struct goalloc_heap *heap, struct ga_thread_cache *c
                             uint32_t span_class)
 {
     uint64_t rate = 0;
-    bool due =
-        cache->heap == heap && ga_sampler_is_due(cache, &cache->classes[span_class].list,
-                                                 ga_size_classes[span_class / 2].size, &rate);
+    if (cache->heap != heap)
+        return 0;
+    struct ga_class_cache *class = ga_class_cache_get(cache, (ga_span_class)span_class);
+    bool due = ga_sampler_is_due(cache, class->list, ga_size_classes[span_class / 2].size, &rate);
     return due ? rate : 0;
 }
 
@@ -138,21 +140,18 @@ static __attribute__((noinline)) void *alloc_uncounted(struct goalloc_heap *heap
     uint64_t rate = 0;
     ga_busy_begin();
     struct ga_thread_cache *cache = ga_thread_cache_peek(heap);
-    if (p && cache && ga_sampler_count(&cache->by_class[span_class]->list))
+    if (p && cache && ga_sampler_count(cache->by_class[span_class]))
         rate = look_if_due(heap, cache, span_class);
     ga_busy_end();
     ga_busy_keep(p);
     return note_small(heap, p, span_class, rate);
 }
 
-/* From a list of the thread's cache, the fast path. Ends the operation. */
-static inline __attribute__((always_inline)) void *
-alloc_from(struct goalloc_heap *heap, struct ga_thread_cache *cache, struct ga_free_list *list)
+/* From the list of a class, if it has not counted down. Ends the operation. */
+static inline __attribute__((always_inline)) void *take_from(struct goalloc_heap *heap,
+                                                             struct ga_free_list *list)
 {
     void *p;
-    cache->last = list;
-    if (ga_sampler_count(list))
-        return alloc_counted(heap, list->span_class);
     if (!ga_free_list_take_top(list, &p))
         return alloc_next(heap, list->span_class);
     return ga_busy_end_with(p);
@@ -164,7 +163,11 @@ static inline void *alloc_small(struct goalloc_heap *heap, uint32_t span_class)
     struct ga_thread_cache *cache = ga_thread_cache_at_hand(heap);
     if (__builtin_expect(!cache, 0))
         return alloc_uncounted(heap, span_class);
-    return alloc_from(heap, cache, &cache->by_class[span_class]->list);
+    struct ga_free_list *list = cache->by_class[span_class];
+    cache->last = list;
+    if (ga_sampler_count(list))
+        return alloc_counted(heap, span_class);
+    return take_from(heap, list);
 }
 
 /* The thread has no cache at hand; size is small. Ends the operation. */
@@ -173,13 +176,20 @@ static __attribute__((noinline)) void *malloc_uncounted(struct goalloc_heap *hea
     return alloc_uncounted(heap, ga_size_class_for_malloc(size) * 2);
 }
 
+/* The class of size, which is small, has counted down, or is not made. Ends the operation. */
+static __attribute__((noinline)) void *malloc_counted(struct goalloc_heap *heap, size_t size)
+{
+    return alloc_counted(heap, ga_size_class_for_malloc(size) * 2);
+}
+
 __attribute__((noinline)) void *ga_tiny_alloc_counted(struct goalloc_heap *heap,
                                                       struct ga_tiny_shape shape)
 {
     struct ga_thread_cache *cache = ga_thread_cache_peek(heap);
     uint64_t rate = 0;
-    if (cache->heap != heap || !ga_sampler_is_due(cache, &cache->classes[GA_SPAN_CLASS_TINY].list,
-                                                  GA_TINY_SAMPLED_BYTES, &rate))
+    if (cache->heap != heap ||
+        !ga_sampler_is_due(cache, ga_class_cache_get(cache, GA_SPAN_CLASS_TINY)->list,
+                           GA_TINY_SAMPLED_BYTES, &rate))
         return ga_tiny_alloc_slowly(heap, shape);
     void *p = alloc_next(heap, class_of_sampled_tiny(rate));
     return p ? ga_profile_note(heap, p, GA_TINY_SAMPLED_BYTES, rate) : NULL;
@@ -193,7 +203,7 @@ __attribute__((noinline)) void *ga_tiny_alloc_uncounted(struct goalloc_heap *hea
     int saved_errno = errno;
     struct ga_thread_cache *cache = ga_thread_cache_get(heap);
     if (cache) {
-        struct ga_free_list *list = &cache->classes[GA_SPAN_CLASS_TINY].list;
+        struct ga_free_list *list = ga_class_cache_get(cache, GA_SPAN_CLASS_TINY)->list;
         due =
             ga_sampler_count(list) && ga_sampler_is_due(cache, list, GA_TINY_SAMPLED_BYTES, &rate);
         ga_thread_cache_put(cache);
@@ -222,7 +232,11 @@ void *goalloc_malloc(struct goalloc_heap *heap, size_t size)
     struct ga_thread_cache *cache = ga_thread_cache_at_hand(heap);
     if (__builtin_expect(!cache, 0))
         return malloc_uncounted(heap, size);
-    return alloc_from(heap, cache, cache->by_size[(size + 7) / 8]);
+    struct ga_free_list *list = cache->by_size[(size + 7) / 8];
+    cache->last = list;
+    if (ga_sampler_count(list))
+        return malloc_counted(heap, size);
+    return take_from(heap, list);
 }
 
 void *goalloc_calloc(struct goalloc_heap *heap, size_t n, size_t size)
@@ -251,7 +265,7 @@ static bool is_known_zero(struct goalloc_heap *heap, ga_span_class span_class)
 {
     ga_busy_begin();
     const struct ga_thread_cache *cache = ga_thread_cache_peek(heap);
-    bool zero = cache && ga_free_list_was_untouched(&cache->classes[span_class].list);
+    bool zero = cache && ga_free_list_was_untouched(cache->by_class[span_class]);
     ga_busy_end();
     return zero;
 }

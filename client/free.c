@@ -3,6 +3,7 @@
  * protocol of shm/slot.h. The library's own loop thread takes part in none of it.
  *
  * A free is an operation (busy.h). To end it twice is no harm, as long as nothing lies between. */
+#include "client/class_cache.h"
 #include "client/free_by_other.h"
 #include "client/heap.h"
 #include "client/large.h"
@@ -80,7 +81,7 @@ static bool free_by_holder(struct ga_thread_cache *cache, const struct ga_slot *
     if (slot->entry & GA_ENTRY_LARGE)
         return free_large(cache, slot);
     const struct ga_view *view = &cache->heap->view;
-    struct ga_free_list *list = &cache->classes[ga_entry_span_class(slot->entry)].list;
+    struct ga_free_list *list = ga_class_cache_get(cache, ga_entry_span_class(slot->entry))->list;
     return free_small(cache->heap, list, &view->lines[slot->page],
                       ga_view_a(view, slot->page, slot->index / 64),
                       UINT64_C(1) << slot->index % 64, p);
@@ -124,7 +125,7 @@ static __attribute__((noinline)) void free_among_sampled(struct goalloc_heap *he
     const struct ga_thread_cache *cache = ga_thread_cache_peek(heap);
     uint64_t page = ga_known_page(&cache->known, (uintptr_t)p);
     const struct ga_known_page *known = ga_known_look(&cache->known, page);
-    struct ga_free_list *list = &cache->by_class[known->span_class]->list;
+    struct ga_free_list *list = cache->by_class[known->span_class];
     uint64_t product = (uintptr_t)p % GA_PAGE_SIZE * known->magic;
     if ((uint32_t)product >= known->magic ||
         ga_line_holds(ga_load_seq_cst(&view->lines[page].nholds)) != 0 || /* as above */
@@ -187,7 +188,7 @@ static __attribute__((noinline)) void free_unknown(struct goalloc_heap *heap, vo
         ga_busy_end();
         return;
     }
-    struct ga_free_list *list = &cache->by_class[entry & 0xff]->list;
+    struct ga_free_list *list = cache->by_class[entry & 0xff];
     uint64_t holder = ga_load_relaxed(&line->holder);
     if (!ga_holder_is_leased_by(holder, list->holder)) {
         if (entry & GA_ENTRY_TINY || !ga_free_quickly_by_other(heap, cache, page, entry, p))
@@ -211,10 +212,10 @@ static inline __attribute__((always_inline)) void free_other(struct goalloc_heap
                                                              const struct ga_free_list *list,
                                                              void *p)
 {
-    if (list == &cache->classes[GA_SPAN_CLASS_TINY].list) {
+    if (list == ga_class_cache_tiny_list(cache)) {
         if (!ga_tiny_free(cache, p))
             free_any(heap, p);
-    } else if (list == &cache->classes[0].list) {
+    } else if (list == cache->by_class[0]) {
         free_unknown(heap, p);
     } else {
         free_any(heap, p);
@@ -261,7 +262,7 @@ void goalloc_free(struct goalloc_heap *heap, void *p)
     uint64_t page = ga_known_page(&cache->known, (uintptr_t)p);
     const struct ga_known_page *known = ga_known_look(&cache->known, page);
     uint64_t product = (uintptr_t)p % GA_PAGE_SIZE * known->magic;
-    struct ga_free_list *list = &cache->by_class[known->span_class]->list;
+    struct ga_free_list *list = cache->by_class[known->span_class];
     if (__builtin_expect((uint32_t)product >= known->magic, 0)) {
         free_other(heap, cache, list, p);
         return;

@@ -4,6 +4,7 @@
 
 #include <errno.h>
 
+#include "client/class_cache.h"
 #include "client/large.h"
 #include "shm/slot_word.h"
 
@@ -62,13 +63,26 @@ static __attribute__((noinline)) void refuse(struct goalloc_heap *heap, const vo
     ga_report_bad(heap, "goalloc_free", p, found, &slot);
 }
 
+/* Not so quickly; unless that is for want of the class, whose list has the numbers: it is made. */
+static __attribute__((noinline)) bool make_class_and_free(struct goalloc_heap *heap,
+                                                          struct ga_thread_cache *cache,
+                                                          uint64_t page, uint64_t entry, void *p)
+{
+    ga_span_class span_class = ga_entry_span_class(entry);
+    if (cache->heap != heap || !ga_entry_is_small_span(entry) ||
+        ga_class_cache_peek(cache, span_class))
+        return false;
+    (void)ga_class_cache_make(cache, span_class);
+    return ga_free_quickly_by_other(heap, cache, page, entry, p);
+}
+
 /* What most frees by others are of: a small object in the first page of its span, where nothing is
  * held. */
 bool ga_free_quickly_by_other(struct goalloc_heap *heap, struct ga_thread_cache *cache,
                               uint64_t page, uint64_t entry, void *p)
 {
     const struct ga_view *view = &heap->view;
-    const struct ga_free_list *list = &cache->by_class[entry & 0xff]->list;
+    const struct ga_free_list *list = cache->by_class[entry & 0xff];
     uint32_t offset = (uint32_t)((uintptr_t)p % GA_PAGE_SIZE);
     uint32_t index = (uint32_t)((uint64_t)offset * list->magic >> 32);
     /* Another heap's cache: this one was attached where that was detached. seq_cst: as in
@@ -77,7 +91,7 @@ bool ga_free_quickly_by_other(struct goalloc_heap *heap, struct ga_thread_cache 
                              index * list->size != offset ||
                              ga_load_seq_cst(&view->lines[page].nholds) != 0,
                          0))
-        return false;
+        return make_class_and_free(heap, cache, page, entry, p);
 
     /* The steps of ga_slot_free_by_other. */
     uint64_t bit = UINT64_C(1) << index % 64;

@@ -27,8 +27,10 @@
  * there. The last is never filled. */
 #define GA_FREE_LIST_PLACES (1 + GA_FREE_LIST_SLOTS + 1)
 /* Of most classes in most programs little is ever used, so a list has room for little at first. */
-#define GA_FREE_LIST_FIRST_SLOTS  16u
+#define GA_FREE_LIST_FIRST_SLOTS  8u
 #define GA_FREE_LIST_FIRST_PLACES (1 + GA_FREE_LIST_FIRST_SLOTS + 1)
+
+struct ga_class_cache;
 
 struct ga_free_slot {
     char *p;
@@ -37,40 +39,36 @@ struct ga_free_slot {
     struct ga_span_line *line; /* its span's */
 };
 
+/* What malloc and free use comes first, in half a cache line. */
 struct ga_free_list {
     struct ga_free_slot *top;  /* the slot that is taken next; slot[0] if there is none */
-    struct ga_free_slot *full; /* where no more are put in; NULL until it is opened */
-    struct ga_free_slot *slot; /* its places; before it is opened two that are not its own */
+    struct ga_free_slot *full; /* where no more are put in; NULL unless it was opened */
     struct ga_mcache_class *counts;
-    int64_t to_sample;   /* mallocs that come before it is looked for one to sample */
-    uint32_t size;       /* of a slot, bytes; 0 of large and tiny ones, which no list has */
-    uint32_t magic;      /* of the size class (size_class.h) */
-    ga_mcache_id holder; /* whose spans these are; GA_NOBODY where size is 0 */
-    ga_span_class span_class;
+    int64_t to_sample;         /* mallocs that come before it is looked for one to sample */
     _Atomic uint64_t *current; /* the word it was filled from last, NULL = none */
-    bool untouched;            /* none of what it was filled with was ever handed out */
-    uint64_t frees_filled;     /* what counts->nfree was then */
-    uint64_t beyond;           /* mallocs that come then before one is sampled (sampler.h) */
-    uint64_t sample_rate;      /* at which that was drawn */
+    struct ga_free_slot *slot; /* its places; unless it was opened two that are not its own */
+    uint32_t size;             /* of a slot, bytes; 0 of large and tiny ones, which no list has */
+    uint32_t magic;            /* of the size class (size_class.h) */
+    ga_mcache_id holder;       /* whose spans these are; GA_NOBODY where size is 0 */
+    ga_span_class span_class;
+    bool untouched;               /* none of what it was filled with was ever handed out */
+    struct ga_class_cache *class; /* whose list it is; NULL = it is of no class */
+    uint64_t frees_filled;        /* what counts->nfree was when it was filled */
+    uint64_t beyond;              /* mallocs that come then before one is sampled (sampler.h) */
+    uint64_t sample_rate;         /* at which that was drawn */
 };
 
 /* An id that no holder word carries. */
 #define GA_NOBODY ((ga_mcache_id)GA_HOLDER_ID_MASK)
 
 /* Make an empty list of slots of span_class in holder's spans, or of none where class, of its size,
- * is NULL. */
+ * is NULL. It is of no class of a cache. */
 void ga_free_list_init(struct ga_free_list *list, struct ga_mcache_class *counts,
                        ga_mcache_id holder, ga_span_class span_class,
                        const struct ga_size_class *class);
 
-/* Whether the list has places of its own. */
-static inline bool ga_free_list_is_open(const struct ga_free_list *list)
-{
-    return list->full != NULL;
-}
-
-/* Give the list its places, for so many slots, at most GA_FREE_LIST_SLOTS, and 2 more: once, before
- * the first is put in. They are not touched before, since most classes are never used. */
+/* Give the list its places, for so many slots, at most GA_FREE_LIST_SLOTS, and 2 more: before the
+ * first is put in. */
 void ga_free_list_open(struct ga_free_list *list, struct ga_free_slot *places, uint32_t slots);
 
 /* How many slots there is room for. */

@@ -34,7 +34,7 @@ struct ga_page_vector {
 /* A thread's side of one span class: the slots that it knows to be free, and the list of spans that
  * may have more. */
 struct ga_class_cache {
-    struct ga_free_list list;
+    struct ga_free_list *list;
     ga_page_id page;    /* the current span, which is looked at first when the list is used up; 0 =
                            none */
     ga_page_id partial; /* the first span of the list, linked through the span lines; 0 = none */
@@ -45,9 +45,11 @@ struct ga_class_cache {
     uint32_t nemptied;    /* how many have become empty since then */
     uint32_t npartial;    /* spans of the list */
     uint32_t batch;       /* how many spans to ask for next time */
+    uint32_t nused_up;    /* how often the list's first places were used up */
     bool asked;           /* spans were asked for ahead, and have not come yet */
     uint64_t leased_ms;   /* when spans were last asked for */
     struct ga_page_vector spans;
+    struct ga_free_slot first[GA_FREE_LIST_FIRST_PLACES]; /* the list's places at first */
 };
 
 /* Large spans that an mcache has leased and does not use, the one freed first in front. */
@@ -92,12 +94,17 @@ struct ga_tiny_cache {
 };
 
 /* So many lists of a thread may have all the places that they use up, those of the classes that it
- * uses first; the others get along with their first ones. Places for all would
+ * uses up first; the others get along with their first ones. Places for all would
  * be as much again, and each thread's address space may be counted (ulimit -v, -d). */
 #define GA_LISTS_MOVED_MAX 48u
 
 /* A thread's cache: one mcache, and the private memory that goes with it. Belongs to one thread at
- * a time; a thread that exits leaves it to the process. */
+ * a time; a thread that exits leaves it to the process.
+ *
+ * Most threads use few classes, and many processes are short or children of such: to them each OS
+ * page counts that they touch, or that their parent had and they write to. So what every malloc and
+ * free writes to comes first, then what most of them only read; and what a class has lies in the
+ * order in which they were made (class_cache.h). */
 struct ga_thread_cache {
     struct goalloc_heap *heap; /* NULL once the heap is detached */
     struct ga_mcache *shared;
@@ -118,25 +125,37 @@ struct ga_thread_cache {
     uintptr_t wide;            /* free.c, word_of */
     struct ga_known known;
     uintptr_t lines; /* where the span line of the heap's first page lies */
-    /* Where the list is that malloc takes so many times 8 bytes from, and where each class is: a
-     * load, no arithmetic. */
-    struct ga_free_list *by_size[GA_FINE_SIZES];
-    struct ga_class_cache *by_class[GA_SPAN_CLASS_COUNT];
-    struct ga_class_cache classes[GA_SPAN_CLASS_COUNT];
-    struct ga_large_cache large;
-    struct ga_roomy roomy;
     struct ga_tiny_cache tiny;
-    uint32_t nplaces; /* that lists have */
-    uint32_t nmoved;  /* lists that have GA_FREE_LIST_PLACES of them */
-    /* Of the lists, in the order in which they were opened: few classes are used in most threads,
-     * and theirs lie together. */
-    struct ga_free_slot places[GA_SPAN_CLASS_COUNT * GA_FREE_LIST_FIRST_PLACES +
-                               GA_LISTS_MOVED_MAX * GA_FREE_LIST_PLACES];
-    struct ga_batch batch;
     struct ga_stack_memory *stacks; /* that were sampled, NULL = none yet */
     uint64_t random;                /* the state of the numbers that decide what is sampled */
+    uint32_t nclasses;              /* that are made, but for the tiny one */
+    uint32_t nmoved;                /* lists that have GA_FREE_LIST_PLACES of places */
+    /* Has nothing, and its holder is nobody. Each malloc from it counts it down, and finds that it
+     * has counted down already: so it comes to where a class is made. */
+    struct ga_free_list unmade;
+    /* Of the classes, in the order in which they were made; but the tiny one's is the first, where
+     * its fast path finds it without a load. */
+    _Alignas(32) struct ga_free_list lists[GA_SPAN_CLASS_COUNT];
+
+    /* Where the list is that malloc takes so many times 8 bytes from, and that of each class: a
+     * load, no arithmetic. Of a class that is not made as yet it is unmade. */
+    _Alignas(GA_OS_PAGE_SIZE) struct ga_free_list *by_size[GA_FINE_SIZES];
+    struct ga_free_list *by_class[GA_SPAN_CLASS_COUNT];
+    struct ga_batch batch;
+    struct ga_large_cache large;
+    struct ga_roomy roomy;
     struct ga_known_page known_few[GA_KNOWN_FEW]; /* known's room, unless it needs more */
+
+    /* In the order in which they were made; but the tiny one is the last. */
+    _Alignas(GA_OS_PAGE_SIZE) struct ga_class_cache classes[GA_SPAN_CLASS_COUNT];
+    struct ga_free_slot places[GA_LISTS_MOVED_MAX][GA_FREE_LIST_PLACES];
 };
+static_assert(offsetof(struct ga_thread_cache, lists) + 32 * sizeof(struct ga_free_list) <=
+                  GA_OS_PAGE_SIZE,
+              "a small program's lists lie in the first OS page");
+static_assert(offsetof(struct ga_thread_cache, known_few) % GA_OS_PAGE_SIZE >
+                  offsetof(struct ga_thread_cache, by_size) % GA_OS_PAGE_SIZE,
+              "and what finds them with the first known pages in one more");
 
 /* How many of the bad frees the server is told of in this second, and which not. Any thread's. */
 struct ga_bad_frees {

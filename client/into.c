@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <stdio.h>
 
+#include "client/class_cache.h"
 #include "client/mcache.h"
 #include "client/sampler.h"
 
@@ -57,7 +58,7 @@ static void *refuse(struct goalloc_heap *heap, void *const *slot, const char *wh
 static int take_small(struct ga_thread_cache *cache, ga_span_class span_class, uint32_t handle,
                       uint64_t *ret_offset)
 {
-    struct ga_free_list *list = &cache->classes[span_class].list;
+    struct ga_free_list *list = ga_class_cache_get(cache, span_class)->list;
     struct ga_free_slot *first;
     uint64_t a;
     while (!(first = ga_free_list_first(list, &a))) {
@@ -90,11 +91,11 @@ static int take(struct ga_thread_cache *cache, size_t size, uint32_t handle, uin
 {
     bool small = size <= GA_SMALL_MAX;
     ga_span_class span_class = small ? (ga_span_class)(ga_size_class_for_malloc(size) * 2) : 0;
-    struct ga_free_list *list = &cache->classes[span_class].list;
     uint64_t bytes = small ? ga_size_classes[span_class / 2].size
                            : (size + GA_PAGE_SIZE - 1) / GA_PAGE_SIZE * GA_PAGE_SIZE;
     int r = small ? take_small(cache, span_class, handle, ret_offset)
                   : take_large(cache, size, handle, ret_offset);
+    struct ga_free_list *list = cache->by_class[span_class]; /* made, if it gave the object */
     bool due =
         r == 0 && (small ? ga_sampler_count(list) && ga_sampler_is_due(cache, list, bytes, ret_rate)
                          : ga_sampler_is_large_due(cache, bytes, ret_rate));

@@ -10,6 +10,7 @@
 
 #include <string.h>
 
+#include "client/class_cache.h"
 #include "client/into.h"
 #include "client/mcache.h"
 #include "client/roomy.h"
@@ -67,7 +68,7 @@ static bool is_kept(const struct ga_thread_cache *cache, ga_page_id page)
 static void give_back(struct ga_thread_cache *cache, ga_span_class span_class, ga_page_id page)
 {
     uint32_t pages[1] = {page};
-    ga_spans_remove(cache, &cache->classes[span_class], page);
+    ga_spans_remove(cache, ga_class_cache_get(cache, span_class), page);
     if (!ga_mcache_is_mine(cache, page))
         return; /* the word was overwritten */
     ga_slot_end_lease(&cache->heap->view, cache->id, page);
@@ -107,9 +108,9 @@ void ga_large_freed(struct ga_thread_cache *cache, ga_span_class span_class, ga_
 /* Keep the spans of this class whose objects others have freed. */
 static void take_news(struct ga_thread_cache *cache, ga_span_class span_class)
 {
-    const struct ga_class_cache *class = &cache->classes[span_class];
+    const struct ga_class_cache *class = ga_class_cache_peek(cache, span_class);
     uint64_t news[GA_INBOX_WORDS];
-    if (!ga_mcache_read_inbox(cache, span_class, news))
+    if (!class || !ga_mcache_read_inbox(cache, span_class, news))
         return;
     /* From the last, since to give one back puts the last in its place. */
     for (uint32_t i = class->spans.count; i-- > 0;) {
@@ -191,7 +192,7 @@ ga_page_id ga_large_take_longest(struct ga_thread_cache *cache, ga_span_class sp
 void ga_large_begin_lease(struct ga_thread_cache *cache, ga_span_class span_class, ga_page_id page)
 {
     ga_slot_begin_lease(&cache->heap->view, cache->id, page);
-    ga_spans_add(cache, &cache->classes[span_class], page, false);
+    ga_spans_add(cache, ga_class_cache_get(cache, span_class), page, false);
     ga_into_note(cache->shared, (uint64_t)page << GA_PAGE_SHIFT);
     ga_slot_take_leased_large(&cache->heap->view, page);
 }

@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <sys/sdt.h>
 
+#include "client/class_cache.h"
 #include "client/heap.h"
 #include "client/large.h"
 #include "client/mcache.h"
@@ -61,7 +62,7 @@ static int get_large(struct ga_thread_cache *cache, size_t size, size_t alignmen
         *ret_page = ga_large_take_kept(cache, span_class, npages);
         if (*ret_page)
             return 0;
-        int r = ga_spans_reserve(&cache->classes[span_class], 1);
+        int r = ga_spans_reserve(ga_class_cache_get(cache, span_class), 1);
         if (r < 0)
             return r;
     }

@@ -18,6 +18,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "client/class_cache.h"
 #include "client/heap.h"
 #include "client/pagemap.h"
 #include "client/written.h"
@@ -274,8 +275,9 @@ static void exclude_cache(struct ga_scan *scan, const struct ga_thread_cache *ca
     exclude_bytes(scan, cache, sizeof(*cache));
     exclude_bytes(scan, cache->known.pages, cache->known.mapped); /* may look like pointers */
     for (uint32_t c = 0; c < GA_SPAN_CLASS_COUNT; c++) {
-        const struct ga_page_vector *spans = &cache->classes[c].spans;
-        if (spans->pages && spans->pages != spans->few)
+        const struct ga_class_cache *class = ga_class_cache_peek(cache, (ga_span_class)c);
+        const struct ga_page_vector *spans = class ? &class->spans : NULL;
+        if (spans && spans->pages && spans->pages != spans->few)
             exclude_bytes(scan, spans->pages, spans->capacity * sizeof(uint32_t));
     }
 }

@@ -15,6 +15,7 @@
 #include <errno.h>
 #include <sys/sdt.h>
 
+#include "client/class_cache.h"
 #include "client/premap.h"
 #include "client/spans.h"
 #include "client/tiny.h"
@@ -28,8 +29,9 @@
 #define FAST_MS         20u
 #define SLOW_MS         1000u
 
-/* What the list of a class of few slots has room for at first. */
-#define FIRST_SLOTS_MIN 8u
+/* The list of a class gets all its room when its first was used up so often: to fill it once more
+ * costs a tenth of a page fault, and the room is half an OS page. */
+#define USED_UP_MIN 8u
 
 /* Only a class that goes through batches of this size is leased to ahead of its need. */
 #define AHEAD_BATCH_MIN 4u
@@ -51,15 +53,15 @@ static uint64_t lowest(uint64_t slots, uint32_t room)
 static void fill(struct ga_thread_cache *cache, ga_span_class span_class, ga_page_id page,
                  uint32_t word, uint64_t slots)
 {
-    struct ga_class_cache *class = &cache->classes[span_class];
+    struct ga_class_cache *class = ga_class_cache_peek(cache, span_class);
     const struct ga_view *view = &cache->heap->view;
     bool untouched = ga_spans_touch(cache, class, page) &&
                      slots == ga_valid_mask(ga_mcache_nslots(span_class), word);
     char *base = (char *)cache->heap->base + ((uint64_t)page << GA_PAGE_SHIFT) +
-                 (uint64_t)word * 64 * class->list.size;
-    ga_known_add(&cache->known, page, span_class, class->list.magic);
-    ga_free_list_fill(&class->list, base, &view->lines[page], ga_view_a(view, page, word),
-                      lowest(slots, ga_free_list_room(&class->list)), untouched);
+                 (uint64_t)word * 64 * class->list->size;
+    ga_known_add(&cache->known, page, span_class, class->list->magic);
+    ga_free_list_fill(class->list, base, &view->lines[page], ga_view_a(view, page, word),
+                      lowest(slots, ga_free_list_room(class->list)), untouched);
     ga_spans_set_current(cache, class, page);
 }
 
@@ -84,7 +86,7 @@ fill_from(struct ga_thread_cache *cache, ga_span_class span_class, ga_page_id pa
 /* Fill from the first span of the list that has free slots. */
 static bool fill_from_list(struct ga_thread_cache *cache, ga_span_class span_class)
 {
-    struct ga_class_cache *class = &cache->classes[span_class];
+    struct ga_class_cache *class = ga_class_cache_peek(cache, span_class);
     for (ga_page_id page; (page = ga_spans_pop(cache, class)) != 0;)
         if (fill_from(cache, span_class, page))
             return true;
@@ -93,7 +95,7 @@ static bool fill_from_list(struct ga_thread_cache *cache, ga_span_class span_cla
 
 void ga_mcache_list_span(struct ga_thread_cache *cache, ga_span_class span_class, ga_page_id page)
 {
-    struct ga_class_cache *class = &cache->classes[span_class];
+    struct ga_class_cache *class = ga_class_cache_get(cache, span_class);
     ga_spans_push(cache, class, page);
     if (ga_mcache_is_empty(cache, span_class, page))
         (void)ga_spans_count_empty(cache, class, page);
@@ -119,7 +121,7 @@ bool ga_mcache_take_news(struct ga_thread_cache *cache, ga_span_class span_class
     if (!ga_mcache_read_inbox(cache, span_class, news))
         return false;
 
-    const struct ga_class_cache *class = &cache->classes[span_class];
+    const struct ga_class_cache *class = ga_class_cache_get(cache, span_class);
     uint32_t nslots = ga_mcache_nslots(span_class);
     bool found = false;
     for (uint32_t i = 0; i < class->spans.count; i++) {
@@ -154,40 +156,23 @@ static bool is_untouched(const struct ga_thread_cache *cache, ga_span_class span
            (ga_view_entry(&cache->heap->view, page) & GA_ENTRY_NEEDZERO) == 0;
 }
 
-static struct ga_free_slot *take_places(struct ga_thread_cache *cache, uint32_t slots)
-{
-    struct ga_free_slot *places = &cache->places[cache->nplaces];
-    cache->nplaces += GA_FREE_LIST_PLACES - GA_FREE_LIST_SLOTS + slots;
-    return places;
-}
-
-static void open_list(struct ga_thread_cache *cache, ga_span_class span_class)
-{
-    uint32_t slots = ga_mcache_nslots(span_class);
-    slots = slots < FIRST_SLOTS_MIN ? FIRST_SLOTS_MIN : slots;
-    slots = slots < GA_FREE_LIST_FIRST_SLOTS ? slots : GA_FREE_LIST_FIRST_SLOTS;
-    ga_free_list_open(&cache->classes[span_class].list, take_places(cache, slots), slots);
-}
-
 /* The list is used up: see to it that it has room for a word of a span, if the class has more slots
  * than there is room for. */
 static void make_room(struct ga_thread_cache *cache, ga_span_class span_class)
 {
-    struct ga_class_cache *class = &cache->classes[span_class];
-    uint32_t room = ga_free_list_room(&class->list);
+    struct ga_class_cache *class = ga_class_cache_peek(cache, span_class);
+    uint32_t room = ga_free_list_room(class->list);
     uint64_t slots = (uint64_t)ga_mcache_nslots(span_class) * class->spans.count;
-    if (room == GA_FREE_LIST_SLOTS || slots <= room || cache->nmoved == GA_LISTS_MOVED_MAX)
+    if (room == GA_FREE_LIST_SLOTS || slots <= room || cache->nmoved == GA_LISTS_MOVED_MAX ||
+        ++class->nused_up < USED_UP_MIN)
         return;
-    cache->nmoved++;
-    ga_free_list_move(&class->list, take_places(cache, GA_FREE_LIST_SLOTS));
+    ga_free_list_move(class->list, cache->places[cache->nmoved++]);
 }
 
 /* Enter a span whose lease has begun. There is room for it. */
 static void add_span(struct ga_thread_cache *cache, ga_span_class span_class, ga_page_id page)
 {
-    struct ga_class_cache *class = &cache->classes[span_class];
-    if (!ga_free_list_is_open(&class->list))
-        open_list(cache, span_class);
+    struct ga_class_cache *class = ga_class_cache_peek(cache, span_class);
     ga_spans_add(cache, class, page, is_untouched(cache, span_class, page));
     ga_mcache_list_span(cache, span_class, page);
 }
@@ -197,7 +182,7 @@ static int begin_lease(struct ga_thread_cache *cache, ga_span_class span_class, 
 {
     if (!ga_mcache_is_granted(cache, span_class, page))
         return -EPROTO;
-    int r = ga_spans_reserve(&cache->classes[span_class], 1);
+    int r = ga_spans_reserve(ga_class_cache_get(cache, span_class), 1);
     if (r < 0)
         return r;
     ga_slot_begin_lease(&cache->heap->view, cache->id, page);
@@ -224,7 +209,7 @@ static int take_entry(struct ga_thread_cache *cache, struct ga_premap *run)
     /* Pairs with the server's acquire: the entry may be written over. */
     ga_store_release(&cache->shared->ring_taken, next);
     if (r == 0) {
-        cache->classes[span_class].asked = false;
+        ga_class_cache_peek(cache, span_class)->asked = false;
         ga_premap_add(cache->heap, page, run);
     }
     return 1;
@@ -278,7 +263,7 @@ static uint32_t next_batch(struct ga_class_cache *class, ga_span_class span_clas
 /* If the list is running short: ask for more before it is empty. */
 static void ask_ahead(struct ga_thread_cache *cache, ga_span_class span_class)
 {
-    struct ga_class_cache *class = &cache->classes[span_class];
+    struct ga_class_cache *class = ga_class_cache_peek(cache, span_class);
     if (class->asked || class->batch < AHEAD_BATCH_MIN || class->npartial > class->batch / 2)
         return;
     ga_mcache_take_ring(cache); /* there must be room in it */
@@ -328,10 +313,10 @@ static int request_lease(struct ga_thread_cache *cache, ga_span_class span_class
 /* Ask for a batch and wait for it. */
 static int lease(struct ga_thread_cache *cache, ga_span_class span_class)
 {
-    uint32_t count = next_batch(&cache->classes[span_class], span_class);
+    uint32_t count = next_batch(ga_class_cache_get(cache, span_class), span_class);
     uint32_t least = ga_mcache_least(cache, span_class);
     count = count < least ? least : count;
-    int r = ga_spans_reserve(&cache->classes[span_class], count);
+    int r = ga_spans_reserve(ga_class_cache_get(cache, span_class), count);
     if (r < 0)
         return r;
     struct ga_reply *reply;
@@ -339,7 +324,8 @@ static int lease(struct ga_thread_cache *cache, ga_span_class span_class)
     if (r < 0)
         return r;
     struct ga_premap run = {0};
-    bool is_first = cache->classes[span_class].spans.count == 0; /* one object may be all */
+    bool is_first =
+        ga_class_cache_peek(cache, span_class)->spans.count == 0; /* one object may be all */
     const Goalloc__V1__Leases *leases = ga_reply_message(reply)->leases;
     r = leases->n_pages == 0 || leases->n_pages > count ? -EPROTO : 0;
     /* From the last, so that the first, the fullest, is used first. */
@@ -362,7 +348,7 @@ static int lease(struct ga_thread_cache *cache, ga_span_class span_class)
 /* Get more spans for the class: what has come ahead, else what is asked for now. */
 static int get_spans(struct ga_thread_cache *cache, ga_span_class span_class)
 {
-    struct ga_class_cache *class = &cache->classes[span_class];
+    struct ga_class_cache *class = ga_class_cache_peek(cache, span_class);
     ga_mcache_meet_growth(cache);
     ga_mcache_take_ring(cache);
     if (class->partial == 0 && class->asked) {
@@ -377,8 +363,10 @@ void ga_mcache_settle(struct ga_thread_cache *cache)
 {
     bool asked = false;
     for (uint32_t c = 2; c < GA_SPAN_CLASS_COUNT; c++) {
-        asked = asked || cache->classes[c].asked;
-        cache->classes[c].asked = false;
+        struct ga_class_cache *class = ga_class_cache_peek(cache, (ga_span_class)c);
+        asked = asked || (class && class->asked);
+        if (class)
+            class->asked = false;
     }
     if (asked)
         await_ahead(cache);
@@ -387,7 +375,7 @@ void ga_mcache_settle(struct ga_thread_cache *cache)
 
 bool ga_mcache_refill_at_hand(struct ga_thread_cache *cache, ga_span_class span_class)
 {
-    struct ga_class_cache *class = &cache->classes[span_class];
+    struct ga_class_cache *class = ga_class_cache_get(cache, span_class);
     ga_batch_flush_own(cache); /* others may be looking for memory too */
     ga_mcache_obey_reclaim(cache);
     if (class->page) {
@@ -396,7 +384,7 @@ bool ga_mcache_refill_at_hand(struct ga_thread_cache *cache, ga_span_class span_
             return true;
     }
     ga_spans_set_current(cache, class, 0);
-    class->list.current = NULL;
+    class->list->current = NULL;
     if (!fill_from_list(cache, span_class))
         return false;
     ask_ahead(cache, span_class);

@@ -14,6 +14,7 @@
  * growth will do. */
 #include <sys/sdt.h>
 
+#include "client/class_cache.h"
 #include "client/large.h"
 #include "client/mcache.h"
 #include "client/spans.h"
@@ -46,7 +47,7 @@ void ga_mcache_note_returned(struct ga_thread_cache *cache, uint32_t *pages, uin
  * nothing else says that they have some. */
 static void list_spans_of_slots(struct ga_thread_cache *cache, ga_span_class span_class)
 {
-    const struct ga_free_list *list = &cache->classes[span_class].list;
+    const struct ga_free_list *list = ga_class_cache_peek(cache, span_class)->list;
     for (const struct ga_free_slot *slot = list->top; slot != list->slot; slot--)
         if (!ga_spans_is_listed(slot->line))
             ga_mcache_list_span(cache, span_class,
@@ -56,7 +57,7 @@ static void list_spans_of_slots(struct ga_thread_cache *cache, ga_span_class spa
 /* Give back up to most empty spans of the class's list. Returns how many went. */
 static uint32_t return_empty(struct ga_thread_cache *cache, ga_span_class span_class, uint32_t most)
 {
-    struct ga_class_cache *class = &cache->classes[span_class];
+    struct ga_class_cache *class = ga_class_cache_peek(cache, span_class);
     uint32_t pages[RETURN_MAX];
     uint32_t count = 0;
     uint32_t returned = 0;
@@ -73,7 +74,7 @@ static uint32_t return_empty(struct ga_thread_cache *cache, ga_span_class span_c
             continue;
         }
         if (returned == 0)
-            ga_free_list_forget(&class->list); /* it may have slots of these spans */
+            ga_free_list_forget(class->list); /* it may have slots of these spans */
         ga_spans_remove(cache, class, page);
         ga_known_remove(&cache->known, page);
         ga_slot_end_lease(&cache->heap->view, cache->id, page);
@@ -96,9 +97,9 @@ static uint32_t return_empty(struct ga_thread_cache *cache, ga_span_class span_c
  */
 static void let_go(struct ga_thread_cache *cache, ga_span_class span_class)
 {
-    struct ga_class_cache *class = &cache->classes[span_class];
+    struct ga_class_cache *class = ga_class_cache_peek(cache, span_class);
     list_spans_of_slots(cache, span_class);
-    ga_free_list_drop(&class->list);
+    ga_free_list_drop(class->list);
     ga_page_id page = class->page;
     if (page == 0)
         return;
@@ -114,7 +115,8 @@ uint32_t ga_mcache_trim(struct ga_thread_cache *cache)
     ga_mcache_take_ring(cache);
     uint32_t returned = ga_large_trim(cache);
     for (uint32_t c = 2; c < GA_SPAN_CLASS_COUNT; c++) {
-        if (cache->classes[c].spans.count == 0)
+        const struct ga_class_cache *class = ga_class_cache_peek(cache, (ga_span_class)c);
+        if (!class || class->spans.count == 0)
             continue;
         let_go(cache, (ga_span_class)c);
         ga_mcache_take_news(cache, (ga_span_class)c);
@@ -126,7 +128,7 @@ uint32_t ga_mcache_trim(struct ga_thread_cache *cache)
 /* Give back what the class did not need since it was last looked at. */
 static void look(struct ga_thread_cache *cache, ga_span_class span_class)
 {
-    struct ga_class_cache *class = &cache->classes[span_class];
+    struct ga_class_cache *class = ga_class_cache_peek(cache, span_class);
     if (class->nempty_low > 0)
         return_empty(cache, span_class, class->nempty_low);
     class->nemptied = 0;
@@ -138,7 +140,8 @@ void ga_mcache_give_back_unneeded(struct ga_thread_cache *cache)
     cache->unneeded_seen = ga_load_relaxed(&cache->heap->unneeded_count);
     ga_batch_flush_own(cache);
     for (uint32_t c = 2; c < GA_SPAN_CLASS_COUNT; c++) {
-        if (cache->classes[c].spans.count == 0)
+        const struct ga_class_cache *class = ga_class_cache_peek(cache, (ga_span_class)c);
+        if (!class || class->spans.count == 0)
             continue;
         ga_mcache_take_news(cache, (ga_span_class)c);
         look(cache, (ga_span_class)c);
@@ -170,7 +173,7 @@ void ga_mcache_obey_reclaim(struct ga_thread_cache *cache)
 /* All empty spans but those that are leased ahead: what is missed of others comes at once. */
 static uint32_t beyond_least(const struct ga_thread_cache *cache, ga_span_class span_class)
 {
-    uint32_t nempty = cache->classes[span_class].nempty;
+    uint32_t nempty = ga_class_cache_peek(cache, span_class)->nempty;
     uint32_t ahead = ga_mcache_least(cache, span_class) - 1;
     return nempty > ahead ? nempty - ahead : 0;
 }
@@ -184,7 +187,9 @@ void ga_mcache_meet_growth(struct ga_thread_cache *cache)
     uint64_t least = (cache->heap->is_own ? GROWTH_OWN : LOOK_BYTES) / GA_PAGE_SIZE;
     cache->look_at_npages = npages + (part > least ? part : least);
     for (uint32_t c = 2; c < GA_SPAN_CLASS_COUNT; c++) {
-        struct ga_class_cache *class = &cache->classes[c];
+        struct ga_class_cache *class = ga_class_cache_peek(cache, (ga_span_class)c);
+        if (!class)
+            continue;
         if (cache->heap->is_own)
             class->nempty_low = beyond_least(cache, (ga_span_class)c);
         look(cache, (ga_span_class)c);
@@ -194,7 +199,7 @@ void ga_mcache_meet_growth(struct ga_thread_cache *cache)
 /* A span of the list has become empty. */
 static void count_empty(struct ga_thread_cache *cache, ga_span_class span_class, ga_page_id page)
 {
-    struct ga_class_cache *class = &cache->classes[span_class];
+    struct ga_class_cache *class = ga_class_cache_peek(cache, span_class);
     if (!ga_spans_count_empty(cache, class, page))
         return; /* the list of free slots had one of it */
     class->nemptied++;
@@ -209,7 +214,7 @@ static void count_empty(struct ga_thread_cache *cache, ga_span_class span_class,
 void ga_mcache_freed(struct ga_thread_cache *cache, ga_span_class span_class, ga_page_id page,
                      bool may_be_empty)
 {
-    struct ga_class_cache *class = &cache->classes[span_class];
+    struct ga_class_cache *class = ga_class_cache_get(cache, span_class);
     if (page == class->page)
         return; /* looked at before any other when the list is used up */
     if (!ga_spans_is_listed(&cache->heap->view.lines[page]))

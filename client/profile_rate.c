@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "client/class_cache.h"
 #include "client/heap.h"
 
 /* A number of bytes, or with K, M, G or T behind it. */
@@ -39,8 +40,11 @@ static void count_anew(struct goalloc_heap *heap)
     ga_busy_begin();
     struct ga_thread_cache *cache = ga_thread_cache_peek(heap);
     for (uint32_t c = 0; cache && cache->heap == heap && c < GA_SPAN_CLASS_COUNT; c++) {
-        cache->classes[c].list.to_sample = 0;
-        cache->classes[c].list.sample_rate = UINT64_MAX; /* its distance is drawn anew */
+        struct ga_class_cache *class = ga_class_cache_peek(cache, (ga_span_class)c);
+        if (!class)
+            continue; /* looks at it when it is made */
+        class->list->to_sample = 0;
+        class->list->sample_rate = UINT64_MAX; /* its distance is drawn anew */
     }
     ga_busy_end();
 }

@@ -44,7 +44,7 @@ static size_t find_known(struct goalloc_heap *heap, const void *p, struct ga_slo
         ret->page = (ga_page_id)page;
         if ((uint32_t)product < magic && /* a slot begins at p */
             (ga_slot_used(ga_view_a(&heap->view, ret->page, index / 64)) >> index % 64 & 1) != 0)
-            bytes = cache->classes[known->span_class].list.size;
+            bytes = cache->by_class[known->span_class]->size;
     }
     ga_busy_end();
     return bytes;

@@ -9,6 +9,7 @@
 #include <limits.h>
 #include <sys/mman.h>
 
+#include "client/class_cache.h"
 #include "client/deadline.h"
 #include "client/heap.h"
 #include "client/managed_stop.h"
@@ -54,8 +55,7 @@ static void settle_in(struct ga_thread_cache *cache)
 
 void ga_thread_cache_free(struct ga_thread_cache *cache)
 {
-    for (uint32_t c = 0; c < GA_SPAN_CLASS_COUNT; c++)
-        ga_spans_fini(&cache->classes[c]);
+    ga_class_cache_fini_all(cache);
     ga_known_fini(&cache->known);
     if (cache->stacks)
         munmap(cache->stacks, sizeof(*cache->stacks));
@@ -254,17 +254,6 @@ static int request_mcache(struct goalloc_heap *heap, const struct timespec *dead
     return 0;
 }
 
-static void init_class(struct ga_thread_cache *cache, ga_span_class span_class)
-{
-    struct ga_class_cache *class = &cache->classes[span_class];
-    bool has_list = span_class >= 2 && span_class != GA_SPAN_CLASS_TINY;
-    cache->by_class[span_class] = class;
-    cache->last = &class->list; /* any will do */
-    ga_free_list_init(&class->list, &cache->shared->classes[span_class], cache->id, span_class,
-                      has_list ? &ga_size_classes[span_class / 2] : NULL);
-    class->batch = 1;
-}
-
 /* By who asks. */
 static int make_cache(struct goalloc_heap *heap, const struct timespec *deadline,
                       struct ga_thread_cache **ret)
@@ -284,14 +273,10 @@ static int make_cache(struct goalloc_heap *heap, const struct timespec *deadline
     cache->shared = &heap->view.mcaches[id];
     cache->ring_taken = ga_load_relaxed(&cache->shared->ring_taken);
     ga_sampler_init(cache);
-    for (uint32_t c = 0; c < GA_SPAN_CLASS_COUNT; c++) {
-        init_class(cache, (ga_span_class)c);
-    }
+    ga_class_cache_init_all(cache);
     cache->wide =
         (uintptr_t)ga_view_wide(&heap->view, 0) - sizeof(heap->view.wide_end->part[0]) +
         (uintptr_t)heap->view.lines * (sizeof(struct ga_span_wide) / sizeof(struct ga_span_line));
-    for (uint32_t i = 0; i < GA_FINE_SIZES; i++)
-        cache->by_size[i] = &cache->classes[ga_size_class_fine_malloc[i] * 2].list;
     cache->lines = (uintptr_t)heap->view.lines;
     ga_known_init(&cache->known, heap->base, cache->known_few);
     pthread_mutex_lock(&heap->lock);
@@ -451,14 +436,6 @@ void ga_thread_cache_drop_all(struct goalloc_heap *heap)
     heap->nleaving = 0;
 }
 
-/* The heap that comes next in the same place may have mcaches of the same numbers. */
-static void forget_lists(struct ga_thread_cache *cache)
-{
-    for (uint32_t c = 0; c < GA_SPAN_CLASS_COUNT; c++)
-        ga_free_list_init(&cache->classes[c].list, &nothing.classes[c], GA_NOBODY, (ga_span_class)c,
-                          NULL);
-}
-
 void ga_thread_cache_forget_heap(struct goalloc_heap *heap)
 {
     pthread_mutex_lock(&link_lock);
@@ -470,7 +447,7 @@ void ga_thread_cache_forget_heap(struct goalloc_heap *heap)
         c->tiny.carver = (struct ga_tiny_carver){0};
         ga_known_forget(&c->known);
         c->batch = (struct ga_batch){0};
-        forget_lists(c);
+        ga_class_cache_forget_all(c, &nothing);
     }
     pthread_mutex_lock(&heap->lock); /* for the library's thread */
     while (heap->idle) {

@@ -41,7 +41,7 @@ static void turn_away(struct ga_thread_cache *cache, ga_page_id page)
 {
     forget_span(cache, page);
     ga_tiny_let_go(cache);
-    ga_spans_set_current(cache, &cache->classes[GA_SPAN_CLASS_TINY], 0);
+    ga_spans_set_current(cache, ga_class_cache_tiny(cache), 0);
 }
 
 bool ga_tiny_claim(struct ga_thread_cache *cache, ga_page_id page)
@@ -51,7 +51,7 @@ bool ga_tiny_claim(struct ga_thread_cache *cache, ga_page_id page)
         turn_away(cache, page);
         return false;
     }
-    ga_spans_set_current(cache, &cache->classes[GA_SPAN_CLASS_TINY], page);
+    ga_spans_set_current(cache, ga_class_cache_tiny(cache), page);
     return true;
 }
 
@@ -61,7 +61,7 @@ __attribute__((noinline)) void *ga_tiny_alloc_slowly(struct goalloc_heap *heap,
                                                      struct ga_tiny_shape shape)
 {
     struct ga_thread_cache *cache = ga_thread_cache_peek(heap);
-    ga_page_id page = cache && cache->heap ? cache->classes[GA_SPAN_CLASS_TINY].page : 0;
+    ga_page_id page = cache && cache->heap ? ga_class_cache_tiny(cache)->page : 0;
     void *p;
     /* The word at hand once more: what was freed there is in the caches of the processor. */
     if (page && carve_from(cache, page, ga_tiny_word_of(&cache->tiny.carver)) &&

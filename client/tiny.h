@@ -4,6 +4,7 @@
 #ifndef GA_CLIENT_TINY_H
 #define GA_CLIENT_TINY_H
 
+#include "client/class_cache.h"
 #include "client/heap.h"
 #include "client/sampler.h"
 #include "shm/tiny.h"
@@ -50,7 +51,7 @@ static inline void *ga_tiny_alloc(struct goalloc_heap *heap, const struct ga_tin
     void *p;
     if (!cache)
         return ga_tiny_alloc_uncounted(heap, *shape);
-    if (ga_sampler_count(&cache->classes[GA_SPAN_CLASS_TINY].list))
+    if (ga_sampler_count(ga_class_cache_tiny_list(cache)))
         return ga_tiny_alloc_counted(heap, *shape);
     if (!ga_tiny_take(cache, shape, &p))
         return ga_tiny_alloc_slowly(heap, *shape);

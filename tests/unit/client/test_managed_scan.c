@@ -18,6 +18,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "client/class_cache.h"
 #include "client/heap.h"
 #include "support/cunit_main.h"
 
@@ -504,13 +505,15 @@ static void the_librarys_own(void)
     open_heap();
     struct ga_thread_cache *cache = (void *)map(sizeof(*cache), MAP_PRIVATE);
     uint64_t *pages = map(OS_PAGE, MAP_PRIVATE);
+    ga_class_cache_init_all(cache);
     cache->last = (void *)pointer(GA_PAGE_SIZE + 8);
-    memcpy(&cache->places[20 * GA_FREE_LIST_PLACES + 3], &(uint64_t){pointer(GA_PAGE_SIZE + 16)},
-           sizeof(uint64_t));
+    memcpy(&cache->places[20][3], &(uint64_t){pointer(GA_PAGE_SIZE + 16)}, sizeof(uint64_t));
     pages[1] = pointer(GA_PAGE_SIZE + 24);
     pages[OS_PAGE / 8 - 1] = pointer(GA_PAGE_SIZE + 32);
-    cache->classes[20].spans.pages = (uint32_t *)pages;
-    cache->classes[20].spans.capacity = OS_PAGE / 4 - 2; /* the last word is another's */
+    cache->by_class[20] = &cache->lists[1];
+    cache->lists[1].class = &cache->classes[0];
+    cache->classes[0].spans.pages = (uint32_t *)pages;
+    cache->classes[0].spans.capacity = OS_PAGE / 4 - 2; /* the last word is another's */
     CU_ASSERT_EQUAL(run_scan(), 0);
     CU_ASSERT(is_found(GA_PAGE_SIZE + 8) && is_found(GA_PAGE_SIZE + 24));
     heap->caches = cache;
