@@ -16,6 +16,12 @@ ga_page_summary ga_page_summary_merge(const ga_page_summary child[static GA_PAGE
     uint64_t run = 0; /* free pages that end where the child begins */
     bool all_free = true;
     for (unsigned i = 0; i < GA_PAGE_SUMMARY_FANOUT; i++) {
+        if (child[i] == 0) { /* as most are: the heap has not come so far */
+            start = all_free ? run : start;
+            all_free = false;
+            run = 0;
+            continue;
+        }
         uint64_t child_start = ga_page_summary_start(child[i]);
         uint64_t child_max = ga_page_summary_max(child[i]);
         run += child_start;
