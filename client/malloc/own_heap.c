@@ -17,10 +17,6 @@
 #include "register.h"
 #include "reservation.h"
 
-static struct goalloc_heap the_heap;
-static bool is_made;
-static bool was_filtered; /* its system calls, before it had a heap: as in a container */
-
 /* Most children of fork are over, or another program, before anybody could look into them, and to
  * tell of one costs more than most of them do. So a child tells the server when it has needed the
  * core so often, or needs it so long after the fork. */
@@ -29,6 +25,10 @@ static bool was_filtered; /* its system calls, before it had a heap: as in a con
 static _Atomic bool is_unknown;      /* to the server */
 static _Atomic uint32_t copy_ncalls; /* of the core, since the fork */
 static uint64_t forked_ms;
+
+static struct goalloc_heap the_heap;
+static bool is_made;
+static bool was_filtered; /* its system calls, before it had a heap: as in a container */
 
 static struct ga_reservation parts;
 
