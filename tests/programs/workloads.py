@@ -30,6 +30,7 @@ class Workload:
     environment = {}
     is_measured = True
     is_counted = True
+    has_threads = False
 
     def __init__(self, inputs, scale):
         self.inputs = inputs / self.name
@@ -49,10 +50,15 @@ class Workload:
     def times(self, count):
         return max(1, int(count * self.scale))
 
+    def bind(self):
+        """One core for all of the tree, or what is measured is where the kernel puts a child of fork."""
+        if not self.has_threads:
+            os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
+
     def run(self, start, folder):
         """Run it through start, which adds what it is measured with; what came of it, as a digest."""
         done = subprocess.run(start(self.command()), cwd=folder, stdin=subprocess.DEVNULL,
-                              stdout=subprocess.PIPE, stderr=subprocess.PIPE, check=False,
+                              stdout=subprocess.PIPE, stderr=subprocess.PIPE, check=False, preexec_fn=self.bind,
                               env={**ENVIRONMENT, **self.environment, **start.environment})
         if done.returncode != 0:
             raise RuntimeError(f"{self.name} ended with {done.returncode}: {done.stderr.decode()[-2000:]}")
@@ -282,6 +288,7 @@ class Gxx(Workload):
 
 class Threads(Workload):
     name = "threads"
+    has_threads = True
     needs = ("threaded",)
 
     def command(self):
