@@ -23,7 +23,9 @@ static void check(const struct ga_request *request)
     FUZZ_CHECK(command->operand != GA_OPERAND_HEAP || ga_heap_name_is_valid(request->operand));
     FUZZ_CHECK((command->operand == GA_OPERAND_FILE) == (ctl->file != NULL));
     FUZZ_CHECK((command->operand == GA_OPERAND_PROGRAM) == (request->program != NULL));
-    FUZZ_CHECK(!request->wait_given || (!request->shm && ctl->file));
+    /* Help takes the options of all. */
+    bool helps = command->operand == GA_OPERAND_TOPIC;
+    FUZZ_CHECK(!request->wait_given || (!request->shm && (ctl->file || helps)));
     FUZZ_CHECK(!request->shm || ctl->recount);
     FUZZ_CHECK(filter->size_class >= -1 && filter->size_class < (int64_t)GA_SIZE_CLASS_COUNT);
     FUZZ_CHECK(filter->owner < GA_MCACHE_COUNT);
