@@ -7,11 +7,11 @@
 
 #include "check.h"
 
-/* As many as are good for; it was 14 once. */
-#define MOST 10
+/* As many as are good for, with one to spare; it was 13 once. */
+#define MOST 11
 /* Where everything lies differs from run to run, and where two tables begin is where one may end.
  */
-#define RUNS 16
+#define RUNS 32
 
 extern char **environ;
 
