@@ -2,13 +2,13 @@
  *
  *   meta   header | clients | profile entries | arenas | mcache entries | rings | roots | holds |
  *          page table
- *   bits   header | gc words | pending bits | handles | mcaches | profiles | wide plane, backwards
- * | span lines | tiny plane | samples
+ *   bits   header | gc words | pending bits | handles | mcaches | profiles |
+ *          wide plane, backwards | span lines | tiny plane | samples
  *
  * In a heap of many clients each begins on an OS page of its own. In that of one process meta and
- * bits are one piece of memory: bits begin where meta has an OS page for them, and their tables
- * come behind meta. What is touched first of each table lies close together there, since a
- * short-lived process pays for each OS page, and a fork for each page table, of 2 MiB. */
+ * bits are one piece of memory: bits begin where meta has a place for the first of their tables,
+ * and the others come behind meta. What is touched first of each table lies close together there,
+ * since a short-lived process pays for each OS page, and a fork for each page table, of 2 MiB. */
 #include "shm/view.h"
 
 #include <errno.h>
@@ -65,6 +65,7 @@ static uint64_t bits_in_meta(uint64_t reserve_bytes)
     return whole_os_pages(2 * CACHE_LINE + reserve_bytes / GA_PAGE_SIZE / 8);
 }
 
+/* Returns where bits begin. */
 static struct object place_meta(struct ga_meta_header *header)
 {
     const struct ga_table_counts n = header->counts;

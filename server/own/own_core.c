@@ -11,9 +11,7 @@
 #include "server/own/core_memory.h"
 
 #define PROFILE_RATE (UINT64_C(512) << 10) /* Go's */
-/* What only the process itself touches costs nothing until then, so that little need be noted of
- * it.
- */
+/* What only the process itself touches costs nothing until then: little need be noted of it. */
 #define PIECE_BYTES         (UINT64_C(4) << 20)
 #define COUNTED_PIECE_BYTES (UINT64_C(64) << 10)
 #define PERIOD_MS           1000u
