@@ -346,6 +346,17 @@ static uint64_t find_freer(struct goalloc_heap *heap)
     return who;
 }
 
+/* me as one who frees, as ga_sample_freer has it. To ask for the pid each time is a system call. */
+static uint64_t name_freer(struct goalloc_heap *heap, uint64_t me)
+{
+    uint64_t freer = ga_load_relaxed(&heap->profiler.freer);
+    if (freer - ga_sample_freer_pid(freer) == me)
+        return freer;
+    freer = ga_sample_freer(me, (uint32_t)getpid());
+    ga_store_relaxed(&heap->profiler.freer, freer);
+    return freer;
+}
+
 /* Count the free for the matrix of who frees whose. me: 0 = somebody. */
 static void count_freer(struct ga_profile *profile, uint64_t me, uint64_t size_bytes,
                         uint64_t rate_bytes)
@@ -385,6 +396,5 @@ __attribute__((noinline)) void ga_profile_freed(struct goalloc_heap *heap,
     struct ga_profile_site *site = &profile->sites[number];
     bool own = me == ga_sample_who(client, ga_sample_instance(word));
     ga_fetch_add_relaxed(own ? &site->nfree_own : &site->nfree_other, 1);
-    count_freer(profile, me ? ga_sample_freer(me, (uint32_t)getpid()) : 0, site->size_bytes,
-                site->rate_bytes);
+    count_freer(profile, me ? name_freer(heap, me) : 0, site->size_bytes, site->rate_bytes);
 }

@@ -20,6 +20,7 @@ struct ga_profiler {
     pthread_mutex_t lock;         /* over beginning, and asking for room */
     /* Of whom the profile is, as ga_sample_who has it; 0 = it is not begun. Stored last. */
     _Atomic uint64_t who;
+    _Atomic uint64_t freer;   /* this process among those who free, once it has; 0 = it has not */
     _Atomic uint32_t *index;  /* site + 1 by hash, 0 = none; NULL before the first sample */
     char *buffer;             /* to read maps with */
     struct ga_code_range own; /* the library's own code, where it is a file's of its own */

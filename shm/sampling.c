@@ -31,6 +31,7 @@ static double minus_log(double u)
     double s = (m - 1) / (m + 1);
     double square = s * s;
     double sum = 0;
+#pragma GCC unroll 9 /* the quotients are constants then */
     for (int i = 17; i >= 1; i -= 2)
         sum = sum * square + 1.0 / i;
     return -(2 * s * sum + exponent * LN_2);
@@ -42,8 +43,9 @@ static double exp_minus(double x)
     double y = -x / 64;
     double term = 1;
     double sum = 1;
-    for (int i = 1; i <= 16; i++) {
-        term *= y / i;
+#pragma GCC unroll 13
+    for (int i = 1; i <= 13; i++) {
+        term *= y * (1.0 / i);
         sum += term;
     }
     for (int i = 0; i < 6; i++)
