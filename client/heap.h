@@ -52,7 +52,8 @@ struct ga_class_cache {
     struct ga_free_slot first[GA_FREE_LIST_FIRST_PLACES]; /* the list's places at first */
 };
 
-/* Large spans that an mcache has leased and does not use, the one freed first in front. */
+/* Large spans that an mcache has leased and does not use, the scan spans before the noscan ones, of
+ * these the shorter before the longer, and of equal ones the one freed first in front. */
 #define GA_LARGE_KEPT_MAX       32u
 #define GA_LARGE_KEPT_BYTES_MAX (UINT64_C(16) << 20)
 #define GA_LARGE_KEPT_BYTES_OWN (UINT64_C(512) << 10) /* in a heap of the process's own */
@@ -60,11 +61,13 @@ struct ga_class_cache {
 struct ga_large_entry {
     ga_page_id page;
     uint32_t npages;
+    uint32_t freed; /* how many were before it */
     ga_span_class span_class;
 };
 
 struct ga_large_cache {
     uint32_t count;
+    uint32_t nfreed;
     uint64_t bytes;
     struct ga_large_entry entry[GA_LARGE_KEPT_MAX];
 };

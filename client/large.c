@@ -1,8 +1,8 @@
 /* Large spans of an mcache.
  *
  * A large span is leased like a small one, and is in use when its one slot's bits in A and F
- * differ. Freed spans are kept in the order in which they were freed; a request takes the best fit,
- * and when there are too many the oldest goes back. What others free arrives by the inbox.
+ * differ. Freed spans are kept in the order of their lengths; a request takes the best fit, and
+ * when there are too many the one freed first goes back. What others free arrives by the inbox.
  *
  * In a heap of the process's own (client/malloc) spans come without a wait, and what is kept is
  * missing elsewhere: there little is. */
@@ -77,9 +77,39 @@ static void give_back(struct ga_thread_cache *cache, ga_span_class span_class, g
 
 static void give_back_oldest(struct ga_thread_cache *cache)
 {
-    struct ga_large_entry oldest = cache->large.entry[0];
-    forget_kept(cache, 0);
+    const struct ga_large_cache *kept = &cache->large;
+    uint32_t index = 0;
+    for (uint32_t i = 1; i < kept->count; i++)
+        if (kept->nfreed - kept->entry[i].freed > kept->nfreed - kept->entry[index].freed)
+            index = i;
+    struct ga_large_entry oldest = kept->entry[index];
+    forget_kept(cache, index);
     give_back(cache, oldest.span_class, oldest.page);
+}
+
+/* How many of the spans kept come before those of this class with at least npages. */
+static uint32_t count_before(const struct ga_large_cache *kept, ga_span_class span_class,
+                             uint64_t npages)
+{
+    uint32_t from = 0;
+    for (uint32_t n = kept->count; n > 0;) {
+        const struct ga_large_entry *middle = &kept->entry[from + n / 2];
+        bool before = middle->span_class < span_class ||
+                      (middle->span_class == span_class && middle->npages < npages);
+        from = before ? from + n / 2 + 1 : from;
+        n = before ? n - n / 2 - 1 : n / 2;
+    }
+    return from;
+}
+
+static void keep(struct ga_large_cache *kept, struct ga_large_entry entry)
+{
+    uint32_t at = count_before(kept, entry.span_class, (uint64_t)entry.npages + 1);
+    memmove(&kept->entry[at + 1], &kept->entry[at], (kept->count - at) * sizeof(entry));
+    entry.freed = kept->nfreed++;
+    kept->entry[at] = entry;
+    kept->count++;
+    kept->bytes += entry.npages * GA_PAGE_SIZE;
 }
 
 static uint64_t most_to_keep(const struct ga_thread_cache *cache)
@@ -100,9 +130,8 @@ void ga_large_freed(struct ga_thread_cache *cache, ga_span_class span_class, ga_
     }
     while (kept->count == GA_LARGE_KEPT_MAX || kept->bytes + npages * GA_PAGE_SIZE > most)
         give_back_oldest(cache);
-    kept->entry[kept->count++] =
-        (struct ga_large_entry){.page = page, .npages = (uint32_t)npages, .span_class = span_class};
-    kept->bytes += npages * GA_PAGE_SIZE;
+    keep(kept, (struct ga_large_entry){
+                   .page = page, .npages = (uint32_t)npages, .span_class = span_class});
 }
 
 /* Keep the spans of this class whose objects others have freed. */
@@ -134,25 +163,42 @@ static bool may_take(const struct ga_thread_cache *cache, uint64_t span_npages, 
            ((grows || span_npages < 2 * npages) && ga_roomy_has_room(cache, span_npages - npages));
 }
 
-/* Of those that may be taken the shortest, or for what grows the longest; of equal ones the one
- * freed last. GA_LARGE_KEPT_MAX if there is none. */
+/* The shortest of the class that holds npages, of equal ones the one freed last, if it may be
+ * taken: else no longer one may. GA_LARGE_KEPT_MAX if there is none. */
+static uint32_t find_shortest(const struct ga_thread_cache *cache, ga_span_class span_class,
+                              uint64_t npages)
+{
+    const struct ga_large_cache *kept = &cache->large;
+    uint32_t i = count_before(kept, span_class, npages);
+    if (i == kept->count || kept->entry[i].span_class != span_class ||
+        !may_take(cache, kept->entry[i].npages, npages, false))
+        return GA_LARGE_KEPT_MAX;
+    while (i + 1 < kept->count && kept->entry[i + 1].npages == kept->entry[i].npages &&
+           kept->entry[i + 1].span_class == span_class)
+        i++;
+    return i;
+}
+
+/* The longest of the class that holds npages and may be taken by an object that grows. */
+static uint32_t find_longest(const struct ga_thread_cache *cache, ga_span_class span_class,
+                             uint64_t npages)
+{
+    const struct ga_large_cache *kept = &cache->large;
+    for (uint32_t i = count_before(kept, span_class + 1u, 0); i-- > 0;) {
+        const struct ga_large_entry *entry = &kept->entry[i];
+        if (entry->span_class != span_class || entry->npages < npages)
+            break;
+        if (may_take(cache, entry->npages, npages, true))
+            return i;
+    }
+    return GA_LARGE_KEPT_MAX;
+}
+
 static uint32_t find_kept(const struct ga_thread_cache *cache, ga_span_class span_class,
                           uint64_t npages, bool grows)
 {
-    const struct ga_large_cache *kept = &cache->large;
-    uint32_t best = GA_LARGE_KEPT_MAX;
-    uint64_t best_npages = 0;
-    for (uint32_t i = kept->count; i-- > 0;) {
-        const struct ga_large_entry *entry = &kept->entry[i];
-        if (entry->span_class != span_class || !may_take(cache, entry->npages, npages, grows))
-            continue;
-        if (best == GA_LARGE_KEPT_MAX ||
-            (grows ? entry->npages > best_npages : entry->npages < best_npages)) {
-            best = i;
-            best_npages = entry->npages;
-        }
-    }
-    return best;
+    return grows ? find_longest(cache, span_class, npages)
+                 : find_shortest(cache, span_class, npages);
 }
 
 static ga_page_id take_kept(struct ga_thread_cache *cache, ga_span_class span_class,
