@@ -191,7 +191,8 @@ static __attribute__((noinline)) void free_unknown(struct goalloc_heap *heap, vo
     struct ga_free_list *list = cache->by_class[entry & 0xff];
     uint64_t holder = ga_load_relaxed(&line->holder);
     if (!ga_holder_is_leased_by(holder, list->holder)) {
-        if (entry & GA_ENTRY_TINY || !ga_free_quickly_by_other(heap, cache, page, entry, p))
+        if (!ga_entry_is_small_span(entry) ||
+            !ga_free_quickly_by_other(heap, cache, page, entry, p))
             free_any(heap, p);
         else
             ga_busy_end();

@@ -10,7 +10,7 @@
 #include "shm/tiny.h"
 
 /* What grows beyond this may be put into a large span that was kept. */
-#define ROOMY_MIN ((size_t)GA_PAGE_SIZE)
+#define ROOMY_MIN ((size_t)GA_PAGE_SIZE / 2)
 
 static uint64_t npages_of(size_t size)
 {
@@ -28,7 +28,8 @@ static bool find_in_use(struct goalloc_heap *heap, const char *function, const v
 }
 
 /* How long the object at p is, if it is a small one in use in a page that this thread is known to
- * hold; *ret is its slot then, without the entry. Else 0, and it is to be looked up. */
+ * hold; *ret is its slot then, with no more of the entry than the span class. Else 0, and it is to
+ * be looked up. */
 static size_t find_known(struct goalloc_heap *heap, const void *p, struct ga_slot *ret)
 {
     ga_busy_begin();
@@ -42,6 +43,7 @@ static size_t find_known(struct goalloc_heap *heap, const void *p, struct ga_slo
         uint32_t index = (uint32_t)(product >> 32);
         ret->index = index;
         ret->page = (ga_page_id)page;
+        ret->entry = known->span_class;
         if ((uint32_t)product < magic && /* a slot begins at p */
             (ga_slot_used(ga_view_a(&heap->view, ret->page, index / 64)) >> index % 64 & 1) != 0)
             bytes = cache->by_class[known->span_class]->size;
@@ -107,16 +109,21 @@ static bool is_worth_shrinking(const struct ga_slot *slot, size_t size)
     return ga_entry_npages(slot->entry) > ga_large_longest_fit(npages_of(size));
 }
 
-/* Whether the large object lies where this thread has left it room to grow to size. */
-static bool has_room(struct goalloc_heap *heap, const struct ga_slot *slot, size_t size)
+/* Whether p is a large object in use that lies where this thread has left it room to grow to size.
+ */
+static bool has_room(struct goalloc_heap *heap, const void *p, size_t size)
 {
-    if (!(slot->entry & GA_ENTRY_LARGE) || npages_of(size) > ga_entry_npages(slot->entry))
-        return false;
     ga_busy_begin();
-    struct ga_thread_cache *cache = ga_thread_cache_peek(heap);
-    /* Another heap's cache: as in ga_free_quickly_by_other. */
-    bool has = cache && cache->heap == heap && ga_mcache_is_mine(cache, slot->page) &&
-               ga_roomy_grow(cache, slot->page, npages_of(size));
+    struct ga_thread_cache *cache = ga_thread_cache_at_hand(heap);
+    bool has = false;
+    if (cache && cache->roomy.count > 0 && (uintptr_t)p % GA_PAGE_SIZE == 0) {
+        uint64_t page = ga_known_page(&cache->known, (uintptr_t)p);
+        struct ga_roomy_object *object = ga_roomy_find(&cache->roomy, page);
+        has = object && ga_mcache_is_mine(cache, object->page) &&
+              (ga_slot_used(ga_view_a(&heap->view, object->page, 0)) & 1) != 0 &&
+              npages_of(size) <= ga_entry_npages(ga_view_entry(&heap->view, object->page)) &&
+              ga_roomy_grow(&cache->roomy, object, npages_of(size));
+    }
     ga_busy_end();
     return has;
 }
@@ -180,9 +187,9 @@ void *goalloc_realloc(struct goalloc_heap *heap, void *p, size_t size)
     size_t known = find_known(heap, p, &slot);
     if (size <= known && size > known / 2)
         return p; /* as fits_in_place would say */
-    if (known) {
-        slot.entry = ga_view_entry(&heap->view, slot.page);
-    } else if (!find_in_use(heap, "goalloc_realloc", p, &slot)) {
+    if (!known && has_room(heap, p, size))
+        return p;
+    if (!known && !find_in_use(heap, "goalloc_realloc", p, &slot)) {
         errno = EINVAL;
         return NULL;
     }
@@ -191,8 +198,6 @@ void *goalloc_realloc(struct goalloc_heap *heap, void *p, size_t size)
         return NULL;
     }
     size_t old_bytes = known ? known : ga_lookup_bytes(heap, &slot);
-    if (has_room(heap, &slot, size))
-        return p;
     return size > old_bytes ? grow(heap, p, &slot, old_bytes, size)
                             : shrink(heap, p, &slot, old_bytes, size);
 }

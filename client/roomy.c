@@ -1,6 +1,6 @@
 #include "client/roomy.h"
 
-static struct ga_roomy_object *find(struct ga_roomy *roomy, ga_page_id page)
+struct ga_roomy_object *ga_roomy_find(struct ga_roomy *roomy, uint64_t page)
 {
     for (uint32_t i = 0; i < roomy->count; i++)
         if (roomy->object[i].page == page)
@@ -23,11 +23,9 @@ void ga_roomy_add(struct ga_thread_cache *cache, ga_page_id page, uint64_t npage
         .page = page, .asked_npages = (uint32_t)npages, .spare_npages = (uint32_t)spare_npages};
 }
 
-bool ga_roomy_grow(struct ga_thread_cache *cache, ga_page_id page, uint64_t npages)
+bool ga_roomy_grow(struct ga_roomy *roomy, struct ga_roomy_object *object, uint64_t npages)
 {
-    struct ga_roomy *roomy = &cache->roomy;
-    struct ga_roomy_object *object = find(roomy, page);
-    if (!object || npages < object->asked_npages)
+    if (npages < object->asked_npages)
         return false;
     uint32_t more = (uint32_t)npages - object->asked_npages;
     more = more < object->spare_npages ? more : object->spare_npages;
@@ -40,7 +38,7 @@ bool ga_roomy_grow(struct ga_thread_cache *cache, ga_page_id page, uint64_t npag
 void ga_roomy_forget(struct ga_thread_cache *cache, ga_page_id page)
 {
     struct ga_roomy *roomy = &cache->roomy;
-    struct ga_roomy_object *object = find(roomy, page);
+    struct ga_roomy_object *object = ga_roomy_find(roomy, page);
     if (!object)
         return;
     roomy->spare_npages -= object->spare_npages;

@@ -18,9 +18,12 @@ bool ga_roomy_has_room(const struct ga_thread_cache *cache, uint64_t spare_npage
 void ga_roomy_add(struct ga_thread_cache *cache, ga_page_id page, uint64_t npages,
                   uint64_t spare_npages);
 
-/* The object at page, which is in use, is to be npages long, which its span is. Whether it is one
- * of these and does not shrink by it: then it may stay as it is. */
-bool ga_roomy_grow(struct ga_thread_cache *cache, ga_page_id page, uint64_t npages);
+/* The object at page, any number; NULL if it is none of these. */
+struct ga_roomy_object *ga_roomy_find(struct ga_roomy *roomy, uint64_t page);
+
+/* The object, which is in use, is to be npages long, which its span is. Whether it does not shrink
+ * by it: then it may stay as it is. */
+bool ga_roomy_grow(struct ga_roomy *roomy, struct ga_roomy_object *object, uint64_t npages);
 
 /* The object at page is freed, or its span as long as it should be. */
 void ga_roomy_forget(struct ga_thread_cache *cache, ga_page_id page);
