@@ -7,7 +7,6 @@
 #include <fcntl.h>
 #include <signal.h>
 
-#include "server/shell/huge.h"
 #include "shm/layout.h"
 
 #define PART_OF_HEAP 32 /* as the core grows */
@@ -39,11 +38,11 @@ static void *work(void *data)
         uint64_t begin = ahead->next;
         uint64_t end = ahead->goal;
         pthread_mutex_unlock(&ahead->lock);
-        if (ahead->huge)
-            ga_huge_touch(ahead->heap, begin, end - begin);
+        if (ahead->huge != GA_HUGE_NONE)
+            ga_huge_populate(ahead->heap, ahead->huge, begin, end - begin);
         int r = allocate(ahead->heap->fd, FALLOC_FL_KEEP_SIZE, begin, end);
-        if (r < 0 && ahead->huge)
-            (void)allocate(ahead->heap->fd, PUNCH, begin, end); /* what the touch has got */
+        if (r < 0 && ahead->huge != GA_HUGE_NONE)
+            (void)allocate(ahead->heap->fd, PUNCH, begin, end); /* what was got before */
         pthread_mutex_lock(&ahead->lock);
         if (r == 0)
             ahead->next = end;
@@ -54,7 +53,7 @@ static void *work(void *data)
     return NULL;
 }
 
-void ga_ahead_start(struct ga_ahead *ahead, const struct ga_mapping *heap, bool huge)
+void ga_ahead_start(struct ga_ahead *ahead, const struct ga_mapping *heap, enum ga_huge huge)
 {
     ahead->heap = heap;
     ahead->huge = huge;
@@ -133,7 +132,7 @@ void ga_ahead_go_on(struct ga_ahead *ahead, uint64_t committed_bytes, uint64_t e
     uint64_t part = committed_bytes / PART_OF_HEAP;
     part = part > PART_MAX ? PART_MAX : part - part % GA_PAGE_SIZE;
     uint64_t goal = committed_bytes + part;
-    if (ahead->huge)
+    if (ahead->huge != GA_HUGE_NONE)
         goal = (goal + GA_HUGE_PAGE_BYTES - 1) & ~(GA_HUGE_PAGE_BYTES - 1);
     if (part < PART_MIN || goal > end || goal <= ahead->ready_end)
         return;

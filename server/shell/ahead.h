@@ -12,6 +12,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "server/shell/huge.h"
 #include "shm/mapping.h"
 
 struct ga_ahead {
@@ -21,7 +22,7 @@ struct ga_ahead {
     bool started;
     pthread_t thread;
     const struct ga_mapping *heap;
-    bool huge; /* in huge pages */
+    enum ga_huge huge;
 
     pthread_mutex_t lock; /* over the rest */
     pthread_cond_t changed;
@@ -33,7 +34,7 @@ struct ga_ahead {
 /* Nothing is done ahead before this, of the heap object, in huge pages or not. *ahead was all zero,
  * and neither moves. The thread begins with the first that it has to do; where it cannot, nothing
  * is done. */
-void ga_ahead_start(struct ga_ahead *ahead, const struct ga_mapping *heap, bool huge);
+void ga_ahead_start(struct ga_ahead *ahead, const struct ga_mapping *heap, enum ga_huge huge);
 /* Give back what is ready, and end the thread. */
 void ga_ahead_stop(struct ga_ahead *ahead);
 

@@ -1,6 +1,6 @@
-/* MADV_POPULATE_WRITE says EFAULT where a store would be SIGBUS, so nobody is struck when memory is
- * short; and it may stop half-way, so what it has done counts for nothing until fallocate agrees.
- */
+/* MADV_POPULATE_WRITE says EFAULT where a store would be SIGBUS, and MADV_COLLAPSE an error, so
+ * nobody is struck when memory is short; and they may stop half-way, so what they have done counts
+ * for nothing until fallocate agrees. */
 #include "server/shell/huge.h"
 
 #include <errno.h>
@@ -20,56 +20,81 @@ static_assert(GA_ARENA_SIZE % GA_HUGE_PAGE_BYTES == 0,
 #ifndef MADV_POPULATE_WRITE
 #define MADV_POPULATE_WRITE 23 /* Linux 5.14; before, it is EINVAL */
 #endif
+#ifndef MADV_COLLAPSE
+#define MADV_COLLAPSE 25 /* Linux 6.1; likewise */
+#endif
 
-void ga_huge_touch(const struct ga_mapping *heap, uint64_t offset, uint64_t bytes)
+/* Collapse the huge pages from begin to end, of which the first page of each must be there. */
+static void collapse(int fd, char *mapped, uint64_t begin, uint64_t end)
+{
+    for (uint64_t page = begin; page < end; page += GA_HUGE_PAGE_BYTES)
+        if (fallocate(fd, FALLOC_FL_KEEP_SIZE, (off_t)page, GA_OS_PAGE_SIZE) < 0)
+            return; /* who commits it all is told */
+    (void)madvise(mapped + begin, end - begin, MADV_COLLAPSE);
+}
+
+void ga_huge_populate(const struct ga_mapping *heap, enum ga_huge huge, uint64_t offset,
+                      uint64_t bytes)
 {
     int err = errno;
     uint64_t begin = (offset + GA_HUGE_PAGE_BYTES - 1) & ~(GA_HUGE_PAGE_BYTES - 1);
     uint64_t end = (offset + bytes) & ~(GA_HUGE_PAGE_BYTES - 1);
-    if (begin < end)
+    if (begin < end && huge == GA_HUGE_COLLAPSED)
+        collapse(heap->fd, heap->address, begin, end);
+    else if (begin < end)
         (void)madvise((char *)heap->address + begin, end - begin, MADV_POPULATE_WRITE);
     errno = err;
 }
 
-/* Whether the first touch of the file, mapped at address, gets it a huge page. */
-static bool gets_huge_page(int fd, void *address)
+static bool has_huge_page(int fd)
 {
     struct stat st;
-    if (madvise(address, GA_HUGE_PAGE_BYTES, MADV_HUGEPAGE) < 0 ||
-        madvise(address, GA_OS_PAGE_SIZE, MADV_POPULATE_WRITE) < 0)
-        return false;
     return fstat(fd, &st) == 0 && (uint64_t)st.st_blocks * STAT_BLOCK_BYTES >= GA_HUGE_PAGE_BYTES;
 }
 
+/* How the file, of the length of a huge page and mapped at address, gets one. */
+static enum ga_huge how(int fd, void *address)
+{
+    if (madvise(address, GA_HUGE_PAGE_BYTES, MADV_HUGEPAGE) < 0)
+        return GA_HUGE_NONE;
+    (void)madvise(address, GA_OS_PAGE_SIZE, MADV_POPULATE_WRITE);
+    if (has_huge_page(fd))
+        return GA_HUGE_TOUCHED;
+    collapse(fd, address, 0, GA_HUGE_PAGE_BYTES);
+    return has_huge_page(fd) ? GA_HUGE_COLLAPSED : GA_HUGE_NONE;
+}
+
 /* The mount, the system's setting and the state of its memory decide; so it is tried. */
-static bool are_to_be_had(void)
+static enum ga_huge try_out(void)
 {
     int fd = open("/dev/shm", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
     if (fd < 0)
-        return false;
-    bool given = false;
+        return GA_HUGE_NONE;
+    enum ga_huge huge = GA_HUGE_NONE;
     void *room = mmap(NULL, 2 * GA_HUGE_PAGE_BYTES, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (room != MAP_FAILED && ftruncate(fd, (off_t)GA_HUGE_PAGE_BYTES) == 0) {
         char *aligned = (char *)room + (GA_HUGE_PAGE_BYTES - (uintptr_t)room % GA_HUGE_PAGE_BYTES) %
                                            GA_HUGE_PAGE_BYTES;
         void *page = mmap(aligned, GA_HUGE_PAGE_BYTES, PROT_READ | PROT_WRITE,
                           MAP_SHARED | MAP_FIXED, fd, 0);
-        given = page != MAP_FAILED && gets_huge_page(fd, page);
+        huge = page != MAP_FAILED ? how(fd, page) : GA_HUGE_NONE;
     }
     if (room != MAP_FAILED)
         munmap(room, 2 * GA_HUGE_PAGE_BYTES);
     close(fd);
-    return given;
+    return huge;
 }
 
-bool ga_huge_begin(const struct ga_mapping *heap)
+enum ga_huge ga_huge_begin(const struct ga_mapping *heap)
 {
-    if (!are_to_be_had() || madvise(heap->address, heap->bytes, MADV_HUGEPAGE) < 0) {
+    enum ga_huge huge = try_out();
+    if (huge == GA_HUGE_NONE || madvise(heap->address, heap->bytes, MADV_HUGEPAGE) < 0) {
         ga_log(GA_LOG_WARNING,
                "no huge pages: /dev/shm gives none, which root may change with 'mount -o "
-               "remount,huge=advise /dev/shm'");
-        return false;
+               "remount,huge=advise /dev/shm', and the kernel makes none (MADV_COLLAPSE)");
+        return GA_HUGE_NONE;
     }
-    ga_log(GA_LOG_INFO, "huge pages: the heap takes its memory by 2 MiB");
-    return true;
+    ga_log(GA_LOG_INFO, "huge pages: the heap takes its memory by 2 MiB%s",
+           huge == GA_HUGE_COLLAPSED ? ", collapsed (/dev/shm gives none by itself)" : "");
+    return huge;
 }

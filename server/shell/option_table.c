@@ -91,8 +91,8 @@ const struct ga_option ga_options[GA_OPTION_COUNT] = {
     [GA_OPTION_HUGE_PAGES] = {.name = "huge-pages",
                               .in_file = true,
                               .summary =
-                                  "take the heap's memory in huge pages, where /dev/shm gives\n"
-                                  "any"},
+                                  "take the heap's memory in huge pages, of /dev/shm or, from\n"
+                                  "Linux 6.1 on, made by the kernel"},
     [GA_OPTION_NO_IO_URING] = {.name = "no-io-uring",
                                .in_file = true,
                                .summary = "give memory back with plain calls on a thread"},

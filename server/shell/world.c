@@ -126,11 +126,11 @@ static int try_to_allocate(struct ga_world *world, enum ga_object object, uint64
                            uint64_t bytes)
 {
     const struct ga_mapping *mapping = &world->mappings[object];
-    bool huge = world->huge && object == GA_OBJECT_HEAP;
+    enum ga_huge huge = object == GA_OBJECT_HEAP ? world->huge : GA_HUGE_NONE;
     if (bytes >= LARGE_COMMIT_BYTES && !has_room(mapping->fd, bytes))
         return ENOSPC;
-    if (huge)
-        ga_huge_touch(mapping, offset, bytes);
+    if (huge != GA_HUGE_NONE)
+        ga_huge_populate(mapping, huge, offset, bytes);
     int r;
     do {
         r = fallocate(mapping->fd, 0, (off_t)offset, (off_t)bytes);
@@ -166,8 +166,8 @@ static int commit(void *data, enum ga_object object, uint64_t offset, uint64_t b
     int r = 0;
     if (object != GA_OBJECT_HEAP || !ga_ahead_has(&world->ahead, offset, bytes))
         r = allocate(world, object, offset, bytes);
-    if (r < 0 && object == GA_OBJECT_HEAP && world->huge)
-        decommit(world, object, offset, bytes); /* what the touch has got */
+    if (r < 0 && object == GA_OBJECT_HEAP && world->huge != GA_HUGE_NONE)
+        decommit(world, object, offset, bytes); /* what was got before */
     if (r == 0 && object == GA_OBJECT_HEAP)
         ga_ahead_go_on(&world->ahead, offset + bytes,
                        length < world->limit_bytes ? length : world->limit_bytes);
@@ -181,7 +181,7 @@ static int recommit(void *data, uint64_t offset, uint64_t bytes)
         world->cut[GA_OBJECT_HEAP] = true;
         return -ENOMEM;
     }
-    /* What the touch has got when it fails is given back by who asked. */
+    /* What was got of huge pages when it fails is given back by who asked. */
     return allocate(world, GA_OBJECT_HEAP, offset, bytes);
 }
 
@@ -297,7 +297,8 @@ uint64_t ga_world_give_ahead_back(struct ga_world *world)
 
 void ga_world_ask_for_huge(struct ga_world *world)
 {
-    world->huge = world->options->huge_pages && ga_huge_begin(&world->mappings[GA_OBJECT_HEAP]);
+    if (world->options->huge_pages)
+        world->huge = ga_huge_begin(&world->mappings[GA_OBJECT_HEAP]);
 }
 
 int ga_world_guard(const struct ga_world *world)
@@ -323,7 +324,7 @@ int ga_world_configure(const struct ga_world *world, struct ga_heap_config *ret)
         .reserve_bytes = world->reserve_bytes,
         .limit_bytes = world->limit_bytes,
         .soft_limit_bytes = world->options->soft_limit_bytes,
-        .huge_npages = world->huge ? GA_HUGE_PAGE_BYTES / GA_PAGE_SIZE : 0,
+        .huge_npages = world->huge != GA_HUGE_NONE ? GA_HUGE_PAGE_BYTES / GA_PAGE_SIZE : 0,
         .server_pid = pid,
         .server_start_time = start_time,
         .server_version = GOALLOC_VERSION,

@@ -25,7 +25,7 @@ struct ga_world {
     uint64_t reserve_bytes;
     uint64_t limit_bytes;      /* never 0 */
     bool adopted;              /* the heap was there already */
-    bool huge;                 /* the heap's memory comes in huge pages (huge.h) */
+    enum ga_huge huge;         /* whether and how the heap's memory comes in huge pages */
     bool keep;                 /* the objects, when the world closes */
     bool refused_memory;       /* by the system, since the flag was last cleared */
     bool reclaim_wanted;       /* by the core, since the flag was last cleared */
