@@ -13,8 +13,8 @@
 #include "client/heap.h"
 #include "support/cunit_main.h"
 
-#define BASE   UINT64_C(0x5a0000000000)
-#define NPAGES 600u /* of the heap, of 8 KiB; more than the first has memory */
+#define BASE   UINT64_C(0x552000000000) /* where ThreadSanitizer lets a program map, too */
+#define NPAGES 600u                     /* of the heap, of 8 KiB; more than the first has memory */
 #define NTOLD  (NPAGES * 2)
 #define FIRST                                                                                      \
     (GA_PAGE_SIZE / GA_OS_PAGE_SIZE) /* page 0 is no object's, and nothing is told of it */
