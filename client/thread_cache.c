@@ -446,6 +446,7 @@ void ga_thread_cache_forget_heap(struct goalloc_heap *heap)
         c->shared = &nothing;
         c->tiny.carver = (struct ga_tiny_carver){0};
         ga_known_forget(&c->known);
+        c->roomy = (struct ga_roomy){0};
         c->batch = (struct ga_batch){0};
         ga_class_cache_forget_all(c, &nothing);
     }

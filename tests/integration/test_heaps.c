@@ -299,6 +299,39 @@ static void kept_spans_are_not_used_again(void)
     resize_in_the_next((struct resize){.from = 40000, .to = 200000});
 }
 
+/* Leaves an object room to grow, and makes it longer when the heap is attached anew. */
+static void *grow_in_the_next(void *unused)
+{
+    goalloc_free(heaps[0], goalloc_malloc(heaps[0], 1 << 20));
+    char *object = goalloc_realloc(heaps[0], goalloc_malloc(heaps[0], 30000), 100000);
+    CU_ASSERT_PTR_NOT_NULL_FATAL(object);
+    CU_ASSERT(goalloc_usable_size(heaps[0], object) >= 1 << 20);
+    memcpy(object, "as before", sizeof("as before"));
+    pthread_barrier_wait(&turns);
+    pthread_barrier_wait(&turns); /* the heap is another, and the object is there */
+    object = goalloc_realloc(heaps[0], object, 150000);
+    CU_ASSERT_PTR_NOT_NULL_FATAL(object);
+    CU_ASSERT_STRING_EQUAL(object, "as before");
+    goalloc_free(heaps[0], object);
+    return unused;
+}
+
+/* The object outlives the heap that its thread knew; what the thread left it of room does not. */
+static void room_is_not_used_again(void)
+{
+    pthread_t thread;
+    pthread_barrier_init(&turns, NULL, 2);
+    open_heaps(1);
+    pthread_create(&thread, NULL, grow_in_the_next, NULL);
+    pthread_barrier_wait(&turns);
+    goalloc_detach(heaps[0]);
+    CU_ASSERT_EQUAL_FATAL(goalloc_attach(servers[0].socket, NULL, &heaps[0]), 0);
+    pthread_barrier_wait(&turns);
+    pthread_join(thread, NULL);
+    close_heap(0);
+    pthread_barrier_destroy(&turns);
+}
+
 int main(void)
 {
     static const struct ga_test tests[] = {
@@ -309,6 +342,7 @@ int main(void)
         {"numbers are used again", numbers_are_used_again},
         {"allocated in the next", allocated_in_the_next},
         {"kept spans are not used again", kept_spans_are_not_used_again},
+        {"room is not used again", room_is_not_used_again},
     };
     if (ga_private_shm_enter("1g") < 0)
         return 77;
