@@ -109,14 +109,14 @@ static bool is_worth_shrinking(const struct ga_slot *slot, size_t size)
     return ga_entry_npages(slot->entry) > ga_large_longest_fit(npages_of(size));
 }
 
-/* Whether p is a large object in use that lies where this thread has left it room to grow to size.
- */
+/* Whether p is a large object in use that lies where this thread has left it room to grow to size:
+ * what is to be a small one is to leave its span. */
 static bool has_room(struct goalloc_heap *heap, const void *p, size_t size)
 {
     ga_busy_begin();
     struct ga_thread_cache *cache = ga_thread_cache_at_hand(heap);
     bool has = false;
-    if (cache && cache->roomy.count > 0 && (uintptr_t)p % GA_PAGE_SIZE == 0) {
+    if (size > ROOMY_MIN && cache && cache->roomy.count > 0 && (uintptr_t)p % GA_PAGE_SIZE == 0) {
         uint64_t page = ga_known_page(&cache->known, (uintptr_t)p);
         struct ga_roomy_object *object = ga_roomy_find(&cache->roomy, page);
         has = object && ga_mcache_is_mine(cache, object->page) &&

@@ -264,6 +264,21 @@ static void shrinks_where_there_is_room(void)
     check_empty();
 }
 
+/* One that has grown to be large, and becomes a small one again, leaves its span to others. */
+static void shrinks_to_a_small_one(void)
+{
+    keep_long_spans(1);
+    char *p = goalloc_realloc(heap, goalloc_malloc(heap, 3 * KIB), 5 * KIB);
+    CU_ASSERT_EQUAL_FATAL(goalloc_usable_size(heap, p), 1 * MIB);
+    memset(p, 'x', 5 * KIB);
+    p = resize(p, 7 * KIB, 5 * KIB, 'x');
+    CU_ASSERT_EQUAL(goalloc_usable_size(heap, p), 1 * MIB);
+    p = resize(p, 100, 100, 'x');
+    CU_ASSERT(goalloc_usable_size(heap, p) < 200);
+    goalloc_free(heap, p);
+    check_empty();
+}
+
 static void *grow_to_700_kib(void *p)
 {
     p = resize(p, 700 * KIB, 100 * KIB, 'x');
@@ -348,6 +363,7 @@ int main(void)
         {"grows in what was kept", grows_in_what_was_kept},
         {"little to spare", little_to_spare},
         {"shrinks where there is room", shrinks_where_there_is_room},
+        {"shrinks to a small one", shrinks_to_a_small_one},
         {"grown by another", grown_by_another},
         {"given back when short", given_back_when_short},
         {"larger than an arena", larger_than_an_arena},
