@@ -120,7 +120,7 @@ void *ga_alloc_large_longest(struct goalloc_heap *heap, size_t size, bool noscan
     ga_page_id page = 0;
     uint64_t rate = 0;
     bool due = false;
-    if (cache && cache->heap == heap && npages <= GA_LARGE_NPAGES_LEASED)
+    if (cache && cache->heap == heap && size <= GA_LARGE_NPAGES_LEASED * GA_PAGE_SIZE)
         page = ga_large_take_longest(cache, noscan ? 1 : 0, npages);
     if (page)
         due = ga_sampler_is_large_due(cache, sampled_size(size), &rate);

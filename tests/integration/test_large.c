@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -279,6 +280,27 @@ static void shrinks_to_a_small_one(void)
     check_empty();
 }
 
+/* What is kept, or has room, is not long enough for a size that is beyond all, be it that its pages
+ * cannot be counted. */
+static void too_long_to_grow_to(void)
+{
+    char *small = goalloc_malloc(heap, 30 * KIB);
+    char *with_room = grown_with_room();
+    keep_long_spans(2);
+    for (size_t less = 0; less < 32 * KIB; less += 512) {
+        volatile size_t size = SIZE_MAX - less;
+        errno = 0;
+        CU_ASSERT_PTR_NULL(goalloc_realloc(heap, small, size));
+        CU_ASSERT_PTR_NULL(goalloc_realloc(heap, with_room, size));
+        CU_ASSERT_EQUAL(errno, ENOMEM);
+    }
+    CU_ASSERT_EQUAL(goalloc_usable_size(heap, with_room), 1 * MIB);
+    CU_ASSERT(with_room[0] == 'x' && with_room[100 * KIB - 1] == 'x');
+    goalloc_free(heap, small);
+    goalloc_free(heap, with_room);
+    check_empty();
+}
+
 static void *grow_to_700_kib(void *p)
 {
     p = resize(p, 700 * KIB, 100 * KIB, 'x');
@@ -364,6 +386,7 @@ int main(void)
         {"little to spare", little_to_spare},
         {"shrinks where there is room", shrinks_where_there_is_room},
         {"shrinks to a small one", shrinks_to_a_small_one},
+        {"too long to grow to", too_long_to_grow_to},
         {"grown by another", grown_by_another},
         {"given back when short", given_back_when_short},
         {"larger than an arena", larger_than_an_arena},
