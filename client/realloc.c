@@ -109,8 +109,17 @@ static bool is_worth_shrinking(const struct ga_slot *slot, size_t size)
     return ga_entry_npages(slot->entry) > ga_large_longest_fit(npages_of(size));
 }
 
-/* Whether p is a large object in use that lies where this thread has left it room to grow to size:
- * what is to be a small one is to leave its span. */
+/* Whether the object is in use, in a span of this thread's that holds npages. */
+static bool is_mine_and_holds(const struct ga_thread_cache *cache, ga_page_id page, uint64_t npages)
+{
+    const struct ga_view *view = &cache->heap->view;
+    uint64_t entry = ga_view_entry(view, page);
+    return ga_mcache_is_mine(cache, page) && (entry & GA_ENTRY_LARGE) &&
+           (ga_slot_used(ga_view_a(view, page, 0)) & 1) != 0 && npages <= ga_entry_npages(entry);
+}
+
+/* Whether p is a large object in use that lies where this thread has left it room to grow to size.
+ */
 static bool has_room(struct goalloc_heap *heap, const void *p, size_t size)
 {
     ga_busy_begin();
@@ -119,9 +128,7 @@ static bool has_room(struct goalloc_heap *heap, const void *p, size_t size)
     if (size > ROOMY_MIN && cache && cache->roomy.count > 0 && (uintptr_t)p % GA_PAGE_SIZE == 0) {
         uint64_t page = ga_known_page(&cache->known, (uintptr_t)p);
         struct ga_roomy_object *object = ga_roomy_find(&cache->roomy, page);
-        has = object && ga_mcache_is_mine(cache, object->page) &&
-              (ga_slot_used(ga_view_a(&heap->view, object->page, 0)) & 1) != 0 &&
-              npages_of(size) <= ga_entry_npages(ga_view_entry(&heap->view, object->page)) &&
+        has = object && is_mine_and_holds(cache, object->page, npages_of(size)) &&
               ga_roomy_grow(&cache->roomy, object, npages_of(size));
     }
     ga_busy_end();

@@ -24,11 +24,21 @@ static_assert(GA_ARENA_SIZE % GA_HUGE_PAGE_BYTES == 0,
 #define MADV_COLLAPSE 25 /* Linux 6.1; likewise */
 #endif
 
-/* Collapse the huge pages from begin to end, of which the first page of each must be there. */
+/* Have memory for the first page of a huge one. Whether there is any. */
+static bool begin_page(int fd, uint64_t offset)
+{
+    int r;
+    do {
+        r = fallocate(fd, FALLOC_FL_KEEP_SIZE, (off_t)offset, GA_OS_PAGE_SIZE);
+    } while (r < 0 && errno == EINTR);
+    return r == 0;
+}
+
+/* Collapse the huge pages from begin to end, each of which needs its first page for that. */
 static void collapse(int fd, char *mapped, uint64_t begin, uint64_t end)
 {
     for (uint64_t page = begin; page < end; page += GA_HUGE_PAGE_BYTES)
-        if (fallocate(fd, FALLOC_FL_KEEP_SIZE, (off_t)page, GA_OS_PAGE_SIZE) < 0)
+        if (!begin_page(fd, page))
             return; /* who commits it all is told */
     (void)madvise(mapped + begin, end - begin, MADV_COLLAPSE);
 }
