@@ -126,5 +126,5 @@ int main(int argc, char *argv[])
     r = ga_activation_take(&options, &listener);
     if (r == 0)
         r = ga_options_default_socket(&options);
-    return ga_exit_status_of(r < 0 ? r : serve(&reload, listener));
+    return (int)ga_exit_status_of(r < 0 ? r : serve(&reload, listener));
 }

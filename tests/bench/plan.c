@@ -64,7 +64,7 @@ static void print_help(void)
 {
     puts("usage: bench_run [OPTION]...\n"
          "Measure goalloc beside other allocators, in one run.\n\n"
-         "  --quick          fewer and shorter runs, and of the rows named -20M\n"
+         "  --quick          fewer and shorter runs, and of the rows that take long\n"
          "                   none that --row does not name in full\n"
          "  --smoke          one tiny run of each row, to see that all work\n"
          "  --row NAME       this row only, or those whose names begin with NAME-;\n"
@@ -270,10 +270,16 @@ static void complete(bool *chosen, int first, int count)
 }
 
 /* In a hurry, what takes long is only measured where it was named. */
+static bool takes_long(const char *row)
+{
+    return strstr(row, "-20M") || strcmp(row, "collect-pause") == 0 ||
+           strncmp(row, "scavenge", strlen("scavenge")) == 0;
+}
+
 static void drop_long_rows(struct ga_bench_plan *plan)
 {
     for (int row = 0; row < GA_BENCH_ROW_COUNT; row++)
-        if (strstr(ga_bench_rows[row].name, "-20M") && !plan->named[row])
+        if (takes_long(ga_bench_rows[row].name) && !plan->named[row])
             plan->rows[row] = false;
 }
 

@@ -116,8 +116,8 @@ static void chain()
 static void containers_of_the_heap()
 {
     {
-        auto ours = goalloc::make<goalloc::vector<int>>(*heap, 10, 7);
-        auto pmr = goalloc::make<std::pmr::vector<int>>(*heap, 10, 7);
+        auto ours = goalloc::make<goalloc::vector<int>>(*heap, std::size_t{10}, 7);
+        auto pmr = goalloc::make<std::pmr::vector<int>>(*heap, std::size_t{10}, 7);
         auto first = goalloc::make<leading>(*heap, 3);
         auto given = goalloc::make<std::pmr::vector<int>>(*heap, heap->resource());
         std::pmr::vector<int> own(20, 7);

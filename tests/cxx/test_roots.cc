@@ -247,7 +247,7 @@ static void hold()
 }
 
 /* One replaces and frees, others hold and look: never at what was freed. */
-static void hold_while_replaced()
+[[maybe_unused]] static void hold_while_replaced()
 {
     std::atomic<bool> done{false};
     std::atomic<int> wrong{0}, seen{0};
@@ -293,7 +293,9 @@ int main()
             {"wait", wait},
             {"one for all", one_for_all},
             {"hold", hold},
+#ifndef __SANITIZE_THREAD__ /* a record is read while it may be freed, and its sums looked at */
             {"hold while replaced", hold_while_replaced},
+#endif
         };
         failed = ga_test_main("cxx.roots", tests, std::size(tests));
     }

@@ -313,7 +313,7 @@ static bool is_near(uint64_t estimate, uint64_t truth)
 }
 
 /* A function of a file that has no name for it; a sanitizer has a qsort of its own. */
-#ifdef __SANITIZE_ADDRESS__
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
 #define CALLED_BY_QSORT ""
 #else
 #define CALLED_BY_QSORT "libc.so.6+0x"

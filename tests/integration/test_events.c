@@ -158,6 +158,13 @@ static uint64_t resident_kib(pid_t pid)
 /* Many more events than the socket takes. */
 #define MANY 12000u
 
+/* ThreadSanitizer keeps notes of all that is read and written. */
+#ifdef __SANITIZE_THREAD__
+#define RESIDENT_IS_OURS false
+#else
+#define RESIDENT_IS_OURS true
+#endif
+
 static void test_slow_reader(void)
 {
     CU_ASSERT_FATAL(start());
@@ -171,7 +178,7 @@ static void test_slow_reader(void)
         CU_ASSERT_PTR_NOT_NULL_FATAL(p);
         goalloc_free(heap, p);
     }
-    CU_ASSERT(resident_kib(daemon_.pid) < before_kib + 1024);
+    CU_ASSERT(!RESIDENT_IS_OURS || resident_kib(daemon_.pid) < before_kib + 1024);
     uint64_t told = 0;
     uint64_t lost = 0;
     uint64_t time_us = 0;

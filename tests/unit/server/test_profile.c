@@ -15,9 +15,9 @@
 
 static struct ga_core core;
 
-static struct ga_profile_entry entry_of(ga_client_id client)
+static struct ga_profile_entry *entry_of(ga_client_id client)
 {
-    return core.heap->profile_entries[client];
+    return &core.heap->profile_entries[client];
 }
 
 static void open_core(void)
@@ -30,21 +30,21 @@ static void rates(void)
     open_core();
     ga_store_relaxed(&core.heap->meta->profile_rate_bytes, 500);
     ga_client_id one = ga_core_attach(&core);
-    CU_ASSERT_EQUAL(entry_of(one).rate_bytes, 500);
+    CU_ASSERT_EQUAL(ga_load_relaxed(&entry_of(one)->rate_bytes), 500);
     CU_ASSERT_EQUAL(ga_heap_set_profile_rate(core.heap, one + 1, 0, 7), 0);
-    CU_ASSERT_EQUAL(entry_of(one).rate_bytes, 7);
+    CU_ASSERT_EQUAL(ga_load_relaxed(&entry_of(one)->rate_bytes), 7);
     ga_client_id two = ga_core_attach(&core);
-    CU_ASSERT_EQUAL(entry_of(two).rate_bytes, 500);
+    CU_ASSERT_EQUAL(ga_load_relaxed(&entry_of(two)->rate_bytes), 500);
     CU_ASSERT_EQUAL(ga_heap_set_profile_rate(core.heap, 99, 0, 8), -ENOENT);
     CU_ASSERT_EQUAL(ga_heap_set_profile_rate(core.heap, 0, 4000000, 8), -ENOENT);
     uint32_t pid = core.view.clients[two].pid;
     core.heap->clients[one].pid = pid + 1;
     CU_ASSERT_EQUAL(ga_heap_set_profile_rate(core.heap, 0, pid, 9), 0);
-    CU_ASSERT_EQUAL(entry_of(one).rate_bytes, 7);
-    CU_ASSERT_EQUAL(entry_of(two).rate_bytes, 9);
+    CU_ASSERT_EQUAL(ga_load_relaxed(&entry_of(one)->rate_bytes), 7);
+    CU_ASSERT_EQUAL(ga_load_relaxed(&entry_of(two)->rate_bytes), 9);
     CU_ASSERT_EQUAL(ga_heap_set_profile_rate(core.heap, 0, 0, 0), 0);
-    CU_ASSERT_EQUAL(entry_of(one).rate_bytes, 0);
-    CU_ASSERT_EQUAL(entry_of(ga_core_attach(&core)).rate_bytes, 0);
+    CU_ASSERT_EQUAL(ga_load_relaxed(&entry_of(one)->rate_bytes), 0);
+    CU_ASSERT_EQUAL(ga_load_relaxed(&entry_of(ga_core_attach(&core))->rate_bytes), 0);
     ga_heap_client_gone(core.heap, two);
     CU_ASSERT_EQUAL(ga_heap_set_profile_rate(core.heap, two + 1, 0, 7), -ENOENT);
     ga_core_close(&core);
@@ -54,11 +54,11 @@ static void room(void)
 {
     open_core();
     ga_client_id one = ga_core_attach(&core);
-    CU_ASSERT_EQUAL(entry_of(one).bytes, 0);
+    CU_ASSERT_EQUAL(ga_load_relaxed(&entry_of(one)->bytes), 0);
     uint64_t expected = GA_PROFILE_BYTES_MIN;
     for (; expected <= sizeof(struct ga_profile); expected *= 2) {
         CU_ASSERT_EQUAL(ga_heap_profile_room(core.heap, one), 0);
-        CU_ASSERT_EQUAL(entry_of(one).bytes, expected);
+        CU_ASSERT_EQUAL(ga_load_relaxed(&entry_of(one)->bytes), expected);
         ((char *)&core.view.profiles[one])[expected - 1] = 1; /* is backed */
     }
     CU_ASSERT_EQUAL(ga_heap_profile_room(core.heap, one), -ENOSPC);
@@ -66,7 +66,7 @@ static void room(void)
     ga_client_id two = ga_core_attach(&core);
     core.fail_commit = 1;
     CU_ASSERT_EQUAL(ga_heap_profile_room(core.heap, two), -ENOMEM);
-    CU_ASSERT_EQUAL(entry_of(two).bytes, 0);
+    CU_ASSERT_EQUAL(ga_load_relaxed(&entry_of(two)->bytes), 0);
     CU_ASSERT_EQUAL(ga_heap_profile_room(core.heap, two), 0);
     ga_core_close(&core);
 }
@@ -77,11 +77,11 @@ static void numbers_are_kept(void)
 {
     open_core();
     ga_client_id one = ga_core_attach(&core);
-    uint32_t instance = entry_of(one).instance;
+    uint32_t instance = ga_load_relaxed(&entry_of(one)->instance);
     ga_heap_client_gone(core.heap, one);
     CU_ASSERT_EQUAL(ga_core_attach(&core), one);
-    CU_ASSERT_EQUAL(entry_of(one).instance, instance + 1);
-    CU_ASSERT_EQUAL(entry_of(one).ended_ms, 0);
+    CU_ASSERT_EQUAL(ga_load_relaxed(&entry_of(one)->instance), instance + 1);
+    CU_ASSERT_EQUAL(entry_of(one)->ended_ms, 0);
 
     CU_ASSERT_EQUAL(ga_heap_profile_room(core.heap, one), 0);
     for (uint32_t i = 1; i < KEPT_MAX; i++) {
@@ -91,7 +91,7 @@ static void numbers_are_kept(void)
     }
     core.wall_ms = 1000;
     ga_heap_client_gone(core.heap, one + 5);
-    CU_ASSERT_EQUAL(entry_of(one + 5).ended_ms, 1000);
+    CU_ASSERT_EQUAL(entry_of(one + 5)->ended_ms, 1000);
     for (uint32_t i = 0; i < KEPT_MAX; i++) {
         core.wall_ms++;
         if (i != 5)
@@ -123,7 +123,7 @@ static void sample_object(uint32_t policy)
     CU_ASSERT_EQUAL_FATAL(ga_core_malloc(&core, mcache, CLASS, &slot), 0);
     CU_ASSERT_EQUAL_FATAL(ga_core_malloc(&core, mcache, CLASS, &slot), 0);
     offset = slot.page * GA_PAGE_SIZE + slot.index * ga_size_classes[CLASS / 2].size;
-    uint64_t word = ga_sample_make(client, entry_of(client).instance, 3);
+    uint64_t word = ga_sample_make(client, ga_load_relaxed(&entry_of(client)->instance), 3);
     CU_ASSERT(ga_sample_put(&core.view, page, offset, word));
     ga_core_check_sound(&core);
 }
@@ -169,8 +169,9 @@ static void what_clients_may_write(void)
     CU_ASSERT(ga_sample_take(&core.view, page, offset, &found));
     static const uint32_t sites[] = {GA_PROFILE_SITES - 1, 2047};
     for (size_t i = 0; i < COUNT(sites); i++)
-        CU_ASSERT(ga_sample_put(&core.view, page, offset + 8 * i,
-                                ga_sample_make(client, entry_of(client).instance, sites[i])));
+        CU_ASSERT(ga_sample_put(
+            &core.view, page, offset + 8 * i,
+            ga_sample_make(client, ga_load_relaxed(&entry_of(client)->instance), sites[i])));
     CU_ASSERT(ga_sample_put(&core.view, page, offset, ga_sample_make(4095, 1, 0)));
     CU_ASSERT(ga_sample_put(&core.view, page, offset, ga_sample_make(client, 77, 3)));
     ga_heap_client_gone(core.heap, client);
@@ -225,15 +226,15 @@ static void the_next_server_has_it(void)
     ga_heap_client_gone(core.heap, gone);
     ga_client_id torn = ga_core_attach(&core); /* its server was killed before it had said so */
     ga_store_relaxed(&core.heap->profile_entries[torn].bytes, 2 * sizeof(struct ga_profile));
-    struct ga_profile_entry before = entry_of(gone);
+    struct ga_profile_entry before = *entry_of(gone);
     char why[GA_ADOPT_WHY_BYTES];
     CU_ASSERT_EQUAL_FATAL(ga_core_adopt(&core, why), 0);
     CU_ASSERT_EQUAL(memcmp(&core.heap->profile_entries[gone], &before, sizeof(before)), 0);
-    CU_ASSERT_EQUAL(entry_of(torn).bytes, 0);
+    CU_ASSERT_EQUAL(ga_load_relaxed(&entry_of(torn)->bytes), 0);
     ga_core_check_sound(&core);
     CU_ASSERT(ga_core_attach(&core) != gone);
     CU_ASSERT_EQUAL(ga_heap_profile_room(core.heap, client), 0); /* what was backed is known */
-    CU_ASSERT_EQUAL(entry_of(client).bytes, 2 * GA_PROFILE_BYTES_MIN);
+    CU_ASSERT_EQUAL(ga_load_relaxed(&entry_of(client)->bytes), 2 * GA_PROFILE_BYTES_MIN);
     CU_ASSERT(is_sampled());
     ga_core_close(&core);
 }

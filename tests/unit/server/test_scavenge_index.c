@@ -99,7 +99,8 @@ static void go_forced(void)
 
 static void go_interleaved(void)
 {
-    for (int cursor = 0; cursor < GA_SCAVENGE_CURSORS; cursor++) {
+    for (int i = 0; i < GA_SCAVENGE_CURSORS; i++) {
+        enum ga_scavenge_cursor cursor = (enum ga_scavenge_cursor)i;
         uint64_t page;
         set_up();
         for (uint64_t c = 0; c < 32; c++) {
