@@ -43,7 +43,8 @@ __attribute__((noinline)) static void leak(int n, size_t size)
 PLACE void place_one(void)
 {
     static const size_t volatile sizes[] = {1024, 100000, 1024, 100000};
-    for (int i = 0; i < 4; i++)
+    static const int volatile count = 4; /* known, the loop may be four calls */
+    for (int i = 0; i < count; i++)
         leak(2, sizes[i]); /* of two sizes, by one call */
     __asm__ volatile("" : : : "memory");
 }

@@ -163,6 +163,7 @@ static void which_words(void)
     words[4] = pointer(48);                               /* on page 0 */
     words[5] = pointer(2 * GA_PAGE_SIZE + 56) ^ UINT64_C(1) << 63;
     memcpy((char *)&words[6] + 4, &(uint64_t){pointer(11 * GA_PAGE_SIZE + 64)}, sizeof(uint64_t));
+    use(words);
     CU_ASSERT_EQUAL(run_scan(), 0);
     CU_ASSERT(is_found(GA_PAGE_SIZE + 16));
     CU_ASSERT(is_found(9 * GA_PAGE_SIZE + 24));
