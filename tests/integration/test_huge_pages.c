@@ -3,9 +3,11 @@
  * granted is SIGBUS when memory is used up, and what comes after is as without. Each on a tmpfs in
  * a mount namespace of the test's own. */
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -15,6 +17,10 @@
 #include "integration/run.h"
 #include "support/cunit_main.h"
 #include "support/private_shm.h"
+
+#ifndef MADV_COLLAPSE
+#define MADV_COLLAPSE 25 /* Linux 6.1 */
+#endif
 
 #define KIB     1024u
 #define MIB     (1024u * KIB)
@@ -216,10 +222,28 @@ static const struct ga_test with[] = {
     {"the next server", next_server}, {"among holes", among_holes},
 };
 
+/* Whether the kernel makes a huge page of a file in /dev/shm when it is told to. */
+static bool can_collapse(void)
+{
+    bool can = false;
+    int fd = open("/dev/shm", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+    char *room =
+        mmap(NULL, 4 * MIB, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0); /* for an aligned one */
+    if (fd >= 0 && room != MAP_FAILED && ftruncate(fd, 2 * MIB) == 0) {
+        char *page = mmap(room + (2 * MIB - (uintptr_t)room % (2 * MIB)), 2 * MIB,
+                          PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, fd, 0);
+        *page = 1;
+        can = madvise(page, 2 * MIB, MADV_COLLAPSE) == 0;
+    }
+    munmap(room, 4 * MIB);
+    close(fd);
+    return can;
+}
+
 /* On a /dev/shm with these options. 77 where the kernel gives no huge pages there. */
 static int test_on(const char *options)
 {
-    if (ga_private_shm_enter(options) < 0 || !gives_any()) {
+    if (ga_private_shm_enter(options) < 0 || (!gives_any() && !(collapsed && can_collapse()))) {
         printf("skipped: no huge pages on a tmpfs mounted with %s\n", options);
         return 77;
     }
