@@ -218,6 +218,8 @@ static int check_span(const struct adoption *adoption, uint64_t page, uint64_t e
     if (owner != 0 && (owner >= ga_load_relaxed(&adoption->meta->mcache_end) ||
                        ga_load_relaxed(&adoption->view.mcache_entries[owner].client) == 0))
         return bad_page(adoption, page, "is leased to an mcache of nobody");
+    if (owner != 0 && (entry & GA_ENTRY_ORPHAN))
+        return bad_page(adoption, page, "is leased, and left behind for good");
     if (large && !is_client(adoption, ga_entry_owner(ga_view_entry(&adoption->view, page + 1))))
         return bad_page(adoption, page + 1, "names a client that is not attached");
     return 0;

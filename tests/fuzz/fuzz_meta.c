@@ -121,6 +121,7 @@ static void restore(void)
         FUZZ_CHECK(madvise(core.objects[object], core.object_bytes[object], MADV_DONTNEED) == 0);
     for (uint32_t i = 0; i < nimage; i++)
         memcpy(core.objects[image[i].object] + image[i].offset, image[i].bytes, GA_OS_PAGE_SIZE);
+    memset(core.punched, 0, RESERVE / GA_PAGE_SIZE); /* what the input before has given back */
     core.nbad = 0;
 }
 

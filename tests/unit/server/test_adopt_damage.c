@@ -96,6 +96,11 @@ static void d_owner(struct damaged *d)
 {
     set_entry(d, d->small, ga_entry_with_owner(entry_of(d, d->small), 9));
 }
+static void d_left_behind(struct damaged *d)
+{
+    CU_ASSERT(ga_entry_owner(entry_of(d, d->small)) != 0);
+    set_entry(d, d->small, entry_of(d, d->small) | GA_ENTRY_ORPHAN);
+}
 static void d_large_client(struct damaged *d)
 {
     set_entry(d, d->large + 1, ga_entry_with_owner(entry_of(d, d->large + 1), 9));
@@ -128,6 +133,7 @@ static const struct {
     {d_inner, "does not belong to the span that it lies in"},
     {d_overlap, "does not belong to the span that it lies in"},
     {d_owner, "leased to an mcache of nobody"},
+    {d_left_behind, "is leased, and left behind"},
     {d_large_client, "names a client that is not attached"},
     {d_page_0, "page 0 is in use"},
 };
