@@ -5,6 +5,7 @@
 #include <time.h>
 
 #include "client/class_cache.h"
+#include "client/fast_path.h"
 #include "client/heap.h"
 #include "client/mcache.h"
 #include "client/sampler.h"
@@ -78,8 +79,7 @@ __attribute__((noinline)) void *ga_alloc_slowly(struct goalloc_heap *heap, ga_sp
     return p;
 }
 
-/* The list is used up, or looked through first: go on with what is at hand. Ends the operation. */
-static __attribute__((noinline)) void *alloc_next(struct goalloc_heap *heap, uint32_t span_class)
+__attribute__((noinline)) void *ga_alloc_next(struct goalloc_heap *heap, uint32_t span_class)
 {
     struct ga_thread_cache *cache = ga_thread_cache_peek(heap);
     if (cache->heap != heap) /* of one that was detached and had the same place */
@@ -129,7 +129,7 @@ static __attribute__((noinline)) void *alloc_counted(struct goalloc_heap *heap, 
 {
     struct ga_thread_cache *cache = ga_thread_cache_peek(heap);
     uint64_t rate = look_if_due(heap, cache, span_class);
-    return note_small(heap, alloc_next(heap, span_class), span_class, rate);
+    return note_small(heap, ga_alloc_next(heap, span_class), span_class, rate);
 }
 
 /* The thread has no cache at hand, and so has not counted. Ends the operation. */
@@ -147,16 +147,6 @@ static __attribute__((noinline)) void *alloc_uncounted(struct goalloc_heap *heap
     return note_small(heap, p, span_class, rate);
 }
 
-/* From the list of a class, if it has not counted down. Ends the operation. */
-static inline __attribute__((always_inline)) void *take_from(struct goalloc_heap *heap,
-                                                             struct ga_free_list *list)
-{
-    void *p;
-    if (!ga_free_list_take_top(list, &p))
-        return alloc_next(heap, list->span_class);
-    return ga_busy_end_with(p);
-}
-
 /* Ends the operation. */
 static inline void *alloc_small(struct goalloc_heap *heap, uint32_t span_class)
 {
@@ -167,17 +157,10 @@ static inline void *alloc_small(struct goalloc_heap *heap, uint32_t span_class)
     cache->last = list;
     if (ga_sampler_count(list))
         return alloc_counted(heap, span_class);
-    return take_from(heap, list);
+    return ga_fast_take(heap, list);
 }
 
-/* The thread has no cache at hand; size is small. Ends the operation. */
-static __attribute__((noinline)) void *malloc_uncounted(struct goalloc_heap *heap, size_t size)
-{
-    return alloc_uncounted(heap, ga_size_class_for_malloc(size) * 2);
-}
-
-/* The class of size, which is small, has counted down, or is not made. Ends the operation. */
-static __attribute__((noinline)) void *malloc_counted(struct goalloc_heap *heap, size_t size)
+__attribute__((noinline)) void *ga_malloc_counted(struct goalloc_heap *heap, size_t size)
 {
     return alloc_counted(heap, ga_size_class_for_malloc(size) * 2);
 }
@@ -191,7 +174,7 @@ __attribute__((noinline)) void *ga_tiny_alloc_counted(struct goalloc_heap *heap,
         !ga_sampler_is_due(cache, ga_class_cache_get(cache, GA_SPAN_CLASS_TINY)->list,
                            GA_TINY_SAMPLED_BYTES, &rate))
         return ga_tiny_alloc_slowly(heap, shape);
-    void *p = alloc_next(heap, class_of_sampled_tiny(rate));
+    void *p = ga_alloc_next(heap, class_of_sampled_tiny(rate));
     return p ? ga_profile_note(heap, p, GA_TINY_SAMPLED_BYTES, rate) : NULL;
 }
 
@@ -215,8 +198,7 @@ __attribute__((noinline)) void *ga_tiny_alloc_uncounted(struct goalloc_heap *hea
     return p ? ga_profile_note(heap, p, GA_TINY_SAMPLED_BYTES, rate) : NULL;
 }
 
-/* Of more than about 1 KiB. Ends the operation. */
-static __attribute__((noinline)) void *malloc_longer(struct goalloc_heap *heap, size_t size)
+__attribute__((noinline)) void *ga_malloc_longer(struct goalloc_heap *heap, size_t size)
 {
     if (size <= GA_SMALL_MAX)
         return alloc_small(heap, ga_size_class_for_malloc(size) * 2);
@@ -224,19 +206,20 @@ static __attribute__((noinline)) void *malloc_longer(struct goalloc_heap *heap, 
     return ga_alloc_large(heap, size, 0, false, &zeroed);
 }
 
+/* The thread has no cache at hand. Ends the operation. */
+static __attribute__((noinline)) void *malloc_uncounted(struct goalloc_heap *heap, size_t size)
+{
+    return size <= GA_SMALL_MAX ? alloc_uncounted(heap, ga_size_class_for_malloc(size) * 2)
+                                : ga_malloc_longer(heap, size);
+}
+
 void *goalloc_malloc(struct goalloc_heap *heap, size_t size)
 {
     ga_busy_begin();
-    if (__builtin_expect(size > GA_FINE_SIZE_MAX - 8, 0))
-        return malloc_longer(heap, size);
     struct ga_thread_cache *cache = ga_thread_cache_at_hand(heap);
     if (__builtin_expect(!cache, 0))
         return malloc_uncounted(heap, size);
-    struct ga_free_list *list = cache->by_size[(size + 7) / 8];
-    cache->last = list;
-    if (ga_sampler_count(list))
-        return malloc_counted(heap, size);
-    return take_from(heap, list);
+    return ga_fast_malloc(heap, cache, size);
 }
 
 void *goalloc_calloc(struct goalloc_heap *heap, size_t n, size_t size)

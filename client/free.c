@@ -4,6 +4,7 @@
  *
  * A free is an operation (busy.h). To end it twice is no harm, as long as nothing lies between. */
 #include "client/class_cache.h"
+#include "client/fast_path.h"
 #include "client/free_by_other.h"
 #include "client/heap.h"
 #include "client/large.h"
@@ -12,10 +13,9 @@
 #include "client/tiny.h"
 #include "shm/sample.h"
 
-/* A free has left its word without objects, or its slot was not remembered: see to its span. Ends
- * the operation. */
-static __attribute__((noinline)) void
-look_at_span(struct goalloc_heap *heap, const struct ga_span_line *line, _Atomic uint64_t *a_word)
+__attribute__((noinline)) void ga_free_look_at_span(struct goalloc_heap *heap,
+                                                    const struct ga_span_line *line,
+                                                    _Atomic uint64_t *a_word)
 {
     struct ga_thread_cache *cache = ga_thread_cache_peek(heap);
     const struct ga_view *view = &cache->heap->view;
@@ -23,41 +23,6 @@ look_at_span(struct goalloc_heap *heap, const struct ga_span_line *line, _Atomic
     ga_mcache_freed(cache, ga_entry_span_class(ga_view_entry(view, page)), page,
                     ga_slot_used(a_word) == 0);
     ga_busy_end();
-}
-
-/* Whether the slot bit of the word is in use; then it is freed: one store, the commit. *ret_last:
- * whether it was the last of the word. */
-static inline __attribute__((always_inline)) bool flip(_Atomic uint64_t *a_word, uint64_t bit,
-                                                       bool *ret_last)
-{
-    uint64_t a = ga_load_relaxed(a_word);
-    uint64_t used = ga_xor_acquire(a, ga_view_f_of(a_word));
-    *ret_last = used == bit;
-    if (__builtin_expect((used & bit) == 0, 0))
-        return false;
-    ga_store_release(a_word, a ^ bit);
-    return true;
-}
-
-/* Free the slot at p of a small span that this mcache holds, if it is in use: then it ends the
- * operation. line: the span's; bit: the slot's, in a_word; list: of the span's class. */
-static inline __attribute__((always_inline)) bool
-free_small(struct goalloc_heap *heap, struct ga_free_list *list, struct ga_span_line *line,
-           _Atomic uint64_t *a_word, uint64_t bit, char *p)
-{
-    bool is_last;
-    if (!flip(a_word, bit, &is_last))
-        return false;
-    ga_count_one(&list->counts->nfree);
-    struct ga_free_slot slot = {.p = p, .a = a_word, .bit = bit, .line = line};
-    /* The last object of a word is not remembered, but in the current one. */
-    if ((__builtin_expect(is_last, 0) && a_word != list->current) ||
-        (!ga_free_list_put(list, slot) && !ga_spans_is_listed(line))) {
-        look_at_span(heap, line, a_word);
-        return true;
-    }
-    ga_busy_end();
-    return true;
 }
 
 /* Free a large object whose span this mcache holds, if it is in use. */
@@ -82,9 +47,9 @@ static bool free_by_holder(struct ga_thread_cache *cache, const struct ga_slot *
         return free_large(cache, slot);
     const struct ga_view *view = &cache->heap->view;
     struct ga_free_list *list = ga_class_cache_get(cache, ga_entry_span_class(slot->entry))->list;
-    return free_small(cache->heap, list, &view->lines[slot->page],
-                      ga_view_a(view, slot->page, slot->index / 64),
-                      UINT64_C(1) << slot->index % 64, p);
+    return ga_fast_free_slot(cache->heap, list, &view->lines[slot->page],
+                             ga_view_a(view, slot->page, slot->index / 64),
+                             UINT64_C(1) << slot->index % 64, p);
 }
 
 static void free_found(struct goalloc_heap *heap, void *p)
@@ -109,17 +74,14 @@ static void free_found(struct goalloc_heap *heap, void *p)
         ga_report_bad(heap, "goalloc_free", p, GA_LOOKUP_SLOT, &slot);
 }
 
-/* Free anything. Ends the operation. */
-static __attribute__((noinline)) void free_any(struct goalloc_heap *heap, void *p)
+__attribute__((noinline)) void ga_free_any(struct goalloc_heap *heap, void *p)
 {
     if (p)
         free_found(heap, p);
     ga_busy_end();
 }
 
-/* Free an object in whose span something is sampled, or held: the fast path, if it is not this one.
- * Ends the operation. */
-static __attribute__((noinline)) void free_among_sampled(struct goalloc_heap *heap, void *p)
+__attribute__((noinline)) void ga_free_among_sampled(struct goalloc_heap *heap, void *p)
 {
     const struct ga_view *view = &heap->view;
     const struct ga_thread_cache *cache = ga_thread_cache_peek(heap);
@@ -130,42 +92,14 @@ static __attribute__((noinline)) void free_among_sampled(struct goalloc_heap *he
     if ((uint32_t)product >= known->magic ||
         ga_line_holds(ga_load_seq_cst(&view->lines[page].nholds)) != 0 || /* as above */
         ga_sample_has(view, (uintptr_t)p - heap->base)) {
-        free_any(heap, p);
+        ga_free_any(heap, p);
         return;
     }
     uint32_t index = (uint32_t)(product >> 32);
-    if (!free_small(heap, list, &view->lines[page], ga_view_a(view, (ga_page_id)page, index / 64),
-                    UINT64_C(1) << index % 64, p))
-        free_any(heap, p);
-}
-
-/* The word of A of a slot of a known span. No branch: of small slots nobody can foresee whether
- * their word is in the line or in the wide plane. The words of both lie alike, so the first of the
- * wide plane, which lies backwards, would be where its first part is, less one part. */
-static inline __attribute__((always_inline)) _Atomic uint64_t *
-word_of(const struct ga_thread_cache *cache, struct ga_span_line *line, uint32_t word)
-{
-    uintptr_t in_line = (uintptr_t)line;
-    uintptr_t in_wide = cache->wide - in_line * (sizeof(struct ga_span_wide) / sizeof(*line));
-    uintptr_t first = word < GA_LINE_WORDS ? in_line : in_wide;
-    uintptr_t words_of_f = word & ~(GA_LINE_WORDS - 1); /* that lie between */
-    return (_Atomic uint64_t *)(first + (word + words_of_f) * sizeof(uint64_t));
-}
-
-/* Free an object of a small span that this mcache holds, which has this line; product: its offset
- * in the span by the class's magic number, which says that a slot begins there. Ends the operation.
- */
-static inline __attribute__((always_inline)) void
-free_own(struct goalloc_heap *heap, const struct ga_thread_cache *cache, struct ga_free_list *list,
-         struct ga_span_line *line, uint64_t product, char *p)
-{
-    if (__builtin_expect(!ga_is_zero_seq_cst(&line->nholds), 0)) { /* as above */
-        free_among_sampled(heap, p);
-        return;
-    }
-    _Atomic uint64_t *a_word = word_of(cache, line, (uint32_t)(product >> 38));
-    if (!free_small(heap, list, line, a_word, UINT64_C(1) << (product >> 32) % 64, p))
-        free_any(heap, p);
+    if (!ga_fast_free_slot(heap, list, &view->lines[page],
+                           ga_view_a(view, (ga_page_id)page, index / 64), UINT64_C(1) << index % 64,
+                           p))
+        ga_free_any(heap, p);
 }
 
 /* Of a page that is not known: enter it if this mcache holds it, and a span of small objects begins
@@ -175,7 +109,7 @@ static __attribute__((noinline)) void free_unknown(struct goalloc_heap *heap, vo
     struct ga_thread_cache *cache = ga_thread_cache_peek(heap);
     uint64_t page = ((uintptr_t)p - heap->base) >> GA_PAGE_SHIFT;
     if (!cache || page >= ga_load_relaxed(&heap->npages_known)) {
-        free_any(heap, p);
+        ga_free_any(heap, p);
         return;
     }
     /* If another core has the line, it is to come once, and not once to be read and then again. */
@@ -193,7 +127,7 @@ static __attribute__((noinline)) void free_unknown(struct goalloc_heap *heap, vo
     if (!ga_holder_is_leased_by(holder, list->holder)) {
         if (!ga_entry_is_small_span(entry) ||
             !ga_free_quickly_by_other(heap, cache, page, entry, p))
-            free_any(heap, p);
+            ga_free_any(heap, p);
         else
             ga_busy_end();
         return;
@@ -201,9 +135,9 @@ static __attribute__((noinline)) void free_unknown(struct goalloc_heap *heap, vo
     ga_known_add(&cache->known, (ga_page_id)page, ga_entry_span_class(entry), list->magic);
     uint64_t product = (uintptr_t)p % GA_PAGE_SIZE * list->magic;
     if ((uint32_t)product < list->magic)
-        free_own(heap, cache, list, line, product, p);
+        ga_fast_free_own(heap, cache, list, line, product, p);
     else
-        free_any(heap, p);
+        ga_free_any(heap, p);
 }
 
 /* Free what is no small object in a page that is known, but in one of this list: a tiny object, or
@@ -215,36 +149,18 @@ static inline __attribute__((always_inline)) void free_other(struct goalloc_heap
 {
     if (list == ga_class_cache_tiny_list(cache)) {
         if (!ga_tiny_free(cache, p))
-            free_any(heap, p);
+            ga_free_any(heap, p);
     } else if (list == cache->by_class[0]) {
         free_unknown(heap, p);
     } else {
-        free_any(heap, p);
+        ga_free_any(heap, p);
     }
 }
 
-/* Free what the list gave out last, or anything else. That the list knows of it says that it is in
- * a span that this mcache holds: it forgets all before one is given back. Ends the operation. */
-static inline __attribute__((always_inline)) void free_last(struct goalloc_heap *heap, void *p,
-                                                            struct ga_free_list *list)
+void ga_free_other(struct goalloc_heap *heap, struct ga_thread_cache *cache,
+                   const struct ga_free_list *list, void *p)
 {
-    struct ga_free_slot *top = list->top;
-    bool is_last;
-    if (__builtin_expect(!ga_is_zero_seq_cst(&top[1].line->nholds), 0)) { /* as above */
-        free_among_sampled(heap, p);
-        return;
-    }
-    if (!flip(top[1].a, top[1].bit, &is_last)) {
-        free_any(heap, p);
-        return;
-    }
-    ga_count_one(&list->counts->nfree);
-    if (__builtin_expect(is_last, 0) && top[1].a != list->current) { /* as in free_small */
-        look_at_span(heap, top[1].line, top[1].a);
-        return;
-    }
-    list->top = top + 1;
-    ga_busy_end();
+    free_other(heap, cache, list, p);
 }
 
 void goalloc_free(struct goalloc_heap *heap, void *p)
@@ -252,21 +168,10 @@ void goalloc_free(struct goalloc_heap *heap, void *p)
     ga_busy_begin();
     struct ga_thread_cache *cache = ga_thread_cache_at_hand(heap);
     if (__builtin_expect(!cache, 0)) {
-        free_any(heap, p);
+        ga_free_any(heap, p);
         return;
     }
-    struct ga_free_list *last = cache->last;
-    if (last->top[1].p == p) {
-        free_last(heap, p, last);
-        return;
-    }
-    uint64_t page = ga_known_page(&cache->known, (uintptr_t)p);
-    const struct ga_known_page *known = ga_known_look(&cache->known, page);
-    uint64_t product = (uintptr_t)p % GA_PAGE_SIZE * known->magic;
-    struct ga_free_list *list = cache->by_class[known->span_class];
-    if (__builtin_expect((uint32_t)product >= known->magic, 0)) {
+    const struct ga_free_list *list = ga_fast_free(heap, cache, p);
+    if (__builtin_expect(list != NULL, 0))
         free_other(heap, cache, list, p);
-        return;
-    }
-    free_own(heap, cache, list, (struct ga_span_line *)cache->lines + page, product, p);
 }

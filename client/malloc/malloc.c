@@ -11,6 +11,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "client/fast_path.h"
 #include "own_heap.h"
 
 /* The C library's own, under the names that it keeps for this. */
@@ -91,19 +92,60 @@ static inline struct goalloc_heap *heap_of(const void *p)
     return __builtin_expect(inside, 1) ? heap : NULL;
 }
 
-EXPORTED void *malloc(size_t size)
+/* The thread has no cache yet: in the heap, if there can be one. Ends the operation. */
+static __attribute__((noinline)) void *malloc_slowly(size_t size)
 {
+    ga_busy_end();
     struct goalloc_heap *heap = get_heap();
-    return __builtin_expect(heap != NULL, 1) ? goalloc_malloc(heap, size) : __libc_malloc(size);
+    return heap ? goalloc_malloc(heap, size) : __libc_malloc(size);
 }
 
-EXPORTED void free(void *p)
+/* A thread that has a cache has it in this heap, so nothing is asked of that. */
+static inline __attribute__((always_inline)) void *allocate(size_t size)
 {
+    ga_busy_begin();
+    struct ga_thread_cache *cache = ga_busy_cache_at_hand(GA_OWN_HEAP_PLACE);
+    if (__builtin_expect(!cache, 0))
+        return malloc_slowly(size);
+    return ga_fast_malloc(&ga_own_heap_itself, cache, size);
+}
+
+EXPORTED void *malloc(size_t size)
+{
+    return allocate(size);
+}
+
+/* The thread has no cache yet. Ends the operation. */
+static __attribute__((noinline)) void free_slowly(void *p)
+{
+    ga_busy_end();
     struct goalloc_heap *heap = heap_of(p);
     if (heap)
         goalloc_free(heap, p);
     else if (p)
         __libc_free(p);
+}
+
+/* What is in no page that the thread knows; list: as ga_fast_free has it. Ends the operation. */
+static __attribute__((noinline)) void free_other(const struct ga_free_list *list, void *p)
+{
+    if (heap_of(p))
+        ga_free_other(&ga_own_heap_itself, ga_busy_cache_at_hand(GA_OWN_HEAP_PLACE), list, p);
+    else
+        free_slowly(p);
+}
+
+EXPORTED void free(void *p)
+{
+    ga_busy_begin();
+    struct ga_thread_cache *cache = ga_busy_cache_at_hand(GA_OWN_HEAP_PLACE);
+    if (__builtin_expect(!cache, 0)) {
+        free_slowly(p);
+        return;
+    }
+    const struct ga_free_list *list = ga_fast_free(&ga_own_heap_itself, cache, p);
+    if (__builtin_expect(list != NULL, 0))
+        free_other(list, p);
 }
 
 void cfree(void *p);
@@ -123,7 +165,7 @@ EXPORTED void *calloc(size_t n, size_t size)
         return __libc_calloc(n, size);
     if (__builtin_mul_overflow(n, size, &bytes) || bytes > ZEROED_MAX)
         return goalloc_calloc(heap, n, size);
-    void *p = goalloc_malloc(heap, bytes);
+    void *p = allocate(bytes);
     return p ? memset(p, 0, bytes) : NULL;
 }
 

@@ -26,7 +26,7 @@ static _Atomic bool is_unknown;      /* to the server */
 static _Atomic uint32_t copy_ncalls; /* of the core, since the fork */
 static uint64_t forked_ms;
 
-static struct goalloc_heap the_heap;
+struct goalloc_heap ga_own_heap_itself;
 static bool is_made;
 static bool was_filtered; /* its system calls, before it had a heap: as in a container */
 
@@ -44,7 +44,7 @@ const void *ga_own_heap_bits(void)
 
 struct goalloc_heap *ga_own_heap(void)
 {
-    return is_made ? &the_heap : NULL;
+    return is_made ? &ga_own_heap_itself : NULL;
 }
 
 /* ---- what the core asks of the world ---- */
@@ -111,7 +111,7 @@ static void init_heap(struct goalloc_heap *heap, uint32_t client)
     uint64_t rate_plus_1 = ga_load_relaxed(&heap->profiler.rate_plus_1);
     if (rate_plus_1)
         ga_own_core_set_profile_rate(rate_plus_1 - 1);
-    heap->place = 1;
+    heap->place = GA_OWN_HEAP_PLACE;
     ga_store_relaxed(&heap->tls_index, heap->place);
     ga_store_relaxed(&heap->client, client);
     ga_store_release(&heap->mapped, true);
@@ -129,7 +129,7 @@ static int make(char ret_why[static GA_CHANNEL_ERROR_BYTES])
         snprintf(ret_why, GA_CHANNEL_ERROR_BYTES, "no heap can be made: %s", strerrordesc_np(-r));
         return r;
     }
-    init_heap(&the_heap, client);
+    init_heap(&ga_own_heap_itself, client);
     ga_own_fork_init();
     is_made = true;
     return 0;
@@ -147,7 +147,7 @@ struct goalloc_heap *ga_own_heap_make(char ret_why[static GA_CHANNEL_ERROR_BYTES
     ga_register_say(fd, parts.meta, parts.bits);
     was_filtered = prctl(PR_GET_SECCOMP, 0, 0, 0, 0) != 0;
     (void)ga_account_begin();
-    return &the_heap;
+    return &ga_own_heap_itself;
 }
 
 /* In the parent, since the child would need an OS page more to read the clock. */

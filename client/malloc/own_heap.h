@@ -8,6 +8,12 @@
 #include "client/heap.h"
 #include "client/managed_stop.h"
 
+/* Among those of the process: its only one. */
+#define GA_OWN_HEAP_PLACE 1u
+
+/* The heap; all zero, and no thread has a cache in it, before it is made. */
+extern struct goalloc_heap ga_own_heap_itself;
+
 /* Make the process's heap, if a server is there to be told of it. NULL, and why in a sentence,
  * where that cannot be. Once; not to be undone. */
 struct goalloc_heap *ga_own_heap_make(char ret_why[static GA_CHANNEL_ERROR_BYTES]);
