@@ -230,6 +230,9 @@ struct goalloc_heap {
     bool detaching;    /* the server takes everything back; nobody else may */
     struct ga_thread_cache *idle;
     struct ga_thread_cache *caches;
+    /* Memory for the first of them, all zero, to be unmapped like that of the others; NULL = it is
+     * as the others'. Writer: who asks. */
+    struct ga_thread_cache *first_cache;
 };
 
 /* Where the page lies. */

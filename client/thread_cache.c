@@ -254,13 +254,24 @@ static int request_mcache(struct goalloc_heap *heap, const struct timespec *dead
     return 0;
 }
 
+/* For a cache, all zero; NULL where there is none. By who asks. */
+static struct ga_thread_cache *new_memory(struct goalloc_heap *heap)
+{
+    struct ga_thread_cache *first = heap->first_cache;
+    heap->first_cache = NULL;
+    if (first)
+        return first;
+    void *memory = mmap(NULL, sizeof(struct ga_thread_cache), PROT_READ | PROT_WRITE,
+                        MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    return memory != MAP_FAILED ? memory : NULL;
+}
+
 /* By who asks. */
 static int make_cache(struct goalloc_heap *heap, const struct timespec *deadline,
                       struct ga_thread_cache **ret)
 {
-    struct ga_thread_cache *cache =
-        mmap(NULL, sizeof(*cache), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    if (cache == MAP_FAILED)
+    struct ga_thread_cache *cache = new_memory(heap);
+    if (!cache)
         return -ENOMEM;
     ga_mcache_id id = 0;
     int r = request_mcache(heap, deadline, &id);

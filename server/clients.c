@@ -215,7 +215,9 @@ static int find_mcache(struct ga_heap *heap, ga_mcache_id *ret)
     ga_mcache_id id = heap->mcache_end;
     if (id == heap->counts.mcaches)
         return -EAGAIN;
-    int r = ga_backing_ensure(&heap->bits_backing,
+    int r = ga_books_have_mcache(heap, id);
+    if (r == 0)
+        r = ga_backing_ensure(&heap->bits_backing,
                               heap->meta->bits_mcaches_offset + id * sizeof(struct ga_mcache),
                               sizeof(struct ga_mcache));
     if (r == 0)

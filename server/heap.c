@@ -52,8 +52,7 @@ int ga_heap_set_limits(struct ga_heap *heap, const struct ga_heap_limits *limits
     return 0;
 }
 
-/* What is small first: where calloc is core_memory.c's it lies together. And of two long tables one
- * lies backwards, so that what a small heap uses of both does. */
+/* What is small first: where calloc is core_memory.c's it lies together. */
 static int make_books(struct ga_heap *heap, const struct ga_heap_config *config)
 {
     const struct ga_meta_header geometry = geometry_of(config->reserve_bytes, config->is_own);
@@ -76,16 +75,10 @@ static int make_books(struct ga_heap *heap, const struct ga_heap_config *config)
         r = ga_backing_init(&heap->bits_backing, &heap->effects, GA_OBJECT_BITS,
                             geometry.bits_bytes, piece_bytes);
     if (r == 0)
+        r = ga_books_init(heap, config->is_own);
+    if (r == 0)
         r = ga_page_alloc_new(heap->npages_reserved, &heap->pages);
-    if (r < 0)
-        return r;
-    struct ga_mcache_record *mcaches = calloc(heap->counts.mcaches, sizeof(*mcaches));
-    if (!mcaches)
-        return -ENOMEM;
-    heap->mcaches_end = mcaches + heap->counts.mcaches;
-    ga_mcache_record(heap, 0)->next = 0; /* as it is; but read first, its OS page is a fault more */
-    heap->mspans = calloc(heap->npages_reserved, sizeof(*heap->mspans));
-    return heap->mspans ? 0 : -ENOMEM;
+    return r;
 }
 
 void ga_heap_point_into(struct ga_heap *heap, void *meta, void *bits)
@@ -209,10 +202,8 @@ void ga_heap_free(struct ga_heap *heap)
     ga_backing_fini(&heap->meta_backing);
     ga_page_alloc_free_all(heap->pages);
     ga_quota_fini(&heap->quota);
-    if (heap->mcaches_end)
-        free(heap->mcaches_end - heap->counts.mcaches);
+    ga_books_fini(heap);
     free(heap->client_records);
-    free(heap->mspans);
     free(heap);
 }
 

@@ -81,7 +81,8 @@ struct ga_heap {
     uint64_t npages_inuse;
     uint64_t narenas_prepared; /* inside the object, Ready ones included */
     uint64_t zeroed_from;      /* pages from here on have never been handed out */
-    struct ga_mspan *mspans;   /* by first page */
+    struct ga_mspan *mspans;   /* by first page; moved when the heap outgrows them */
+    uint64_t nmspans;          /* there is room for */
     uint64_t nspans;
     uint64_t nspans_leased;
     uint64_t nspans_tiny;
@@ -93,7 +94,8 @@ struct ga_heap {
 
     /* clients, mcaches, roots */
     struct ga_client_record *client_records;
-    struct ga_mcache_record *mcaches_end; /* which lie backwards: see make_books */
+    struct ga_mcache_record *mcaches; /* moved when there are more */
+    uint32_t nmcache_records;         /* there is room for */
     uint32_t nclients;
     uint32_t nleaving;
     uint32_t client_end; /* no entry from here on was ever used */
@@ -118,8 +120,18 @@ struct ga_heap {
 
 static inline struct ga_mcache_record *ga_mcache_record(const struct ga_heap *heap, ga_mcache_id id)
 {
-    return heap->mcaches_end - 1 - id;
+    return &heap->mcaches[id];
 }
+
+/* ---- books.c ---- */
+
+/* The tables by page and by mcache, for a heap whose reserve and counts are known. 0 or -ENOMEM. */
+int ga_books_init(struct ga_heap *heap, bool is_own);
+void ga_books_fini(struct ga_heap *heap);
+/* Have room for the pages before end, and for the mcache. All of it moves for that. 0, or -ENOMEM,
+ * and all is as before. */
+int ga_books_have_pages(struct ga_heap *heap, uint64_t end);
+int ga_books_have_mcache(struct ga_heap *heap, ga_mcache_id id);
 
 /* heap.c: what making a heap and taking one over have in common. */
 

@@ -57,7 +57,7 @@ int ga_mheap_back_tables(struct ga_heap *heap, uint64_t page, uint64_t npages)
                               npages * sizeof(ga_page_word));
     /* Pending bits are read and written by whole words. */
     if (r == 0)
-        r = ga_backing_ensure(&heap->bits_backing, meta->bits_pending_offset + page / 64 * 8,
+        r = ga_backing_ensure(&heap->bits_backing, ga_geometry_pending(meta, end),
                               ((end + 63) / 64 - page / 64) * 8);
     if (r == 0)
         r = ga_backing_ensure(&heap->bits_backing,
@@ -140,7 +140,9 @@ void ga_mheap_mark_arenas(struct ga_heap *heap)
 static int commit(struct ga_heap *heap, uint64_t npages)
 {
     uint64_t page = heap->npages_committed;
-    int r = back(heap, page, npages);
+    int r = ga_books_have_pages(heap, page + npages);
+    if (r == 0)
+        r = back(heap, page, npages);
     if (r < 0)
         return r;
     heap->npages_committed += npages;

@@ -50,28 +50,29 @@ static void shrink(struct ga_heap *heap, ga_page_id page, uint64_t npages)
 
 static int extend(struct ga_heap *heap, ga_page_id page, uint64_t npages)
 {
-    const struct ga_mspan *span = &heap->mspans[page];
-    uint64_t more = npages - span->npages;
+    const uint64_t before = heap->mspans[page].npages;
+    const ga_span_class span_class = heap->mspans[page].span_class;
+    uint64_t more = npages - before;
     uint64_t end = (uint64_t)page + npages;
     int r = ga_quota_check_growth(heap, page, more);
     /* Who has to move needs a run as long as the whole; where the heap would have to grow for that,
      * it had better grow by the rest of it here, if the span is its last. */
     if (r == 0 && !ga_mheap_may_use(heap, more))
         r = -ENOMEM;
-    if (r == 0 && !are_free(heap, page + span->npages, more))
-        r = ga_mheap_grow_behind(heap, page + span->npages, more, npages);
+    if (r == 0 && !are_free(heap, page + before, more))
+        r = ga_mheap_grow_behind(heap, page + before, more, npages);
     bool zeroed = false;
     if (r == 0)
-        r = ga_mheap_take(heap, page + span->npages, more, &zeroed);
+        r = ga_mheap_take(heap, page + before, more, &zeroed);
     if (r < 0)
         return r;
     heap->zeroed_from = end > heap->zeroed_from ? end : heap->zeroed_from;
-    for (uint64_t i = span->npages; i < npages; i++)
+    for (uint64_t i = before; i < npages; i++)
         ga_store_relaxed(&heap->page_table[page + i],
-                         ga_entry_make(span->span_class, i, 0, GA_ENTRY_INUSE | GA_ENTRY_LARGE));
+                         ga_entry_make(span_class, i, 0, GA_ENTRY_INUSE | GA_ENTRY_LARGE));
     store_length(heap, page, npages, zeroed ? 0 : GA_ENTRY_NEEDZERO);
     note_length(heap, page, npages);
-    ga_quota_resize_span(heap, page, npages - more);
+    ga_quota_resize_span(heap, page, before);
     return 0;
 }
 

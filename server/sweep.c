@@ -30,10 +30,10 @@ static uint64_t word_count(const struct ga_heap *heap)
 static void look_at(struct ga_heap *heap, uint64_t word)
 {
     heap->sweep.nwords++;
-    if (ga_load_relaxed(&heap->view.pending[word]) == 0)
+    if (ga_load_relaxed(ga_view_pending(&heap->view, word)) == 0)
         return;
     /* Cleared before F is read: a free after the clearing sets it again. */
-    uint64_t bits = ga_xchg_seq_cst(&heap->view.pending[word], 0);
+    uint64_t bits = ga_xchg_seq_cst(ga_view_pending(&heap->view, word), 0);
     for (; bits != 0; bits &= bits - 1) {
         uint64_t page = word * 64 + (uint64_t)__builtin_ctzll(bits);
         if (page >= heap->npages_committed)

@@ -163,7 +163,7 @@ static void look_at_pending(struct ga_audit_run *run, uint64_t page, bool again,
         return;
     struct ga_audit_fault fault = ga_audit_fault(GA_FAULT_PENDING);
     fault.page = (ga_page_id)npages;
-    fault.found = ga_load_acquire(&run->view->pending[page / 64]);
+    fault.found = ga_load_acquire(ga_view_pending(run->view, page / 64));
     if (fault.found >> npages % 64 != 0)
         ga_audit_find(findings, &fault);
 }

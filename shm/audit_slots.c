@@ -106,7 +106,7 @@ static void look_for_lost(const struct ga_audit_run *run, ga_page_id page, uint6
     if (entry & GA_ENTRY_LARGE && (ga_load_acquire(ga_view_a(run->view, page, 0)) & 1) == 0 &&
         ga_entry_owner(ga_view_entry(run->view, page + 1)) != 0)
         return;
-    if (ga_load_seq_cst(&run->view->pending[page / 64]) >> page % 64 & 1)
+    if (ga_load_seq_cst(ga_view_pending(run->view, page / 64)) >> page % 64 & 1)
         return;
     if (ga_audit_has(run, GA_AUDIT_CLIENTS_MIDWAY) && is_told_of(run, page))
         return;

@@ -61,7 +61,7 @@ static inline void ga_slot_word_tell(const struct ga_view *view, ga_page_id page
         struct ga_mcache_inbox *inbox = &view->mcaches[owner].inbox[ga_entry_span_class(entry)];
         ga_slot_set_if_clear(&inbox->word[page / 64 % GA_INBOX_WORDS], bit);
     } else {
-        ga_slot_set_if_clear(&view->pending[page / 64], bit);
+        ga_slot_set_if_clear(ga_view_pending(view, page / 64), bit);
     }
 }
 

@@ -2,13 +2,16 @@
  *
  *   meta   header | clients | profile entries | arenas | mcache entries | rings | roots | holds |
  *          page table
- *   bits   header | gc words | pending bits | handles | mcaches | profiles |
+ *   bits   header | gc words | pending bits, backwards | handles | mcaches | profiles |
  *          wide plane, backwards | span lines | tiny plane | samples
  *
  * In a heap of many clients each begins on an OS page of its own. In that of one process meta and
- * bits are one piece of memory: bits begin where meta has a place for the first of their tables,
- * and the others come behind meta. What is touched first of each table lies close together there,
- * since a short-lived process pays for each OS page, and a fork for each page table, of 2 MiB. */
+ * bits are one piece of memory, in which what is touched first of each table lies close together,
+ * since a short-lived process pays for each OS page, and a fork for each page table, of 2 MiB:
+ *
+ *   meta's header to arenas, bits' header and gc words, page table | pending bits, backwards,
+ *   mcache entries, mcaches | profiles | wide plane, backwards, span lines | tiny plane | samples
+ */
 #include "shm/view.h"
 
 #include <errno.h>
@@ -43,14 +46,14 @@ struct ga_table_counts ga_table_counts_of_process(uint64_t reserve_bytes)
 /* An object, as far as it has got. */
 struct object {
     uint64_t origin; /* where it begins in its memory */
-    uint64_t end;    /* of its tables there */
+    uint64_t *end;   /* of what has its place in that memory */
 };
 
 /* Where the next table begins in the object: of so many bytes, at a multiple of alignment. */
-static uint64_t place(struct object *object, uint64_t bytes, uint64_t alignment)
+static uint64_t place(const struct object *object, uint64_t bytes, uint64_t alignment)
 {
-    uint64_t at = (object->end + alignment - 1) & ~(alignment - 1);
-    object->end = at + bytes;
+    uint64_t at = (*object->end + alignment - 1) & ~(alignment - 1);
+    *object->end = at + bytes;
     return at - object->origin;
 }
 
@@ -59,62 +62,95 @@ static uint64_t whole_os_pages(uint64_t bytes)
     return (bytes + GA_OS_PAGE_SIZE - 1) & ~(GA_OS_PAGE_SIZE - 1);
 }
 
-/* How much of the bits of a process's own heap lies in meta: header, gc word and pending bits. */
-static uint64_t bits_in_meta(uint64_t reserve_bytes)
-{
-    return whole_os_pages(2 * CACHE_LINE + reserve_bytes / GA_PAGE_SIZE / 8);
-}
-
-/* Returns where bits begin. */
-static struct object place_meta(struct ga_meta_header *header)
+/* What meta begins with, at multiples of any. */
+static void place_first(struct ga_meta_header *header, const struct object *meta, uint64_t any)
 {
     const struct ga_table_counts n = header->counts;
-    uint64_t any = n.clients > 1 ? GA_OS_PAGE_SIZE : CACHE_LINE;
-    struct object meta = {0};
-    struct object bits = {0};
-    place(&meta, sizeof(struct ga_meta_header), any);
-    header->clients_offset = place(&meta, n.clients * sizeof(struct ga_client_entry), any);
-    header->profiles_offset = place(&meta, n.clients * sizeof(struct ga_profile_entry), any);
+    place(meta, sizeof(struct ga_meta_header), any);
+    header->clients_offset = place(meta, n.clients * sizeof(struct ga_client_entry), any);
+    header->profiles_offset = place(meta, n.clients * sizeof(struct ga_profile_entry), any);
     header->arenas_offset =
-        place(&meta, header->reserve_bytes / GA_ARENA_SIZE * sizeof(struct ga_arena_entry), any);
-    if (n.clients == 1)
-        bits.origin = place(&meta, bits_in_meta(header->reserve_bytes), GA_OS_PAGE_SIZE);
-    header->mcaches_offset = place(&meta, n.mcaches * sizeof(struct ga_mcache_entry), any);
-    header->rings_offset = place(&meta, n.rings * sizeof(struct ga_ring), any);
-    header->roots_offset = place(&meta, n.roots * sizeof(struct ga_root_entry), any);
-    header->holds_offset = place(&meta, n.holds * sizeof(struct ga_hold), any);
-    header->page_table_offset =
-        place(&meta, header->reserve_bytes / GA_PAGE_SIZE * sizeof(ga_page_word), any);
-    header->meta_bytes = whole_os_pages(meta.end);
-    bits.end = bits.origin;
-    return bits;
+        place(meta, header->reserve_bytes / GA_ARENA_SIZE * sizeof(struct ga_arena_entry), any);
 }
 
-static void place_bits(struct ga_meta_header *header, struct object bits)
+static void place_mcache_entries(struct ga_meta_header *header, const struct object *meta,
+                                 uint64_t any)
 {
     const struct ga_table_counts n = header->counts;
-    uint64_t npages = header->reserve_bytes / GA_PAGE_SIZE;
-    bool is_own = n.clients == 1;
-    uint64_t any = is_own ? CACHE_LINE : GA_OS_PAGE_SIZE;
-    place(&bits, sizeof(struct ga_bits_header), any);
-    header->bits_gc_words_offset = place(&bits, n.clients * sizeof(uint64_t), any);
-    header->bits_pending_offset = place(&bits, npages / 8, any);
-    if (is_own)
-        bits.end = header->meta_bytes;
+    header->mcaches_offset = place(meta, n.mcaches * sizeof(struct ga_mcache_entry), any);
+    header->rings_offset = place(meta, n.rings * sizeof(struct ga_ring), any);
+    header->roots_offset = place(meta, n.roots * sizeof(struct ga_root_entry), any);
+    header->holds_offset = place(meta, n.holds * sizeof(struct ga_hold), any);
+}
+
+static void place_page_table(struct ga_meta_header *header, const struct object *meta, uint64_t any)
+{
+    header->page_table_offset =
+        place(meta, header->reserve_bytes / GA_PAGE_SIZE * sizeof(ga_page_word), any);
+}
+
+static void place_bits_header(struct ga_meta_header *header, const struct object *bits,
+                              uint64_t any)
+{
+    place(bits, sizeof(struct ga_bits_header), any);
+    header->bits_gc_words_offset = place(bits, header->counts.clients * sizeof(uint64_t), any);
+}
+
+/* What bits end with; the wide plane, whose end matters, at a multiple of wide_alignment. */
+static void place_planes(struct ga_meta_header *header, const struct object *bits,
+                         uint64_t wide_alignment)
+{
+    const struct ga_table_counts n = header->counts;
+    const uint64_t npages = header->reserve_bytes / GA_PAGE_SIZE;
     header->bits_handles_offset =
-        place(&bits, n.handles * sizeof(struct ga_handles), GA_OS_PAGE_SIZE);
+        place(bits, n.handles * sizeof(struct ga_handles), GA_OS_PAGE_SIZE);
     header->bits_mcaches_offset =
-        place(&bits, n.mcaches * sizeof(struct ga_mcache), GA_OS_PAGE_SIZE);
+        place(bits, n.mcaches * sizeof(struct ga_mcache), GA_OS_PAGE_SIZE);
     header->bits_profiles_offset =
-        place(&bits, n.clients * sizeof(struct ga_profile), GA_OS_PAGE_SIZE);
-    header->bits_wide_offset =
-        place(&bits, npages * sizeof(struct ga_span_wide), is_own ? PAGE_TABLE : GA_OS_PAGE_SIZE);
-    header->bits_lines_offset = place(&bits, npages * sizeof(struct ga_span_line), GA_OS_PAGE_SIZE);
-    header->bits_tiny_offset = place(&bits, npages * sizeof(struct ga_tiny_bits), GA_OS_PAGE_SIZE);
+        place(bits, n.clients * sizeof(struct ga_profile), GA_OS_PAGE_SIZE);
+    header->bits_wide_offset = place(bits, npages * sizeof(struct ga_span_wide), wide_alignment);
+    header->bits_lines_offset = place(bits, npages * sizeof(struct ga_span_line), GA_OS_PAGE_SIZE);
+    header->bits_tiny_offset = place(bits, npages * sizeof(struct ga_tiny_bits), GA_OS_PAGE_SIZE);
     header->bits_samples_offset =
-        place(&bits, npages / GA_SAMPLE_SET_NPAGES * GA_SAMPLE_WORDS_MAX * sizeof(uint64_t),
+        place(bits, npages / GA_SAMPLE_SET_NPAGES * GA_SAMPLE_WORDS_MAX * sizeof(uint64_t),
               GA_OS_PAGE_SIZE);
-    header->bits_bytes = whole_os_pages(bits.end - bits.origin);
+    header->bits_bytes = whole_os_pages(*bits->end - bits->origin);
+}
+
+/* A heap of many clients: two objects. */
+static void place_of_many(struct ga_meta_header *header)
+{
+    uint64_t meta_end = 0;
+    uint64_t bits_end = 0;
+    const struct object meta = {.end = &meta_end};
+    const struct object bits = {.end = &bits_end};
+    place_first(header, &meta, GA_OS_PAGE_SIZE);
+    place_mcache_entries(header, &meta, GA_OS_PAGE_SIZE);
+    place_page_table(header, &meta, GA_OS_PAGE_SIZE);
+    header->meta_bytes = whole_os_pages(meta_end);
+    place_bits_header(header, &bits, GA_OS_PAGE_SIZE);
+    header->bits_pending_offset =
+        place(&bits, header->reserve_bytes / GA_PAGE_SIZE / 8, GA_OS_PAGE_SIZE);
+    place_planes(header, &bits, GA_OS_PAGE_SIZE);
+}
+
+/* The heap of one process: one piece of memory, meta's beginning in the second half of what a page
+ * table stands for. Of two tables that begin at one place the first lies backwards. */
+static void place_of_process(struct ga_meta_header *header)
+{
+    uint64_t pending_bytes = header->reserve_bytes / GA_PAGE_SIZE / 8;
+    uint64_t end = 0;
+    const struct object meta = {.end = &end};
+    place_first(header, &meta, CACHE_LINE);
+    const struct object bits = {.origin = place(&meta, 0, GA_OS_PAGE_SIZE), .end = &end};
+    place_bits_header(header, &bits, CACHE_LINE);
+    place_page_table(header, &meta, CACHE_LINE);
+    /* In a first half, so that the first mcaches, 1 MiB behind that at most, lie there as well. */
+    end = (end + pending_bytes + PAGE_TABLE - 1) / PAGE_TABLE * PAGE_TABLE + PAGE_TABLE / 2;
+    header->bits_pending_offset = end - pending_bytes - bits.origin;
+    place_mcache_entries(header, &meta, CACHE_LINE);
+    header->meta_bytes = whole_os_pages(end);
+    place_planes(header, &bits, PAGE_TABLE);
 }
 
 void ga_geometry_init(struct ga_meta_header *header, uint64_t reserve_bytes,
@@ -122,13 +158,16 @@ void ga_geometry_init(struct ga_meta_header *header, uint64_t reserve_bytes,
 {
     header->reserve_bytes = reserve_bytes;
     header->counts = *counts;
-    place_bits(header, place_meta(header));
+    if (counts->clients == 1)
+        place_of_process(header);
+    else
+        place_of_many(header);
 }
 
-/* As place_meta has it: before the mcaches' entries. */
 uint64_t ga_geometry_bits_in_meta(const struct ga_meta_header *header)
 {
-    return header->mcaches_offset - bits_in_meta(header->reserve_bytes);
+    return whole_os_pages(header->arenas_offset +
+                          header->reserve_bytes / GA_ARENA_SIZE * sizeof(struct ga_arena_entry));
 }
 
 /* Whether a heap can have these: nobody's index is to leave its table, nor its field. */
@@ -204,7 +243,7 @@ struct ga_view ga_view_of(const void *meta, void *bits)
         .profile_entries = (const void *)(m + header->profiles_offset),
         .page_table = (const void *)(m + header->page_table_offset),
         .mcaches = (void *)(b + header->bits_mcaches_offset),
-        .pending = (void *)(b + header->bits_pending_offset),
+        .pending_end = (void *)(b + ga_geometry_pending(header, 0)),
         .handles = (void *)(b + header->bits_handles_offset),
         .gc_words = (void *)(b + header->bits_gc_words_offset),
         .profiles = (void *)(b + header->bits_profiles_offset),

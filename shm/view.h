@@ -27,6 +27,13 @@ static inline uint64_t ga_geometry_wide(const struct ga_meta_header *header, uin
            (header->reserve_bytes / GA_PAGE_SIZE - end) * sizeof(struct ga_span_wide);
 }
 
+/* Where in bits the pending words of the pages before end begin, which end with that of page 0. */
+static inline uint64_t ga_geometry_pending(const struct ga_meta_header *header, uint64_t end)
+{
+    return header->bits_pending_offset +
+           (header->reserve_bytes / GA_PAGE_SIZE / 64 - (end + 63) / 64) * 8;
+}
+
 /* Check the header of a heap that somebody else has made: magic, layout version, geometry. Returns
  * 0, or -EPROTO with ret_why, a clause that says what is wrong. */
 int ga_geometry_check(const struct ga_meta_header *header, char *ret_why, size_t why_bytes);
@@ -44,11 +51,12 @@ struct ga_view {
     const struct ga_profile_entry *profile_entries; /* by client */
     const ga_page_word *page_table;
     struct ga_mcache *mcaches;
-    _Atomic uint64_t *pending;  /* one bit a page: freed slots, and nobody leases the span. Writers:
-                                   who frees sets, the server clears */
-    struct ga_handles *handles; /* by client; where the heap has any */
-    _Atomic uint64_t *gc_words; /* by client: gc_word.h */
-    struct ga_profile *profiles; /* by client: profile.h */
+    _Atomic uint64_t *pending_end; /* one bit a page: freed slots, and nobody leases the span. The
+                                      words lie backwards: page 0's is the last before this.
+                                      Writers: who frees sets, the server clears */
+    struct ga_handles *handles;    /* by client; where the heap has any */
+    _Atomic uint64_t *gc_words;    /* by client: gc_word.h */
+    struct ga_profile *profiles;   /* by client: profile.h */
     struct ga_span_line *lines;
     struct ga_span_wide *wide_end; /* which lies backwards: page 0 is the last before this */
     struct ga_tiny_bits *tiny;     /* by page, of tiny spans */
@@ -58,6 +66,12 @@ struct ga_view {
 
 /* The view of a heap whose meta and bits objects lie at these addresses. */
 struct ga_view ga_view_of(const void *meta, void *bits);
+
+/* The pending bits of the pages from 64 * word on. */
+static inline _Atomic uint64_t *ga_view_pending(const struct ga_view *view, uint64_t word)
+{
+    return view->pending_end - 1 - word;
+}
 
 /* The page's part of the wide plane. */
 static inline struct ga_span_wide *ga_view_wide(const struct ga_view *view, ga_page_id page)

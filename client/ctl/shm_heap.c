@@ -179,7 +179,8 @@ static int copy_bits(const struct ga_mapping *object, struct ga_shm_heap *heap)
     if (r == 0)
         r = copy_data(object->fd, 0, sizeof(bits), heap->bits);
     if (r == 0)
-        r = copy_data(object->fd, header->bits_pending_offset, (npages + 63) / 64 * 8, heap->bits);
+        r = copy_data(object->fd, ga_geometry_pending(header, npages), (npages + 63) / 64 * 8,
+                      heap->bits);
     if (r == 0)
         r = copy_data(object->fd, header->bits_mcaches_offset,
                       heap->mcache_end * sizeof(struct ga_mcache), heap->bits);

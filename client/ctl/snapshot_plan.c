@@ -89,7 +89,7 @@ static int plan_bits(struct ga_snapshot_plan *plan, const struct ga_mapping *obj
         uint64_t bytes;
     } tables[] = {
         {0, sizeof(struct ga_bits_header)},
-        {header->bits_pending_offset, (npages + 63) / 64 * 8},
+        {ga_geometry_pending(header, npages), (npages + 63) / 64 * 8},
         {header->bits_handles_offset, clients * sizeof(struct ga_handles)},
         {header->bits_mcaches_offset, mcaches * sizeof(struct ga_mcache)},
         {header->bits_profiles_offset, clients * sizeof(struct ga_profile)},

@@ -111,6 +111,7 @@ static void init_heap(struct goalloc_heap *heap, uint32_t client)
     uint64_t rate_plus_1 = ga_load_relaxed(&heap->profiler.rate_plus_1);
     if (rate_plus_1)
         ga_own_core_set_profile_rate(rate_plus_1 - 1);
+    heap->first_cache = (void *)parts.thread_cache;
     heap->place = GA_OWN_HEAP_PLACE;
     ga_store_relaxed(&heap->tls_index, heap->place);
     ga_store_relaxed(&heap->client, client);

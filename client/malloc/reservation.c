@@ -13,19 +13,23 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include "client/heap.h"
 #include "shm/view.h"
 
 #define RESERVE_MAX (UINT64_C(256) << 30)
 #define RESERVE_MIN GA_ARENA_SIZE
+#define GIB         (UINT64_C(1) << 30)
 /* The core's tables for each page, and what does not depend on the reserve. */
 #define BOOKS_PER_PAGE 128u
 #define BOOKS_FIXED    (UINT64_C(32) << 20)
 /* Of these, what small heaps touch is to lie beside meta's beginning: as much as leaves room for
- * that in the 2 MiB that one of the kernel's page tables stands for, and whole such behind it for
- * tables that lie backwards. */
-#define NEAR_FIXED          (UINT64_C(896) << 10)
+ * that in the 2 MiB that one of the kernel's page tables stands for (in their second half:
+ * shm/view.c), and whole such behind it for tables that lie backwards. */
+#define NEAR_FIXED          (UINT64_C(1184) << 10)
 #define PAGES_PER_NEAR_BYTE 2u
-#define PAGE_TABLE          (UINT64_C(2) << 20)
+/* The end of it is for the first thread's cache. */
+#define CACHE_BYTES whole_os_pages(sizeof(struct ga_thread_cache))
+#define PAGE_TABLE  (UINT64_C(2) << 20)
 /* Of the memory that the system lets all processes have, and of what this one may have, so much may
  * be books: one part in these. */
 #define BOOKS_OF_ALL 128u
@@ -85,16 +89,30 @@ static uint64_t whole_pages(uint64_t bytes)
     return (bytes + GA_PAGE_SIZE - 1) & ~(GA_PAGE_SIZE - 1);
 }
 
-/* Reserve bytes whose address is a multiple of an arena's size; NULL where that cannot be. What
- * lies before and behind stays reserved: to give it back would be two more system calls. */
-static char *reserve_aligned(uint64_t bytes, int access, char **ret_start)
+/* Reserve bytes whose address is a multiple of alignment, which is room for as much more; NULL
+ * where that cannot be. What lies before and behind stays reserved: to give it back would be two
+ * more system calls. */
+static char *reserve_aligned(uint64_t bytes, uint64_t alignment, int access, char **ret_start)
 {
-    char *at = mmap(NULL, bytes + GA_ARENA_SIZE, access,
-                    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    char *at =
+        mmap(NULL, bytes + alignment, access, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (at == MAP_FAILED)
         return NULL;
     *ret_start = at;
-    return at + -(uintptr_t)at % GA_ARENA_SIZE;
+    return at + -(uintptr_t)at % alignment;
+}
+
+/* What the heap's address is a multiple of. Where there is no lack of addresses that is so much
+ * that what small heaps touch behind it lies in one GiB, for each of which the kernel has a page
+ * table of its own. */
+static uint64_t alignment_of(uint64_t heap_bytes, const struct bounds *bounds)
+{
+    return heap_bytes >= GIB && bounds->address_bytes == UINT64_MAX ? GIB : GA_ARENA_SIZE;
+}
+
+static uint64_t whole_os_pages(uint64_t bytes)
+{
+    return (bytes + GA_OS_PAGE_SIZE - 1) & ~(GA_OS_PAGE_SIZE - 1);
 }
 
 static uint64_t near_bytes_of(uint64_t heap_bytes)
@@ -113,23 +131,25 @@ static bool reserve(uint64_t heap_bytes, const struct bounds *bounds, struct ga_
     uint64_t objects_bytes = whole_pages(bits_begin + geometry.bits_bytes);
     uint64_t books_bytes = heap_bytes / GA_PAGE_SIZE * BOOKS_PER_PAGE + BOOKS_FIXED;
     uint64_t bytes = heap_bytes + near_bytes + objects_bytes + books_bytes;
+    uint64_t alignment = alignment_of(heap_bytes, bounds);
     char *at = NULL;
     char *start = NULL;
-    if (bytes + GA_ARENA_SIZE < bounds->address_bytes &&
+    if (bytes + alignment < bounds->address_bytes &&
         near_bytes + books_bytes <= bounds->books_bytes)
-        at =
-            reserve_aligned(bytes, bounds->is_counted ? PROT_NONE : PROT_READ | PROT_WRITE, &start);
+        at = reserve_aligned(bytes, alignment,
+                             bounds->is_counted ? PROT_NONE : PROT_READ | PROT_WRITE, &start);
     if (!at)
         return false;
     *ret = (struct ga_reservation){.heap = at,
                                    .near_books = at + heap_bytes,
+                                   .thread_cache = at + heap_bytes + near_bytes - CACHE_BYTES,
                                    .meta = at + heap_bytes + near_bytes,
                                    .bits = at + heap_bytes + near_bytes + bits_begin,
                                    .books = at + heap_bytes + near_bytes + objects_bytes,
                                    .start = start,
-                                   .bytes = bytes + GA_ARENA_SIZE,
+                                   .bytes = bytes + alignment,
                                    .heap_bytes = heap_bytes,
-                                   .near_books_bytes = near_bytes,
+                                   .near_books_bytes = near_bytes - CACHE_BYTES,
                                    .books_bytes = books_bytes,
                                    .is_counted = bounds->is_counted};
     if (ret->is_counted && (mprotect(ret->near_books, near_bytes, PROT_READ | PROT_WRITE) < 0 ||

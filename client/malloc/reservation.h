@@ -8,7 +8,8 @@
 
 struct ga_reservation {
     char *heap; /* the parts, in this order; the heap's begins at a multiple of an arena's size */
-    char *near_books; /* directly before meta */
+    char *near_books;
+    char *thread_cache; /* the first thread's; directly before meta */
     char *meta;
     char *bits; /* in meta, and behind it (shm/view.c) */
     char *books;

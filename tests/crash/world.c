@@ -209,7 +209,7 @@ static void find_pieces(const struct ga_crash_world *world, struct piece ret[sta
     ret[6] = (struct piece){m + meta->page_table_offset, npages * 8};
     ret[7] =
         (struct piece){b + meta->bits_mcaches_offset, MCACHES_LOOKED * sizeof(struct ga_mcache)};
-    ret[8] = (struct piece){b + meta->bits_pending_offset, npages / 8};
+    ret[8] = (struct piece){b + ga_geometry_pending(meta, npages), (npages + 63) / 64 * 8};
     ret[9] = (struct piece){b + meta->bits_handles_offset, 4 * sizeof(struct ga_handles)};
     ret[10] = (struct piece){b + meta->bits_gc_words_offset, 8 * sizeof(uint64_t)};
     ret[11] = (struct piece){m + meta->profiles_offset, nclients * sizeof(struct ga_profile_entry)};

@@ -142,7 +142,7 @@ static struct table find_table(uint64_t which)
     uint64_t npages = npages_committed + 2;
     const struct table tables[] = {
         {GA_OBJECT_BITS, h.bits_mcaches_offset, 4 * sizeof(struct ga_mcache)},
-        {GA_OBJECT_BITS, h.bits_pending_offset, (npages + 63) / 64 * 8},
+        {GA_OBJECT_BITS, ga_geometry_pending(&h, npages), (npages + 63) / 64 * 8},
         {GA_OBJECT_BITS, h.bits_handles_offset, 4 * sizeof(struct ga_handles)},
         {GA_OBJECT_BITS, h.bits_lines_offset, npages * sizeof(struct ga_span_line)},
         {GA_OBJECT_BITS, ga_geometry_wide(&h, npages), npages * sizeof(struct ga_span_wide)},

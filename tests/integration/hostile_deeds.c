@@ -284,7 +284,7 @@ static uint8_t *any_place(struct ga_hostile *hostile, const struct ga_hostile_me
         return (uint8_t *)&memory->view.lines[below(hostile, npages < 512 ? npages : 512)] +
                word * 8;
     case 5:
-        return (uint8_t *)&memory->view.pending[below(hostile, 16)];
+        return (uint8_t *)ga_view_pending(&memory->view, below(hostile, 16));
     case 6:
         return memory->bits + below(hostile, memory->bits_bytes / 8) * 8;
     default:

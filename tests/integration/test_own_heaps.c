@@ -116,7 +116,7 @@ static void tear(uint64_t *random)
         {GA_OBJECT_META, header.profiles_offset},
         {GA_OBJECT_META, header.page_table_offset},
         {GA_OBJECT_BITS, header.bits_mcaches_offset},
-        {GA_OBJECT_BITS, header.bits_pending_offset},
+        {GA_OBJECT_BITS, ga_geometry_pending(&header, 4096)},
         {GA_OBJECT_BITS, header.bits_profiles_offset},
         {GA_OBJECT_BITS, header.bits_lines_offset},
         {GA_OBJECT_BITS, header.bits_samples_offset},

@@ -100,7 +100,7 @@ static const char *audit_pages(const struct ga_core *core, uint64_t *ret_nspans,
     REQUIRE(heap->npages_committed == 0 || !ga_page_alloc_is_free(heap->pages, 0));
     for (uint64_t page = 1; page < heap->npages_committed;) {
         (void)ga_load_relaxed(&core->view.lines[page].holder);
-        (void)ga_load_relaxed(&core->view.pending[page / 64]);
+        (void)ga_load_relaxed(ga_view_pending(&core->view, page / 64));
         if (heap->mspans[page].npages == 0) {
             const char *wrong = audit_free_page(core, page);
             if (wrong)

@@ -447,7 +447,7 @@ bool ga_core_in_use(const struct ga_core *core, const struct ga_slot *slot)
 
 bool ga_core_is_pending(const struct ga_core *core, ga_page_id page)
 {
-    return ga_load_relaxed(&core->view.pending[page / 64]) >> page % 64 & 1;
+    return ga_load_relaxed(ga_view_pending(&core->view, page / 64)) >> page % 64 & 1;
 }
 
 bool ga_core_is_in_inbox(const struct ga_core *core, ga_mcache_id mcache, ga_span_class span_class,

@@ -253,7 +253,7 @@ static void half_done(void)
     struct ga_slot large_slot = ga_core_slot(&core, large, 0);
     CU_ASSERT(ga_core_free_other(&core, mcache, &large_slot));
     CU_ASSERT(ga_core_is_pending(&core, large));
-    ga_store_relaxed(&core.view.pending[large / 64], 0);
+    ga_store_relaxed(ga_view_pending(&core.view, large / 64), 0);
     ga_core_end_lease(&core, mcache, page);
     ga_mheap_set_owner(core.heap, page, 0, 0);
     adopt();

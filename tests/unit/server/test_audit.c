@@ -160,8 +160,8 @@ static void news(void)
     uint64_t end = core.heap->npages_committed;
     if (end % 64 == 0)
         ga_store_relaxed(&core.heap->meta->committed_npages, --end);
-    ga_store_relaxed(&core.view.pending[end / 64],
-                     ga_load_relaxed(&core.view.pending[end / 64]) | BIT(63));
+    ga_store_relaxed(ga_view_pending(&core.view, end / 64),
+                     ga_load_relaxed(ga_view_pending(&core.view, end / 64)) | BIT(63));
     says(GA_AUDIT_SERVER_MIDWAY, GA_FAULT_PENDING, (ga_page_id)end, 0);
     ga_core_close(&core);
 }

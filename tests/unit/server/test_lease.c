@@ -300,7 +300,7 @@ static void stray_pending_bits(void)
     ga_page_id large;
     CU_ASSERT_EQUAL(ga_core_large_alloc(&core, client, me, 100000, true, &large, &zeroed), 0);
     for (uint64_t i = 0; i < core.heap->npages_committed / 64; i++)
-        ga_store_relaxed(&core.view.pending[i], ~UINT64_C(0));
+        ga_store_relaxed(ga_view_pending(&core.view, i), ~UINT64_C(0));
     uint64_t nspans = core.heap->nspans;
     ga_heap_sweep_pending(core.heap);
     CU_ASSERT_EQUAL(core.heap->nspans, nspans);

@@ -116,7 +116,7 @@ static bool used_are(uint32_t from, uint32_t to)
 
 static bool is_pending(void)
 {
-    return ga_load_relaxed(&memory->pending[PAGE / 64]) == BIT(PAGE % 64);
+    return ga_load_relaxed(ga_view_pending(&view, PAGE / 64)) == BIT(PAGE % 64);
 }
 
 static bool is_in_inbox(ga_mcache_id id)
@@ -240,7 +240,7 @@ static void news_go_to_the_owner(void)
     allocate_all(0);
     CU_ASSERT(free_slot(OTHER, 0));
     CU_ASSERT(is_in_inbox(ME));
-    CU_ASSERT_EQUAL(ga_load_relaxed(&memory->pending[PAGE / 64]), 0);
+    CU_ASSERT_EQUAL(ga_load_relaxed(ga_view_pending(&view, PAGE / 64)), 0);
     CU_ASSERT_EQUAL(ga_load_relaxed(&memory->mcaches[OTHER].telling), 0);
 
     /* The owner counts, not the holder. */
@@ -383,7 +383,7 @@ int main(void)
     memory = shared;
     view = (struct ga_view){.page_table = page_table,
                             .mcaches = memory->mcaches,
-                            .pending = memory->pending,
+                            .pending_end = memory->pending + NPAGES / 64,
                             .lines = memory->lines,
                             .wide_end = memory->wide + NPAGES};
     static const struct ga_test tests[] = {

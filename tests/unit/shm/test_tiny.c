@@ -25,7 +25,7 @@ static ga_page_word page_table[NPAGES];
 static const struct ga_view view = {.counts = {.mcaches = sizeof(mcaches) / sizeof(mcaches[0])},
                                     .page_table = page_table,
                                     .mcaches = mcaches,
-                                    .pending = pending,
+                                    .pending_end = pending + NPAGES / 64,
                                     .lines = lines,
                                     .tiny = tiny_bits};
 

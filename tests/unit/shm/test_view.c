@@ -67,26 +67,25 @@ static void check_geometry(const struct ga_meta_header *h, const struct ga_table
     check_tables(bits, COUNT(bits), 0, h->bits_bytes);
 }
 
-/* The tables of a process's own heap: those of bits lie in meta's memory, in a place that it has
- * for the first of them, and behind it. */
+/* The tables of a process's own heap: those of meta and bits in one piece of memory. */
 static void check_own_geometry(const struct ga_meta_header *h, const struct ga_table_counts *n)
 {
     uint64_t npages = h->reserve_bytes / GA_PAGE_SIZE;
     uint64_t bits = ga_geometry_bits_in_meta(h);
     const struct table first[] = {
-        {bits, sizeof(struct ga_bits_header), 64},
-        {bits + h->bits_gc_words_offset, n->clients * UINT64_C(8), 64},
-        {bits + h->bits_pending_offset, npages / 8, 64},
-    };
-    check_tables(first, COUNT(first), bits, h->mcaches_offset);
-    const struct table tables[] = {
         {0, sizeof(struct ga_meta_header), 64},
         {h->clients_offset, n->clients * UINT64_C(128), 64},
         {h->profiles_offset, n->clients * UINT64_C(32), 64},
         {h->arenas_offset, h->reserve_bytes / GA_ARENA_SIZE * 8, 64},
-        {bits, h->mcaches_offset - bits, 4096},
-        {h->mcaches_offset, n->mcaches * UINT64_C(16), 64},
+        {bits, sizeof(struct ga_bits_header), 4096},
+        {bits + h->bits_gc_words_offset, n->clients * UINT64_C(8), 64},
         {h->page_table_offset, npages * 8, 64},
+    };
+    check_tables(first, COUNT(first), 0, round_to(h->page_table_offset + npages * 8, 4096));
+    CU_ASSERT(bits + h->bits_pending_offset >= h->page_table_offset + npages * 8);
+    const struct table tables[] = {
+        {bits + h->bits_pending_offset, npages / 8, 64},
+        {h->mcaches_offset, n->mcaches * UINT64_C(16), 64},
         {h->meta_bytes, 0, 4096},
         {bits + h->bits_mcaches_offset, n->mcaches * UINT64_C(8192), 4096},
         {bits + h->bits_profiles_offset, (uint64_t)n->clients << 20, 4096},
@@ -95,7 +94,7 @@ static void check_own_geometry(const struct ga_meta_header *h, const struct ga_t
         {bits + h->bits_tiny_offset, npages * sizeof(struct ga_tiny_bits), 4096},
         {bits + h->bits_samples_offset, npages / 32 * 131072, 4096},
     };
-    check_tables(tables, COUNT(tables), 0, bits + h->bits_bytes);
+    check_tables(tables, COUNT(tables), bits + h->bits_pending_offset, bits + h->bits_bytes);
 }
 
 static void tables_do_not_overlap(void)
@@ -127,7 +126,12 @@ static void own_heaps_are_small(void)
         CU_ASSERT_EQUAL(n.rings + n.roots + n.holds + n.handles, 0);
         check_own_geometry(&h, &n);
         CU_ASSERT(h.arenas_offset + 8 <= GA_OS_PAGE_SIZE);
-        CU_ASSERT(h.bits_pending_offset + 8 <= GA_OS_PAGE_SIZE);
+        CU_ASSERT(h.page_table_offset - ga_geometry_bits_in_meta(&h) + 8 <= GA_OS_PAGE_SIZE);
+        /* Where the pending bits begin, backwards, the mcaches do. */
+        uint64_t bits = ga_geometry_bits_in_meta(&h);
+        uint64_t pending_end = bits + h.bits_pending_offset + reserves[i] / GA_PAGE_SIZE / 8;
+        CU_ASSERT_EQUAL(pending_end % (UINT64_C(2) << 20), UINT64_C(1) << 20);
+        CU_ASSERT(bits + h.bits_mcaches_offset - pending_end <= UINT64_C(1) << 20);
     }
     CU_ASSERT_EQUAL(ga_table_counts_of_process(GA_ARENA_SIZE).mcaches, 1024);
     CU_ASSERT_EQUAL(ga_table_counts_of_process(GA_WINDOW_SIZE).mcaches, GA_MCACHE_COUNT);
@@ -297,7 +301,11 @@ static void view_points_at_the_tables(void)
     CU_ASSERT_PTR_EQUAL(view.roots, m + h.roots_offset);
     CU_ASSERT_PTR_EQUAL(view.page_table, m + h.page_table_offset);
     CU_ASSERT_PTR_EQUAL(view.mcaches, bits + h.bits_mcaches_offset);
-    CU_ASSERT_PTR_EQUAL(view.pending, bits + h.bits_pending_offset);
+    CU_ASSERT_PTR_EQUAL(view.pending_end,
+                        bits + h.bits_pending_offset + 3 * GA_PAGES_PER_ARENA / 8);
+    CU_ASSERT_PTR_EQUAL(ga_view_pending(&view, 0), view.pending_end - 1);
+    CU_ASSERT_PTR_EQUAL(ga_view_pending(&view, 3 * GA_PAGES_PER_ARENA / 64 - 1),
+                        bits + ga_geometry_pending(&h, 3 * GA_PAGES_PER_ARENA));
     CU_ASSERT_PTR_EQUAL(view.handles, bits + h.bits_handles_offset);
     CU_ASSERT_PTR_EQUAL(view.gc_words, bits + h.bits_gc_words_offset);
     CU_ASSERT_PTR_EQUAL(view.lines, bits + h.bits_lines_offset);
