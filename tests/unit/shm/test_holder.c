@@ -67,8 +67,10 @@ static struct ga_mcache mcaches[7];
 static _Atomic uint64_t pending[PAGES / 64 + 1];
 static struct ga_span_line lines[PAGES];
 static ga_page_word page_table[PAGES];
-static const struct ga_view view = {
-    .page_table = page_table, .mcaches = mcaches, .pending_end = pending + PAGES / 64 + 1, .lines = lines};
+static const struct ga_view view = {.page_table = page_table,
+                                    .mcaches = mcaches,
+                                    .pending_end = pending + PAGES / 64 + 1,
+                                    .lines = lines};
 
 static pthread_barrier_t barrier;
 static _Atomic uint32_t winners;
