@@ -126,11 +126,14 @@ static __attribute__((noinline)) void free_slowly(void *p)
         __libc_free(p);
 }
 
-/* What is in no page that the thread knows; list: as ga_fast_free has it. Ends the operation. */
-static __attribute__((noinline)) void free_other(const struct ga_free_list *list, void *p)
+/* What is in no page that the thread knows; list: as ga_fast_free has it. The cache is that of the
+ * operation, and not looked for again: its place may be empty for a moment, while somebody tries to
+ * take it away (reclaim.c). Ends the operation. */
+static __attribute__((noinline)) void free_other(const struct ga_free_list *list, void *p,
+                                                 struct ga_thread_cache *cache)
 {
     if (heap_of(p))
-        ga_free_other(&ga_own_heap_itself, ga_busy_cache_at_hand(GA_OWN_HEAP_PLACE), list, p);
+        ga_free_other(&ga_own_heap_itself, cache, list, p);
     else
         free_slowly(p);
 }
@@ -145,7 +148,7 @@ EXPORTED void free(void *p)
     }
     const struct ga_free_list *list = ga_fast_free(&ga_own_heap_itself, cache, p);
     if (__builtin_expect(list != NULL, 0))
-        free_other(list, p);
+        free_other(list, p, cache);
 }
 
 void cfree(void *p);
