@@ -256,8 +256,12 @@ static void growth_by_need(void)
  * begins just before it: all of them must be there to be touched. */
 static void pending_bits_are_backed(void)
 {
-    const uint64_t border = GA_OS_PAGE_SIZE * 8; /* pages in an OS page of pending bits */
+    /* Pages whose bits lie in the table's last OS page: the words lie backwards. */
+    const uint64_t border = 5 * GA_PAGES_PER_ARENA % (GA_OS_PAGE_SIZE * 8);
     ga_core_open(&core, 5 * GA_ARENA_SIZE, (border + 4) * GA_PAGE_SIZE);
+    const struct ga_meta_header *meta = core.view.meta;
+    uint64_t os_page = ga_geometry_pending(meta, border + 4) / GA_OS_PAGE_SIZE;
+    CU_ASSERT_EQUAL(os_page + 1, ga_geometry_pending(meta, border) / GA_OS_PAGE_SIZE);
     ga_client_id client = ga_core_attach(&core);
     ga_mcache_id mcache = ga_core_mcache(&core, client);
     ga_page_id page = 0;
@@ -265,8 +269,6 @@ static void pending_bits_are_backed(void)
     CU_ASSERT_EQUAL(core.heap_backed, (border - 1) * GA_PAGE_SIZE);
     CU_ASSERT_EQUAL(alloc_large(client, mcache, 5 * GA_PAGE_SIZE, &page), 0);
     CU_ASSERT_EQUAL(core.heap_backed, (border + 4) * GA_PAGE_SIZE);
-    uint64_t last = (border + 3) / 8; /* byte of the last page's bit */
-    uint64_t os_page = (core.view.meta->bits_pending_offset + last) / GA_OS_PAGE_SIZE;
     bool backed = core.heap->bits_backing.committed[os_page / 64] >> os_page % 64 & 1;
     CU_ASSERT(backed);
     if (backed)
