@@ -121,11 +121,12 @@ struct ga_thread_cache {
     uint64_t look_at_npages; /* when the heap has so many, all classes are looked at again */
     struct ga_thread_cache *next; /* on the heap's list of idle caches */
     bool trimmed;                 /* on that list, and holds nothing that it could give back */
+    bool is_first;                /* its memory is the heap's (first_cache) */
     struct ga_thread_cache *next_of_heap;
     struct ga_tls *home; /* of the thread that has it for longer than a call; NULL = there is none.
                             Under the heap's lock */
     struct ga_free_list *last; /* that was allocated from */
-    uintptr_t wide;            /* free.c, word_of */
+    uintptr_t wide;            /* fast_path.h, ga_fast_word */
     struct ga_known known;
     uintptr_t lines; /* where the span line of the heap's first page lies */
     struct ga_tiny_cache tiny;
@@ -230,8 +231,8 @@ struct goalloc_heap {
     bool detaching;    /* the server takes everything back; nobody else may */
     struct ga_thread_cache *idle;
     struct ga_thread_cache *caches;
-    /* Memory for the first of them, all zero, to be unmapped like that of the others; NULL = it is
-     * as the others'. Writer: who asks. */
+    /* Memory of the heap's own for one of them, all zero; NULL = there is none, or it is in use.
+     * Writer: who asks. */
     struct ga_thread_cache *first_cache;
 };
 

@@ -53,13 +53,37 @@ static void settle_in(struct ga_thread_cache *cache)
     pthread_mutex_unlock(&heap->lock);
 }
 
+/* For a cache, all zero; NULL where there is none. By who asks. */
+static struct ga_thread_cache *new_memory(struct goalloc_heap *heap)
+{
+    struct ga_thread_cache *first = heap->first_cache;
+    heap->first_cache = NULL;
+    if (first) {
+        first->is_first = true;
+        return first;
+    }
+    void *memory = mmap(NULL, sizeof(struct ga_thread_cache), PROT_READ | PROT_WRITE,
+                        MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    return memory != MAP_FAILED ? memory : NULL;
+}
+
+/* What is the heap's own stays so, for the next cache: it lies within what the heap has reserved,
+ * where nobody else's memory is to be. */
+static void free_memory(struct goalloc_heap *heap, struct ga_thread_cache *cache)
+{
+    if (!cache->is_first)
+        munmap(cache, sizeof(*cache));
+    else if (madvise(cache, sizeof(*cache), MADV_DONTNEED) == 0)
+        heap->first_cache = cache;
+}
+
 void ga_thread_cache_free(struct ga_thread_cache *cache)
 {
     ga_class_cache_fini_all(cache);
     ga_known_fini(&cache->known);
     if (cache->stacks)
         munmap(cache->stacks, sizeof(*cache->stacks));
-    munmap(cache, sizeof(*cache));
+    free_memory(cache->heap, cache);
 }
 
 /* The cache left last keeps its empty spans, for a thread that comes soon will take it; those left
@@ -254,18 +278,6 @@ static int request_mcache(struct goalloc_heap *heap, const struct timespec *dead
     return 0;
 }
 
-/* For a cache, all zero; NULL where there is none. By who asks. */
-static struct ga_thread_cache *new_memory(struct goalloc_heap *heap)
-{
-    struct ga_thread_cache *first = heap->first_cache;
-    heap->first_cache = NULL;
-    if (first)
-        return first;
-    void *memory = mmap(NULL, sizeof(struct ga_thread_cache), PROT_READ | PROT_WRITE,
-                        MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    return memory != MAP_FAILED ? memory : NULL;
-}
-
 /* By who asks. */
 static int make_cache(struct goalloc_heap *heap, const struct timespec *deadline,
                       struct ga_thread_cache **ret)
@@ -276,7 +288,7 @@ static int make_cache(struct goalloc_heap *heap, const struct timespec *deadline
     ga_mcache_id id = 0;
     int r = request_mcache(heap, deadline, &id);
     if (r < 0) {
-        munmap(cache, sizeof(*cache));
+        free_memory(heap, cache);
         return r;
     }
     cache->heap = heap;

@@ -2,12 +2,15 @@
 #include <pthread.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "check.h"
 
-#define NLOST 100
+#define NLOST        100
+#define NMAPPED      4
+#define MAPPED_BYTES ((size_t)200 << 10) /* less than a thread's cache has */
 
 static void *(*volatile allocate)(size_t) = malloc;
 static void *volatile kept;
@@ -87,6 +90,35 @@ static int have_child(void)
     return 4;
 }
 
+/* A child of another thread's has memory of its own, where what that child has no more of was: what
+ * lies there is looked through too. */
+static void *map_in_child(void *unused)
+{
+    free(allocate(100));
+    pid_t pid = fork();
+    CHECK(pid >= 0);
+    if (pid != 0) {
+        CHECK(waitpid(pid, NULL, 0) == pid);
+        return unused;
+    }
+    for (int i = 0; i < NMAPPED; i++) {
+        void **mapped =
+            mmap(NULL, MAPPED_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+        CHECK(mapped != MAP_FAILED);
+        mapped[0] = allocate(1000);
+    }
+    clear_stack();
+    exit(0);
+}
+
+static void let_thread_fork(void)
+{
+    pthread_t thread;
+    free(allocate(100));
+    CHECK(pthread_create(&thread, NULL, map_in_child, NULL) == 0);
+    CHECK(pthread_join(thread, NULL) == 0);
+}
+
 int main(int argc, char **argv)
 {
     const char *what = argc > 1 ? argv[1] : "";
@@ -100,6 +132,8 @@ int main(int argc, char **argv)
         leave_to_thread();
     if (strcmp(what, "child") == 0)
         return have_child();
+    if (strcmp(what, "mapped") == 0)
+        let_thread_fork();
     if (strcmp(what, "killed") == 0) {
         lose(NLOST);
         raise(SIGKILL);

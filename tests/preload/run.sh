@@ -57,6 +57,9 @@ says '^  8,192 bytes in 1 object is reachable'
 run 4 --leak-check -- "$leaver" child
 says '^  lost .* in 7 objects'
 says '^goallocctl: 2 processes had a heap of their own; all of it is freed$'
+run 0 --leak-check -- "$leaver" mapped
+says '^  4,096 bytes in 4 objects are reachable'
+says_not '^  lost .* in [1-9]'
 
 # Who cannot tell.
 run 137 --leak-check -- "$leaver" killed
