@@ -58,10 +58,12 @@ if [ "$(id -u)" = 0 ] && command -v setpriv >/dev/null; then
     expect "system" 0
 fi
 
-# Address space: less of it is a smaller heap, and too little none.
+# Address space: less of it is a smaller heap, and too little none, as libgoalloc-malloc(7) says.
 served sh -c "ulimit -v 500000; exec $which"
 expect "goalloc" 0
-served sh -c "ulimit -v 200000; exec $which"
+served sh -c "ulimit -v $((295 * 1024)); exec $which"
+expect "goalloc" 0
+served sh -c "ulimit -v $((290 * 1024)); exec $which"
 expect "system" 1
 grep -q "no address space" "$dir/err" || fail "no reason is given"
 served bash -c "ulimit -d 30000; exec $which"
