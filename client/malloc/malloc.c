@@ -92,7 +92,7 @@ static inline struct goalloc_heap *heap_of(const void *p)
     return __builtin_expect(inside, 1) ? heap : NULL;
 }
 
-/* The thread has no cache yet: in the heap, if there can be one. Ends the operation. */
+/* The thread has no cache at hand: in the heap, if there can be one. Ends the operation. */
 static __attribute__((noinline)) void *malloc_slowly(size_t size)
 {
     ga_busy_end();
@@ -115,7 +115,7 @@ EXPORTED void *malloc(size_t size)
     return allocate(size);
 }
 
-/* The thread has no cache yet. Ends the operation. */
+/* The thread has no cache at hand, or p is not in the heap. Ends the operation. */
 static __attribute__((noinline)) void free_slowly(void *p)
 {
     ga_busy_end();

@@ -306,6 +306,8 @@ static void view_points_at_the_tables(void)
     CU_ASSERT_PTR_EQUAL(ga_view_pending(&view, 0), view.pending_end - 1);
     CU_ASSERT_PTR_EQUAL(ga_view_pending(&view, 3 * GA_PAGES_PER_ARENA / 64 - 1),
                         bits + ga_geometry_pending(&h, 3 * GA_PAGES_PER_ARENA));
+    /* A page more than whole words hold has a word of its own. */
+    CU_ASSERT_PTR_EQUAL(ga_view_pending(&view, 1), bits + ga_geometry_pending(&h, 65));
     CU_ASSERT_PTR_EQUAL(view.handles, bits + h.bits_handles_offset);
     CU_ASSERT_PTR_EQUAL(view.gc_words, bits + h.bits_gc_words_offset);
     CU_ASSERT_PTR_EQUAL(view.lines, bits + h.bits_lines_offset);
