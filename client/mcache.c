@@ -6,10 +6,9 @@
  * this thread once the list of free slots does not have the slot, by others through the inbox.
  *
  * More spans come from the server in batches. A batch is twice the last where that was used up
- * within FAST_MS, half of it where it lasted for SLOW_MS, and no more than an eighth of what the
- * class has. A class whose list runs short asks for
- * the next batch ahead, with a note, and finds it in the mcache's ring; so in a steady state nobody
- * waits for the server. */
+ * within FAST_MS, half of it where it lasted for SLOW_MS, and no more than a sixteenth of what the
+ * class has. A class whose list runs short asks for the next batch ahead, with a note, and finds it
+ * in the mcache's ring; so in a steady state nobody waits for the server. */
 #include "client/mcache.h"
 
 #include <errno.h>
@@ -22,7 +21,7 @@
 #include "shm/ring.h"
 
 #define BATCH_BYTES_MAX (UINT64_C(1) << 20)
-#define BATCH_PART      8u /* of the spans that the class has */
+#define BATCH_PART      16u
 #define LEASE_MAX       64u
 #define LEAST_SLOTS     4u
 #define LEAST_BYTES     (UINT64_C(16) << 10)

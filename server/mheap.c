@@ -14,7 +14,7 @@
 
 #include "shm/size_class.h"
 
-#define GROW_MIN_NPAGES (UINT64_C(256) * 1024 / GA_PAGE_SIZE)
+#define GROW_MIN_NPAGES (UINT64_C(128) * 1024 / GA_PAGE_SIZE)
 #define GROW_MAX_NPAGES (UINT64_C(4) * 1024 * 1024 / GA_PAGE_SIZE)
 #define GROW_PART       32u /* of the heap: with as much again made ready ahead, a sixteenth */
 

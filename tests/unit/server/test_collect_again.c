@@ -487,7 +487,7 @@ static void slices(void)
     CU_ASSERT_EQUAL_FATAL(ga_collect_prepare(core.heap, GA_COLLECT_FULL), 0);
     CU_ASSERT(ga_collect_is_marking(core.heap));
     for (; !done; n++)
-        CU_ASSERT_EQUAL_FATAL(ga_collect_enter_some(core.heap, 3, &done), 0);
+        CU_ASSERT_EQUAL_FATAL(ga_collect_enter_some(core.heap, 1, &done), 0);
     CU_ASSERT(n > 10);
     ga_collect_work(core.heap, true);
     const struct ga_collect_result *result = finish();

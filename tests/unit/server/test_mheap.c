@@ -104,7 +104,7 @@ static void making_fails(void)
     }
 }
 
-/* One span: the heap grows by 256 KiB, page 0 stays nobody's. */
+/* One span: the heap grows by 128 KiB, page 0 stays nobody's. */
 static void first_span(void)
 {
     ga_core_open(&core, RESERVE, 0);
@@ -112,9 +112,9 @@ static void first_span(void)
     ga_mcache_id mcache = ga_core_mcache(&core, client);
     uint64_t backed = core.backed_bytes;
     CU_ASSERT_EQUAL(ga_core_lease(&core, client, mcache, 20), 1);
-    CU_ASSERT_EQUAL(core.heap_backed, GA_CORE_MIB / 4);
+    CU_ASSERT_EQUAL(core.heap_backed, GA_CORE_MIB / 8);
     CU_ASSERT_EQUAL(core.heap_end, GA_ARENA_SIZE);
-    /* 32 entries, 32 lines, 32 pending bits, a set for samples: an OS page each. */
+    /* 16 entries, 16 lines, 16 pending bits, a set for samples: an OS page each. */
     CU_ASSERT_EQUAL(core.backed_bytes - backed, 4 * GA_OS_PAGE_SIZE);
     ga_core_check_sound(&core);
     /* More than 128 slots a page: its part of the wide plane. */
@@ -124,7 +124,7 @@ static void first_span(void)
     ga_core_close(&core);
 }
 
-/* Growth is 256 KiB, then a 32nd of what there is, at most 4 MiB, never past the limit. */
+/* Growth is 128 KiB, then a 32nd of what there is, at most 4 MiB, never past the limit. */
 static void growth_steps(void)
 {
     const uint64_t limit = 3 * GA_ARENA_SIZE + 5 * GA_PAGE_SIZE;
@@ -141,7 +141,7 @@ static void growth_steps(void)
         if (step == 0)
             continue;
         uint64_t expected = before / 32 / GA_PAGE_SIZE * GA_PAGE_SIZE;
-        expected = expected < GA_CORE_MIB / 4 ? GA_CORE_MIB / 4 : expected;
+        expected = expected < GA_CORE_MIB / 8 ? GA_CORE_MIB / 8 : expected;
         expected = expected > 4 * GA_CORE_MIB ? 4 * GA_CORE_MIB : expected;
         expected = expected > limit - before ? limit - before : expected;
         CU_ASSERT_EQUAL(step, expected);

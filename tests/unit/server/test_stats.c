@@ -239,7 +239,7 @@ static void spans_are_told(void)
     struct ga_heap_status status;
     ga_heap_get_status(core.heap, &status);
     CU_ASSERT(status.base == GA_CORE_BASE && status.reserve_bytes == RESERVE);
-    CU_ASSERT(status.limit_bytes == RESERVE && status.committed_bytes == GA_CORE_MIB / 4);
+    CU_ASSERT(status.limit_bytes == RESERVE && status.committed_bytes == GA_CORE_MIB / 8);
     CU_ASSERT_EQUAL(status.inuse_bytes, (13 + ga_size_classes[30].npages) * GA_PAGE_SIZE);
     CU_ASSERT(status.uptime_ms == 1234 && status.clients == 2 && status.mcaches == 1);
     CU_ASSERT(status.arenas_ready == 1 && status.arenas_prepared == 0);
@@ -259,7 +259,7 @@ static void ages_are_told(void)
     core.now_ms += 70000;
     ga_page_id newer = ga_core_lease(&core, client, mcache, 60);
     core.now_ms += 5999;
-    uint64_t npages = GA_CORE_MIB / 4 / GA_PAGE_SIZE; /* committed */
+    uint64_t npages = GA_CORE_MIB / 8 / GA_PAGE_SIZE; /* committed */
     CU_ASSERT_EQUAL(ga_heap_get_ages(core.heap, 0, 64, ages), npages);
     for (uint64_t page = 0; page < npages; page++)
         CU_ASSERT_EQUAL(ages[page], page == older ? 75 : page == newer ? 5 : GA_NO_AGE);
