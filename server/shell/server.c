@@ -192,7 +192,7 @@ static void on_connection(uv_stream_t *listening, int status)
         server->accept_turn = server->turn;
         server->accepted_in_turn = 0;
     }
-    if (status == 0 && server->accepted_in_turn++ >= server->strangers.most) {
+    if (status == 0 && server->accepted_in_turn++ >= server->strangers.most_in_turn) {
         server->has_one_more = true; /* libuv offers no other before this one is accepted */
         ga_server_catch_up(server);
     } else if (status == 0) {

@@ -7,13 +7,15 @@
 #include "server/shell/server.h"
 
 #define HELLO_MS       10000u
-#define STRANGERS_MOST 64u
+#define IN_TURN_MOST   64u
+#define STRANGERS_MOST 1024u
 #define ONE_IN         8u /* of the descriptors, where there are few */
 
 void ga_strangers_init(struct ga_strangers *strangers, uint64_t descriptors)
 {
-    uint64_t most = descriptors / ONE_IN;
-    *strangers = (struct ga_strangers){.most = most < STRANGERS_MOST ? most : STRANGERS_MOST};
+    uint64_t part = descriptors / ONE_IN;
+    *strangers = (struct ga_strangers){.most = part < STRANGERS_MOST ? part : STRANGERS_MOST,
+                                       .most_in_turn = part < IN_TURN_MOST ? part : IN_TURN_MOST};
 }
 
 void ga_strangers_add(struct ga_strangers *strangers, struct ga_connection *connection)

@@ -1,6 +1,8 @@
 /* The connections that have not said Hello. Nobody needs long for that: who sends Hello with
- * connecting is no stranger any more when a turn of the loop has read what it sent. So only so many
- * are kept, and those for a bounded time: a flood of them takes descriptors from nobody. */
+ * connecting is no stranger any more when a turn of the loop has read what it sent. But of a crowd
+ * that comes at once on a busy machine many are stopped between the two. So as many are kept as
+ * such a crowd may be, and those for a bounded time: a flood of them takes descriptors from nobody.
+ */
 #ifndef GA_SERVER_SHELL_STRANGERS_H
 #define GA_SERVER_SHELL_STRANGERS_H
 
@@ -13,10 +15,12 @@ struct ga_strangers {
     struct ga_connection *oldest;
     struct ga_connection *newest;
     uint64_t count;
-    uint64_t most; /* that outlive the turn after the one they come in */
+    uint64_t most;         /* that outlive the turn after the one they come in */
+    uint64_t most_in_turn; /* that are accepted in a turn of the loop */
 };
 
-/* Nobody yet; most is what the limit of descriptors allows, 64 or an eighth of it. */
+/* Nobody yet; most is what the limit of descriptors allows, 1,024 or an eighth of it, of which 64
+ * in a turn. */
 void ga_strangers_init(struct ga_strangers *strangers, uint64_t descriptors);
 
 /* One that has just been accepted, the newest. */

@@ -20,6 +20,7 @@
 #define CONNECTIONS 800 /* of each: fewer than any system's limit of descriptors */
 #define MAY_HAVE    256 /* descriptors of the server that is flooded */
 #define HAS_FEW     48
+#define SLOW        100 /* with an eighth of the descriptors that any system allows */
 
 static bool start(struct ga_daemon *daemon, const char *name, const char *path,
                   unsigned descriptors)
@@ -127,6 +128,27 @@ static bool is_answered(struct ga_wire *wire)
     return reply && reply->body_case == GOALLOC__V1__ENVELOPE__BODY_STATUS;
 }
 
+/* A crowd that is stopped between connecting and Hello: it is late, and no flood. */
+static void test_slow(void)
+{
+    static struct ga_wire wires[SLOW];
+    const char *path = ga_daemon_path("slow");
+    struct ga_daemon server;
+    struct ga_wire other;
+    CU_ASSERT_FATAL(start(&server, "slow", path, 0));
+    for (int i = 0; i < SLOW; i++)
+        CU_ASSERT_FATAL(ga_wire_open(&wires[i], path));
+    CU_ASSERT_FATAL(ga_wire_open_greeted(&other, path)); /* it has accepted them, then */
+    for (int i = 0; i < 10; i++)
+        CU_ASSERT(is_answered(&other)); /* and some turns have passed */
+    for (int i = 0; i < SLOW; i++)
+        CU_ASSERT(ga_wire_greet(&wires[i]) && is_answered(&wires[i]));
+    for (int i = 0; i < SLOW; i++)
+        ga_wire_close(&wires[i]);
+    ga_wire_close(&other);
+    CU_ASSERT_EQUAL(ga_daemon_end(&server, SIGTERM), 0);
+}
+
 static void test_no_descriptors(void)
 {
     static struct ga_wire wires[HAS_FEW];
@@ -168,6 +190,7 @@ int main(void)
 {
     static const struct ga_test tests[] = {
         {"thousands of connections without Hello", test_silent},
+        {"a crowd that is late with Hello", test_slow},
         {"no descriptor left", test_no_descriptors},
     };
     signal(SIGPIPE, SIG_IGN);

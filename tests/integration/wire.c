@@ -40,10 +40,8 @@ bool ga_wire_open(struct ga_wire *wire, const char *path)
     return true;
 }
 
-bool ga_wire_open_greeted(struct ga_wire *wire, const char *path)
+bool ga_wire_greet(struct ga_wire *wire)
 {
-    if (!ga_wire_open(wire, path))
-        return false;
     Goalloc__V1__Hello hello = GOALLOC__V1__HELLO__INIT;
     hello.min_version = 1;
     hello.max_version = 1;
@@ -51,6 +49,11 @@ bool ga_wire_open_greeted(struct ga_wire *wire, const char *path)
     const Goalloc__V1__Envelope *reply =
         ga_wire_ask(wire, GOALLOC__V1__ENVELOPE__BODY_HELLO, &hello);
     return reply && reply->body_case == GOALLOC__V1__ENVELOPE__BODY_WELCOME;
+}
+
+bool ga_wire_open_greeted(struct ga_wire *wire, const char *path)
+{
+    return ga_wire_open(wire, path) && ga_wire_greet(wire);
 }
 
 bool ga_wire_open_attached(struct ga_wire *wire, const char *path)

@@ -23,6 +23,8 @@ struct ga_wire {
 void ga_wire_begin(struct ga_wire *wire, int fd);
 /* Connect; false if nobody accepts. */
 bool ga_wire_open(struct ga_wire *wire, const char *path);
+/* Say Hello. */
+bool ga_wire_greet(struct ga_wire *wire);
 /* Connect, and say Hello. */
 bool ga_wire_open_greeted(struct ga_wire *wire, const char *path);
 /* Connect, say Hello, and attach. */
