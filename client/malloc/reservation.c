@@ -157,9 +157,9 @@ static bool reserve(uint64_t heap_bytes, const struct bounds *bounds, struct ga_
         munmap(ret->start, ret->bytes);
         return false;
     }
-    /* Much of the tables is never touched, and a huge page would be taken whole. */
-    (void)madvise(ret->near_books, (size_t)(ret->start + ret->bytes - ret->near_books),
-                  MADV_NOHUGEPAGE);
+    /* Much of the tables is never touched, and a huge page would be taken whole, as it would for a
+     * small heap (huge_pages.c). Of all of it, so that it stays one mapping. */
+    (void)madvise(ret->start, ret->bytes, MADV_NOHUGEPAGE);
     return true;
 }
 
