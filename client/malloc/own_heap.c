@@ -126,8 +126,12 @@ static int make(char ret_why[static GA_CHANNEL_ERROR_BYTES])
         return -ENOMEM;
     }
     int r = make_core(&client);
-    if (r < 0) {
+    if (r < 0)
         snprintf(ret_why, GA_CHANNEL_ERROR_BYTES, "no heap can be made: %s", strerrordesc_np(-r));
+    else
+        r = ga_register(parts.meta, parts.bits, ret_why);
+    if (r < 0) {
+        munmap(parts.start, parts.bytes);
         return r;
     }
     init_heap(&ga_own_heap_itself, client);
@@ -138,14 +142,8 @@ static int make(char ret_why[static GA_CHANNEL_ERROR_BYTES])
 
 struct goalloc_heap *ga_own_heap_make(char ret_why[static GA_CHANNEL_ERROR_BYTES])
 {
-    int fd;
-    if (ga_register_connect(ret_why, &fd) < 0)
+    if (make(ret_why) < 0)
         return NULL;
-    if (make(ret_why) < 0) {
-        close(fd);
-        return NULL;
-    }
-    ga_register_say(fd, parts.meta, parts.bits);
     was_filtered = prctl(PR_GET_SECCOMP, 0, 0, 0, 0) != 0;
     (void)ga_account_begin();
     return &ga_own_heap_itself;
@@ -181,14 +179,11 @@ static bool is_time_to_tell(void)
 static void tell_of_copy(void)
 {
     char why[GA_CHANNEL_ERROR_BYTES];
-    int fd;
     if (!is_time_to_tell())
         return;
     ga_store_relaxed(&is_unknown, false);
-    if (is_locked_in())
-        return;
-    if (ga_register_connect(why, &fd) == 0) /* else nobody is told: the heap is there */
-        ga_register_say(fd, parts.meta, parts.bits);
+    if (!is_locked_in())
+        (void)ga_register(parts.meta, parts.bits, why); /* the heap is there all the same */
 }
 
 void ga_own_heap_meet_server(void)

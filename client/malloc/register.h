@@ -4,11 +4,8 @@
 
 #include "client/channel.h"
 
-/* Connect to the server, and no more. 0; or a negative errno, and why in a sentence. */
-int ga_register_connect(char ret_why[static GA_CHANNEL_ERROR_BYTES], int *ret_fd);
-
-/* Say over fd, which is closed, where the heap lies. Nothing is waited for, and no answer comes:
- * who does not get there is not listed, and goes on. */
-void ga_register_say(int fd, const void *meta, const void *bits);
+/* Tell the server where this process's heap lies, which is there. No answer comes. 0; or a negative
+ * errno if the server cannot be reached, and why in a sentence. */
+int ga_register(const void *meta, const void *bits, char ret_why[static GA_CHANNEL_ERROR_BYTES]);
 
 #endif

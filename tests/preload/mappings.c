@@ -1,5 +1,6 @@
 /* How many large mappings a program has with the preload, as its argument says: one, since a heap
- * and its tables are one mapping, and each costs a fork and the end of a process. */
+ * and its tables are one mapping, and each costs a fork and the end of a process; none where the
+ * system's malloc serves. */
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdlib.h>
