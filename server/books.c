@@ -1,7 +1,8 @@
 /* The core's tables by page and by mcache. A server's are as long as the reserve and the layout
  * allow from the beginning: zero pages until they are touched. In a process's own heap that would
- * make each touch a region of its own, for which a fork copies a page table; so there they begin
- * short, beside what else a small heap needs, and are moved once, when the heap outgrows them.
+ * make each touch a region of its own, for which a fork copies a page table, or an OS page; so there
+ * they begin short, beside what else a small heap needs, and are moved once, when the heap outgrows
+ * them: the page allocator's as well.
  * Nobody keeps a pointer into them over what may make the heap longer, or a new mcache. */
 #include "server/heap_internal.h"
 
@@ -10,15 +11,16 @@
 #include <string.h>
 
 #define OWN_MSPANS  GA_PAGES_PER_ARENA
-#define OWN_RECORDS 32u
+#define OWN_RECORDS 8u
 
 int ga_books_init(struct ga_heap *heap, bool is_own)
 {
     heap->nmspans = is_own ? OWN_MSPANS : heap->npages_reserved;
     heap->nmcache_records = is_own ? OWN_RECORDS : heap->counts.mcaches;
-    heap->mcaches = calloc(heap->nmcache_records, sizeof(*heap->mcaches));
-    heap->mspans = heap->mcaches ? calloc(heap->nmspans, sizeof(*heap->mspans)) : NULL;
-    return heap->mspans ? 0 : -ENOMEM;
+    heap->mspans = calloc(heap->nmspans, sizeof(*heap->mspans));
+    /* After it, so that its beginning lies beside what else is touched (core_memory.c). */
+    heap->mcaches = heap->mspans ? calloc(heap->nmcache_records, sizeof(*heap->mcaches)) : NULL;
+    return heap->mcaches ? 0 : -ENOMEM;
 }
 
 void ga_books_fini(struct ga_heap *heap)
@@ -42,6 +44,9 @@ int ga_books_have_pages(struct ga_heap *heap, uint64_t end)
 {
     if (end <= heap->nmspans)
         return 0;
+    int r = ga_page_alloc_lengthen(heap->pages, heap->npages_reserved);
+    if (r < 0)
+        return r;
     void *longer = move(heap->mspans, heap->nmspans, heap->npages_reserved, sizeof(*heap->mspans));
     if (!longer)
         return -ENOMEM;

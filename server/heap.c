@@ -77,7 +77,7 @@ static int make_books(struct ga_heap *heap, const struct ga_heap_config *config)
     if (r == 0)
         r = ga_books_init(heap, config->is_own);
     if (r == 0)
-        r = ga_page_alloc_new(heap->npages_reserved, &heap->pages);
+        r = ga_page_alloc_new(heap->nmspans, &heap->pages);
     return r;
 }
 

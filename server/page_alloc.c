@@ -7,10 +7,11 @@
  *   level          0        1        2        3        4
  *   pages an entry 2^21     2^18     2^15     2^12     2^9
  *
- * All tables are flat and sized for the largest page number. They are zero to begin with, and zero
- * says "nothing here": no page added, none free. So a part of the heap that was never added needs
- * no initialization, and memory only where the heap grew: calloc takes a large table as fresh zero
- * pages from the kernel, which backs them when they are first written.
+ * All tables are flat and sized for the largest page number; that may become larger, and the tables
+ * are moved. They are zero to begin with, and zero says "nothing here": no page added, none free.
+ * So a part of the heap that was never added needs no initialization, and memory only where the
+ * heap grew: calloc takes a large table as fresh zero pages from the kernel, which backs them when
+ * they are first written.
  *
  * Policy. Address-ordered first fit, which keeps the heap dense at its bottom and leaves whole runs
  * free at its top. `search` is a page below which nothing is free; most requests end in the chunk
@@ -28,6 +29,7 @@
 #include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "server/chunk_bits.h"
 #include "server/page_summary.h"
@@ -57,7 +59,7 @@ struct ga_page_alloc {
     uint64_t nroots;
     uint64_t nchunks;
     ga_page_summary *level[LEVELS];
-    struct chunk *chunks_end; /* which lie backwards: chunk 0 is the last before this */
+    struct chunk *chunks;
     struct ga_scavenge_index index;
 };
 
@@ -68,11 +70,9 @@ struct piece {
     unsigned n;
 };
 
-/* The table of chunks is long, and its beginning, which small heaps use alone, is where other
- * tables' is that are allocated before it. */
 static struct chunk *chunk_at(const struct ga_page_alloc *p, uint64_t i)
 {
-    return p->chunks_end - 1 - i;
+    return &p->chunks[i];
 }
 
 /* The piece that a range has in the chunk of its first page. */
@@ -90,49 +90,90 @@ static void check_range(const struct ga_page_alloc *p, uint64_t page, uint64_t n
     assert(npages >= 1 && page < p->npages_max && npages <= p->npages_max - page);
 }
 
-int ga_page_alloc_new(uint64_t npages_max, struct ga_page_alloc **ret)
+/* Entries of a level over so many pages: whole blocks of eight children, so that a merge never
+ * looks past the end. */
+static uint64_t level_count(unsigned level, uint64_t npages)
+{
+    uint64_t n = ((npages - 1) >> level_shift[level]) + 1;
+    uint64_t block = level == 0 ? 1 : GA_PAGE_SUMMARY_FANOUT;
+    return (n + block - 1) / block * block;
+}
+
+static void free_tables(struct ga_page_alloc *p)
+{
+    for (unsigned l = 0; l < LEVELS; l++)
+        free(p->level[l]);
+    free(p->chunks);
+}
+
+/* But for the index. */
+static int make_tables(struct ga_page_alloc *p, uint64_t npages_max)
 {
     assert(npages_max >= 1 && npages_max <= NPAGES_MAX_MAX);
+    p->npages_max = npages_max;
+    p->nroots = level_count(0, npages_max);
+    p->nchunks = (npages_max + GA_CHUNK_NPAGES - 1) / GA_CHUNK_NPAGES;
+    for (unsigned l = 0; l < LEVELS; l++) {
+        p->level[l] = calloc(level_count(l, npages_max), sizeof(*p->level[l]));
+        if (!p->level[l])
+            return -ENOMEM;
+    }
+    p->chunks = calloc(p->nchunks, sizeof(*p->chunks));
+    return p->chunks ? 0 : -ENOMEM;
+}
+
+int ga_page_alloc_new(uint64_t npages_max, struct ga_page_alloc **ret)
+{
     struct ga_page_alloc *p = calloc(1, sizeof(*p));
     if (!p)
         return -ENOMEM;
-    p->npages_max = npages_max;
     p->search = npages_max;
-    p->nroots = (npages_max + GA_PAGE_SUMMARY_MAX_NPAGES - 1) / GA_PAGE_SUMMARY_MAX_NPAGES;
-
-    for (unsigned l = 0; l < LEVELS; l++) {
-        /* Whole blocks of eight children, so that a merge never looks past the end. */
-        size_t n = p->nroots << (level_shift[0] - level_shift[l]);
-        p->level[l] = calloc(n, sizeof(*p->level[l]));
-        if (!p->level[l])
-            goto fail;
+    int r = make_tables(p, npages_max);
+    if (r == 0)
+        r = ga_scavenge_index_init(&p->index, p->nchunks);
+    if (r < 0) {
+        ga_page_alloc_free_all(p);
+        return r;
     }
-    uint64_t nchunks = (npages_max + GA_CHUNK_NPAGES - 1) / GA_CHUNK_NPAGES;
-    if (ga_scavenge_index_init(&p->index, nchunks) < 0)
-        goto fail;
-    struct chunk *chunks = calloc(nchunks, sizeof(*chunks)); /* the longest last: see make_books */
-    if (!chunks)
-        goto fail;
-    p->chunks_end = chunks + nchunks;
-    p->nchunks = nchunks;
     *ret = p;
     return 0;
-
-fail:
-    ga_page_alloc_free_all(p);
-    return -ENOMEM;
 }
 
 void ga_page_alloc_free_all(struct ga_page_alloc *p)
 {
     if (!p)
         return;
-    for (unsigned l = 0; l < LEVELS; l++)
-        free(p->level[l]);
-    if (p->chunks_end)
-        free(p->chunks_end - p->nchunks);
+    free_tables(p);
     ga_scavenge_index_fini(&p->index);
     free(p);
+}
+
+static void copy_tables(struct ga_page_alloc *to, const struct ga_page_alloc *from)
+{
+    for (unsigned l = 0; l < LEVELS; l++)
+        memcpy(to->level[l], from->level[l],
+               level_count(l, from->npages_max) * sizeof(*to->level[l]));
+    memcpy(to->chunks, from->chunks, from->nchunks * sizeof(*to->chunks));
+}
+
+int ga_page_alloc_lengthen(struct ga_page_alloc *p, uint64_t npages_max)
+{
+    struct ga_page_alloc longer = *p;
+    if (npages_max <= p->npages_max)
+        return 0;
+    memset(longer.level, 0, sizeof(longer.level));
+    longer.chunks = NULL;
+    int r = make_tables(&longer, npages_max);
+    if (r == 0)
+        r = ga_scavenge_index_lengthen(&longer.index, p->nchunks, longer.nchunks);
+    if (r < 0) {
+        free_tables(&longer);
+        return r;
+    }
+    copy_tables(&longer, p);
+    free_tables(p);
+    *p = longer;
+    return 0;
 }
 
 /* Bring the summaries up to date after all of these pages became free, or none of them: inner is

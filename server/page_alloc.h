@@ -19,6 +19,9 @@ struct ga_page_alloc;
 /* npages_max (1..2^35): the page numbers are 0..npages_max-1. Memory is used only for what has
  * grown, address space of about 200 bytes for each 512 pages. Returns 0 or -ENOMEM. */
 int ga_page_alloc_new(uint64_t npages_max, struct ga_page_alloc **ret);
+/* Page numbers up to another npages_max, if that is more: all that there is stays as it is, and is
+ * moved. 0; or -ENOMEM, and nothing has changed. */
+int ga_page_alloc_lengthen(struct ga_page_alloc *p, uint64_t npages_max);
 void ga_page_alloc_free_all(struct ga_page_alloc *p); /* NULL is allowed */
 
 /* Add pages [page, page + npages), not added before, as free and not scavenged: there is memory

@@ -3,6 +3,7 @@
 #include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "server/chunk_bits.h"
 
@@ -10,6 +11,17 @@ int ga_scavenge_index_init(struct ga_scavenge_index *index, uint64_t nchunks)
 {
     *index = (struct ga_scavenge_index){.chunks = calloc(nchunks, sizeof(*index->chunks))};
     return index->chunks ? 0 : -ENOMEM;
+}
+
+int ga_scavenge_index_lengthen(struct ga_scavenge_index *index, uint64_t nchunks, uint64_t longer)
+{
+    struct ga_scavenge_chunk *chunks = calloc(longer, sizeof(*chunks));
+    if (!chunks)
+        return -ENOMEM;
+    memcpy(chunks, index->chunks, nchunks * sizeof(*chunks));
+    free(index->chunks);
+    index->chunks = chunks;
+    return 0;
 }
 
 void ga_scavenge_index_fini(struct ga_scavenge_index *index)

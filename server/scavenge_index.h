@@ -34,6 +34,8 @@ struct ga_scavenge_index {
 
 /* For nchunks, none of them in use. 0 or -ENOMEM. */
 int ga_scavenge_index_init(struct ga_scavenge_index *index, uint64_t nchunks);
+/* For so many more, to longer. 0; or -ENOMEM, and nothing has changed. */
+int ga_scavenge_index_lengthen(struct ga_scavenge_index *index, uint64_t nchunks, uint64_t longer);
 void ga_scavenge_index_fini(struct ga_scavenge_index *index);
 
 /* The n pages from page on, all in one chunk, are in use now; are not; were added, free. */

@@ -22,14 +22,12 @@
 /* The core's tables for each page, and what does not depend on the reserve. */
 #define BOOKS_PER_PAGE 128u
 #define BOOKS_FIXED    (UINT64_C(32) << 20)
-/* Of these, what small heaps touch is to lie beside meta's beginning: as much as leaves room for
+/* Of these, what small heaps have is to lie beside meta's beginning: as much as leaves room for
  * that in the 2 MiB that one of the kernel's page tables stands for (in their second half:
- * shm/view.c), and whole such behind it for tables that lie backwards. */
-#define NEAR_FIXED          (UINT64_C(1184) << 10)
-#define PAGES_PER_NEAR_BYTE 2u
+ * shm/view.c). */
+#define NEAR_BYTES (UINT64_C(1184) << 10)
 /* The end of it is for the first thread's cache. */
 #define CACHE_BYTES whole_os_pages(sizeof(struct ga_thread_cache))
-#define PAGE_TABLE  (UINT64_C(2) << 20)
 /* Of the memory that the system lets all processes have, and of what this one may have, so much may
  * be books: one part in these. */
 #define BOOKS_OF_ALL 128u
@@ -115,44 +113,37 @@ static uint64_t whole_os_pages(uint64_t bytes)
     return (bytes + GA_OS_PAGE_SIZE - 1) & ~(GA_OS_PAGE_SIZE - 1);
 }
 
-static uint64_t near_bytes_of(uint64_t heap_bytes)
-{
-    uint64_t tables = heap_bytes / GA_PAGE_SIZE / PAGES_PER_NEAR_BYTE;
-    return (tables + PAGE_TABLE - 1) / PAGE_TABLE * PAGE_TABLE + NEAR_FIXED;
-}
-
 static bool reserve(uint64_t heap_bytes, const struct bounds *bounds, struct ga_reservation *ret)
 {
     struct ga_meta_header geometry = {0};
     const struct ga_table_counts counts = ga_table_counts_of_process(heap_bytes);
     ga_geometry_init(&geometry, heap_bytes, &counts);
     uint64_t bits_begin = ga_geometry_bits_in_meta(&geometry);
-    uint64_t near_bytes = near_bytes_of(heap_bytes);
     uint64_t objects_bytes = whole_pages(bits_begin + geometry.bits_bytes);
     uint64_t books_bytes = heap_bytes / GA_PAGE_SIZE * BOOKS_PER_PAGE + BOOKS_FIXED;
-    uint64_t bytes = heap_bytes + near_bytes + objects_bytes + books_bytes;
+    uint64_t bytes = heap_bytes + NEAR_BYTES + objects_bytes + books_bytes;
     uint64_t alignment = alignment_of(heap_bytes, bounds);
     char *at = NULL;
     char *start = NULL;
     if (bytes + alignment < bounds->address_bytes &&
-        near_bytes + books_bytes <= bounds->books_bytes)
+        NEAR_BYTES + books_bytes <= bounds->books_bytes)
         at = reserve_aligned(bytes, alignment,
                              bounds->is_counted ? PROT_NONE : PROT_READ | PROT_WRITE, &start);
     if (!at)
         return false;
     *ret = (struct ga_reservation){.heap = at,
                                    .near_books = at + heap_bytes,
-                                   .thread_cache = at + heap_bytes + near_bytes - CACHE_BYTES,
-                                   .meta = at + heap_bytes + near_bytes,
-                                   .bits = at + heap_bytes + near_bytes + bits_begin,
-                                   .books = at + heap_bytes + near_bytes + objects_bytes,
+                                   .thread_cache = at + heap_bytes + NEAR_BYTES - CACHE_BYTES,
+                                   .meta = at + heap_bytes + NEAR_BYTES,
+                                   .bits = at + heap_bytes + NEAR_BYTES + bits_begin,
+                                   .books = at + heap_bytes + NEAR_BYTES + objects_bytes,
                                    .start = start,
                                    .bytes = bytes + alignment,
                                    .heap_bytes = heap_bytes,
-                                   .near_books_bytes = near_bytes - CACHE_BYTES,
+                                   .near_books_bytes = NEAR_BYTES - CACHE_BYTES,
                                    .books_bytes = books_bytes,
                                    .is_counted = bounds->is_counted};
-    if (ret->is_counted && (mprotect(ret->near_books, near_bytes, PROT_READ | PROT_WRITE) < 0 ||
+    if (ret->is_counted && (mprotect(ret->near_books, NEAR_BYTES, PROT_READ | PROT_WRITE) < 0 ||
                             mprotect(ret->books, books_bytes, PROT_READ | PROT_WRITE) < 0)) {
         munmap(ret->start, ret->bytes);
         return false;

@@ -5,8 +5,7 @@
 #include <stdint.h>
 #include <string.h>
 
-#define ALIGNMENT       64u
-#define BACKWARDS_BYTES (UINT64_C(1) << 20) /* longer tables lie backwards, or are used late */
+#define ALIGNMENT 64u
 
 static char *next_place;
 static size_t bytes_left;
@@ -39,8 +38,7 @@ void *ga_core_malloc(size_t size)
 {
     if (size <= (size_t)(near_left - near_start)) { /* which is a multiple of ALIGNMENT */
         near_left -= whole(size);
-        if (size < BACKWARDS_BYTES)
-            near_left[0] = 0; /* as it is; but where it is read first, that is a fault more */
+        near_left[0] = 0; /* as it is; but where it is read first, that is a fault more */
         return near_left;
     }
     if (size > bytes_left || bytes_left - size < ALIGNMENT) {

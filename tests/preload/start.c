@@ -14,8 +14,8 @@
 /* As many as are good for, with a few to spare, since the kernel maps files by pieces that begin
  * anywhere; they were 54, 124 and 30 once, and 7 more to use a little where a thread's classes did
  * not lie together. */
-#define MOST_TO_BEGIN  25
-#define MOST_TO_USE    55
+#define MOST_TO_BEGIN  22
+#define MOST_TO_USE    50
 #define MOST_TO_FORK   15
 #define MOST_TO_SAMPLE 22
 

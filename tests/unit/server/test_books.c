@@ -17,6 +17,13 @@ static void make(bool is_own)
     heap.npages_reserved = NPAGES;
     heap.counts.mcaches = NMCACHES;
     CU_ASSERT_EQUAL_FATAL(ga_books_init(&heap, is_own), 0);
+    CU_ASSERT_EQUAL_FATAL(ga_page_alloc_new(heap.nmspans, &heap.pages), 0);
+}
+
+static void unmake(void)
+{
+    ga_page_alloc_free_all(heap.pages);
+    ga_books_fini(&heap);
 }
 
 /* A server's are as long as they will ever be, since its threads read them while it works. */
@@ -31,7 +38,7 @@ static void those_of_a_server_stay(void)
     CU_ASSERT_PTR_EQUAL(heap.mcaches, records);
     CU_ASSERT_EQUAL(heap.mspans[NPAGES - 1].npages, 0);
     CU_ASSERT_EQUAL(ga_mcache_record(&heap, NMCACHES - 1)->next, 0);
-    ga_books_fini(&heap);
+    unmake();
 }
 
 static void mspans_are_moved(void)
@@ -53,7 +60,24 @@ static void mspans_are_moved(void)
     before = heap.mspans;
     CU_ASSERT_EQUAL(ga_books_have_pages(&heap, NPAGES), 0);
     CU_ASSERT_PTR_EQUAL(heap.mspans, before);
-    ga_books_fini(&heap);
+    unmake();
+}
+
+/* What is free stays so, and there is room for what comes. */
+static void page_numbers_go_on(void)
+{
+    make(true);
+    const uint64_t first = heap.nmspans;
+    uint64_t page = 0;
+    uint64_t scavenged = 0;
+    ga_page_alloc_grow(heap.pages, 0, first);
+    CU_ASSERT_EQUAL(ga_page_alloc_alloc(heap.pages, first - 7, &page, &scavenged), 0);
+    CU_ASSERT_EQUAL_FATAL(ga_books_have_pages(&heap, NPAGES), 0);
+    ga_page_alloc_grow(heap.pages, first, NPAGES - first);
+    CU_ASSERT_EQUAL(ga_page_alloc_alloc(heap.pages, NPAGES - first + 7, &page, &scavenged), 0);
+    CU_ASSERT_EQUAL(page, first - 7);
+    CU_ASSERT(ga_page_alloc_audit(heap.pages));
+    unmake();
 }
 
 static void records_are_moved(void)
@@ -71,7 +95,7 @@ static void records_are_moved(void)
     for (ga_mcache_id id = 0; id < NMCACHES; id++)
         wrong += ga_mcache_record(&heap, id)->next != (id < first ? id + 1 : 0);
     CU_ASSERT_EQUAL(wrong, 0);
-    ga_books_fini(&heap);
+    unmake();
 }
 
 int main(void)
@@ -79,6 +103,7 @@ int main(void)
     static const struct ga_test tests[] = {
         {"those of a server stay", those_of_a_server_stay},
         {"mspans are moved", mspans_are_moved},
+        {"page numbers go on", page_numbers_go_on},
         {"records are moved", records_are_moved},
     };
     return ga_test_main("server.books", tests, COUNT(tests));

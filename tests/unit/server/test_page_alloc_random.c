@@ -1,6 +1,7 @@
 /* The page allocator against a naive model: hundreds of thousands of random operations, each result
  * compared with a search page by page. The pages lie in windows astride the borders between table
- * entries of every level, so that a small model exercises the whole tree. */
+ * entries of every level, so that a small model exercises the whole tree. Its tables are as short
+ * as the pages that there are allow, and are lengthened. */
 #include <errno.h>
 #include <stdio.h>
 
@@ -35,6 +36,7 @@ struct window {
 /* One round. */
 struct world {
     struct ga_page_alloc *p;
+    uint64_t npages_max; /* of it: it is lengthened as pages come */
     struct window windows[WINDOWS];
     uint64_t random;
     uint64_t nfree;
@@ -60,7 +62,18 @@ static void world_init(struct world *world, uint64_t random)
         window->npages = 2 + pick(world, WINDOW_NPAGES_MAX - 1);
         window->base = borders[i] - window->npages / 2;
     }
-    CU_ASSERT_EQUAL_FATAL(ga_page_alloc_new(NPAGES_MAX, &world->p), 0);
+    world->npages_max = 1 + pick(world, 2 * WINDOW_NPAGES_MAX);
+    CU_ASSERT_EQUAL_FATAL(ga_page_alloc_new(world->npages_max, &world->p), 0);
+}
+
+/* Have room for the pages before end, and sometimes for more. */
+static void have_pages(struct world *world, uint64_t end)
+{
+    if (end <= world->npages_max)
+        return;
+    world->npages_max = pick(world, 2) == 0 ? end : end + pick(world, (unsigned)(NPAGES_MAX - end));
+    CU_ASSERT_EQUAL_FATAL(ga_page_alloc_lengthen(world->p, world->npages_max), 0);
+    CU_ASSERT_EQUAL_FATAL(ga_page_alloc_lengthen(world->p, end), 0); /* which it is already */
 }
 
 /* A random stretch of a random window, all of it of the same kind as its first page: the longest
@@ -157,6 +170,7 @@ static void change_stretch(struct world *world, bool filling)
     uint64_t page = window->base + first;
     switch (window->page[first]) {
     case ABSENT:
+        have_pages(world, page + n);
         ga_page_alloc_grow(world->p, page, n);
         model_set(window, first, n, FREE);
         world->nfree += n;
@@ -187,6 +201,8 @@ static bool world_agrees(const struct world *world)
         const struct window *window = &world->windows[w];
         for (unsigned i = 0; i < window->npages; i++) {
             uint64_t page = window->base + i;
+            if (page >= world->npages_max && window->page[i] == ABSENT)
+                continue;
             if (ga_page_alloc_is_free(world->p, page) != page_is_free(window->page[i]))
                 return false;
             if (ga_page_alloc_is_scavenged(world->p, page) != (window->page[i] == SCAVENGED))
