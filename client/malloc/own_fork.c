@@ -43,7 +43,8 @@ void ga_own_fork_in_child(void)
 {
     struct goalloc_heap *heap = ga_own_heap();
     heap->asking = false; /* whoever asks is not here */
-    pthread_cond_init(&heap->asked, NULL);
+    /* No function that the parent has not called: the loader would look for it in each child. */
+    heap->asked = (pthread_cond_t)PTHREAD_COND_INITIALIZER;
     heap->nleaving = 0;
     ga_profile_reset(heap);
     struct ga_thread_cache **link = &heap->caches;
