@@ -117,7 +117,7 @@ struct ga_thread_cache {
     uint32_t unneeded_seen;  /* and its count of calls for what is not needed */
     uint64_t called_ms;      /* in a heap of the process's own: when the core was told last that
                                 time goes by */
-    uint64_t lease_ns;       /* how long the last answer to a request for spans took */
+    uint64_t lease_ns;       /* how long the last answer to a request for spans took (mcache.h) */
     uint64_t look_at_npages; /* when the heap has so many, all classes are looked at again */
     struct ga_thread_cache *next; /* on the heap's list of idle caches */
     bool trimmed;                 /* on that list, and holds nothing that it could give back */

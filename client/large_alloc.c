@@ -22,10 +22,10 @@ static int request_large(struct ga_thread_cache *cache, size_t size, size_t alig
     request.body_case = GOALLOC__V1__ENVELOPE__BODY_LARGE_ALLOC;
     request.large_alloc = &body;
     struct ga_reply *reply;
-    uint64_t from_ns = ga_mcache_now_ns();
+    uint64_t from_ns = ga_mcache_begin_request(cache->heap);
     int r = ga_channel_call(cache->heap->channel, &request, GOALLOC__V1__ENVELOPE__BODY_LARGE_SPAN,
                             NULL, &reply);
-    cache->lease_ns = ga_mcache_now_ns() - from_ns;
+    cache->lease_ns = ga_mcache_request_ns(cache->heap, from_ns);
     DTRACE_PROBE4(goalloc, lease_large, cache->id, size, cache->lease_ns, r);
     if (r < 0)
         return r;

@@ -301,10 +301,10 @@ static int request_lease(struct ga_thread_cache *cache, ga_span_class span_class
     Goalloc__V1__Envelope request = GOALLOC__V1__ENVELOPE__INIT;
     request.body_case = GOALLOC__V1__ENVELOPE__BODY_LEASE;
     request.lease = &body;
-    uint64_t from_ns = ga_mcache_now_ns();
+    uint64_t from_ns = ga_mcache_begin_request(cache->heap);
     int r = ga_channel_call(cache->heap->channel, &request, GOALLOC__V1__ENVELOPE__BODY_LEASES,
                             NULL, ret);
-    cache->lease_ns = ga_mcache_now_ns() - from_ns;
+    cache->lease_ns = ga_mcache_request_ns(cache->heap, from_ns);
     DTRACE_PROBE5(goalloc, lease, cache->id, span_class, count, cache->lease_ns, r);
     return r;
 }

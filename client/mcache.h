@@ -14,6 +14,19 @@ static inline uint64_t ga_mcache_now_ns(void)
     return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
 }
 
+/* When a request for spans begins, and how long it took, in nanoseconds: for the server's figures,
+ * which a heap of the process's own has not. There it is 0, since a clock that is as fine takes a
+ * fair part of what the request does. */
+static inline uint64_t ga_mcache_begin_request(const struct goalloc_heap *heap)
+{
+    return heap->is_own ? 0 : ga_mcache_now_ns();
+}
+
+static inline uint64_t ga_mcache_request_ns(const struct goalloc_heap *heap, uint64_t from_ns)
+{
+    return heap->is_own ? 0 : ga_mcache_now_ns() - from_ns;
+}
+
 /* Milliseconds of a clock that costs no system call. */
 static inline uint64_t ga_mcache_now_ms(void)
 {

@@ -27,7 +27,7 @@ static int key_error;
 
 /* How often the destructor has run in this thread: other destructors that allocate or free bring it
  * up again, but only so often. */
-static _Thread_local int exit_rounds;
+static _Thread_local int exit_rounds __attribute__((tls_model("initial-exec")));
 
 /* Over the link between a cache and its heap, which detach cuts while threads exit. */
 static pthread_mutex_t link_lock = PTHREAD_MUTEX_INITIALIZER;
