@@ -78,13 +78,25 @@ int ga_process_watch_pid(uint32_t pid, uint64_t start_time, int *ret_pidfd)
     return 0;
 }
 
+int ga_process_pidfd(int fd, const struct ga_peer *peer, int *ret_pidfd)
+{
+    int pidfd = -1;
+    int r = peer->pid == 0 ? -ESRCH : open_pidfd(fd, peer, &pidfd);
+    if (r < 0)
+        return r;
+    if (has_ended(pidfd)) {
+        close(pidfd);
+        return -ESRCH;
+    }
+    *ret_pidfd = pidfd;
+    return 0;
+}
+
 int ga_process_watch_fd(int fd, const struct ga_peer *peer, int *ret_pidfd,
                         uint64_t *ret_start_time)
 {
-    if (peer->pid == 0)
-        return -ESRCH;
     int pidfd = -1;
-    int r = open_pidfd(fd, peer, &pidfd);
+    int r = ga_process_pidfd(fd, peer, &pidfd);
     if (r < 0)
         return r;
     uint64_t start_time = 0;

@@ -24,6 +24,9 @@ int ga_peer_of_socket(int fd, struct ga_peer *ret);
 int ga_process_watch_fd(int fd, const struct ga_peer *peer, int *ret_pidfd,
                         uint64_t *ret_start_time);
 
+/* The descriptor alone, which is less to do: the start time is read in /proc. */
+int ga_process_pidfd(int fd, const struct ga_peer *peer, int *ret_pidfd);
+
 /* The same for the process that had this pid and start time. */
 int ga_process_watch_pid(uint32_t pid, uint64_t start_time, int *ret_pidfd);
 

@@ -97,12 +97,11 @@ static int make(struct ga_connection *connection, struct ga_program **ret)
 {
     uv_os_fd_t socket;
     int pidfd = -1;
-    uint64_t start_time;
     if (connection->server->programs.count == GA_PROGRAMS_MAX)
         return -ENOSPC;
     int r = uv_fileno((uv_handle_t *)&connection->handle, &socket);
     if (r == 0)
-        r = ga_process_watch_fd(socket, &connection->peer, &pidfd, &start_time);
+        r = ga_process_pidfd(socket, &connection->peer, &pidfd);
     if (r < 0)
         return r;
     r = watch(connection->server, pidfd, connection->peer.pid, ret);
