@@ -1,9 +1,9 @@
 /* The core's tables by page and by mcache. A server's are as long as the reserve and the layout
  * allow from the beginning: zero pages until they are touched. In a process's own heap that would
- * make each touch a region of its own, for which a fork copies a page table, or an OS page; so there
- * they begin short, beside what else a small heap needs, and are moved once, when the heap outgrows
- * them: the page allocator's as well.
- * Nobody keeps a pointer into them over what may make the heap longer, or a new mcache. */
+ * make each touch a region of its own, for which a fork copies a page table, or an OS page; so
+ * there they begin short, beside what else a small heap needs, and are moved once, when the heap
+ * outgrows them: the page allocator's as well. Nobody keeps a pointer into them over what may make
+ * the heap longer, or a new mcache. */
 #include "server/heap_internal.h"
 
 #include <errno.h>
