@@ -24,6 +24,7 @@
 #define ROOM_AGAIN_MS 1000u
 #define PROBES_MAX    64u
 #define INDEX_BYTES   (GA_PROFILE_INDEX * sizeof(uint32_t))
+#define OWN_BYTES     (INDEX_BYTES + GA_CODE_MAP_BUFFER_BYTES) /* of a profiler, private */
 
 void ga_profile_init(struct goalloc_heap *heap)
 {
@@ -34,7 +35,7 @@ void ga_profile_fini(struct goalloc_heap *heap)
 {
     struct ga_profiler *profiler = &heap->profiler;
     if (profiler->index)
-        munmap(profiler->index, INDEX_BYTES + GA_CODE_MAP_BUFFER_BYTES);
+        munmap(profiler->index, OWN_BYTES);
     pthread_mutex_destroy(&profiler->lock);
 }
 
@@ -140,15 +141,20 @@ static void fill(struct goalloc_heap *heap, uint64_t who)
     ga_store_release(&profile->instance, ga_sample_instance(who));
 }
 
+static void *map(size_t bytes)
+{
+    void *memory = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    return memory == MAP_FAILED ? NULL : memory;
+}
+
 static bool have_empty_index(struct ga_profiler *profiler)
 {
     if (profiler->index) {
         memset(profiler->index, 0, INDEX_BYTES); /* the parent's, in a child of fork */
         return true;
     }
-    void *memory = mmap(NULL, INDEX_BYTES + GA_CODE_MAP_BUFFER_BYTES, PROT_READ | PROT_WRITE,
-                        MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    if (memory == MAP_FAILED)
+    void *memory = profiler->at_hand ? profiler->at_hand : map(OWN_BYTES);
+    if (!memory)
         return false;
     profiler->buffer = (char *)memory + INDEX_BYTES;
     profiler->index = memory;
@@ -293,6 +299,17 @@ static bool put(struct goalloc_heap *heap, uint64_t who, uint32_t site, const vo
     return done;
 }
 
+void ga_profile_free_stacks(struct ga_thread_cache *cache)
+{
+    if (!cache->stacks)
+        return;
+    if (cache->is_first) /* they are for the next; a thread that a child of fork lacks may be in it
+                          */
+        memset(cache->stacks, 0, sizeof(*cache->stacks));
+    else
+        munmap(cache->stacks, sizeof(*cache->stacks));
+}
+
 /* What this thread remembers of its stacks; NULL where it has no cache, or there is no memory. */
 static struct ga_stack_memory *memory_of(struct goalloc_heap *heap)
 {
@@ -300,9 +317,8 @@ static struct ga_stack_memory *memory_of(struct goalloc_heap *heap)
     ga_busy_begin();
     struct ga_thread_cache *cache = ga_thread_cache_peek(heap);
     if (cache && cache->heap == heap && !cache->stacks) {
-        void *made =
-            mmap(NULL, sizeof(*memory), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-        cache->stacks = made == MAP_FAILED ? NULL : made;
+        cache->stacks =
+            cache->is_first ? (void *)(heap->profiler.at_hand + OWN_BYTES) : map(sizeof(*memory));
     }
     if (cache && cache->heap == heap)
         memory = cache->stacks;

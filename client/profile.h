@@ -6,12 +6,19 @@
 #include <pthread.h>
 #include <stdbool.h>
 
+#include "client/code_map.h"
 #include "client/stack.h"
 #include "shm/slot.h"
 
 struct goalloc_heap;
 
 #define GA_PROFILE_INDEX 8192u /* places for the sites, at most a quarter of them used */
+
+/* What a process that samples has of memory besides: its index and its buffer, and behind those the
+ * stacks of a thread. */
+#define GA_PROFILER_BYTES                                                                          \
+    (GA_PROFILE_INDEX * sizeof(uint32_t) + GA_CODE_MAP_BUFFER_BYTES +                              \
+     sizeof(struct ga_stack_memory))
 
 /* Private memory of a process that samples. */
 struct ga_profiler {
@@ -20,12 +27,18 @@ struct ga_profiler {
     pthread_mutex_t lock;         /* over beginning, and asking for room */
     /* Of whom the profile is, as ga_sample_who has it; 0 = it is not begun. Stored last. */
     _Atomic uint64_t who;
-    _Atomic uint64_t freer;   /* this process among those who free, once it has; 0 = it has not */
-    _Atomic uint32_t *index;  /* site + 1 by hash, 0 = none; NULL before the first sample */
-    char *buffer;             /* to read maps with */
+    _Atomic uint64_t freer;  /* this process among those who free, once it has; 0 = it has not */
+    _Atomic uint32_t *index; /* site + 1 by hash, 0 = none; NULL before the first sample */
+    char *buffer;            /* to read maps with */
+    char *at_hand; /* GA_PROFILER_BYTES for it and for the first thread, all zero, of the heap's own
+                      reservation; NULL = what is needed is mapped */
     struct ga_code_range own; /* the library's own code, where it is a file's of its own */
     uint64_t asked_ms;        /* when room was asked for last, and refused; 0 = it was not */
 };
+
+struct ga_thread_cache;
+/* What the thread remembers of its stacks is needed no more: the cache goes. */
+void ga_profile_free_stacks(struct ga_thread_cache *cache);
 
 void ga_profile_init(struct goalloc_heap *heap);
 void ga_profile_fini(struct goalloc_heap *heap);

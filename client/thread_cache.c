@@ -81,8 +81,7 @@ void ga_thread_cache_free(struct ga_thread_cache *cache)
 {
     ga_class_cache_fini_all(cache);
     ga_known_fini(&cache->known);
-    if (cache->stacks)
-        munmap(cache->stacks, sizeof(*cache->stacks));
+    ga_profile_free_stacks(cache);
     free_memory(cache->heap, cache);
 }
 

@@ -112,6 +112,7 @@ static void init_heap(struct goalloc_heap *heap, uint32_t client)
     if (rate_plus_1)
         ga_own_core_set_profile_rate(rate_plus_1 - 1);
     heap->first_cache = (void *)parts.thread_cache;
+    heap->profiler.at_hand = parts.profiler;
     heap->place = GA_OWN_HEAP_PLACE;
     ga_store_relaxed(&heap->tls_index, heap->place);
     ga_store_relaxed(&heap->client, client);

@@ -26,8 +26,9 @@
  * that in the 2 MiB that one of the kernel's page tables stands for (in their second half:
  * shm/view.c). */
 #define NEAR_BYTES (UINT64_C(1184) << 10)
-/* The end of it is for the first thread's cache. */
-#define CACHE_BYTES whole_os_pages(sizeof(struct ga_thread_cache))
+/* The end of it is for the first thread's cache, and the beginning for who samples. */
+#define CACHE_BYTES    whole_os_pages(sizeof(struct ga_thread_cache))
+#define PROFILER_BYTES whole_os_pages(GA_PROFILER_BYTES)
 /* Of the memory that the system lets all processes have, and of what this one may have, so much may
  * be books: one part in these. */
 #define BOOKS_OF_ALL 128u
@@ -132,7 +133,8 @@ static bool reserve(uint64_t heap_bytes, const struct bounds *bounds, struct ga_
     if (!at)
         return false;
     *ret = (struct ga_reservation){.heap = at,
-                                   .near_books = at + heap_bytes,
+                                   .profiler = at + heap_bytes,
+                                   .near_books = at + heap_bytes + PROFILER_BYTES,
                                    .thread_cache = at + heap_bytes + NEAR_BYTES - CACHE_BYTES,
                                    .meta = at + heap_bytes + NEAR_BYTES,
                                    .bits = at + heap_bytes + NEAR_BYTES + bits_begin,
@@ -140,10 +142,10 @@ static bool reserve(uint64_t heap_bytes, const struct bounds *bounds, struct ga_
                                    .start = start,
                                    .bytes = bytes + alignment,
                                    .heap_bytes = heap_bytes,
-                                   .near_books_bytes = NEAR_BYTES - CACHE_BYTES,
+                                   .near_books_bytes = NEAR_BYTES - PROFILER_BYTES - CACHE_BYTES,
                                    .books_bytes = books_bytes,
                                    .is_counted = bounds->is_counted};
-    if (ret->is_counted && (mprotect(ret->near_books, NEAR_BYTES, PROT_READ | PROT_WRITE) < 0 ||
+    if (ret->is_counted && (mprotect(ret->profiler, NEAR_BYTES, PROT_READ | PROT_WRITE) < 0 ||
                             mprotect(ret->books, books_bytes, PROT_READ | PROT_WRITE) < 0)) {
         munmap(ret->start, ret->bytes);
         return false;

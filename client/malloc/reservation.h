@@ -8,6 +8,7 @@
 
 struct ga_reservation {
     char *heap; /* the parts, in this order; the heap's begins at a multiple of an arena's size */
+    char *profiler; /* GA_PROFILER_BYTES */
     char *near_books;
     char *thread_cache; /* the first thread's; directly before meta */
     char *meta;
