@@ -133,7 +133,8 @@ static void fill(struct goalloc_heap *heap, uint64_t who)
         memset((char *)profile + sizeof(profile->instance), 0,
                room_of(heap, who) - sizeof(profile->instance));
     profile->pid = (uint32_t)getpid();
-    (void)ga_process_start_time(profile->pid, &profile->start_time);
+    if (!heap->is_own) /* where the process is there as long as its heap is */
+        (void)ga_process_start_time(profile->pid, &profile->start_time);
     name_program(profile);
     uint32_t n = ga_code_map_read(heap->profiler.buffer, profile->mappings, GA_PROFILE_MAPPINGS);
     find_own_code(&heap->profiler, profile->mappings, n);

@@ -480,7 +480,7 @@ static_assert(sizeof(struct ga_profile_freer) == 24, "layout");
 struct ga_profile {
     _Atomic uint64_t
         instance;        /* which it is of; stored last when it is begun. Writer: the client */
-    uint64_t start_time; /* of its process, in clock ticks after boot */
+    uint64_t start_time; /* of its process, in clock ticks after boot; 0 in a process's own heap */
     uint32_t pid;
     _Atomic uint32_t nsites; /* begun; those that there is no room for are none */
     _Atomic uint32_t nmappings;
