@@ -1,8 +1,11 @@
 /* A pidfd names a process without the doubt of a pid. Where the kernel gives the pidfd of a
- * socket's peer (SO_PEERPIDFD, 6.5), there is no gap in which the pid could become another's;
- * elsewhere pidfd_open takes the pid, and the gap is closed by the open connection: a peer that was
- * gone would have hung up. The start time is read after the pidfd was opened, and the pidfd asked
- * once more afterwards, so that it is of the same process. */
+ * socket's peer (SO_PEERPIDFD, 6.5), there is no gap in which the pid could become another's. It
+ * gives none, or an old one, of a peer that has ended, whose pid may be another's by then and is
+ * not asked for. Elsewhere pidfd_open takes the pid, and the gap is closed by the open connection:
+ * a client that was gone would have hung up. (A program that tells of its own heap hangs up at
+ * once. Such a server may take another process for it, whose memory goallocctl does not believe
+ * either.) The start time is read after the pidfd was opened, and the pidfd asked once more
+ * afterwards, so that it is of the same process. */
 #include "server/shell/process.h"
 
 #include <errno.h>
@@ -57,6 +60,8 @@ static int open_pidfd(int fd, const struct ga_peer *peer, int *ret_pidfd)
         *ret_pidfd = pidfd;
         return 0;
     }
+    if (errno != ENOPROTOOPT) /* EINVAL, ESRCH or ENODATA, as the kernel is: the peer has ended */
+        return errno == EMFILE || errno == ENFILE || errno == ENOMEM ? -errno : -ESRCH;
     return open_pidfd_of(peer->pid, ret_pidfd);
 }
 
