@@ -61,12 +61,14 @@ fi
 # Address space: less of it is a smaller heap, and too little none, as libgoalloc-malloc(7) says.
 served sh -c "ulimit -v 500000; exec $which"
 expect "goalloc" 0
-served sh -c "ulimit -v $((295 * 1024)); exec $which"
+served sh -c "ulimit -v $((292 * 1024)); exec $which"
 expect "goalloc" 0
-served sh -c "ulimit -v $((290 * 1024)); exec $which"
+served sh -c "ulimit -v $((291 * 1024)); exec $which"
 expect "system" 1
 grep -q "no address space" "$dir/err" || fail "no reason is given"
-served bash -c "ulimit -d 30000; exec $which"
+served bash -c "ulimit -d $((274 * 1024)); exec $which"
+expect "goalloc" 0
+served bash -c "ulimit -d $((273 * 1024)); exec $which"
 expect "system" 1
 
 # /dev/shm is no part of it, nor are descriptors.
