@@ -58,17 +58,18 @@ if [ "$(id -u)" = 0 ] && command -v setpriv >/dev/null; then
     expect "system" 0
 fi
 
-# Address space: less of it is a smaller heap, and too little none, as libgoalloc-malloc(7) says.
+# Address space: less of it is a smaller heap, and too little none, as libgoalloc-malloc(7) says. What else the
+# program has mapped counts as well, so that its limits are met by a MiB or two.
 served sh -c "ulimit -v 500000; exec $which"
 expect "goalloc" 0
-served sh -c "ulimit -v $((292 * 1024)); exec $which"
+served sh -c "ulimit -v $((293 * 1024)); exec $which"
 expect "goalloc" 0
-served sh -c "ulimit -v $((291 * 1024)); exec $which"
+served sh -c "ulimit -v $((289 * 1024)); exec $which"
 expect "system" 1
 grep -q "no address space" "$dir/err" || fail "no reason is given"
-served bash -c "ulimit -d $((274 * 1024)); exec $which"
+served bash -c "ulimit -d $((275 * 1024)); exec $which"
 expect "goalloc" 0
-served bash -c "ulimit -d $((273 * 1024)); exec $which"
+served bash -c "ulimit -d $((271 * 1024)); exec $which"
 expect "system" 1
 
 # /dev/shm is no part of it, nor are descriptors.
